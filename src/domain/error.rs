@@ -1,0 +1,207 @@
+//! The one error that deeds return. It knows no HTTP: the edge maps [`ErrorKind`] to a status.
+
+use std::{error, fmt, time::Duration};
+
+use serde_json::Value;
+
+/// Everything that can be wrong with a request, as clients tell it apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ErrorKind {
+    /// The body is not JSON, nested too deeply, or has duplicate keys.
+    InvalidJson,
+    /// A field, parameter or header has a value that is not allowed.
+    InvalidRequest,
+    /// A JSON Schema in the request is not a valid schema, or not one that is accepted.
+    InvalidSchema,
+    /// No model of that name is configured.
+    UnknownModel,
+    /// The model has no price and is not marked as free.
+    ModelNotPriced,
+    /// The API key is missing, unknown, revoked or expired.
+    Unauthenticated,
+    /// The balance does not cover what the job may cost.
+    InsufficientCredits,
+    /// A limit of the project or key does not cover what the job may cost.
+    BudgetExceeded,
+    /// The API key lacks the scope.
+    InsufficientScope,
+    /// The operator suspended the account.
+    AccountSuspended,
+    /// There is no such object in this account.
+    NotFound,
+    /// The path exists, but not with this method.
+    MethodNotAllowed,
+    /// The idempotency key was used with another body.
+    IdempotencyKeyConflict,
+    /// The first request with this idempotency key has not ended yet.
+    IdempotencyInProgress,
+    /// The object's state does not allow it.
+    Conflict,
+    /// The body is larger than allowed.
+    BodyTooLarge,
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The input does not satisfy the agent's input schema.
+    InputSchemaMismatch,
+    /// Too many requests.
+    RateLimit,
+    /// Too many jobs are waiting.
+    QueueFull,
+    /// The end user has used up today's tokens.
+    DailyTokenCap,
+    /// A fault of the server.
+    ServerError,
+    /// The server cannot do this now but will be able to.
+    Unavailable,
+}
+
+impl ErrorKind {
+    /// The code that clients see and may branch on.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "INVALID_JSON",
+            Self::InvalidRequest => "INVALID_REQUEST",
+            Self::InvalidSchema => "INVALID_SCHEMA",
+            Self::UnknownModel => "UNKNOWN_MODEL",
+            Self::ModelNotPriced => "MODEL_NOT_PRICED",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::InsufficientCredits => "INSUFFICIENT_CREDITS",
+            Self::BudgetExceeded => "BUDGET_EXCEEDED",
+            Self::InsufficientScope => "INSUFFICIENT_SCOPE",
+            Self::AccountSuspended => "ACCOUNT_SUSPENDED",
+            Self::NotFound => "NOT_FOUND",
+            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Self::IdempotencyKeyConflict => "IDEMPOTENCY_KEY_CONFLICT",
+            Self::IdempotencyInProgress => "IDEMPOTENCY_IN_PROGRESS",
+            Self::Conflict => "CONFLICT",
+            Self::BodyTooLarge => "BODY_TOO_LARGE",
+            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::InputSchemaMismatch => "INPUT_SCHEMA_MISMATCH",
+            Self::RateLimit => "RATE_LIMIT",
+            Self::QueueFull => "QUEUE_FULL",
+            Self::DailyTokenCap => "DAILY_TOKEN_CAP",
+            Self::ServerError => "SERVER_ERROR",
+            Self::Unavailable => "UNAVAILABLE",
+        }
+    }
+}
+
+/// Why a deed was refused or failed: a kind, a message for the client and, apart from it, the cause.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    param: Option<String>,
+    details: Option<Value>,
+    retry_after: Option<Duration>,
+    source: Option<Box<dyn error::Error + Send + Sync>>,
+}
+
+/// What a deed gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Says what is wrong and what to do about it. The message reaches the client.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            param: None,
+            details: None,
+            retry_after: None,
+            source: None,
+        }
+    }
+
+    /// A field of the request has a bad value; `param` is its path, such as `messages/0/role`.
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidRequest, message).with_param(param)
+    }
+
+    /// There is no such object in the caller's account.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(
+            ErrorKind::NotFound,
+            format!("no such {what}; check the id and the account of the key"),
+        )
+    }
+
+    /// A fault of the server. The cause is logged; the client sees neither it nor anything internal.
+    pub fn internal(source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        let message = "the server failed; retry, and report the request_id if it happens again";
+        Self {
+            source: Some(source.into()),
+            ..Self::new(ErrorKind::ServerError, message)
+        }
+    }
+
+    /// The server cannot do this for now.
+    pub fn unavailable(message: impl Into<String>, retry_after: Duration) -> Self {
+        Self::new(ErrorKind::Unavailable, message).with_retry_after(retry_after)
+    }
+
+    /// Names the field or parameter that is wrong.
+    #[must_use]
+    pub fn with_param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// Adds machine-readable details.
+    #[must_use]
+    pub fn with_details(mut self, details: Value) -> Self {
+        self.details = Some(details);
+        self
+    }
+
+    /// Says when a retry can help.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// Adds the cause, for the log alone.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What clients branch on.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The text for the client.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The field or parameter that is wrong.
+    pub fn param(&self) -> Option<&str> {
+        self.param.as_deref()
+    }
+
+    /// Machine-readable details.
+    pub fn details(&self) -> Option<&Value> {
+        self.details.as_ref()
+    }
+
+    /// When a retry can help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.kind.code(), self.message)
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,5 @@
+//! A self-hosted AI job platform: one binary, one SQLite file, one process.
+
+pub mod domain;
+
+pub mod ambient;

@@ -1,0 +1,3 @@
+//! The command `skai-server`.
+
+fn main() {}
