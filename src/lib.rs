@@ -3,3 +3,5 @@
 pub mod domain;
 
 pub mod ambient;
+
+pub mod store;

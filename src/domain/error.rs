@@ -88,7 +88,11 @@ impl ErrorKind {
 
 /// Why a deed was refused or failed: a kind, a message for the client and, apart from it, the cause.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Fault>);
+
+/// On the heap, so that results stay small where nothing goes wrong.
+#[derive(Debug)]
+struct Fault {
     kind: ErrorKind,
     message: String,
     param: Option<String>,
@@ -103,14 +107,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Says what is wrong and what to do about it. The message reaches the client.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Fault {
             kind,
             message: message.into(),
             param: None,
             details: None,
             retry_after: None,
             source: None,
-        }
+        }))
     }
 
     /// A field of the request has a bad value; `param` is its path, such as `messages/0/role`.
@@ -129,10 +133,7 @@ impl Error {
     /// A fault of the server. The cause is logged; the client sees neither it nor anything internal.
     pub fn internal(source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         let message = "the server failed; retry, and report the request_id if it happens again";
-        Self {
-            source: Some(source.into()),
-            ..Self::new(ErrorKind::ServerError, message)
-        }
+        Self::new(ErrorKind::ServerError, message).with_source(source)
     }
 
     /// The server cannot do this for now.
@@ -143,65 +144,65 @@ impl Error {
     /// Names the field or parameter that is wrong.
     #[must_use]
     pub fn with_param(mut self, param: impl Into<String>) -> Self {
-        self.param = Some(param.into());
+        self.0.param = Some(param.into());
         self
     }
 
     /// Adds machine-readable details.
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Self {
-        self.details = Some(details);
+        self.0.details = Some(details);
         self
     }
 
     /// Says when a retry can help.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
+        self.0.retry_after = Some(after);
         self
     }
 
     /// Adds the cause, for the log alone.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// What clients branch on.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The text for the client.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The field or parameter that is wrong.
     pub fn param(&self) -> Option<&str> {
-        self.param.as_deref()
+        self.0.param.as_deref()
     }
 
     /// Machine-readable details.
     pub fn details(&self) -> Option<&Value> {
-        self.details.as_ref()
+        self.0.details.as_ref()
     }
 
     /// When a retry can help.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {}", self.kind.code(), self.message)
+        write!(out, "{}: {}", self.0.kind.code(), self.0.message)
     }
 }
 
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }

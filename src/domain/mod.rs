@@ -4,6 +4,7 @@ mod credits;
 mod error;
 mod id;
 mod job;
+mod queue;
 mod secret;
 mod time;
 
@@ -14,5 +15,6 @@ pub use id::{
     LedgerEntryId, MalformedId, ProjectId,
 };
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
+pub use queue::QueueName;
 pub use secret::Secret;
 pub use time::{MalformedTime, Timestamp};

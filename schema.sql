@@ -1,0 +1,282 @@
+-- The database of skai-server as it is now. The file skai.db is made by the migrations in
+-- src/store/migrations; a test proves that their sum equals this page.
+--
+-- Conventions. `id` is the public UUIDv7 (16 bytes), `seq` the internal integer that other tables
+-- point to. Times are milliseconds since 1970 in UTC. Credits are integer microcredits. JSON is text.
+-- Every row of a tenant carries its `account`; the store refuses statements of one account that
+-- would see or touch another's rows, also where the SQL forgot to say so (src/store/tenancy.rs).
+-- Numbered states start at 2: SQLite stores 0 and 1 without a byte and 2 to 127 in one, so a row
+-- never grows when its state changes, and never has to move.
+
+-- Facts about this file: how often a server started on it.
+create table meta (
+  name text primary key,
+  value integer not null
+) strict, without rowid;
+
+-- A tenant.
+create table account (
+  seq integer primary key,
+  id blob not null unique,
+  name text not null,
+  suspended_at integer,
+  created_at integer not null
+) strict;
+
+-- A part of an account. Every account has a live project called `default`.
+create table project (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  name text not null,
+  environment text not null check (environment in ('live', 'test')),
+  created_at integer not null,
+  unique (account, id),
+  unique (account, name)
+) strict;
+
+-- A key to the API. The secret is not here: only its prefix, to find it, and its argon2id hash.
+create table api_key (
+  seq integer primary key,
+  account integer not null references account (seq),
+  project integer not null references project (seq),
+  id blob not null,
+  name text not null,
+  prefix text not null unique,
+  hash text not null,
+  scopes text not null,
+  rate_limit text,
+  created_at integer not null,
+  expires_at integer,
+  revoked_at integer,
+  last_used_at integer,
+  unique (account, id)
+) strict;
+
+-- What a POST with an Idempotency-Key answered. `key` is a hash of method, route and key;
+-- `response` is the answer itself, or absent where it is made again from the immutable part of
+-- `job`. Answers that hold a secret are sealed like other secrets.
+create table idempotency (
+  account integer not null references account (seq),
+  key blob not null,
+  body_hash blob not null,
+  job integer,
+  response blob,
+  expires_at integer not null,
+  primary key (account, key)
+) strict, without rowid;
+create index idempotency_by_expiry on idempotency (expires_at);
+
+-- The sum of an account's ledger, kept in the transaction of every entry. `free` and `paid` can be
+-- spent; what open reservations took from them is in `reserved_free` and `reserved_paid`.
+-- A job may cost more than was reserved, so `free` and `paid` may fall below zero, but never at
+-- the acceptance of a job. `entries` numbers the ledger without gaps.
+create table balance (
+  account integer primary key references account (seq),
+  free integer not null default 0,
+  paid integer not null default 0,
+  reserved_free integer not null default 0 check (reserved_free >= 0),
+  reserved_paid integer not null default 0 check (reserved_paid >= 0),
+  entries integer not null default 0
+) strict;
+
+-- Every change of credits, for ever: triggers refuse updates and deletes. `n` counts an account's
+-- entries without gaps. A job reserves once per `round` (a retry starts a new one), and the
+-- unique index lets each reservation be released and charged once.
+create table ledger (
+  account integer not null references account (seq),
+  n integer not null,
+  id blob not null,
+  kind text not null check (kind in ('grant', 'reserve', 'release', 'charge', 'expire', 'adjust')),
+  bucket text not null check (bucket in ('free', 'paid')),
+  delta integer not null,
+  balance_after integer not null,
+  job integer references job (seq),
+  round integer,
+  grant_id blob,
+  reason text,
+  request_id text,
+  created_at integer not null,
+  primary key (account, n),
+  check ((job is null) = (round is null))
+) strict, without rowid;
+create unique index ledger_by_job on ledger (job, round, kind, bucket) where job is not null;
+create trigger ledger_keeps_entries before update on ledger
+begin select raise(abort, 'the ledger is append-only'); end;
+create trigger ledger_keeps_all_entries before delete on ledger
+begin select raise(abort, 'the ledger is append-only'); end;
+
+-- Credits given at one time. `remaining` falls with every charge, soonest-expiring first.
+create table credit_grant (
+  account integer not null references account (seq),
+  id blob not null,
+  bucket text not null check (bucket in ('free', 'paid')),
+  amount integer not null check (amount > 0),
+  remaining integer not null check (remaining between 0 and amount),
+  reason text not null,
+  expires_at integer,
+  created_at integer not null,
+  primary key (account, id)
+) strict, without rowid;
+create index credit_grant_to_spend on credit_grant (account, bucket, expires_at) where remaining > 0;
+create index credit_grant_to_expire on credit_grant (expires_at) where remaining > 0 and expires_at is not null;
+
+-- A job: what is known when it is accepted, and its state. The row is narrow and keeps its size, so
+-- that its updates stay within pages that other jobs of the same moment share.
+-- status: 2 queued, 3 running, 4 succeeded, 5 failed, 6 canceled, 7 expired.
+-- `started_at` counts once `attempts` is above zero; until then it holds the time of acceptance.
+create table job (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  project integer not null,
+  api_key integer not null,
+  status integer not null check (status between 2 and 7),
+  round integer not null,
+  attempts integer not null,
+  max_attempts integer not null,
+  priority integer not null,
+  model text not null,
+  end_user text,
+  reserved_free integer not null check (reserved_free >= 0),
+  reserved_paid integer not null check (reserved_paid >= 0),
+  queue_id integer,
+  request_id text not null,
+  run_at integer not null,
+  created_at integer not null,
+  started_at integer not null,
+  unique (account, id)
+) strict;
+create index job_unsuccessful on job (account, status, id) where status >= 5;
+
+-- What the client asked for; never changes. `parameters` holds the settings of the call.
+create table job_request (
+  job integer primary key references job (seq),
+  account integer not null,
+  messages text not null,
+  output_schema text,
+  metadata text,
+  parameters text not null
+) strict;
+
+-- What came of it; written once when the job ends, removed when it is tried again.
+create table job_result (
+  job integer primary key references job (seq),
+  account integer not null,
+  output text,
+  output_text text,
+  provider text,
+  prompt_tokens integer,
+  completion_tokens integer,
+  charged integer not null,
+  error_code text,
+  error_message text,
+  finished_at integer not null
+) strict;
+
+-- The story of a job, one line per step.
+create table job_event (
+  job integer not null references job (seq),
+  n integer not null,
+  account integer not null,
+  name text not null,
+  data text,
+  created_at integer not null,
+  primary key (job, n)
+) strict, without rowid;
+
+-- Work that waits or is being done; a row leaves when its work ends. The order of work is kept in
+-- memory and made anew from this table at each start, so the table needs no index for it.
+-- queue: 2 generation.create, 3 webhook.delivery, 4 billing.credit_grant, 5 task.run.
+-- `subject` is the seq of the job or delivery. Rows of one `lane` share a limit and take turns with
+-- those of other lanes. `lease` is null while the row waits; else it names the start of the server
+-- (upper half) and the claim (lower half) that may finish it.
+create table queue (
+  id integer primary key autoincrement,
+  queue integer not null check (queue between 2 and 5),
+  account integer not null references account (seq),
+  subject integer not null,
+  lane integer not null,
+  priority integer not null,
+  run_at integer not null,
+  expires_at integer not null,
+  attempts integer not null,
+  crashes integer not null,
+  lease integer
+) strict;
+create index queue_by_expiry on queue (expires_at);
+
+-- Queues that the operator paused.
+create table queue_pause (
+  queue integer primary key,
+  paused_at integer not null
+) strict;
+
+-- Work that its queue gave up on.
+create table dead_letter (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  queue integer not null check (queue between 2 and 5),
+  subject integer not null,
+  reason text not null,
+  message text not null,
+  attempts integer not null,
+  created_at integer not null,
+  redriven_at integer,
+  unique (account, id)
+) strict;
+create index dead_letter_open on dead_letter (queue, subject) where redriven_at is null;
+
+-- A place that receives webhooks. Secrets are sealed with the key file. `failing_since` is the time
+-- of the first failure after the last success; `disabled_reason` says why the server stopped.
+create table webhook_endpoint (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  url text not null,
+  events text not null,
+  description text,
+  active integer not null check (active in (0, 1)),
+  disabled_reason text,
+  retry_policy text not null check (retry_policy in ('standard', 'extended')),
+  secret blob not null,
+  previous_secret blob,
+  previous_secret_expires_at integer,
+  failing_since integer,
+  deleted_at integer,
+  created_at integer not null,
+  unique (account, id)
+) strict;
+
+-- One event on its way to one endpoint. status: 2 pending, 3 delivered, 4 failed. `finished_at` counts
+-- once it is not pending; until then it holds the time of creation, so that the row keeps its size.
+create table webhook_delivery (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  endpoint integer not null references webhook_endpoint (seq),
+  event_id blob not null,
+  event_type text not null,
+  payload text not null,
+  status integer not null check (status between 2 and 4),
+  attempts integer not null,
+  queue_id integer,
+  created_at integer not null,
+  finished_at integer not null,
+  unique (account, id)
+) strict;
+create index webhook_delivery_failed on webhook_delivery (endpoint, id) where status = 4;
+
+-- Each try of a delivery: what was answered, or why there was no answer.
+create table webhook_attempt (
+  delivery integer not null references webhook_delivery (seq),
+  n integer not null,
+  account integer not null,
+  status_code integer,
+  error text,
+  response text,
+  duration_ms integer not null,
+  created_at integer not null,
+  primary key (delivery, n)
+) strict, without rowid;

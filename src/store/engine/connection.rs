@@ -1,0 +1,103 @@
+//! Opening the database file, with the settings that the rest relies on.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the place that the ban points to"
+)]
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
+
+use crate::store::tenancy::Tenancy;
+
+/// Settings of the engine.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Connections that read at the same time.
+    pub readers: u32,
+    /// Deeds that share one commit at most.
+    pub batch: usize,
+    /// Deeds that may wait for the writer; more are refused.
+    pub waiting: usize,
+    /// Pages in the write-ahead log before it is copied into the database.
+    pub checkpoint_pages: u32,
+    /// Whether a commit waits for the disk. Without, a power failure may take the last commits.
+    pub durable: bool,
+    /// How long to wait for a lock that another process holds.
+    pub busy_timeout: Duration,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            readers: 4,
+            batch: 256,
+            waiting: 8192,
+            checkpoint_pages: 4000,
+            durable: true,
+            busy_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A connection on which tenancy is enforced.
+pub(in crate::store) struct Confined {
+    pub(in crate::store) sql: Connection,
+    pub(in crate::store) tenancy: Tenancy,
+}
+
+/// Statements kept ready per connection; more than this program has.
+const STATEMENTS: usize = 256;
+
+/// Opens the file for writing, creating it where it is missing.
+pub(in crate::store) fn open_writer(
+    path: &Path,
+    settings: &EngineSettings,
+) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(settings.busy_timeout)?;
+    connection.pragma_update(None, "page_size", 4096)?;
+    connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(
+        None,
+        "synchronous",
+        if settings.durable { "full" } else { "normal" },
+    )?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "wal_autocheckpoint", settings.checkpoint_pages)?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    harden(&connection)?;
+    Ok(connection)
+}
+
+/// Opens the file for reading alone.
+pub(in crate::store) fn open_reader(
+    path: &Path,
+    settings: &EngineSettings,
+) -> rusqlite::Result<Confined> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(settings.busy_timeout)?;
+    connection.pragma_update(None, "cache_size", -2_048)?;
+    harden(&connection)?;
+    let tenancy = Tenancy::install(&mut connection, false)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(Confined {
+        sql: connection,
+        tenancy,
+    })
+}
+
+/// What both kinds share. `recursive_triggers` makes `insert or replace` pass the delete guards.
+fn harden(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "recursive_triggers", true)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! The pool of connections that read.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::connection::{Confined, EngineSettings, open_reader};
+
+/// A pool of reading connections.
+pub(in crate::store) type Readers = r2d2::Pool<ReaderManager>;
+
+/// How long a request waits for a free connection before it is told to come back.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Opens the pool; connections beyond the first are opened when they are needed.
+pub(in crate::store) fn open(
+    path: PathBuf,
+    settings: &EngineSettings,
+) -> Result<Readers, r2d2::Error> {
+    r2d2::Pool::builder()
+        .max_size(settings.readers)
+        .min_idle(Some(1))
+        .connection_timeout(PATIENCE)
+        .test_on_check_out(false)
+        .build(ReaderManager {
+            path,
+            settings: settings.clone(),
+        })
+}
+
+/// Tells the pool how to open and judge connections.
+#[derive(Debug)]
+pub(in crate::store) struct ReaderManager {
+    path: PathBuf,
+    settings: EngineSettings,
+}
+
+impl r2d2::ManageConnection for ReaderManager {
+    type Connection = Confined;
+    type Error = rusqlite::Error;
+
+    fn connect(&self) -> Result<Confined, rusqlite::Error> {
+        open_reader(&self.path, &self.settings)
+    }
+
+    fn is_valid(&self, connection: &mut Confined) -> Result<(), rusqlite::Error> {
+        connection.sql.execute_batch("select 1")
+    }
+
+    /// A connection that was left inside a transaction is not worth repairing.
+    fn has_broken(&self, connection: &mut Confined) -> bool {
+        !connection.sql.is_autocommit()
+    }
+}

@@ -1,0 +1,269 @@
+//! The one thread that writes. It runs all deeds that wait, commits once, and then answers them all:
+//! with many callers the cost of a commit is shared, with one caller nobody waits for company.
+//!
+//! Deeds run without savepoints, for speed. When one fails after it has written, or panics, the whole
+//! batch is rolled back and run again with a savepoint each, so that it fails alone.
+
+use std::{
+    cell::RefCell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::connection::Confined;
+use crate::{
+    ambient::Ambient,
+    domain::{Error, Result, Timestamp},
+    store::{
+        Shared, fault,
+        scope::Scope,
+        signal::Signal,
+        tx::{Snapshot, Tx},
+    },
+};
+
+/// How often to look whether another process wrote.
+const LOOK_ELSEWHERE: Duration = Duration::from_millis(500);
+
+/// A deed on its way through the writer.
+pub(in crate::store) trait Deed: Send {
+    /// Runs (again), keeping the result; false where it failed.
+    fn run(
+        &mut self,
+        connection: &Confined,
+        now: Timestamp,
+        signals: &RefCell<Vec<Signal>>,
+    ) -> bool;
+    /// Replaces whatever the result was.
+    fn fail(&mut self, error: Error);
+    /// Gives the result to whoever waits.
+    fn answer(self: Box<Self>);
+}
+
+/// A deed, its scope and its result.
+pub(in crate::store) struct Entry<S, F, T> {
+    pub(in crate::store) scope: S,
+    pub(in crate::store) deed: F,
+    pub(in crate::store) result: Option<Result<T>>,
+    pub(in crate::store) reply: oneshot::Sender<Result<T>>,
+}
+
+impl<S, F, T> Deed for Entry<S, F, T>
+where
+    S: Scope,
+    T: Send,
+    F: FnMut(&Tx<'_, S>) -> Result<T> + Send,
+{
+    fn run(
+        &mut self,
+        connection: &Confined,
+        now: Timestamp,
+        signals: &RefCell<Vec<Signal>>,
+    ) -> bool {
+        connection.tenancy.enter(&self.scope);
+        let tx = Tx::new(Snapshot::new(connection, self.scope, now), signals);
+        let result = (self.deed)(&tx);
+        connection.tenancy.leave();
+        let succeeded = result.is_ok();
+        self.result = Some(result);
+        succeeded
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.result = Some(Err(error));
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(result) = self.result {
+            // Who stopped waiting does not want to know.
+            drop(self.reply.send(result));
+        }
+    }
+}
+
+/// What the thread works with.
+pub(in crate::store) struct Writer {
+    pub(in crate::store) connection: Confined,
+    pub(in crate::store) deeds: Receiver<Box<dyn Deed>>,
+    pub(in crate::store) shared: Arc<Shared>,
+    pub(in crate::store) ambient: Ambient,
+    pub(in crate::store) batch: usize,
+}
+
+/// How a deed went within its batch.
+#[derive(Clone, Copy, PartialEq)]
+enum Ran {
+    Clean,
+    /// It failed after it wrote, so the batch holds writes that must not be committed.
+    Dirty,
+    Panicked,
+}
+
+impl Writer {
+    /// Runs until nobody can send deeds any more.
+    pub(in crate::store) fn run(mut self) {
+        let mut version = self.data_version();
+        loop {
+            match self.deeds.recv_timeout(LOOK_ELSEWHERE) {
+                Ok(first) => self.serve(first),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let seen = self.data_version();
+            if seen != version {
+                version = seen;
+                self.shared.publish(&[Signal::Elsewhere]);
+            }
+        }
+        // Leaves a small log behind; whatever cannot be copied now is copied at the next start.
+        drop(
+            self.connection
+                .sql
+                .execute_batch("pragma wal_checkpoint(truncate)"),
+        );
+    }
+
+    /// Changes when another connection committed, not by our own commits.
+    fn data_version(&self) -> i64 {
+        let read = |sql: &Connection| {
+            sql.prepare_cached("pragma data_version")?
+                .query_row([], |row| row.get(0))
+        };
+        read(&self.connection.sql).unwrap_or(0)
+    }
+
+    fn serve(&mut self, first: Box<dyn Deed>) {
+        let mut deeds = vec![first];
+        while deeds.len() < self.batch
+            && let Ok(next) = self.deeds.try_recv()
+        {
+            deeds.push(next);
+        }
+        let started = self.ambient.monotonic();
+        let signals = RefCell::new(Vec::new());
+        match self.commit(&mut deeds, &signals) {
+            Ok(()) => {
+                self.shared.recovered();
+                let taken = self.ambient.monotonic().saturating_sub(started);
+                self.shared.committed(deeds.len(), taken);
+                self.shared.publish(&signals.into_inner());
+            }
+            Err(error) => self.fail(&mut deeds, error),
+        }
+        for deed in deeds {
+            deed.answer();
+        }
+    }
+
+    /// The database refused: nobody's deed was done.
+    fn fail(&mut self, deeds: &mut [Box<dyn Deed>], error: rusqlite::Error) {
+        if !self.connection.sql.is_autocommit() {
+            drop(self.connection.sql.execute_batch("rollback"));
+        }
+        let fatal = fault::is_fatal(&error);
+        let error = fault::of(error);
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            fatal,
+            "commit failed"
+        );
+        self.shared.degraded(error.message());
+        for deed in deeds {
+            let told = Error::unavailable(error.message(), fault::RETRY_AFTER);
+            deed.fail(told);
+        }
+        if fatal {
+            self.shared.publish(&[Signal::Fatal]);
+        }
+    }
+
+    fn commit(
+        &mut self,
+        deeds: &mut [Box<dyn Deed>],
+        signals: &RefCell<Vec<Signal>>,
+    ) -> rusqlite::Result<()> {
+        let now = self.ambient.now();
+        self.statement("begin immediate")?;
+        let Some(spoiler) = self.run_together(deeds, now, signals) else {
+            return self.statement("commit");
+        };
+        if !self.connection.sql.is_autocommit() {
+            self.statement("rollback")?;
+        }
+        signals.borrow_mut().clear();
+        self.statement("begin immediate")?;
+        self.run_apart(deeds, spoiler, now, signals)?;
+        self.statement("commit")
+    }
+
+    /// Runs all deeds; stops at the first that leaves something behind that must not be committed.
+    /// Gives its place and whether it panicked.
+    fn run_together(
+        &self,
+        deeds: &mut [Box<dyn Deed>],
+        now: Timestamp,
+        signals: &RefCell<Vec<Signal>>,
+    ) -> Option<(usize, Ran)> {
+        deeds.iter_mut().enumerate().find_map(|(at, deed)| {
+            let ran = self.run_one(deed.as_mut(), now, signals);
+            (ran != Ran::Clean).then_some((at, ran))
+        })
+    }
+
+    fn run_one(&self, deed: &mut dyn Deed, now: Timestamp, signals: &RefCell<Vec<Signal>>) -> Ran {
+        let changes = self.connection.sql.total_changes();
+        let told = signals.borrow().len();
+        let run = AssertUnwindSafe(|| deed.run(&self.connection, now, signals));
+        match catch_unwind(run) {
+            Ok(true) => Ran::Clean,
+            Ok(false) => {
+                signals.borrow_mut().truncate(told);
+                let untouched = self.connection.sql.total_changes() == changes
+                    && !self.connection.sql.is_autocommit();
+                if untouched { Ran::Clean } else { Ran::Dirty }
+            }
+            Err(_) => {
+                signals.borrow_mut().truncate(told);
+                self.connection.tenancy.leave();
+                deed.fail(Error::internal("a deed panicked inside its transaction"));
+                Ran::Panicked
+            }
+        }
+    }
+
+    /// Runs each deed within a savepoint. One that panicked before is not tried again.
+    fn run_apart(
+        &self,
+        deeds: &mut [Box<dyn Deed>],
+        spoiler: (usize, Ran),
+        now: Timestamp,
+        signals: &RefCell<Vec<Signal>>,
+    ) -> rusqlite::Result<()> {
+        for (at, deed) in deeds.iter_mut().enumerate() {
+            if (at, Ran::Panicked) == spoiler {
+                continue;
+            }
+            self.statement("savepoint deed")?;
+            if self.run_one(deed.as_mut(), now, signals) != Ran::Clean {
+                self.statement("rollback to deed")?;
+            }
+            self.statement("release deed")?;
+        }
+        Ok(())
+    }
+
+    fn statement(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection
+            .sql
+            .prepare_cached(sql)?
+            .execute([])
+            .map(drop)
+    }
+}

@@ -1,0 +1,238 @@
+
+create table meta (
+  name text primary key,
+  value integer not null
+) strict, without rowid;
+
+create table account (
+  seq integer primary key,
+  id blob not null unique,
+  name text not null,
+  suspended_at integer,
+  created_at integer not null
+) strict;
+
+create table project (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  name text not null,
+  environment text not null check (environment in ('live', 'test')),
+  created_at integer not null,
+  unique (account, id),
+  unique (account, name)
+) strict;
+
+create table api_key (
+  seq integer primary key,
+  account integer not null references account (seq),
+  project integer not null references project (seq),
+  id blob not null,
+  name text not null,
+  prefix text not null unique,
+  hash text not null,
+  scopes text not null,
+  rate_limit text,
+  created_at integer not null,
+  expires_at integer,
+  revoked_at integer,
+  last_used_at integer,
+  unique (account, id)
+) strict;
+
+create table idempotency (
+  account integer not null references account (seq),
+  key blob not null,
+  body_hash blob not null,
+  job integer,
+  response blob,
+  expires_at integer not null,
+  primary key (account, key)
+) strict, without rowid;
+create index idempotency_by_expiry on idempotency (expires_at);
+
+create table balance (
+  account integer primary key references account (seq),
+  free integer not null default 0,
+  paid integer not null default 0,
+  reserved_free integer not null default 0 check (reserved_free >= 0),
+  reserved_paid integer not null default 0 check (reserved_paid >= 0),
+  entries integer not null default 0
+) strict;
+
+create table ledger (
+  account integer not null references account (seq),
+  n integer not null,
+  id blob not null,
+  kind text not null check (kind in ('grant', 'reserve', 'release', 'charge', 'expire', 'adjust')),
+  bucket text not null check (bucket in ('free', 'paid')),
+  delta integer not null,
+  balance_after integer not null,
+  job integer references job (seq),
+  round integer,
+  grant_id blob,
+  reason text,
+  request_id text,
+  created_at integer not null,
+  primary key (account, n),
+  check ((job is null) = (round is null))
+) strict, without rowid;
+create unique index ledger_by_job on ledger (job, round, kind, bucket) where job is not null;
+create trigger ledger_keeps_entries before update on ledger
+begin select raise(abort, 'the ledger is append-only'); end;
+create trigger ledger_keeps_all_entries before delete on ledger
+begin select raise(abort, 'the ledger is append-only'); end;
+
+create table credit_grant (
+  account integer not null references account (seq),
+  id blob not null,
+  bucket text not null check (bucket in ('free', 'paid')),
+  amount integer not null check (amount > 0),
+  remaining integer not null check (remaining between 0 and amount),
+  reason text not null,
+  expires_at integer,
+  created_at integer not null,
+  primary key (account, id)
+) strict, without rowid;
+create index credit_grant_to_spend on credit_grant (account, bucket, expires_at) where remaining > 0;
+create index credit_grant_to_expire on credit_grant (expires_at) where remaining > 0 and expires_at is not null;
+
+create table job (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  project integer not null,
+  api_key integer not null,
+  status integer not null check (status between 2 and 7),
+  round integer not null,
+  attempts integer not null,
+  max_attempts integer not null,
+  priority integer not null,
+  model text not null,
+  end_user text,
+  reserved_free integer not null check (reserved_free >= 0),
+  reserved_paid integer not null check (reserved_paid >= 0),
+  queue_id integer,
+  request_id text not null,
+  run_at integer not null,
+  created_at integer not null,
+  started_at integer not null,
+  unique (account, id)
+) strict;
+create index job_unsuccessful on job (account, status, id) where status >= 5;
+
+create table job_request (
+  job integer primary key references job (seq),
+  account integer not null,
+  messages text not null,
+  output_schema text,
+  metadata text,
+  parameters text not null
+) strict;
+
+create table job_result (
+  job integer primary key references job (seq),
+  account integer not null,
+  output text,
+  output_text text,
+  provider text,
+  prompt_tokens integer,
+  completion_tokens integer,
+  charged integer not null,
+  error_code text,
+  error_message text,
+  finished_at integer not null
+) strict;
+
+create table job_event (
+  job integer not null references job (seq),
+  n integer not null,
+  account integer not null,
+  name text not null,
+  data text,
+  created_at integer not null,
+  primary key (job, n)
+) strict, without rowid;
+
+create table queue (
+  id integer primary key autoincrement,
+  queue integer not null check (queue between 2 and 5),
+  account integer not null references account (seq),
+  subject integer not null,
+  lane integer not null,
+  priority integer not null,
+  run_at integer not null,
+  expires_at integer not null,
+  attempts integer not null,
+  crashes integer not null,
+  lease integer
+) strict;
+create index queue_by_expiry on queue (expires_at);
+
+create table queue_pause (
+  queue integer primary key,
+  paused_at integer not null
+) strict;
+
+create table dead_letter (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  queue integer not null check (queue between 2 and 5),
+  subject integer not null,
+  reason text not null,
+  message text not null,
+  attempts integer not null,
+  created_at integer not null,
+  redriven_at integer,
+  unique (account, id)
+) strict;
+create index dead_letter_open on dead_letter (queue, subject) where redriven_at is null;
+
+create table webhook_endpoint (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  url text not null,
+  events text not null,
+  description text,
+  active integer not null check (active in (0, 1)),
+  disabled_reason text,
+  retry_policy text not null check (retry_policy in ('standard', 'extended')),
+  secret blob not null,
+  previous_secret blob,
+  previous_secret_expires_at integer,
+  failing_since integer,
+  deleted_at integer,
+  created_at integer not null,
+  unique (account, id)
+) strict;
+
+create table webhook_delivery (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  endpoint integer not null references webhook_endpoint (seq),
+  event_id blob not null,
+  event_type text not null,
+  payload text not null,
+  status integer not null check (status between 2 and 4),
+  attempts integer not null,
+  queue_id integer,
+  created_at integer not null,
+  finished_at integer not null,
+  unique (account, id)
+) strict;
+create index webhook_delivery_failed on webhook_delivery (endpoint, id) where status = 4;
+
+create table webhook_attempt (
+  delivery integer not null references webhook_delivery (seq),
+  n integer not null,
+  account integer not null,
+  status_code integer,
+  error text,
+  response text,
+  duration_ms integer not null,
+  created_at integer not null,
+  primary key (delivery, n)
+) strict, without rowid;

@@ -1,0 +1,232 @@
+//! The database. All SQL lives here: a file per family of tables, whose functions work on the
+//! [`Snapshot`] or [`Tx`] that [`Store::read`] and [`Store::write`] lend.
+
+mod commit;
+mod engine;
+mod fault;
+mod row;
+mod scope;
+mod signal;
+mod tenancy;
+mod tx;
+
+pub mod accounts;
+pub mod api_keys;
+pub mod queue;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, RwLock,
+        mpsc::{self, SyncSender, TrySendError},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+pub use commit::Commit;
+pub use engine::{
+    connection::EngineSettings,
+    migrate::{MigrateError, newest as newest_schema},
+};
+pub use scope::{AccountScope, AccountSeq, Scope, SystemScope};
+pub use signal::Signal;
+pub use tx::{Snapshot, Tx};
+
+use crate::{
+    ambient::{self, Ambient, lock},
+    domain::{Error, Result},
+};
+use engine::{
+    connection::{Confined, open_writer},
+    migrate,
+    readers::{self, Readers},
+    writer::{Deed, Entry, Writer},
+};
+use tenancy::Tenancy;
+
+/// The database file of one server. Clones share it; the writer ends with the last clone.
+#[derive(Clone)]
+pub struct Store {
+    deeds: SyncSender<Box<dyn Deed>>,
+    readers: Readers,
+    shared: Arc<Shared>,
+    ambient: Ambient,
+    path: Arc<PathBuf>,
+}
+
+/// Why the database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be brought to this program's schema.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// SQLite cannot open it.
+    #[error("the database file cannot be opened")]
+    Sqlite(#[from] rusqlite::Error),
+    /// No reading connection could be made.
+    #[error("the database file cannot be read")]
+    Readers(#[from] r2d2::Error),
+    /// The writer's thread could not be started.
+    #[error("no thread for the database")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Told after each commit, on the writer's thread: listeners must be quick and must not write.
+type Listener = Box<dyn Fn(&[Signal]) + Send + Sync>;
+
+/// What the writer and the handles to it both see.
+#[derive(Default)]
+pub(in crate::store) struct Shared {
+    listeners: RwLock<Vec<Listener>>,
+    trouble: Mutex<Option<String>>,
+    commits: Mutex<CommitTotals>,
+}
+
+/// Totals of the writer since the start, for metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommitTotals {
+    /// Commits made.
+    pub commits: u64,
+    /// Deeds within them.
+    pub deeds: u64,
+    /// Time spent on them, the disk included.
+    pub busy: Duration,
+}
+
+impl Store {
+    /// Opens the file, migrating it where needed, and starts the writer. The thread that is given
+    /// back ends when all clones of the store are dropped.
+    pub fn open(
+        path: &Path,
+        settings: &EngineSettings,
+        ambient: &Ambient,
+    ) -> std::result::Result<(Self, JoinHandle<()>), OpenError> {
+        let mut sql = open_writer(path, settings)?;
+        migrate::run(&sql, path, ambient.now())?;
+        let tenancy = Tenancy::install(&mut sql, true)?;
+        let readers = readers::open(path.to_owned(), settings)?;
+        let (sender, deeds) = mpsc::sync_channel(settings.waiting);
+        let shared = Arc::new(Shared::default());
+        let writer = Writer {
+            connection: Confined { sql, tenancy },
+            deeds,
+            shared: Arc::clone(&shared),
+            ambient: ambient.clone(),
+            batch: settings.batch,
+        };
+        let thread = ambient::thread("writer", move || writer.run())?;
+        let (ambient, path) = (ambient.clone(), Arc::new(path.to_owned()));
+        Ok((
+            Self {
+                deeds: sender,
+                readers,
+                shared,
+                ambient,
+                path,
+            },
+            thread,
+        ))
+    }
+
+    /// Runs `deed` in a transaction of its own, as far as it can tell, and commits it. It may be
+    /// run twice, so it must not consume what it captured, nor do anything outside the transaction.
+    pub fn write<S, T, F>(&self, scope: S, deed: F) -> Commit<T>
+    where
+        S: Scope,
+        T: Send + 'static,
+        F: FnMut(&Tx<'_, S>) -> Result<T> + Send + 'static,
+    {
+        let (reply, receiver) = tokio::sync::oneshot::channel();
+        match self.deeds.try_send(Box::new(Entry {
+            scope,
+            deed,
+            result: None,
+            reply,
+        })) {
+            Ok(()) => Commit::of(receiver),
+            Err(TrySendError::Full(_)) => {
+                Commit::refused(unavailable("too many writes are waiting; retry"))
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                Commit::refused(unavailable("the server is stopping; retry"))
+            }
+        }
+    }
+
+    /// Runs `look` on a consistent view of the last commit. Blocks while it does.
+    pub fn read<S: Scope, T>(
+        &self,
+        scope: S,
+        look: impl FnOnce(&Snapshot<'_, S>) -> Result<T>,
+    ) -> Result<T> {
+        let confined = self.readers.get().map_err(|error| {
+            unavailable("all readers of the database are busy; retry").with_source(error)
+        })?;
+        let transaction = confined.sql.unchecked_transaction().map_err(fault::of)?;
+        confined.tenancy.enter(&scope);
+        let result = look(&Snapshot::new(&confined, scope, self.ambient.now()));
+        confined.tenancy.leave();
+        transaction.finish().map_err(fault::of)?;
+        result
+    }
+
+    /// Lets `listener` hear of every commit from now on.
+    pub fn listen(&self, listener: impl Fn(&[Signal]) + Send + Sync + 'static) {
+        let mut listeners = self
+            .shared
+            .listeners
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        listeners.push(Box::new(listener));
+    }
+
+    /// Why the last commit failed, where it did.
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.shared.trouble).clone()
+    }
+
+    /// What the writer has done since the start.
+    pub fn totals(&self) -> CommitTotals {
+        *lock(&self.shared.commits)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn unavailable(message: &str) -> Error {
+    Error::unavailable(message, fault::RETRY_AFTER)
+}
+
+impl Shared {
+    pub(in crate::store) fn publish(&self, signals: &[Signal]) {
+        if signals.is_empty() {
+            return;
+        }
+        let listeners = self
+            .listeners
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for listener in listeners.iter() {
+            listener(signals);
+        }
+    }
+
+    pub(in crate::store) fn committed(&self, deeds: usize, taken: Duration) {
+        let mut totals = lock(&self.commits);
+        totals.commits += 1;
+        totals.deeds += deeds as u64;
+        totals.busy = totals.busy.saturating_add(taken);
+    }
+
+    pub(in crate::store) fn degraded(&self, reason: &str) {
+        *lock(&self.trouble) = Some(reason.to_owned());
+    }
+
+    pub(in crate::store) fn recovered(&self) {
+        lock(&self.trouble).take();
+    }
+}

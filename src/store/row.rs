@@ -1,0 +1,74 @@
+//! How the words of the domain are spelled in columns.
+
+use rusqlite::{
+    Result, Row,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef},
+};
+use uuid::Uuid;
+
+use super::scope::AccountSeq;
+use crate::domain::{
+    AccountId, ApiKeyId, Credits, DeadLetterId, DeliveryId, EndpointId, EventId, GrantId, JobId,
+    LedgerEntryId, ProjectId, Timestamp,
+};
+
+macro_rules! blobs {
+    ($($id:ident)+) => {$(
+        impl ToSql for $id {
+            fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+                Ok(ToSqlOutput::from(self.uuid().as_bytes().to_vec()))
+            }
+        }
+
+        impl FromSql for $id {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let bytes = value.as_blob()?.try_into().map_err(FromSqlError::other)?;
+                Ok(Self::from_uuid(Uuid::from_bytes(bytes)))
+            }
+        }
+    )+};
+}
+
+blobs! {
+    AccountId ProjectId ApiKeyId JobId LedgerEntryId GrantId EndpointId DeliveryId EventId DeadLetterId
+}
+
+macro_rules! integers {
+    ($($name:ident: $to:expr, $from:expr;)+) => {$(
+        impl ToSql for $name {
+            fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+                let to: fn(&$name) -> i64 = $to;
+                Ok(ToSqlOutput::from(to(self)))
+            }
+        }
+
+        impl FromSql for $name {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let from: fn(i64) -> $name = $from;
+                value.as_i64().map(from)
+            }
+        }
+    )+};
+}
+
+integers! {
+    Timestamp: |time| time.millis(), Timestamp::from_millis;
+    Credits: |credits| credits.micros(), Credits::from_micros;
+    AccountSeq: |seq| seq.0, AccountSeq;
+}
+
+/// Reads a text column as one of the names that `parse` knows.
+pub(in crate::store) fn named<T>(
+    row: &Row<'_>,
+    column: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T> {
+    let value = row.get_ref(column)?;
+    let text = value.as_str().map_err(|_| unknown(column))?;
+    parse(text).ok_or_else(|| unknown(column))
+}
+
+/// A column holds what this program never wrote.
+pub(in crate::store) fn unknown(column: &str) -> rusqlite::Error {
+    rusqlite::Error::InvalidColumnName(format!("{column} holds an unknown value"))
+}

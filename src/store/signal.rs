@@ -1,0 +1,25 @@
+//! What the writer tells listeners after a commit, so that nobody has to poll for it.
+//!
+//! A signal is a hint: who hears it looks at the database before it acts.
+
+use super::queue::Waiting;
+use crate::domain::{ApiKeyId, JobId};
+
+/// Something that was committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Work waits in a queue, at once or from some time on.
+    Queued(Waiting),
+    /// A queue's row is gone though nobody finished it: whoever works on it may stop.
+    Withdrawn(i64),
+    /// A job took a step.
+    Job(JobId),
+    /// A key must not be accepted from memory any more.
+    KeyChanged(ApiKeyId),
+    /// Queues were paused or resumed.
+    Paused,
+    /// Another process wrote to the database: anything may have changed.
+    Elsewhere,
+    /// The disk failed in a way that makes memory and file differ: the process must end.
+    Fatal,
+}

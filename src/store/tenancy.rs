@@ -1,0 +1,249 @@
+//! The second belt of tenancy: the engine itself keeps a statement of one account away from another's
+//! rows, also where the SQL forgot to. The first belt is [`AccountScope`](super::AccountScope) in
+//! the types.
+//!
+//! Three parts work together on every connection:
+//!
+//! - *Reads.* A temporary view shadows each tenant table, filtered by `current_account()`. Statements
+//!   of a tenant name the bare table and so read the view.
+//! - *Writes.* Statements write `main.<table>`; triggers refuse rows of another account on insert
+//!   and pass over them on update and delete, as row-level security would.
+//! - *Words.* Before the first run of a tenant's statement its parts are recorded by the authorizer, and
+//!   it is refused if it reads a tenant table past the view, or touches anything but tenant tables.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use rusqlite::{
+    Connection,
+    functions::FunctionFlags,
+    hooks::{AuthAction, AuthContext, Authorization},
+};
+
+use super::scope::Scope;
+use crate::ambient::lock;
+
+/// Every table with rows of tenants; a test compares it with the schema. All have a column `account`.
+pub(in crate::store) const TENANT_TABLES: [&str; 15] = [
+    "api_key",
+    "balance",
+    "credit_grant",
+    "dead_letter",
+    "idempotency",
+    "job",
+    "job_event",
+    "job_request",
+    "job_result",
+    "ledger",
+    "project",
+    "queue",
+    "webhook_attempt",
+    "webhook_delivery",
+    "webhook_endpoint",
+];
+
+/// Accounts are numbered from 1, so these never are one.
+const NOBODY: i64 = 0;
+const SYSTEM: i64 = -1;
+
+/// Enforces the scope of the statement that runs on one connection.
+pub(in crate::store) struct Tenancy {
+    current: Arc<AtomicI64>,
+    recorder: Arc<Mutex<Recorder>>,
+    /// Statements that passed, by address: the SQL of this program is static.
+    passed: RefCell<HashSet<usize>>,
+}
+
+/// What the authorizer saw while a statement was prepared.
+#[derive(Default)]
+struct Recorder {
+    recording: bool,
+    writes: HashSet<String>,
+    direct_reads: HashSet<String>,
+    /// How often a table's view was expanded, and how often its filter was called from there.
+    views: HashMap<String, u32>,
+    filters: HashMap<String, u32>,
+    selects_at_top: u32,
+    forbidden: Option<String>,
+}
+
+impl Tenancy {
+    /// Teaches the connection the two functions, the views and, where it can write, the guards.
+    pub(in crate::store) fn install(
+        connection: &mut Connection,
+        writes: bool,
+    ) -> rusqlite::Result<Self> {
+        let current = Arc::new(AtomicI64::new(NOBODY));
+        install_functions(connection, &current)?;
+        for table in TENANT_TABLES {
+            connection.execute_batch(&view(table))?;
+            if writes {
+                connection.execute_batch(&guards(table))?;
+            }
+        }
+        let recorder = Arc::new(Mutex::new(Recorder::default()));
+        let authorizer = Arc::clone(&recorder);
+        connection.authorizer(Some(move |context: AuthContext<'_>| {
+            let mut recorder = lock(&authorizer);
+            if recorder.recording {
+                recorder.record(&context);
+            }
+            Authorization::Allow
+        }))?;
+        Ok(Self {
+            current,
+            recorder,
+            passed: RefCell::default(),
+        })
+    }
+
+    /// Confines what runs next to `scope`.
+    pub(in crate::store) fn enter(&self, scope: &impl Scope) {
+        self.current
+            .store(scope.confined_to().unwrap_or(SYSTEM), Ordering::Relaxed);
+    }
+
+    /// Confines what runs next to nobody.
+    pub(in crate::store) fn leave(&self) {
+        self.current.store(NOBODY, Ordering::Relaxed);
+    }
+
+    /// Checks a tenant's statement before its first run on this connection.
+    pub(in crate::store) fn check(
+        &self,
+        connection: &Connection,
+        sql: &'static str,
+    ) -> Result<(), String> {
+        let address = sql.as_ptr() as usize;
+        if self.passed.borrow().contains(&address) {
+            return Ok(());
+        }
+        *lock(&self.recorder) = Recorder {
+            recording: true,
+            ..Recorder::default()
+        };
+        let prepared = connection.prepare(sql).map(drop);
+        let seen = std::mem::take(&mut *lock(&self.recorder));
+        prepared.map_err(|error| error.to_string())?;
+        if let Some(reason) = seen.verdict() {
+            return Err(format!("a tenant's statement {reason}: {sql}"));
+        }
+        self.passed.borrow_mut().insert(address);
+        Ok(())
+    }
+}
+
+impl Recorder {
+    fn record(&mut self, context: &AuthContext<'_>) {
+        let tenant = |table: &str| TENANT_TABLES.contains(&table);
+        let accessor = context.accessor;
+        match context.action {
+            AuthAction::Read { table_name, .. } if !tenant(table_name) => {
+                self.forbid(table_name, "reads");
+            }
+            AuthAction::Read { table_name, .. } => {
+                let by_view = accessor == Some(table_name);
+                let by_guard = accessor.is_some_and(|name| name.starts_with("guard_"));
+                if context.database_name == Some("main") && !by_view && !by_guard {
+                    self.direct_reads.insert(table_name.to_owned());
+                }
+            }
+            AuthAction::Insert { table_name }
+            | AuthAction::Update { table_name, .. }
+            | AuthAction::Delete { table_name } => {
+                if !tenant(table_name) {
+                    self.forbid(table_name, "writes");
+                }
+                self.writes.insert(table_name.to_owned());
+            }
+            AuthAction::Select => self.record_select(accessor),
+            AuthAction::Function {
+                function_name: "current_account",
+            } => {
+                *self
+                    .filters
+                    .entry(accessor.unwrap_or_default().to_owned())
+                    .or_default() += 1;
+            }
+            AuthAction::Function { .. } | AuthAction::Recursive => {}
+            other => self.forbidden = Some(format!("does what no tenant may ({other:?})")),
+        }
+    }
+
+    fn record_select(&mut self, accessor: Option<&str>) {
+        match accessor {
+            None => self.selects_at_top += 1,
+            Some(name) => *self.views.entry(name.to_owned()).or_default() += 1,
+        }
+    }
+
+    fn forbid(&mut self, table: &str, verb: &str) {
+        let is_bookkeeping = table == "sqlite_sequence" || table.is_empty();
+        if !is_bookkeeping {
+            self.forbidden = Some(format!("{verb} {table}, which is not a tenant's table"));
+        }
+    }
+
+    /// Why the statement may not run, if so.
+    fn verdict(self) -> Option<String> {
+        if self.forbidden.is_some() {
+            return self.forbidden;
+        }
+        for table in &self.direct_reads {
+            if !self.writes.contains(table) || self.selects_at_top > 0 {
+                return Some(format!("reads main.{table} past its view"));
+            }
+        }
+        for (name, expanded) in &self.views {
+            let guarded = name.starts_with("guard_");
+            if !guarded && self.filters.get(name) != Some(expanded) {
+                return Some(format!("reads {name}, which its filter does not cover"));
+            }
+        }
+        None
+    }
+}
+
+fn install_functions(connection: &Connection, current: &Arc<AtomicI64>) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    let account = Arc::clone(current);
+    connection.create_scalar_function("current_account", 0, flags, move |_| {
+        Ok(account.load(Ordering::Relaxed))
+    })?;
+    let account = Arc::clone(current);
+    connection.create_scalar_function("account_ok", 1, flags, move |context| {
+        let current = account.load(Ordering::Relaxed);
+        Ok(current == SYSTEM || context.get::<i64>(0)? == current)
+    })
+}
+
+fn view(table: &str) -> String {
+    format!(
+        "create temp view {table} as select * from main.{table} where account = current_account();"
+    )
+}
+
+/// A foreign row cannot be inserted, nor a row moved to another account; updates and deletes pass
+/// foreign rows over.
+fn guards(table: &str) -> String {
+    format!(
+        "create temp trigger guard_{table}_insert before insert on main.{table}
+           when not account_ok(new.account)
+           begin select raise(abort, 'row of another account'); end;
+         create temp trigger guard_{table}_move before update of account on main.{table}
+           when new.account is not old.account
+           begin select raise(abort, 'rows stay with their account'); end;
+         create temp trigger guard_{table}_update before update on main.{table}
+           when not account_ok(old.account)
+           begin select raise(ignore); end;
+         create temp trigger guard_{table}_delete before delete on main.{table}
+           when not account_ok(old.account)
+           begin select raise(ignore); end;"
+    )
+}

@@ -1,0 +1,120 @@
+//! What table functions are lent: a [`Snapshot`] to read from, a [`Tx`] to write with.
+
+use std::{cell::RefCell, ops::Deref};
+
+use rusqlite::{Params, Row};
+
+use super::{engine::connection::Confined, fault, scope::Scope, signal::Signal};
+use crate::domain::{Error, Result, Timestamp};
+
+/// A consistent view of the rows that `S` gives the right to.
+pub struct Snapshot<'c, S> {
+    connection: &'c Confined,
+    scope: S,
+    now: Timestamp,
+}
+
+impl<'c, S: Scope> Snapshot<'c, S> {
+    pub(in crate::store) fn new(connection: &'c Confined, scope: S, now: Timestamp) -> Self {
+        Self {
+            connection,
+            scope,
+            now,
+        }
+    }
+
+    /// Whose rows these are.
+    pub fn scope(&self) -> S {
+        self.scope
+    }
+
+    /// The one time of this transaction.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The first row, if there is one.
+    pub(in crate::store) fn one<T>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        self.confine(sql)?;
+        let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
+        let mut rows = statement.query(params).map_err(fault::of)?;
+        rows.next()
+            .map_err(fault::of)?
+            .map(read)
+            .transpose()
+            .map_err(fault::of)
+    }
+
+    /// All rows; the statement limits their number.
+    pub(in crate::store) fn all<T>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        self.confine(sql)?;
+        let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
+        let rows = statement.query_map(params, read).map_err(fault::of)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(fault::of)
+    }
+
+    fn confine(&self, sql: &'static str) -> Result<()> {
+        if self.scope.confined_to().is_none() {
+            return Ok(());
+        }
+        self.connection
+            .tenancy
+            .check(&self.connection.sql, sql)
+            .map_err(Error::internal)
+    }
+}
+
+/// One deed's part of a transaction. What it writes is committed with what the deed returns, or not at all.
+pub struct Tx<'c, S> {
+    snapshot: Snapshot<'c, S>,
+    signals: &'c RefCell<Vec<Signal>>,
+}
+
+impl<'c, S: Scope> Tx<'c, S> {
+    pub(in crate::store) fn new(
+        snapshot: Snapshot<'c, S>,
+        signals: &'c RefCell<Vec<Signal>>,
+    ) -> Self {
+        Self { snapshot, signals }
+    }
+
+    /// Runs a statement that changes rows; gives how many.
+    pub(in crate::store) fn execute(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+    ) -> Result<usize> {
+        self.confine(sql)?;
+        let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
+        statement.execute(params).map_err(fault::of)
+    }
+
+    /// Runs an insert; gives the new row's number.
+    pub(in crate::store) fn insert(&self, sql: &'static str, params: impl Params) -> Result<i64> {
+        self.execute(sql, params)?;
+        Ok(self.connection.sql.last_insert_rowid())
+    }
+
+    /// Tells listeners after the commit.
+    pub(in crate::store) fn signal(&self, signal: Signal) {
+        self.signals.borrow_mut().push(signal);
+    }
+}
+
+impl<'c, S> Deref for Tx<'c, S> {
+    type Target = Snapshot<'c, S>;
+
+    fn deref(&self) -> &Snapshot<'c, S> {
+        &self.snapshot
+    }
+}
