@@ -81,12 +81,11 @@ create table balance (
 ) strict;
 
 -- Every change of credits, for ever: triggers refuse updates and deletes. `n` counts an account's
--- entries without gaps. A job reserves once per `round` (a retry starts a new one), and the
+-- entries without gaps; the public id of an entry is made of account, n and time. A job reserves once per `round` (a retry starts a new one), and the
 -- unique index lets each reservation be released and charged once.
 create table ledger (
   account integer not null references account (seq),
   n integer not null,
-  id blob not null,
   kind text not null check (kind in ('grant', 'reserve', 'release', 'charge', 'expire', 'adjust')),
   bucket text not null check (bucket in ('free', 'paid')),
   delta integer not null,
@@ -140,7 +139,6 @@ create table job (
   end_user text,
   reserved_free integer not null check (reserved_free >= 0),
   reserved_paid integer not null check (reserved_paid >= 0),
-  queue_id integer,
   request_id text not null,
   run_at integer not null,
   created_at integer not null,
@@ -192,18 +190,18 @@ create table job_event (
 -- those of other lanes. `lease` is null while the row waits; else it names the start of the server
 -- (upper half) and the claim (lower half) that may finish it.
 create table queue (
-  id integer primary key autoincrement,
   queue integer not null check (queue between 2 and 5),
-  account integer not null references account (seq),
   subject integer not null,
+  account integer not null references account (seq),
   lane integer not null,
   priority integer not null,
   run_at integer not null,
   expires_at integer not null,
   attempts integer not null,
   crashes integer not null,
-  lease integer
-) strict;
+  lease integer,
+  primary key (queue, subject)
+) strict, without rowid;
 create index queue_by_expiry on queue (expires_at);
 
 -- Queues that the operator paused.
@@ -261,7 +259,6 @@ create table webhook_delivery (
   payload text not null,
   status integer not null check (status between 2 and 4),
   attempts integer not null,
-  queue_id integer,
   created_at integer not null,
   finished_at integer not null,
   unique (account, id)

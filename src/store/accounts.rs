@@ -42,26 +42,26 @@ pub fn insert(
 ) -> Result<AccountScope> {
     let now = tx.now();
     let seq = tx.insert(
-        "insert into account (id, name, created_at) values (?1, ?2, ?3)",
+        "insert into main.account (id, name, created_at) values (?1, ?2, ?3)",
         (id, name, now),
     )?;
     tx.execute(
-        "insert into project (account, id, name, environment, created_at)
+        "insert into main.project (account, id, name, environment, created_at)
          values (?1, ?2, 'default', 'live', ?3)",
         (seq, project, now),
     )?;
-    tx.execute("insert into balance (account) values (?1)", [seq])?;
+    tx.execute("insert into main.balance (account) values (?1)", [seq])?;
     Ok(tx.scope().account(AccountSeq(seq), id))
 }
 
 /// The account of that id.
 pub fn find(snapshot: &Snapshot<'_, SystemScope>, id: AccountId) -> Result<Option<Account>> {
-    snapshot.one("select * from account where id = ?1", [id], account)
+    snapshot.one("select * from main.account where id = ?1", [id], account)
 }
 
 /// The account of that internal number.
 pub fn by_seq(snapshot: &Snapshot<'_, SystemScope>, seq: AccountSeq) -> Result<Option<Account>> {
-    snapshot.one("select * from account where seq = ?1", [seq], account)
+    snapshot.one("select * from main.account where seq = ?1", [seq], account)
 }
 
 /// Accounts older than `before`, newest first.
@@ -71,7 +71,7 @@ pub fn list(
     limit: u32,
 ) -> Result<Vec<Account>> {
     snapshot.all(
-        "select * from account where ?1 is null or id < ?1 order by id desc limit ?2",
+        "select * from main.account where ?1 is null or id < ?1 order by id desc limit ?2",
         (before, limit),
         account,
     )
@@ -85,7 +85,7 @@ pub fn update(
     suspended: Option<bool>,
 ) -> Result<bool> {
     let changed = tx.execute(
-        "update account set name = coalesce(?2, name),
+        "update main.account set name = coalesce(?2, name),
            suspended_at = case ?3 when 0 then null when 1 then coalesce(suspended_at, ?4)
                           else suspended_at end
          where id = ?1",

@@ -14,43 +14,33 @@ use super::{
 };
 use crate::domain::{AccountId, QueueName, Result, Timestamp};
 
+/// Names a row: each job or delivery is in its queue at most once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkId {
+    /// Which queue.
+    pub queue: QueueName,
+    /// The job's or delivery's internal number; they rise, so they also tell who came first.
+    pub subject: i64,
+}
+
 /// A row that waits, as much of it as the order of work needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// The row.
-    pub id: i64,
-    /// Its queue.
-    pub queue: QueueName,
+    pub id: WorkId,
     /// Rows of one lane take turns with those of others.
     pub lane: i64,
     /// Higher goes first within its lane.
     pub priority: i32,
     /// Not before this time.
     pub run_at: Timestamp,
-}
-
-/// What is to be added to a queue.
-#[derive(Clone, Debug)]
-pub struct NewWork {
-    /// Which queue.
-    pub queue: QueueName,
-    /// The job's or delivery's internal number.
-    pub subject: i64,
-    /// Rows of one lane take turns with those of others.
-    pub lane: i64,
-    /// Higher goes first within its lane.
-    pub priority: i32,
-    /// Not before this time.
-    pub run_at: Timestamp,
-    /// Given up at this time.
-    pub expires_at: Timestamp,
 }
 
 /// The right to finish one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The row.
-    pub id: i64,
+    pub id: WorkId,
     /// What the row's `lease` must be.
     pub token: i64,
 }
@@ -62,8 +52,6 @@ pub struct Claimed {
     pub lease: Lease,
     /// Whose work it is.
     pub scope: AccountScope,
-    /// The job's or delivery's internal number.
-    pub subject: i64,
     /// Its lane.
     pub lane: i64,
     /// Attempts made, this one included.
@@ -74,61 +62,56 @@ pub struct Claimed {
     pub expires_at: Timestamp,
 }
 
-fn queue_of(row: &Row<'_>) -> rusqlite::Result<QueueName> {
-    QueueName::from_number(row.get("queue")?).ok_or_else(|| unknown("queue"))
+fn id(row: &Row<'_>) -> rusqlite::Result<WorkId> {
+    let queue = QueueName::from_number(row.get("queue")?).ok_or_else(|| unknown("queue"))?;
+    Ok(WorkId {
+        queue,
+        subject: row.get("subject")?,
+    })
 }
 
 fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
     Ok(Waiting {
-        id: row.get("id")?,
-        queue: queue_of(row)?,
+        id: id(row)?,
         lane: row.get("lane")?,
         priority: row.get("priority")?,
         run_at: row.get("run_at")?,
     })
 }
 
-/// Adds work in the transaction of its cause; gives the row's number.
-pub fn push(tx: &Tx<'_, AccountScope>, work: &NewWork) -> Result<i64> {
-    let id = tx.insert(
+/// Adds work in the transaction of its cause. It is given up at `expires_at`.
+pub fn push(tx: &Tx<'_, AccountScope>, work: Waiting, expires_at: Timestamp) -> Result<()> {
+    tx.execute(
         "insert into main.queue
-           (queue, account, subject, lane, priority, run_at, expires_at, attempts, crashes)
+           (queue, subject, account, lane, priority, run_at, expires_at, attempts, crashes)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0)",
         rusqlite::params![
-            work.queue.number(),
+            work.id.queue.number(),
+            work.id.subject,
             tx.scope().seq(),
-            work.subject,
             work.lane,
             work.priority,
             work.run_at,
-            work.expires_at,
+            expires_at,
         ],
     )?;
-    let NewWork {
-        queue,
-        lane,
-        priority,
-        run_at,
-        ..
-    } = *work;
-    tx.signal(Signal::Queued(Waiting {
-        id,
-        queue,
-        lane,
-        priority,
-        run_at,
-    }));
-    Ok(id)
+    tx.signal(Signal::Queued(work));
+    Ok(())
 }
 
 /// Leases a row that waits; `None` where it is gone, leased or not due any more.
 pub fn claim(tx: &Tx<'_, SystemScope>, lease: Lease) -> Result<Option<Claimed>> {
     let system = tx.scope();
     tx.one(
-        "update main.queue set lease = ?2, attempts = attempts + 1
-         where id = ?1 and lease is null and run_at <= ?3
+        "update main.queue set lease = ?3, attempts = attempts + 1
+         where queue = ?1 and subject = ?2 and lease is null and run_at <= ?4
          returning *, (select id from main.account where seq = queue.account) as account_id",
-        (lease.id, lease.token, tx.now()),
+        (
+            lease.id.queue.number(),
+            lease.id.subject,
+            lease.token,
+            tx.now(),
+        ),
         |row| claimed(row, system, lease),
     )
 }
@@ -139,7 +122,6 @@ fn claimed(row: &Row<'_>, system: SystemScope, lease: Lease) -> rusqlite::Result
     Ok(Claimed {
         lease,
         scope: system.account(seq, account),
-        subject: row.get("subject")?,
         lane: row.get("lane")?,
         attempts: row.get("attempts")?,
         crashes: row.get("crashes")?,
@@ -152,8 +134,8 @@ fn claimed(row: &Row<'_>, system: SystemScope, lease: Lease) -> rusqlite::Result
 #[must_use = "without a valid lease the result must be discarded"]
 pub fn finish<S: Scope>(tx: &Tx<'_, S>, lease: Lease) -> Result<bool> {
     let gone = tx.execute(
-        "delete from main.queue where id = ?1 and lease = ?2",
-        (lease.id, lease.token),
+        "delete from main.queue where queue = ?1 and subject = ?2 and lease = ?3",
+        (lease.id.queue.number(), lease.id.subject, lease.token),
     )?;
     Ok(gone == 1)
 }
@@ -168,9 +150,15 @@ pub fn release<S: Scope>(
     spent: bool,
 ) -> Result<bool> {
     let row = tx.one(
-        "update main.queue set lease = null, run_at = ?3, attempts = attempts - ?4
-         where id = ?1 and lease = ?2 returning id, queue, lane, priority, run_at",
-        (lease.id, lease.token, run_at, !spent),
+        "update main.queue set lease = null, run_at = ?4, attempts = attempts - ?5
+         where queue = ?1 and subject = ?2 and lease = ?3 returning *",
+        (
+            lease.id.queue.number(),
+            lease.id.subject,
+            lease.token,
+            run_at,
+            !spent,
+        ),
         waiting,
     )?;
     let valid = row.is_some();
@@ -181,29 +169,37 @@ pub fn release<S: Scope>(
 }
 
 /// Takes work out of its queue, whoever holds its lease.
-pub fn withdraw<S: Scope>(tx: &Tx<'_, S>, id: i64) -> Result<bool> {
-    let gone = tx.execute("delete from main.queue where id = ?1", [id])?;
+pub fn withdraw<S: Scope>(tx: &Tx<'_, S>, id: WorkId) -> Result<bool> {
+    let gone = tx.execute(
+        "delete from main.queue where queue = ?1 and subject = ?2",
+        (id.queue.number(), id.subject),
+    )?;
     tx.signal(Signal::Withdrawn(id));
     Ok(gone == 1)
 }
 
-/// Counts a crash against every row whose lease was taken before `boot` and lets it wait again.
-/// Gives those rows, most recently added last.
-pub fn reclaim(tx: &Tx<'_, SystemScope>, boot: i64, limit: u32) -> Result<Vec<i64>> {
-    tx.all(
+/// Counts a crash against rows of the queue whose lease was taken before `boot`, and lets them wait
+/// again. Gives how many, at most `limit`.
+pub fn reclaim(tx: &Tx<'_, SystemScope>, queue: QueueName, boot: i64, limit: u32) -> Result<usize> {
+    tx.execute(
         "update main.queue set lease = null, crashes = crashes + 1
-         where id in (select id from main.queue where lease < ?1 limit ?2) returning id",
-        (boot, limit),
-        |row| row.get(0),
+         where queue = ?1 and subject in
+           (select subject from main.queue where queue = ?1 and lease < ?2 limit ?3)",
+        (queue.number(), boot, limit),
     )
 }
 
-/// Rows with a number above `after`, in the order of their numbers.
-pub fn scan(snapshot: &Snapshot<'_, SystemScope>, after: i64, limit: u32) -> Result<Vec<Waiting>> {
+/// Waiting rows of a queue with a subject above `after`, in the order of their subjects.
+pub fn scan(
+    snapshot: &Snapshot<'_, SystemScope>,
+    queue: QueueName,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Waiting>> {
     snapshot.all(
-        "select id, queue, lane, priority, run_at from main.queue
-         where id > ?1 and lease is null order by id limit ?2",
-        (after, limit),
+        "select * from main.queue where queue = ?1 and subject > ?2 and lease is null
+         order by subject limit ?3",
+        (queue.number(), after, limit),
         waiting,
     )
 }
@@ -215,20 +211,18 @@ pub fn expired(
     limit: u32,
 ) -> Result<Vec<i64>> {
     snapshot.all(
-        "select id from main.queue where expires_at <= ?1 and queue = ?2 and lease is null
+        "select subject from main.queue where expires_at <= ?1 and queue = ?2 and lease is null
          order by expires_at limit ?3",
         (snapshot.now(), queue.number(), limit),
         |row| row.get(0),
     )
 }
 
-/// When the first waiting row's time is over.
+/// When the time of the first row is over.
 pub fn next_expiry(snapshot: &Snapshot<'_, SystemScope>) -> Result<Option<Timestamp>> {
-    let first = snapshot.one(
-        "select min(expires_at) from main.queue where lease is null",
-        [],
-        |row| row.get(0),
-    )?;
+    let first = snapshot.one("select min(expires_at) from main.queue", [], |row| {
+        row.get(0)
+    })?;
     Ok(first.flatten())
 }
 
@@ -245,7 +239,9 @@ pub fn boot(tx: &Tx<'_, SystemScope>) -> Result<i64> {
 
 /// The queues that the operator paused.
 pub fn paused(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<QueueName>> {
-    snapshot.all("select queue from main.queue_pause", [], queue_of)
+    snapshot.all("select queue from main.queue_pause", [], |row| {
+        QueueName::from_number(row.get(0)?).ok_or_else(|| unknown("queue"))
+    })
 }
 
 /// Pauses or resumes a queue.

@@ -2,7 +2,7 @@
 //!
 //! A signal is a hint: who hears it looks at the database before it acts.
 
-use super::queue::Waiting;
+use super::queue::{Waiting, WorkId};
 use crate::domain::{ApiKeyId, JobId};
 
 /// Something that was committed.
@@ -11,7 +11,7 @@ pub enum Signal {
     /// Work waits in a queue, at once or from some time on.
     Queued(Waiting),
     /// A queue's row is gone though nobody finished it: whoever works on it may stop.
-    Withdrawn(i64),
+    Withdrawn(WorkId),
     /// A job took a step.
     Job(JobId),
     /// A key must not be accepted from memory any more.
