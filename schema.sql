@@ -53,17 +53,19 @@ create table api_key (
   unique (account, id)
 ) strict;
 
--- What a POST with an Idempotency-Key answered. `key` is a hash of method, route and key;
--- `response` is the answer itself, or absent where it is made again from the immutable part of
--- `job`. Answers that hold a secret are sealed like other secrets.
+-- What a POST with an Idempotency-Key answered. `key` is a hash of method, route and key. `response`
+-- is the answer itself, sealed where it holds a secret. The answer to a new job is not copied: it is
+-- made again from the immutable part of `job` and from `reserved`, what was set aside for it then.
 create table idempotency (
   account integer not null references account (seq),
   key blob not null,
   body_hash blob not null,
   job integer,
+  reserved integer,
   response blob,
   expires_at integer not null,
-  primary key (account, key)
+  primary key (account, key),
+  check ((job is null) = (response is not null) and (job is null) = (reserved is null))
 ) strict, without rowid;
 create index idempotency_by_expiry on idempotency (expires_at);
 

@@ -147,6 +147,23 @@ pub enum JobErrorCode {
 }
 
 impl JobErrorCode {
+    /// Every code.
+    pub const ALL: [Self; 8] = [
+        Self::RateLimit,
+        Self::Timeout,
+        Self::ServerError,
+        Self::BadRequest,
+        Self::OutputSchemaMismatch,
+        Self::Expired,
+        Self::CrashLoop,
+        Self::Canceled,
+    ];
+
+    /// The code of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// The code in the API.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ mod credits;
 mod error;
 mod id;
 mod job;
+mod ledger;
 mod queue;
 mod secret;
 mod time;
@@ -15,6 +16,7 @@ pub use id::{
     LedgerEntryId, MalformedId, ProjectId,
 };
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
+pub use ledger::{Bucket, EntryKind, Split};
 pub use queue::QueueName;
 pub use secret::Secret;
 pub use time::{MalformedTime, Timestamp};

@@ -12,6 +12,10 @@ mod tx;
 
 pub mod accounts;
 pub mod api_keys;
+pub mod dead_letters;
+pub mod idempotency;
+pub mod jobs;
+pub mod ledger;
 pub mod queue;
 
 use std::{

@@ -44,9 +44,11 @@ create table idempotency (
   key blob not null,
   body_hash blob not null,
   job integer,
+  reserved integer,
   response blob,
   expires_at integer not null,
-  primary key (account, key)
+  primary key (account, key),
+  check ((job is null) = (response is not null) and (job is null) = (reserved is null))
 ) strict, without rowid;
 create index idempotency_by_expiry on idempotency (expires_at);
 

@@ -1,0 +1,89 @@
+//! What POSTs with an `Idempotency-Key` answered, kept until it expires.
+
+use super::{
+    scope::{AccountScope, SystemScope},
+    tx::{Snapshot, Tx},
+};
+use crate::domain::{Credits, Result, Timestamp};
+
+/// A hash of method, route and the client's key.
+pub type KeyHash = [u8; 16];
+
+/// SHA-256 of the canonical request.
+pub type BodyHash = [u8; 32];
+
+/// An answer that was given before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The request that it answered.
+    pub body_hash: BodyHash,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// How an answer is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// As the bytes that were sent, possibly sealed.
+    Body(Vec<u8>),
+    /// As the job that was made, and what was set aside for it.
+    Job {
+        /// The job's internal number.
+        job: i64,
+        /// What its first reservation set aside.
+        reserved: Credits,
+    },
+}
+
+/// The answer saved under the key, if it has not expired.
+pub fn find(snapshot: &Snapshot<'_, AccountScope>, key: &KeyHash) -> Result<Option<Saved>> {
+    snapshot.one(
+        "select body_hash, job, reserved, response from idempotency
+         where key = ?1 and expires_at > ?2",
+        (key, snapshot.now()),
+        |row| {
+            let answer = match row.get("job")? {
+                Some(job) => Answer::Job {
+                    job,
+                    reserved: row.get("reserved")?,
+                },
+                None => Answer::Body(row.get("response")?),
+            };
+            Ok(Saved {
+                body_hash: row.get("body_hash")?,
+                answer,
+            })
+        },
+    )
+}
+
+/// Saves an answer in the transaction of what it tells of. An expired one is replaced.
+pub fn save(
+    tx: &Tx<'_, AccountScope>,
+    key: &KeyHash,
+    saved: &Saved,
+    expires_at: Timestamp,
+) -> Result<()> {
+    let (job, reserved, response) = match &saved.answer {
+        Answer::Body(body) => (None, None, Some(body)),
+        Answer::Job { job, reserved } => (Some(*job), Some(*reserved), None),
+    };
+    tx.execute(
+        "insert into main.idempotency (account, key, body_hash, job, reserved, response, expires_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         on conflict (account, key) do update set body_hash = excluded.body_hash,
+           job = excluded.job, reserved = excluded.reserved, response = excluded.response,
+           expires_at = excluded.expires_at",
+        (tx.scope().seq(), key, saved.body_hash, job, reserved, response, expires_at),
+    )?;
+    Ok(())
+}
+
+/// Removes expired answers, at most `limit`; gives how many.
+pub fn prune(tx: &Tx<'_, SystemScope>, limit: u32) -> Result<usize> {
+    tx.execute(
+        "delete from main.idempotency where (account, key) in
+           (select account, key from main.idempotency where expires_at <= ?1 limit ?2)",
+        (tx.now(), limit),
+    )
+}

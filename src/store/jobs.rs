@@ -1,0 +1,436 @@
+//! Jobs: what was asked for, where it stands, what came of it, and the story of its steps.
+
+use rusqlite::Row;
+use serde_json::value::RawValue;
+
+use super::{
+    ledger::JobRound,
+    row::{named, unknown},
+    scope::AccountScope,
+    signal::Signal,
+    tx::{Snapshot, Tx},
+};
+use crate::domain::{
+    Credits, JobError, JobErrorCode, JobId, JobStatus, Result, Split, Timestamp, Usage,
+};
+
+/// What a new job is made of. JSON is kept as the text it was sent as.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Public id.
+    pub id: JobId,
+    /// Internal number of the key's project.
+    pub project: i64,
+    /// Internal number of the key.
+    pub api_key: i64,
+    /// The model as the client names it.
+    pub model: String,
+    /// The client's own end user.
+    pub user: Option<String>,
+    /// Higher goes first within the account.
+    pub priority: i32,
+    /// Attempts before it is given up.
+    pub max_attempts: u32,
+    /// The request that made it.
+    pub request_id: String,
+    /// Not before this time.
+    pub run_at: Timestamp,
+    /// JSON array of messages.
+    pub messages: Box<RawValue>,
+    /// JSON Schema that the output has to satisfy.
+    pub output_schema: Option<Box<RawValue>>,
+    /// JSON object that comes back with the job.
+    pub metadata: Option<Box<RawValue>>,
+    /// JSON object with the settings of the call.
+    pub parameters: String,
+}
+
+/// A job as its client sees it.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Internal number.
+    pub seq: i64,
+    /// Public id.
+    pub id: JobId,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// Which reservation is the newest.
+    pub round: u32,
+    /// The model as the client names it.
+    pub model: String,
+    /// The client's own end user.
+    pub user: Option<String>,
+    /// Attempts made in this round.
+    pub attempts: u32,
+    /// Attempts before it is given up.
+    pub max_attempts: u32,
+    /// Higher goes first within the account.
+    pub priority: i32,
+    /// What the newest reservation set aside.
+    pub reserved: Split,
+    /// The request that made it.
+    pub request_id: String,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its last attempt began.
+    pub started_at: Option<Timestamp>,
+    /// What was asked for.
+    pub request: JobRequest,
+    /// What came of it, once it ended.
+    pub result: Option<JobResult>,
+}
+
+/// What the client asked for.
+#[derive(Clone, Debug)]
+pub struct JobRequest {
+    /// JSON array of messages.
+    pub messages: Box<RawValue>,
+    /// JSON Schema that the output has to satisfy.
+    pub output_schema: Option<Box<RawValue>>,
+    /// JSON object that comes back with the job.
+    pub metadata: Option<Box<RawValue>>,
+    /// JSON object with the settings of the call.
+    pub parameters: String,
+}
+
+/// What came of a job.
+#[derive(Clone, Debug, Default)]
+pub struct JobResult {
+    /// The validated JSON, as text.
+    pub output: Option<Box<RawValue>>,
+    /// What the model said.
+    pub output_text: Option<String>,
+    /// The provider that answered.
+    pub provider: Option<String>,
+    /// Tokens that the provider counted.
+    pub usage: Option<Usage>,
+    /// What it cost.
+    pub charged: Credits,
+    /// Why there is no output.
+    pub error: Option<JobError>,
+    /// When it ended.
+    pub finished_at: Timestamp,
+}
+
+impl Job {
+    /// The newest reservation.
+    pub fn round(&self) -> JobRound {
+        JobRound {
+            job: self.seq,
+            round: self.round,
+        }
+    }
+}
+
+/// A status as its number in the database.
+fn number(status: JobStatus) -> i64 {
+    match status {
+        JobStatus::Queued => 2,
+        JobStatus::Running => 3,
+        JobStatus::Succeeded => 4,
+        JobStatus::Failed => 5,
+        JobStatus::Canceled => 6,
+        JobStatus::Expired => 7,
+    }
+}
+
+fn status(row: &Row<'_>) -> rusqlite::Result<JobStatus> {
+    let stored: i64 = row.get("status")?;
+    JobStatus::ALL
+        .into_iter()
+        .find(|status| number(*status) == stored)
+        .ok_or_else(|| unknown("status"))
+}
+
+fn raw(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Box<RawValue>>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| RawValue::from_string(text).map_err(|_| unknown(column)))
+        .transpose()
+}
+
+/// Columns of `job`, `job_request` and `job_result` for [`job`].
+macro_rules! select_job {
+    ($rest:literal) => {
+        concat!(
+            "select j.*, q.messages, q.output_schema, q.metadata, q.parameters, r.output, \
+             r.output_text, r.provider, r.prompt_tokens, r.completion_tokens, r.charged, \
+             r.error_code, r.error_message, r.finished_at \
+             from job j join job_request q on q.job = j.seq left join job_result r on r.job = j.seq ",
+            $rest
+        )
+    };
+}
+
+fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let attempts: u32 = row.get("attempts")?;
+    Ok(Job {
+        seq: row.get("seq")?,
+        id: row.get("id")?,
+        status: status(row)?,
+        round: row.get("round")?,
+        model: row.get("model")?,
+        user: row.get("end_user")?,
+        attempts,
+        max_attempts: row.get("max_attempts")?,
+        priority: row.get("priority")?,
+        reserved: Split {
+            free: row.get("reserved_free")?,
+            paid: row.get("reserved_paid")?,
+        },
+        request_id: row.get("request_id")?,
+        created_at: row.get("created_at")?,
+        started_at: if attempts > 0 {
+            Some(row.get("started_at")?)
+        } else {
+            None
+        },
+        request: JobRequest {
+            messages: raw(row, "messages")?.ok_or_else(|| unknown("messages"))?,
+            output_schema: raw(row, "output_schema")?,
+            metadata: raw(row, "metadata")?,
+            parameters: row.get("parameters")?,
+        },
+        result: row
+            .get::<_, Option<Timestamp>>("finished_at")?
+            .map(|finished_at| job_result(row, finished_at))
+            .transpose()?,
+    })
+}
+
+fn job_result(row: &Row<'_>, finished_at: Timestamp) -> rusqlite::Result<JobResult> {
+    let prompt: Option<u64> = row.get("prompt_tokens")?;
+    let completion: Option<u64> = row.get("completion_tokens")?;
+    let error = match row.get::<_, Option<String>>("error_code")? {
+        None => None,
+        Some(_) => Some(JobError {
+            code: named(row, "error_code", JobErrorCode::parse)?,
+            message: row.get("error_message")?,
+        }),
+    };
+    Ok(JobResult {
+        output: raw(row, "output")?,
+        output_text: row.get("output_text")?,
+        provider: row.get("provider")?,
+        usage: prompt
+            .zip(completion)
+            .map(|(prompt, completion)| Usage::new(prompt, completion)),
+        charged: row.get("charged")?,
+        error,
+        finished_at,
+    })
+}
+
+/// Adds a queued job; gives its internal number.
+pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob) -> Result<i64> {
+    let seq = tx.insert(
+        "insert into main.job (account, id, project, api_key, status, round, attempts, max_attempts,
+           priority, model, end_user, reserved_free, reserved_paid, request_id, run_at,
+           created_at, started_at)
+         values (?1, ?2, ?3, ?4, 2, 1, 0, ?5, ?6, ?7, ?8, 0, 0, ?9, ?10, ?11, ?11)",
+        rusqlite::params![
+            tx.scope().seq(),
+            new.id,
+            new.project,
+            new.api_key,
+            new.max_attempts,
+            new.priority,
+            new.model,
+            new.user,
+            new.request_id,
+            new.run_at,
+            tx.now(),
+        ],
+    )?;
+    tx.execute(
+        "insert into main.job_request (job, account, messages, output_schema, metadata, parameters)
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            seq,
+            tx.scope().seq(),
+            new.messages.get(),
+            new.output_schema.as_deref().map(RawValue::get),
+            new.metadata.as_deref().map(RawValue::get),
+            &new.parameters,
+        ),
+    )?;
+    Ok(seq)
+}
+
+/// Adds a line to the job's story. `data` is a JSON object.
+pub fn event(
+    tx: &Tx<'_, AccountScope>,
+    job: i64,
+    id: JobId,
+    name: &'static str,
+    data: Option<&str>,
+) -> Result<()> {
+    tx.execute(
+        "insert into main.job_event (job, n, account, name, data, created_at)
+         values (?1, (select coalesce(max(n), 0) + 1 from job_event where job = ?1), ?2, ?3, ?4, ?5)",
+        (job, tx.scope().seq(), name, data, tx.now()),
+    )?;
+    tx.signal(Signal::Job(id));
+    Ok(())
+}
+
+/// Remembers what the job's reservation set aside.
+pub fn hold(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> {
+    tx.execute(
+        "update main.job set round = ?2, reserved_free = ?3, reserved_paid = ?4 where seq = ?1",
+        (of.job, of.round, held.free, held.paid),
+    )?;
+    Ok(())
+}
+
+/// Sets where the job stands.
+pub fn set_status(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus) -> Result<()> {
+    tx.execute(
+        "update main.job set status = ?2 where seq = ?1",
+        (job, number(to)),
+    )?;
+    Ok(())
+}
+
+/// An attempt begins: the job runs.
+pub fn start(tx: &Tx<'_, AccountScope>, job: i64, attempts: u32) -> Result<()> {
+    tx.execute(
+        "update main.job set status = 3, attempts = ?2, started_at = ?3 where seq = ?1",
+        (job, attempts, tx.now()),
+    )?;
+    Ok(())
+}
+
+/// Lets a job that ended wait again, as in its first round.
+pub fn restart(tx: &Tx<'_, AccountScope>, job: i64) -> Result<()> {
+    tx.execute("delete from main.job_result where job = ?1", [job])?;
+    tx.execute(
+        "update main.job set status = 2, attempts = 0 where seq = ?1",
+        [job],
+    )?;
+    Ok(())
+}
+
+/// Writes down what came of the job and sets where it stands.
+pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResult) -> Result<()> {
+    set_status(tx, job, to)?;
+    tx.execute(
+        "insert into main.job_result (job, account, output, output_text, provider, prompt_tokens,
+           completion_tokens, charged, error_code, error_message, finished_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        rusqlite::params![
+            job,
+            tx.scope().seq(),
+            result.output.as_deref().map(RawValue::get),
+            result.output_text,
+            result.provider,
+            result.usage.map(|usage| usage.prompt_tokens),
+            result.usage.map(|usage| usage.completion_tokens),
+            result.charged,
+            result.error.as_ref().map(|error| error.code.as_str()),
+            result.error.as_ref().map(|error| error.message.as_str()),
+            tx.now(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// The account's job of that id.
+pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: JobId) -> Result<Option<Job>> {
+    snapshot.one(select_job!("where j.id = ?1"), [id], job)
+}
+
+/// The account's job of that internal number.
+pub fn by_seq(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<Job>> {
+    snapshot.one(select_job!("where j.seq = ?1"), [seq], job)
+}
+
+/// Which jobs to list.
+#[derive(Clone, Debug, Default)]
+pub struct JobFilter {
+    /// Only with this status.
+    pub status: Option<JobStatus>,
+    /// Only of this model.
+    pub model: Option<String>,
+    /// Only for this end user.
+    pub user: Option<String>,
+    /// Only accepted at this time or later.
+    pub created_after: Option<Timestamp>,
+    /// Only accepted before this time.
+    pub created_before: Option<Timestamp>,
+    /// Only older than this job.
+    pub before: Option<JobId>,
+}
+
+/// The account's jobs, newest first.
+pub fn list(
+    snapshot: &Snapshot<'_, AccountScope>,
+    filter: &JobFilter,
+    limit: u32,
+) -> Result<Vec<Job>> {
+    let params = rusqlite::params![
+        filter.before,
+        filter.status.map(number),
+        filter.model,
+        filter.user,
+        filter.created_after,
+        filter.created_before,
+        limit,
+    ];
+    if filter.status.is_some_and(|status| number(status) >= 5) {
+        // Says `status >= 5` so that the index of unsuccessful jobs can be used.
+        return snapshot.all(
+            select_job!(
+                "where j.status >= 5 and j.status = ?2 and (?1 is null or j.id < ?1)
+                 and (?3 is null or j.model = ?3) and (?4 is null or j.end_user = ?4)
+                 and (?5 is null or j.created_at >= ?5) and (?6 is null or j.created_at < ?6)
+                 order by j.id desc limit ?7"
+            ),
+            params,
+            job,
+        );
+    }
+    snapshot.all(
+        select_job!(
+            "where (?1 is null or j.id < ?1) and (?2 is null or j.status = ?2)
+             and (?3 is null or j.model = ?3) and (?4 is null or j.end_user = ?4)
+             and (?5 is null or j.created_at >= ?5) and (?6 is null or j.created_at < ?6)
+             order by j.id desc limit ?7"
+        ),
+        params,
+        job,
+    )
+}
+
+/// One step of a job's story.
+#[derive(Clone, Debug)]
+pub struct JobEvent {
+    /// Its place in the job's story, from 1.
+    pub n: i64,
+    /// What happened.
+    pub name: String,
+    /// JSON object with particulars.
+    pub data: Option<Box<RawValue>>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// The job's steps after number `after`, oldest first.
+pub fn events(
+    snapshot: &Snapshot<'_, AccountScope>,
+    job: i64,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<JobEvent>> {
+    snapshot.all(
+        "select * from job_event where job = ?1 and n > ?2 order by n limit ?3",
+        (job, after, limit),
+        |row| {
+            Ok(JobEvent {
+                n: row.get("n")?,
+                name: row.get("name")?,
+                data: raw(row, "data")?,
+                created_at: row.get("created_at")?,
+            })
+        },
+    )
+}

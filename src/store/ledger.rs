@@ -1,0 +1,520 @@
+//! Credits: the ledger, which only grows, and the balance that is its sum.
+//!
+//! Every function here that changes a balance writes the entries that say why, in the same
+//! transaction. A job's reservation is resolved once: the unique index refuses a second release or charge.
+
+use std::ops::Range;
+
+use rusqlite::Row;
+
+use super::{
+    row::named,
+    scope::{AccountScope, AccountSeq, SystemScope},
+    tx::{Snapshot, Tx},
+};
+use crate::domain::{
+    AccountId, Bucket, Credits, EntryKind, Error, GrantId, JobId, LedgerEntryId, Result, Split,
+    Timestamp,
+};
+
+/// What an account can spend and what is set aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// What can be spent.
+    pub available: Split,
+    /// What open reservations hold.
+    pub reserved: Split,
+    /// How many entries the ledger has.
+    pub entries: i64,
+}
+
+/// The job an entry belongs to: its internal number and its round, which a retry raises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobRound {
+    /// The job's internal number.
+    pub job: i64,
+    /// Which of its reservations.
+    pub round: u32,
+}
+
+/// Why the balance changes.
+#[derive(Clone, Copy, Default)]
+struct Cause<'a> {
+    job: Option<JobRound>,
+    grant: Option<GrantId>,
+    reason: Option<&'a str>,
+    request_id: Option<&'a str>,
+}
+
+/// The answer to a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reservation {
+    /// The amount is set aside, from these buckets.
+    Held(Split),
+    /// There is less to spend than that.
+    Short {
+        /// What can be spent.
+        available: Credits,
+    },
+}
+
+/// A balance on its way through a transaction: entries are written one by one, the balance at the end.
+struct Books<'t, 'c> {
+    tx: &'t Tx<'c, AccountScope>,
+    balance: Balance,
+}
+
+impl<'t, 'c> Books<'t, 'c> {
+    fn open(tx: &'t Tx<'c, AccountScope>) -> Result<Self> {
+        Ok(Self {
+            tx,
+            balance: balance(tx)?,
+        })
+    }
+
+    /// Writes an entry; one of zero says nothing and is left out.
+    fn post(
+        &mut self,
+        kind: EntryKind,
+        bucket: Bucket,
+        delta: Credits,
+        cause: Cause<'_>,
+    ) -> Result<()> {
+        if delta.is_zero() {
+            return Ok(());
+        }
+        let after = self
+            .balance
+            .available
+            .plus(bucket, delta)
+            .ok_or_else(beyond)?;
+        self.balance.available = after;
+        self.balance.entries += 1;
+        self.tx.execute(
+            "insert into main.ledger (account, n, kind, bucket, delta, balance_after, job, round,
+               grant_id, reason, request_id, created_at)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            rusqlite::params![
+                self.tx.scope().seq(),
+                self.balance.entries,
+                kind.as_str(),
+                bucket.as_str(),
+                delta,
+                after.total().ok_or_else(beyond)?,
+                cause.job.map(|of| of.job),
+                cause.job.map(|of| of.round),
+                cause.grant,
+                cause.reason,
+                cause.request_id,
+                self.tx.now(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Moves `held` into what is set aside (`kind` reserve) or back (release).
+    fn hold(&mut self, kind: EntryKind, held: Split, of: JobRound) -> Result<()> {
+        for bucket in [Bucket::Free, Bucket::Paid] {
+            let amount = held.of(bucket);
+            let (delta, reserved) = match kind {
+                EntryKind::Reserve => (amount.negated(), amount),
+                _ => (amount, amount.negated()),
+            };
+            self.post(
+                kind,
+                bucket,
+                delta,
+                Cause {
+                    job: Some(of),
+                    ..Cause::default()
+                },
+            )?;
+            self.balance.reserved = self
+                .balance
+                .reserved
+                .plus(bucket, reserved)
+                .ok_or_else(beyond)?;
+        }
+        Ok(())
+    }
+
+    fn close(self) -> Result<()> {
+        let Balance {
+            available,
+            reserved,
+            entries,
+        } = self.balance;
+        let changed = self.tx.execute(
+            "update main.balance set free = ?2, paid = ?3, reserved_free = ?4, reserved_paid = ?5,
+               entries = ?6 where account = ?1",
+            (
+                self.tx.scope().seq(),
+                available.free,
+                available.paid,
+                reserved.free,
+                reserved.paid,
+                entries,
+            ),
+        )?;
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(Error::internal("an account has no balance"))
+        }
+    }
+}
+
+/// Amounts are bounded far below this at the edge.
+fn beyond() -> Error {
+    Error::internal("a balance went beyond what 64 bits hold")
+}
+
+/// The account's balance.
+pub fn balance(snapshot: &Snapshot<'_, AccountScope>) -> Result<Balance> {
+    let found = snapshot.one("select * from balance", [], |row| {
+        Ok(Balance {
+            available: Split {
+                free: row.get("free")?,
+                paid: row.get("paid")?,
+            },
+            reserved: Split {
+                free: row.get("reserved_free")?,
+                paid: row.get("reserved_paid")?,
+            },
+            entries: row.get("entries")?,
+        })
+    })?;
+    found.ok_or_else(|| Error::internal("an account has no balance"))
+}
+
+/// Sets aside what a job may cost, where the balance covers it.
+pub fn reserve(tx: &Tx<'_, AccountScope>, of: JobRound, amount: Credits) -> Result<Reservation> {
+    let mut books = Books::open(tx)?;
+    let available = books.balance.available.total().ok_or_else(beyond)?;
+    if amount > available.max(Credits::ZERO) {
+        return Ok(Reservation::Short { available });
+    }
+    let held = books.balance.available.cover(amount).ok_or_else(beyond)?;
+    if !amount.is_zero() {
+        books.hold(EntryKind::Reserve, held, of)?;
+        books.close()?;
+    }
+    Ok(Reservation::Held(held))
+}
+
+/// Gives back what was set aside for a job that ended without success.
+pub fn release(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> {
+    if held == Split::default() {
+        return Ok(());
+    }
+    let mut books = Books::open(tx)?;
+    books.hold(EntryKind::Release, held, of)?;
+    books.close()
+}
+
+/// Gives back what was set aside and takes what the job cost, also where that is more.
+pub fn settle(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split, cost: Credits) -> Result<()> {
+    if held == Split::default() && cost.is_zero() {
+        return Ok(());
+    }
+    let mut books = Books::open(tx)?;
+    books.hold(EntryKind::Release, held, of)?;
+    let charged = books.balance.available.cover(cost).ok_or_else(beyond)?;
+    for bucket in [Bucket::Free, Bucket::Paid] {
+        let cause = Cause {
+            job: Some(of),
+            ..Cause::default()
+        };
+        books.post(
+            EntryKind::Charge,
+            bucket,
+            charged.of(bucket).negated(),
+            cause,
+        )?;
+        spend(tx, bucket, charged.of(bucket))?;
+    }
+    books.close()
+}
+
+/// Lets grants of the bucket shrink by `amount`, soonest-expiring first.
+fn spend(tx: &Tx<'_, AccountScope>, bucket: Bucket, amount: Credits) -> Result<()> {
+    let mut left = amount;
+    while left.is_positive() {
+        let grant = tx.one(
+            "select id, remaining from credit_grant where bucket = ?1 and remaining > 0
+             order by coalesce(expires_at, 9e18), id limit 1",
+            [bucket.as_str()],
+            |row| Ok((row.get::<_, GrantId>(0)?, row.get::<_, Credits>(1)?)),
+        )?;
+        // An overrun is covered by no grant.
+        let Some((id, remaining)) = grant else { break };
+        let part = remaining.min(left);
+        tx.execute(
+            "update main.credit_grant set remaining = remaining - ?2 where id = ?1",
+            (id, part),
+        )?;
+        left = left.checked_sub(part).ok_or_else(beyond)?;
+    }
+    Ok(())
+}
+
+/// Credits to be given.
+#[derive(Clone, Debug)]
+pub struct NewGrant {
+    /// Public id.
+    pub id: GrantId,
+    /// Where they go.
+    pub bucket: Bucket,
+    /// How many; above zero.
+    pub amount: Credits,
+    /// Why, for the ledger.
+    pub reason: String,
+    /// When what is left of them expires.
+    pub expires_at: Option<Timestamp>,
+    /// The request that gave them, if one did.
+    pub request_id: Option<String>,
+}
+
+/// Gives credits.
+pub fn grant(tx: &Tx<'_, AccountScope>, new: &NewGrant) -> Result<()> {
+    tx.execute(
+        "insert into main.credit_grant
+           (account, id, bucket, amount, remaining, reason, expires_at, created_at)
+         values (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7)",
+        (
+            tx.scope().seq(),
+            new.id,
+            new.bucket.as_str(),
+            new.amount,
+            &new.reason,
+            new.expires_at,
+            tx.now(),
+        ),
+    )?;
+    let mut books = Books::open(tx)?;
+    let cause = Cause {
+        grant: Some(new.id),
+        reason: Some(&new.reason),
+        request_id: new.request_id.as_deref(),
+        job: None,
+    };
+    books.post(EntryKind::Grant, new.bucket, new.amount, cause)?;
+    books.close()
+}
+
+/// Corrects the balance by hand. A correction downwards is taken from grants like a charge.
+pub fn adjust(
+    tx: &Tx<'_, AccountScope>,
+    bucket: Bucket,
+    delta: Credits,
+    reason: &str,
+    request_id: Option<&str>,
+) -> Result<()> {
+    let mut books = Books::open(tx)?;
+    let cause = Cause {
+        reason: Some(reason),
+        request_id,
+        ..Cause::default()
+    };
+    books.post(EntryKind::Adjust, bucket, delta, cause)?;
+    spend(tx, bucket, delta.negated())?;
+    books.close()
+}
+
+/// Takes back what is left of grants past their date, but nothing that is set aside for a job: that
+/// goes when the job gives it back. Gives how many grants it touched.
+pub fn expire_grants(tx: &Tx<'_, AccountScope>) -> Result<usize> {
+    let due = tx.all(
+        "select id, bucket, remaining from credit_grant
+         where remaining > 0 and expires_at <= ?1 order by expires_at limit 100",
+        [tx.now()],
+        |row| {
+            let bucket = named(row, "bucket", Bucket::parse)?;
+            Ok((
+                row.get::<_, GrantId>("id")?,
+                bucket,
+                row.get::<_, Credits>("remaining")?,
+            ))
+        },
+    )?;
+    let mut books = Books::open(tx)?;
+    let mut touched = 0;
+    for (id, bucket, remaining) in due {
+        let amount = remaining
+            .min(books.balance.available.of(bucket))
+            .max(Credits::ZERO);
+        if amount.is_zero() {
+            continue;
+        }
+        tx.execute(
+            "update main.credit_grant set remaining = remaining - ?2 where id = ?1",
+            (id, amount),
+        )?;
+        let cause = Cause {
+            grant: Some(id),
+            reason: Some("expired"),
+            ..Cause::default()
+        };
+        books.post(EntryKind::Expire, bucket, amount.negated(), cause)?;
+        touched += 1;
+    }
+    if touched > 0 {
+        books.close()?;
+    }
+    Ok(touched)
+}
+
+/// Accounts that hold grants past their date.
+pub fn accounts_with_expired_grants(
+    snapshot: &Snapshot<'_, SystemScope>,
+    limit: u32,
+) -> Result<Vec<AccountScope>> {
+    let system = snapshot.scope();
+    snapshot.all(
+        "select distinct a.seq, a.id from main.credit_grant g join main.account a on a.seq = g.account
+         where g.remaining > 0 and g.expires_at is not null and g.expires_at <= ?1 limit ?2",
+        (snapshot.now(), limit),
+        |row| Ok(system.account(row.get::<_, AccountSeq>(0)?, row.get::<_, AccountId>(1)?)),
+    )
+}
+
+/// One line of the ledger.
+#[derive(Clone, Debug)]
+pub struct LedgerEntry {
+    /// Its place in the account's ledger, without gaps from 1.
+    pub n: i64,
+    /// Public id.
+    pub id: LedgerEntryId,
+    /// What it records.
+    pub kind: EntryKind,
+    /// The bucket that changed.
+    pub bucket: Bucket,
+    /// By how much.
+    pub delta: Credits,
+    /// What could be spent afterwards, both buckets together.
+    pub balance_after: Credits,
+    /// Why, where a person or a rule said so.
+    pub reason: Option<String>,
+    /// The job's model, for entries of jobs.
+    pub product_name: Option<String>,
+    /// The job it belongs to.
+    pub job_id: Option<JobId>,
+    /// The grant it belongs to.
+    pub grant_id: Option<GrantId>,
+    /// The request that caused it.
+    pub request_id: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// The public id of an entry: time, account and number tell it apart from every other, so it need
+/// not be stored.
+fn entry_id(account: i64, n: i64, created_at: Timestamp) -> LedgerEntryId {
+    let unique = (u128::from(account.unsigned_abs()) << 40) | u128::from(n.unsigned_abs());
+    let mut low = [0; 10];
+    low.copy_from_slice(&unique.to_be_bytes()[6..]);
+    let millis = created_at.millis().unsigned_abs();
+    let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &low);
+    LedgerEntryId::from_uuid(uuid.into_uuid())
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
+    let (account, n, created_at) = (row.get("account")?, row.get("n")?, row.get("created_at")?);
+    Ok(LedgerEntry {
+        n,
+        id: entry_id(account, n, created_at),
+        kind: named(row, "kind", EntryKind::parse)?,
+        bucket: named(row, "bucket", Bucket::parse)?,
+        delta: row.get("delta")?,
+        balance_after: row.get("balance_after")?,
+        reason: row.get("reason")?,
+        product_name: row.get("model")?,
+        job_id: row.get("job_id")?,
+        grant_id: row.get("grant_id")?,
+        request_id: row.get("request")?,
+        created_at,
+    })
+}
+
+/// Which entries to list.
+#[derive(Clone, Debug, Default)]
+pub struct LedgerFilter {
+    /// Only this kind.
+    pub kind: Option<EntryKind>,
+    /// Only this job's.
+    pub job: Option<JobId>,
+    /// Only from this time (included) to that (excluded).
+    pub created: Option<Range<Timestamp>>,
+    /// Only entries with a lower number.
+    pub before: Option<i64>,
+}
+
+/// The account's entries, newest first.
+pub fn entries(
+    snapshot: &Snapshot<'_, AccountScope>,
+    filter: &LedgerFilter,
+    limit: u32,
+) -> Result<Vec<LedgerEntry>> {
+    let created = filter
+        .created
+        .clone()
+        .unwrap_or(Timestamp::default()..Timestamp::from_millis(i64::MAX));
+    snapshot.all(
+        "select l.*, j.id as job_id, j.model, coalesce(l.request_id, j.request_id) as request
+         from ledger l left join job j on j.seq = l.job
+         where (?1 is null or l.n < ?1) and (?2 is null or l.kind = ?2) and (?3 is null or j.id = ?3)
+           and l.created_at >= ?4 and l.created_at < ?5
+         order by l.n desc limit ?6",
+        (
+            filter.before,
+            filter.kind.map(EntryKind::as_str),
+            filter.job,
+            created.start,
+            created.end,
+            limit,
+        ),
+        entry,
+    )
+}
+
+/// Credits given at one time and what is left of them.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Public id.
+    pub id: GrantId,
+    /// Where they went.
+    pub bucket: Bucket,
+    /// How many they were.
+    pub amount: Credits,
+    /// How many are left.
+    pub remaining: Credits,
+    /// Why they were given.
+    pub reason: String,
+    /// When what is left expires.
+    pub expires_at: Option<Timestamp>,
+    /// When they were given.
+    pub created_at: Timestamp,
+}
+
+/// The account's grants older than `before`, newest first.
+pub fn grants(
+    snapshot: &Snapshot<'_, AccountScope>,
+    before: Option<GrantId>,
+    limit: u32,
+) -> Result<Vec<Grant>> {
+    snapshot.all(
+        "select * from credit_grant where ?1 is null or id < ?1 order by id desc limit ?2",
+        (before, limit),
+        |row| {
+            Ok(Grant {
+                id: row.get("id")?,
+                bucket: named(row, "bucket", Bucket::parse)?,
+                amount: row.get("amount")?,
+                remaining: row.get("remaining")?,
+                reason: row.get("reason")?,
+                expires_at: row.get("expires_at")?,
+                created_at: row.get("created_at")?,
+            })
+        },
+    )
+}
