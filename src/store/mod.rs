@@ -13,10 +13,12 @@ mod tx;
 pub mod accounts;
 pub mod api_keys;
 pub mod dead_letters;
+pub mod deliveries;
 pub mod idempotency;
 pub mod jobs;
 pub mod ledger;
 pub mod queue;
+pub mod webhooks;
 
 use std::{
     path::{Path, PathBuf},

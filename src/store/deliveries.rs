@@ -1,0 +1,253 @@
+//! Events on their way to endpoints, and each try to bring one there.
+
+use rusqlite::Row;
+
+use super::{
+    row::unknown,
+    scope::AccountScope,
+    tx::{Snapshot, Tx},
+};
+use crate::domain::{DeliveryId, EndpointId, EventId, Result, Timestamp};
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Waits or is being tried.
+    Pending,
+    /// The endpoint accepted it.
+    Delivered,
+    /// Given up.
+    Failed,
+}
+
+impl Stage {
+    const fn number(self) -> i64 {
+        match self {
+            Self::Pending => 2,
+            Self::Delivered => 3,
+            Self::Failed => 4,
+        }
+    }
+}
+
+/// One event on its way to one endpoint.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Internal number.
+    pub seq: i64,
+    /// Public id.
+    pub id: DeliveryId,
+    /// Internal number and public id of its endpoint.
+    pub endpoint: (i64, EndpointId),
+    /// The event, the same for all endpoints.
+    pub event_id: EventId,
+    /// The event's name.
+    pub event_type: String,
+    /// The body, exactly as it is sent and signed.
+    pub payload: String,
+    /// Where it stands.
+    pub stage: Stage,
+    /// Tries made.
+    pub attempts: u32,
+    /// When the event happened.
+    pub created_at: Timestamp,
+    /// When it was delivered or given up.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// What a new delivery is made of.
+#[derive(Clone, Debug)]
+pub struct NewDelivery<'a> {
+    /// Public id.
+    pub id: DeliveryId,
+    /// Internal number of its endpoint.
+    pub endpoint: i64,
+    /// The event.
+    pub event_id: EventId,
+    /// The event's name.
+    pub event_type: &'a str,
+    /// The body.
+    pub payload: &'a str,
+}
+
+/// One try to bring a delivery to its endpoint.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub n: i64,
+    /// The status of the answer, where there was one.
+    pub status_code: Option<u16>,
+    /// Why there was no answer.
+    pub error: Option<String>,
+    /// The beginning of the answer's body.
+    pub response: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+    /// When it ended.
+    pub created_at: Timestamp,
+}
+
+fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let stage = match row.get("status")? {
+        2 => Stage::Pending,
+        3 => Stage::Delivered,
+        4 => Stage::Failed,
+        _ => return Err(unknown("status")),
+    };
+    let finished_at: Timestamp = row.get("finished_at")?;
+    Ok(Delivery {
+        seq: row.get("seq")?,
+        id: row.get("id")?,
+        endpoint: (row.get("endpoint")?, row.get("endpoint_id")?),
+        event_id: row.get("event_id")?,
+        event_type: row.get("event_type")?,
+        payload: row.get("payload")?,
+        stage,
+        attempts: row.get("attempts")?,
+        created_at: row.get("created_at")?,
+        finished_at: (stage != Stage::Pending).then_some(finished_at),
+    })
+}
+
+/// Columns for [`delivery`].
+macro_rules! select_delivery {
+    ($rest:literal) => {
+        concat!(
+            "select d.*, e.id as endpoint_id from webhook_delivery d \
+             join webhook_endpoint e on e.seq = d.endpoint ",
+            $rest
+        )
+    };
+}
+
+/// Adds a pending delivery; gives its internal number.
+pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewDelivery<'_>) -> Result<i64> {
+    tx.insert(
+        "insert into main.webhook_delivery (account, id, endpoint, event_id, event_type, payload,
+           status, attempts, created_at, finished_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, 2, 0, ?7, ?7)",
+        (
+            tx.scope().seq(),
+            new.id,
+            new.endpoint,
+            new.event_id,
+            new.event_type,
+            new.payload,
+            tx.now(),
+        ),
+    )
+}
+
+/// The account's delivery of that id.
+pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: DeliveryId) -> Result<Option<Delivery>> {
+    snapshot.one(select_delivery!("where d.id = ?1"), [id], delivery)
+}
+
+/// The account's delivery of that internal number.
+pub fn by_seq(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<Delivery>> {
+    snapshot.one(select_delivery!("where d.seq = ?1"), [seq], delivery)
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// Only where it stands like this.
+    pub stage: Option<Stage>,
+    /// Only to this endpoint.
+    pub endpoint: Option<EndpointId>,
+    /// Only of this event's name.
+    pub event_type: Option<String>,
+    /// Only older than this delivery.
+    pub before: Option<DeliveryId>,
+}
+
+/// The account's deliveries, newest first.
+pub fn list(
+    snapshot: &Snapshot<'_, AccountScope>,
+    filter: &DeliveryFilter,
+    limit: u32,
+) -> Result<Vec<Delivery>> {
+    snapshot.all(
+        select_delivery!(
+            "where (?1 is null or d.id < ?1) and (?2 is null or d.status = ?2)
+             and (?3 is null or e.id = ?3) and (?4 is null or d.event_type = ?4)
+             order by d.id desc limit ?5"
+        ),
+        (
+            filter.before,
+            filter.stage.map(Stage::number),
+            filter.endpoint,
+            &filter.event_type,
+            limit,
+        ),
+        delivery,
+    )
+}
+
+/// Failed deliveries to an endpoint since a time, oldest first.
+pub fn failed_since(
+    snapshot: &Snapshot<'_, AccountScope>,
+    endpoint: i64,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<Delivery>> {
+    snapshot.all(
+        select_delivery!(
+            "where d.endpoint = ?1 and d.status = 4 and d.created_at >= ?2 order by d.id limit ?3"
+        ),
+        (endpoint, since, limit),
+        delivery,
+    )
+}
+
+/// Writes down a try.
+pub fn attempted(tx: &Tx<'_, AccountScope>, delivery: i64, attempt: &Attempt) -> Result<()> {
+    tx.execute(
+        "insert into main.webhook_attempt
+           (delivery, n, account, status_code, error, response, duration_ms, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        (
+            delivery,
+            attempt.n,
+            tx.scope().seq(),
+            attempt.status_code,
+            &attempt.error,
+            &attempt.response,
+            attempt.duration_ms,
+            attempt.created_at,
+        ),
+    )?;
+    Ok(())
+}
+
+/// Sets where a delivery stands and how often it was tried.
+pub fn set_stage(
+    tx: &Tx<'_, AccountScope>,
+    delivery: i64,
+    stage: Stage,
+    attempts: u32,
+) -> Result<()> {
+    tx.execute(
+        "update main.webhook_delivery set status = ?2, attempts = ?3, finished_at = ?4 where seq = ?1",
+        (delivery, stage.number(), attempts, tx.now()),
+    )?;
+    Ok(())
+}
+
+/// All tries of a delivery, oldest first.
+pub fn attempts(snapshot: &Snapshot<'_, AccountScope>, delivery: i64) -> Result<Vec<Attempt>> {
+    snapshot.all(
+        "select * from webhook_attempt where delivery = ?1 order by n limit 1000",
+        [delivery],
+        |row| {
+            Ok(Attempt {
+                n: row.get("n")?,
+                status_code: row.get("status_code")?,
+                error: row.get("error")?,
+                response: row.get("response")?,
+                duration_ms: row.get("duration_ms")?,
+                created_at: row.get("created_at")?,
+            })
+        },
+    )
+}
