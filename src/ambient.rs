@@ -1,9 +1,6 @@
 //! The only reader of the clock and of randomness, with a manual twin for tests.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this is the place that the bans point to"
-)]
+#![expect(clippy::disallowed_methods, reason = "this is the place that the bans point to")]
 
 use std::{
     io,
@@ -48,27 +45,18 @@ struct LastId {
 impl Ambient {
     /// The real clock and the operating system's randomness.
     pub fn system() -> Self {
-        Self::with(Source::System {
-            start: Instant::now(),
-        })
+        Self::with(Source::System { start: Instant::now() })
     }
 
     /// A clock that stands still until it is set, and repeatable, insecure randomness. For tests.
     pub fn manual(wall: Timestamp, seed: u64) -> Self {
-        let manual = Manual {
-            wall,
-            monotonic: Duration::ZERO,
-            random: seed,
-            listeners: Vec::new(),
-        };
+        let manual =
+            Manual { wall, monotonic: Duration::ZERO, random: seed, listeners: Vec::new() };
         Self::with(Source::Manual(Mutex::new(manual)))
     }
 
     fn with(source: Source) -> Self {
-        Self(Arc::new(Inner {
-            source,
-            ids: Mutex::default(),
-        }))
+        Self(Arc::new(Inner { source, ids: Mutex::default() }))
     }
 
     /// The wall-clock time. It may jump in either direction.
@@ -180,17 +168,11 @@ impl LastId {
     fn advance(&mut self, now: u64) {
         const COUNTER_MAX: u16 = 0x0FFF;
         if now > self.millis {
-            *self = Self {
-                millis: now,
-                counter: 0,
-            };
+            *self = Self { millis: now, counter: 0 };
         } else if self.counter < COUNTER_MAX {
             self.counter += 1;
         } else {
-            *self = Self {
-                millis: self.millis + 1,
-                counter: 0,
-            };
+            *self = Self { millis: self.millis + 1, counter: 0 };
         }
     }
 }

@@ -5,3 +5,5 @@ pub mod domain;
 pub mod ambient;
 
 pub mod store;
+
+pub mod queue;

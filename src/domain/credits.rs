@@ -96,10 +96,7 @@ impl fmt::Display for Credits {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let micros = self.0.unsigned_abs();
-        let (whole, part) = (
-            micros / MICROS.unsigned_abs(),
-            micros % MICROS.unsigned_abs(),
-        );
+        let (whole, part) = (micros / MICROS.unsigned_abs(), micros % MICROS.unsigned_abs());
         if part == 0 {
             return write!(out, "{sign}{whole}");
         }
@@ -122,11 +119,7 @@ impl FromStr for Credits {
             return Err(MalformedCredits::NotDecimal);
         }
         let micros = micros_of(whole, part)?;
-        Ok(Self(if negative {
-            micros.saturating_neg()
-        } else {
-            micros
-        }))
+        Ok(Self(if negative { micros.saturating_neg() } else { micros }))
     }
 }
 
@@ -136,13 +129,9 @@ fn micros_of(whole: &str, part: &str) -> Result<i64, MalformedCredits> {
         return Err(MalformedCredits::TooPrecise);
     }
     let whole: i64 = whole.parse().map_err(|_| MalformedCredits::TooLarge)?;
-    let part: i64 = format!("{significant:0<6}")
-        .parse()
-        .map_err(|_| MalformedCredits::NotDecimal)?;
-    match whole
-        .checked_mul(MICROS)
-        .and_then(|micros| micros.checked_add(part))
-    {
+    let part: i64 =
+        format!("{significant:0<6}").parse().map_err(|_| MalformedCredits::NotDecimal)?;
+    match whole.checked_mul(MICROS).and_then(|micros| micros.checked_add(part)) {
         Some(micros) if micros <= MAX_WHOLE.saturating_mul(MICROS) => Ok(micros),
         _ => Err(MalformedCredits::TooLarge),
     }
@@ -162,10 +151,7 @@ impl<'de> Deserialize<'de> for Credits {
     /// Reads the number's own digits, never a float made of them.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
-        let text = raw
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .unwrap_or(raw);
+        let text = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(raw);
         text.parse().map_err(de::Error::custom)
     }
 }
@@ -205,33 +191,17 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_exact() {
-        for json in [
-            "0.0000001",
-            "1e3",
-            "\"\"",
-            "\"1.\"",
-            "\".5\"",
-            "\"+1\"",
-            "1000000001",
-            "null",
-            "[1]",
-        ] {
+        for json in
+            ["0.0000001", "1e3", "\"\"", "\"1.\"", "\".5\"", "\"+1\"", "1000000001", "null", "[1]"]
+        {
             assert!(serde_json::from_str::<Credits>(json).is_err(), "{json}");
         }
     }
 
     #[test]
     fn writes_the_shortest_number() {
-        for (micros, json) in [
-            (0, "0"),
-            (1, "0.000001"),
-            (2_500_000, "2.5"),
-            (-10, "-0.00001"),
-        ] {
-            assert_eq!(
-                serde_json::to_string(&Credits::from_micros(micros)).unwrap(),
-                json
-            );
+        for (micros, json) in [(0, "0"), (1, "0.000001"), (2_500_000, "2.5"), (-10, "-0.00001")] {
+            assert_eq!(serde_json::to_string(&Credits::from_micros(micros)).unwrap(), json);
         }
     }
 }

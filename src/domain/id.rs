@@ -17,11 +17,7 @@ pub struct MalformedId;
 fn parse_uuid(text: &str) -> Result<Uuid, MalformedId> {
     let uuid = Uuid::try_parse(text).map_err(|_| MalformedId)?;
     let mut buffer = Uuid::encode_buffer();
-    if uuid.hyphenated().encode_lower(&mut buffer) == text {
-        Ok(uuid)
-    } else {
-        Err(MalformedId)
-    }
+    if uuid.hyphenated().encode_lower(&mut buffer) == text { Ok(uuid) } else { Err(MalformedId) }
 }
 
 macro_rules! ids {

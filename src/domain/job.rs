@@ -24,14 +24,8 @@ pub enum JobStatus {
 
 impl JobStatus {
     /// Every status, in the order of a job's life.
-    pub const ALL: [Self; 6] = [
-        Self::Queued,
-        Self::Running,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Canceled,
-        Self::Expired,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Canceled, Self::Expired];
 
     /// The name in the API.
     pub const fn as_str(self) -> &'static str {
@@ -58,10 +52,9 @@ impl JobStatus {
     /// True where the API's state machine has an arrow from `self` to `next`.
     pub const fn may_become(self, next: Self) -> bool {
         match self {
-            Self::Queued => matches!(
-                next,
-                Self::Running | Self::Failed | Self::Canceled | Self::Expired
-            ),
+            Self::Queued => {
+                matches!(next, Self::Running | Self::Failed | Self::Canceled | Self::Expired)
+            }
             Self::Running => !matches!(next, Self::Running),
             Self::Failed | Self::Canceled | Self::Expired => matches!(next, Self::Queued),
             Self::Succeeded => false,
@@ -106,11 +99,7 @@ impl Usage {
     /// Counts both kinds and their sum.
     pub const fn new(prompt_tokens: u64, completion_tokens: u64) -> Self {
         let total_tokens = prompt_tokens.saturating_add(completion_tokens);
-        Self {
-            prompt_tokens,
-            completion_tokens,
-            total_tokens,
-        }
+        Self { prompt_tokens, completion_tokens, total_tokens }
     }
 
     /// The tokens of two calls together.
@@ -118,8 +107,7 @@ impl Usage {
     pub const fn plus(self, other: Self) -> Self {
         Self::new(
             self.prompt_tokens.saturating_add(other.prompt_tokens),
-            self.completion_tokens
-                .saturating_add(other.completion_tokens),
+            self.completion_tokens.saturating_add(other.completion_tokens),
         )
     }
 }

@@ -26,9 +26,7 @@ impl Bucket {
 
     /// The bucket of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Free, Self::Paid]
-            .into_iter()
-            .find(|bucket| bucket.as_str() == name)
+        [Self::Free, Self::Paid].into_iter().find(|bucket| bucket.as_str() == name)
     }
 }
 
@@ -52,14 +50,8 @@ pub enum EntryKind {
 
 impl EntryKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Grant,
-        Self::Reserve,
-        Self::Release,
-        Self::Charge,
-        Self::Expire,
-        Self::Adjust,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Grant, Self::Reserve, Self::Release, Self::Charge, Self::Expire, Self::Adjust];
 
     /// The name in the API and the database.
     pub const fn as_str(self) -> &'static str {
@@ -106,10 +98,7 @@ impl Split {
     /// which may go below zero. `None` where the numbers cannot be held.
     pub fn cover(&self, amount: Credits) -> Option<Self> {
         let free = self.free.max(Credits::ZERO).min(amount);
-        Some(Self {
-            free,
-            paid: amount.checked_sub(free)?,
-        })
+        Some(Self { free, paid: amount.checked_sub(free)? })
     }
 
     /// This balance with `delta` added to a bucket; `None` where it cannot be held.
@@ -128,10 +117,7 @@ mod tests {
     use super::*;
 
     fn split(free: i64, paid: i64) -> Split {
-        Split {
-            free: Credits::from_micros(free),
-            paid: Credits::from_micros(paid),
-        }
+        Split { free: Credits::from_micros(free), paid: Credits::from_micros(paid) }
     }
 
     #[test]

@@ -24,12 +24,8 @@ pub enum QueueName {
 
 impl QueueName {
     /// Every queue.
-    pub const ALL: [Self; 4] = [
-        Self::GenerationCreate,
-        Self::WebhookDelivery,
-        Self::BillingCreditGrant,
-        Self::TaskRun,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::GenerationCreate, Self::WebhookDelivery, Self::BillingCreditGrant, Self::TaskRun];
 
     /// The name in the API and the configuration.
     pub const fn as_str(self) -> &'static str {

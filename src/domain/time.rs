@@ -78,11 +78,7 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, MalformedTime> {
         let time: jiff::Timestamp = text.parse().map_err(|_| MalformedTime)?;
         let millis = time.as_millisecond();
-        if (0..=LAST_MS).contains(&millis) {
-            Ok(Self(millis))
-        } else {
-            Err(MalformedTime)
-        }
+        if (0..=LAST_MS).contains(&millis) { Ok(Self(millis)) } else { Err(MalformedTime) }
     }
 }
 
@@ -94,9 +90,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<str>::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -116,33 +110,15 @@ mod tests {
 
     #[test]
     fn shows_milliseconds_always() {
-        assert_eq!(
-            Timestamp::from_millis(0).to_string(),
-            "1970-01-01T00:00:00.000Z"
-        );
-        assert_eq!(
-            Timestamp::from_millis(1_500).to_string(),
-            "1970-01-01T00:00:01.500Z"
-        );
-        assert_eq!(
-            Timestamp::from_millis(i64::MAX).to_string(),
-            "9999-12-30T22:00:00.000Z"
-        );
+        assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::from_millis(1_500).to_string(), "1970-01-01T00:00:01.500Z");
+        assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9999-12-30T22:00:00.000Z");
     }
 
     #[test]
     fn reads_offsets_and_refuses_the_rest() {
-        assert_eq!(
-            "1970-01-01T01:00:00+01:00".parse(),
-            Ok(Timestamp::from_millis(0))
-        );
-        for bad in [
-            "",
-            "yesterday",
-            "2026-11-20",
-            "1969-12-31T23:59:59Z",
-            "2026-13-01T00:00:00Z",
-        ] {
+        assert_eq!("1970-01-01T01:00:00+01:00".parse(), Ok(Timestamp::from_millis(0)));
+        for bad in ["", "yesterday", "2026-11-20", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z"] {
             assert_eq!(bad.parse::<Timestamp>(), Err(MalformedTime), "{bad}");
         }
     }

@@ -112,11 +112,7 @@ pub struct Project {
 
 /// The account's project of that name.
 pub fn project(snapshot: &Snapshot<'_, AccountScope>, name: &str) -> Result<Option<Project>> {
-    snapshot.one(
-        "select * from project where name = ?1",
-        [name],
-        read_project,
-    )
+    snapshot.one("select * from project where name = ?1", [name], read_project)
 }
 
 /// The account's project of that id.

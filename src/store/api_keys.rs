@@ -178,9 +178,6 @@ pub fn expire(tx: &Tx<'_, AccountScope>, id: ApiKeyId, at: Timestamp) -> Result<
 
 /// Remembers that the key was used.
 pub fn touch(tx: &Tx<'_, AccountScope>, id: ApiKeyId) -> Result<()> {
-    tx.execute(
-        "update main.api_key set last_used_at = ?2 where id = ?1",
-        (id, tx.now()),
-    )?;
+    tx.execute("update main.api_key set last_used_at = ?2 where id = ?1", (id, tx.now()))?;
     Ok(())
 }

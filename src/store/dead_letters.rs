@@ -37,10 +37,7 @@ fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     let queue = QueueName::from_number(row.get("queue")?).ok_or_else(|| unknown("queue"))?;
     Ok(DeadLetter {
         id: row.get("id")?,
-        work: WorkId {
-            queue,
-            subject: row.get("subject")?,
-        },
+        work: WorkId { queue, subject: row.get("subject")? },
         job_id: row.get("job_id")?,
         delivery_id: row.get("delivery_id")?,
         reason: row.get("reason")?,

@@ -13,10 +13,9 @@ pub(in crate::store) const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// request's: 503. The rest is a defect of this program.
 pub(in crate::store) fn of(error: SqlError) -> Error {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => unavailable(
-            "the disk is full: nothing was stored; free space and retry",
-            error,
-        ),
+        Some(ErrorCode::DiskFull) => {
+            unavailable("the disk is full: nothing was stored; free space and retry", error)
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             unavailable("the database is locked by another process; retry", error)
         }

@@ -43,16 +43,10 @@ pub fn find(snapshot: &Snapshot<'_, AccountScope>, key: &KeyHash) -> Result<Opti
         (key, snapshot.now()),
         |row| {
             let answer = match row.get("job")? {
-                Some(job) => Answer::Job {
-                    job,
-                    reserved: row.get("reserved")?,
-                },
+                Some(job) => Answer::Job { job, reserved: row.get("reserved")? },
                 None => Answer::Body(row.get("response")?),
             };
-            Ok(Saved {
-                body_hash: row.get("body_hash")?,
-                answer,
-            })
+            Ok(Saved { body_hash: row.get("body_hash")?, answer })
         },
     )
 }

@@ -115,10 +115,7 @@ pub struct JobResult {
 impl Job {
     /// The newest reservation.
     pub fn round(&self) -> JobRound {
-        JobRound {
-            job: self.seq,
-            round: self.round,
-        }
+        JobRound { job: self.seq, round: self.round }
     }
 }
 
@@ -144,8 +141,7 @@ fn status(row: &Row<'_>) -> rusqlite::Result<JobStatus> {
 
 fn raw(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Box<RawValue>>> {
     let text: Option<String> = row.get(column)?;
-    text.map(|text| RawValue::from_string(text).map_err(|_| unknown(column)))
-        .transpose()
+    text.map(|text| RawValue::from_string(text).map_err(|_| unknown(column))).transpose()
 }
 
 /// Columns of `job`, `job_request` and `job_result` for [`job`].
@@ -173,17 +169,10 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         attempts,
         max_attempts: row.get("max_attempts")?,
         priority: row.get("priority")?,
-        reserved: Split {
-            free: row.get("reserved_free")?,
-            paid: row.get("reserved_paid")?,
-        },
+        reserved: Split { free: row.get("reserved_free")?, paid: row.get("reserved_paid")? },
         request_id: row.get("request_id")?,
         created_at: row.get("created_at")?,
-        started_at: if attempts > 0 {
-            Some(row.get("started_at")?)
-        } else {
-            None
-        },
+        started_at: if attempts > 0 { Some(row.get("started_at")?) } else { None },
         request: JobRequest {
             messages: raw(row, "messages")?.ok_or_else(|| unknown("messages"))?,
             output_schema: raw(row, "output_schema")?,
@@ -211,9 +200,7 @@ fn job_result(row: &Row<'_>, finished_at: Timestamp) -> rusqlite::Result<JobResu
         output: raw(row, "output")?,
         output_text: row.get("output_text")?,
         provider: row.get("provider")?,
-        usage: prompt
-            .zip(completion)
-            .map(|(prompt, completion)| Usage::new(prompt, completion)),
+        usage: prompt.zip(completion).map(|(prompt, completion)| Usage::new(prompt, completion)),
         charged: row.get("charged")?,
         error,
         finished_at,
@@ -284,10 +271,7 @@ pub fn hold(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> 
 
 /// Sets where the job stands.
 pub fn set_status(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus) -> Result<()> {
-    tx.execute(
-        "update main.job set status = ?2 where seq = ?1",
-        (job, number(to)),
-    )?;
+    tx.execute("update main.job set status = ?2 where seq = ?1", (job, number(to)))?;
     Ok(())
 }
 
@@ -303,10 +287,7 @@ pub fn start(tx: &Tx<'_, AccountScope>, job: i64, attempts: u32) -> Result<()> {
 /// Lets a job that ended wait again, as in its first round.
 pub fn restart(tx: &Tx<'_, AccountScope>, job: i64) -> Result<()> {
     tx.execute("delete from main.job_result where job = ?1", [job])?;
-    tx.execute(
-        "update main.job set status = 2, attempts = 0 where seq = ?1",
-        [job],
-    )?;
+    tx.execute("update main.job set status = 2, attempts = 0 where seq = ?1", [job])?;
     Ok(())
 }
 

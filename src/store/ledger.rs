@@ -66,10 +66,7 @@ struct Books<'t, 'c> {
 
 impl<'t, 'c> Books<'t, 'c> {
     fn open(tx: &'t Tx<'c, AccountScope>) -> Result<Self> {
-        Ok(Self {
-            tx,
-            balance: balance(tx)?,
-        })
+        Ok(Self { tx, balance: balance(tx)? })
     }
 
     /// Writes an entry; one of zero says nothing and is left out.
@@ -83,11 +80,7 @@ impl<'t, 'c> Books<'t, 'c> {
         if delta.is_zero() {
             return Ok(());
         }
-        let after = self
-            .balance
-            .available
-            .plus(bucket, delta)
-            .ok_or_else(beyond)?;
+        let after = self.balance.available.plus(bucket, delta).ok_or_else(beyond)?;
         self.balance.available = after;
         self.balance.entries += 1;
         self.tx.execute(
@@ -120,30 +113,15 @@ impl<'t, 'c> Books<'t, 'c> {
                 EntryKind::Reserve => (amount.negated(), amount),
                 _ => (amount, amount.negated()),
             };
-            self.post(
-                kind,
-                bucket,
-                delta,
-                Cause {
-                    job: Some(of),
-                    ..Cause::default()
-                },
-            )?;
-            self.balance.reserved = self
-                .balance
-                .reserved
-                .plus(bucket, reserved)
-                .ok_or_else(beyond)?;
+            self.post(kind, bucket, delta, Cause { job: Some(of), ..Cause::default() })?;
+            self.balance.reserved =
+                self.balance.reserved.plus(bucket, reserved).ok_or_else(beyond)?;
         }
         Ok(())
     }
 
     fn close(self) -> Result<()> {
-        let Balance {
-            available,
-            reserved,
-            entries,
-        } = self.balance;
+        let Balance { available, reserved, entries } = self.balance;
         let changed = self.tx.execute(
             "update main.balance set free = ?2, paid = ?3, reserved_free = ?4, reserved_paid = ?5,
                entries = ?6 where account = ?1",
@@ -156,11 +134,7 @@ impl<'t, 'c> Books<'t, 'c> {
                 entries,
             ),
         )?;
-        if changed == 1 {
-            Ok(())
-        } else {
-            Err(Error::internal("an account has no balance"))
-        }
+        if changed == 1 { Ok(()) } else { Err(Error::internal("an account has no balance")) }
     }
 }
 
@@ -173,14 +147,8 @@ fn beyond() -> Error {
 pub fn balance(snapshot: &Snapshot<'_, AccountScope>) -> Result<Balance> {
     let found = snapshot.one("select * from balance", [], |row| {
         Ok(Balance {
-            available: Split {
-                free: row.get("free")?,
-                paid: row.get("paid")?,
-            },
-            reserved: Split {
-                free: row.get("reserved_free")?,
-                paid: row.get("reserved_paid")?,
-            },
+            available: Split { free: row.get("free")?, paid: row.get("paid")? },
+            reserved: Split { free: row.get("reserved_free")?, paid: row.get("reserved_paid")? },
             entries: row.get("entries")?,
         })
     })?;
@@ -221,16 +189,8 @@ pub fn settle(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split, cost: Credit
     books.hold(EntryKind::Release, held, of)?;
     let charged = books.balance.available.cover(cost).ok_or_else(beyond)?;
     for bucket in [Bucket::Free, Bucket::Paid] {
-        let cause = Cause {
-            job: Some(of),
-            ..Cause::default()
-        };
-        books.post(
-            EntryKind::Charge,
-            bucket,
-            charged.of(bucket).negated(),
-            cause,
-        )?;
+        let cause = Cause { job: Some(of), ..Cause::default() };
+        books.post(EntryKind::Charge, bucket, charged.of(bucket).negated(), cause)?;
         spend(tx, bucket, charged.of(bucket))?;
     }
     books.close()
@@ -311,11 +271,7 @@ pub fn adjust(
     request_id: Option<&str>,
 ) -> Result<()> {
     let mut books = Books::open(tx)?;
-    let cause = Cause {
-        reason: Some(reason),
-        request_id,
-        ..Cause::default()
-    };
+    let cause = Cause { reason: Some(reason), request_id, ..Cause::default() };
     books.post(EntryKind::Adjust, bucket, delta, cause)?;
     spend(tx, bucket, delta.negated())?;
     books.close()
@@ -330,19 +286,13 @@ pub fn expire_grants(tx: &Tx<'_, AccountScope>) -> Result<usize> {
         [tx.now()],
         |row| {
             let bucket = named(row, "bucket", Bucket::parse)?;
-            Ok((
-                row.get::<_, GrantId>("id")?,
-                bucket,
-                row.get::<_, Credits>("remaining")?,
-            ))
+            Ok((row.get::<_, GrantId>("id")?, bucket, row.get::<_, Credits>("remaining")?))
         },
     )?;
     let mut books = Books::open(tx)?;
     let mut touched = 0;
     for (id, bucket, remaining) in due {
-        let amount = remaining
-            .min(books.balance.available.of(bucket))
-            .max(Credits::ZERO);
+        let amount = remaining.min(books.balance.available.of(bucket)).max(Credits::ZERO);
         if amount.is_zero() {
             continue;
         }
@@ -350,11 +300,7 @@ pub fn expire_grants(tx: &Tx<'_, AccountScope>) -> Result<usize> {
             "update main.credit_grant set remaining = remaining - ?2 where id = ?1",
             (id, amount),
         )?;
-        let cause = Cause {
-            grant: Some(id),
-            reason: Some("expired"),
-            ..Cause::default()
-        };
+        let cause = Cause { grant: Some(id), reason: Some("expired"), ..Cause::default() };
         books.post(EntryKind::Expire, bucket, amount.negated(), cause)?;
         touched += 1;
     }
@@ -455,10 +401,8 @@ pub fn entries(
     filter: &LedgerFilter,
     limit: u32,
 ) -> Result<Vec<LedgerEntry>> {
-    let created = filter
-        .created
-        .clone()
-        .unwrap_or(Timestamp::default()..Timestamp::from_millis(i64::MAX));
+    let created =
+        filter.created.clone().unwrap_or(Timestamp::default()..Timestamp::from_millis(i64::MAX));
     snapshot.all(
         "select l.*, j.id as job_id, j.model, coalesce(l.request_id, j.request_id) as request
          from ledger l left join job j on j.seq = l.job

@@ -123,16 +123,7 @@ impl Store {
         };
         let thread = ambient::thread("writer", move || writer.run())?;
         let (ambient, path) = (ambient.clone(), Arc::new(path.to_owned()));
-        Ok((
-            Self {
-                deeds: sender,
-                readers,
-                shared,
-                ambient,
-                path,
-            },
-            thread,
-        ))
+        Ok((Self { deeds: sender, readers, shared, ambient, path }, thread))
     }
 
     /// Runs `deed` in a transaction of its own, as far as it can tell, and commits it. It may be
@@ -144,12 +135,7 @@ impl Store {
         F: FnMut(&Tx<'_, S>) -> Result<T> + Send + 'static,
     {
         let (reply, receiver) = tokio::sync::oneshot::channel();
-        match self.deeds.try_send(Box::new(Entry {
-            scope,
-            deed,
-            result: None,
-            reply,
-        })) {
+        match self.deeds.try_send(Box::new(Entry { scope, deed, result: None, reply })) {
             Ok(()) => Commit::of(receiver),
             Err(TrySendError::Full(_)) => {
                 Commit::refused(unavailable("too many writes are waiting; retry"))
@@ -179,11 +165,8 @@ impl Store {
 
     /// Lets `listener` hear of every commit from now on.
     pub fn listen(&self, listener: impl Fn(&[Signal]) + Send + Sync + 'static) {
-        let mut listeners = self
-            .shared
-            .listeners
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut listeners =
+            self.shared.listeners.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         listeners.push(Box::new(listener));
     }
 
@@ -212,10 +195,7 @@ impl Shared {
         if signals.is_empty() {
             return;
         }
-        let listeners = self
-            .listeners
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let listeners = self.listeners.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         for listener in listeners.iter() {
             listener(signals);
         }

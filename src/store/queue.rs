@@ -4,6 +4,8 @@
 //! renews it must hold the lease: a worker that was given up finds its row leased to another, or gone,
 //! and its result is discarded.
 
+use std::time::Duration;
+
 use rusqlite::Row;
 
 use super::{
@@ -64,10 +66,7 @@ pub struct Claimed {
 
 fn id(row: &Row<'_>) -> rusqlite::Result<WorkId> {
     let queue = QueueName::from_number(row.get("queue")?).ok_or_else(|| unknown("queue"))?;
-    Ok(WorkId {
-        queue,
-        subject: row.get("subject")?,
-    })
+    Ok(WorkId { queue, subject: row.get("subject")? })
 }
 
 fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
@@ -106,12 +105,7 @@ pub fn claim(tx: &Tx<'_, SystemScope>, lease: Lease) -> Result<Option<Claimed>> 
         "update main.queue set lease = ?3, attempts = attempts + 1
          where queue = ?1 and subject = ?2 and lease is null and run_at <= ?4
          returning *, (select id from main.account where seq = queue.account) as account_id",
-        (
-            lease.id.queue.number(),
-            lease.id.subject,
-            lease.token,
-            tx.now(),
-        ),
+        (lease.id.queue.number(), lease.id.subject, lease.token, tx.now()),
         |row| claimed(row, system, lease),
     )
 }
@@ -152,13 +146,7 @@ pub fn release<S: Scope>(
     let row = tx.one(
         "update main.queue set lease = null, run_at = ?4, attempts = attempts - ?5
          where queue = ?1 and subject = ?2 and lease = ?3 returning *",
-        (
-            lease.id.queue.number(),
-            lease.id.subject,
-            lease.token,
-            run_at,
-            !spent,
-        ),
+        (lease.id.queue.number(), lease.id.subject, lease.token, run_at, !spent),
         waiting,
     )?;
     let valid = row.is_some();
@@ -166,6 +154,22 @@ pub fn release<S: Scope>(
         tx.signal(Signal::Queued(row));
     }
     Ok(valid)
+}
+
+/// Ends an attempt that broke off: the work waits again for a little while, with one crash more. No
+/// effect where the lease is not valid any more.
+pub fn crash(tx: &Tx<'_, SystemScope>, lease: Lease) -> Result<()> {
+    const PAUSE: Duration = Duration::from_secs(5);
+    let row = tx.one(
+        "update main.queue set lease = null, crashes = crashes + 1, run_at = ?4
+         where queue = ?1 and subject = ?2 and lease = ?3 returning *",
+        (lease.id.queue.number(), lease.id.subject, lease.token, tx.now().plus(PAUSE)),
+        waiting,
+    )?;
+    if let Some(row) = row {
+        tx.signal(Signal::Queued(row));
+    }
+    Ok(())
 }
 
 /// Takes work out of its queue, whoever holds its lease.
@@ -220,9 +224,7 @@ pub fn expired(
 
 /// When the time of the first row is over.
 pub fn next_expiry(snapshot: &Snapshot<'_, SystemScope>) -> Result<Option<Timestamp>> {
-    let first = snapshot.one("select min(expires_at) from main.queue", [], |row| {
-        row.get(0)
-    })?;
+    let first = snapshot.one("select min(expires_at) from main.queue", [], |row| row.get(0))?;
     Ok(first.flatten())
 }
 
@@ -253,10 +255,7 @@ pub fn set_paused(tx: &Tx<'_, SystemScope>, queue: QueueName, paused: bool) -> R
             (queue.number(), tx.now()),
         )?;
     } else {
-        tx.execute(
-            "delete from main.queue_pause where queue = ?1",
-            [queue.number()],
-        )?;
+        tx.execute("delete from main.queue_pause where queue = ?1", [queue.number()])?;
     }
     tx.signal(Signal::Paused);
     Ok(())

@@ -96,17 +96,12 @@ impl Tenancy {
             }
             Authorization::Allow
         }))?;
-        Ok(Self {
-            current,
-            recorder,
-            passed: RefCell::default(),
-        })
+        Ok(Self { current, recorder, passed: RefCell::default() })
     }
 
     /// Confines what runs next to `scope`.
     pub(in crate::store) fn enter(&self, scope: &impl Scope) {
-        self.current
-            .store(scope.confined_to().unwrap_or(SYSTEM), Ordering::Relaxed);
+        self.current.store(scope.confined_to().unwrap_or(SYSTEM), Ordering::Relaxed);
     }
 
     /// Confines what runs next to nobody.
@@ -124,10 +119,7 @@ impl Tenancy {
         if self.passed.borrow().contains(&address) {
             return Ok(());
         }
-        *lock(&self.recorder) = Recorder {
-            recording: true,
-            ..Recorder::default()
-        };
+        *lock(&self.recorder) = Recorder { recording: true, ..Recorder::default() };
         let prepared = connection.prepare(sql).map(drop);
         let seen = std::mem::take(&mut *lock(&self.recorder));
         prepared.map_err(|error| error.to_string())?;
@@ -145,9 +137,7 @@ impl Recorder {
         let accessor = context.accessor;
         match context.action {
             // Foreign keys look up the internal number of a row, which says nothing about it.
-            AuthAction::Read {
-                column_name: "seq", ..
-            } => {}
+            AuthAction::Read { column_name: "seq", .. } => {}
             AuthAction::Read { table_name, .. } if !tenant(table_name) => {
                 self.forbid(table_name, "reads");
             }
@@ -167,13 +157,8 @@ impl Recorder {
                 self.writes.insert(table_name.to_owned());
             }
             AuthAction::Select => self.record_select(accessor),
-            AuthAction::Function {
-                function_name: "current_account",
-            } => {
-                *self
-                    .filters
-                    .entry(accessor.unwrap_or_default().to_owned())
-                    .or_default() += 1;
+            AuthAction::Function { function_name: "current_account" } => {
+                *self.filters.entry(accessor.unwrap_or_default().to_owned()).or_default() += 1;
             }
             AuthAction::Function { .. } | AuthAction::Recursive => {}
             other => self.forbidden = Some(format!("does what no tenant may ({other:?})")),

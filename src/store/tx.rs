@@ -4,7 +4,12 @@ use std::{cell::RefCell, ops::Deref};
 
 use rusqlite::{Params, Row};
 
-use super::{engine::connection::Confined, fault, scope::Scope, signal::Signal};
+use super::{
+    engine::connection::Confined,
+    fault,
+    scope::{AccountScope, Scope, SystemScope},
+    signal::Signal,
+};
 use crate::domain::{Error, Result, Timestamp};
 
 /// A consistent view of the rows that `S` gives the right to.
@@ -16,11 +21,7 @@ pub struct Snapshot<'c, S> {
 
 impl<'c, S: Scope> Snapshot<'c, S> {
     pub(in crate::store) fn new(connection: &'c Confined, scope: S, now: Timestamp) -> Self {
-        Self {
-            connection,
-            scope,
-            now,
-        }
+        Self { connection, scope, now }
     }
 
     /// Whose rows these are.
@@ -43,11 +44,7 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         self.confine(sql)?;
         let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
         let mut rows = statement.query(params).map_err(fault::of)?;
-        rows.next()
-            .map_err(fault::of)?
-            .map(read)
-            .transpose()
-            .map_err(fault::of)
+        rows.next().map_err(fault::of)?.map(read).transpose().map_err(fault::of)
     }
 
     /// All rows; the statement limits their number.
@@ -67,10 +64,7 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         if self.scope.confined_to().is_none() {
             return Ok(());
         }
-        self.connection
-            .tenancy
-            .check(&self.connection.sql, sql)
-            .map_err(Error::internal)
+        self.connection.tenancy.check(&self.connection.sql, sql).map_err(Error::internal)
     }
 }
 
@@ -108,6 +102,24 @@ impl<'c, S: Scope> Tx<'c, S> {
     /// Tells listeners after the commit.
     pub(in crate::store) fn signal(&self, signal: Signal) {
         self.signals.borrow_mut().push(signal);
+    }
+}
+
+impl<'c> Tx<'c, SystemScope> {
+    /// Does a part of the transaction confined to one account.
+    pub fn within<T>(
+        &self,
+        scope: AccountScope,
+        part: impl FnOnce(&Tx<'c, AccountScope>) -> Result<T>,
+    ) -> Result<T> {
+        let tenancy = &self.connection.tenancy;
+        tenancy.enter(&scope);
+        let result = part(&Tx {
+            snapshot: Snapshot { connection: self.connection, scope, now: self.now },
+            signals: self.signals,
+        });
+        tenancy.enter(&self.scope);
+        result
     }
 }
 

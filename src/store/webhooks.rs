@@ -128,11 +128,7 @@ pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: EndpointId) -> Result<Opt
 
 /// The account's endpoint of that internal number, deleted ones included.
 pub fn by_seq(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<Endpoint>> {
-    snapshot.one(
-        "select * from webhook_endpoint where seq = ?1",
-        [seq],
-        endpoint,
-    )
+    snapshot.one("select * from webhook_endpoint where seq = ?1", [seq], endpoint)
 }
 
 /// The account's endpoints, newest first.

@@ -1,9 +1,6 @@
 //! Opening the database file, with the settings that the rest relies on.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this is the place that the ban points to"
-)]
+#![expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
 
 use std::{path::Path, time::Duration};
 
@@ -84,10 +81,7 @@ pub(in crate::store) fn open_reader(
     harden(&connection)?;
     let tenancy = Tenancy::install(&mut connection, false)?;
     connection.pragma_update(None, "query_only", true)?;
-    Ok(Confined {
-        sql: connection,
-        tenancy,
-    })
+    Ok(Confined { sql: connection, tenancy })
 }
 
 /// What both kinds share. `recursive_triggers` makes `insert or replace` pass the delete guards.

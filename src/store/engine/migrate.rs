@@ -65,11 +65,7 @@ pub(in crate::store) fn run(
         return Err(MigrateError::Newer { found, known });
     }
     if found < known {
-        let snapshot = if found > 0 {
-            Some(copy(connection, path, found, now)?)
-        } else {
-            None
-        };
+        let snapshot = if found > 0 { Some(copy(connection, path, found, now)?) } else { None };
         apply(connection, found).map_err(|(version, source)| MigrateError::Failed {
             version,
             snapshot,
@@ -100,9 +96,7 @@ fn copy(
 
 fn apply(connection: &Connection, found: u32) -> Result<(), (u32, rusqlite::Error)> {
     let failed = |version| move |error| (version, error);
-    connection
-        .execute_batch("begin immediate")
-        .map_err(failed(found + 1))?;
+    connection.execute_batch("begin immediate").map_err(failed(found + 1))?;
     for &(version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
         let step = connection
             .execute_batch(script)

@@ -20,10 +20,7 @@ pub(in crate::store) fn open(
         .min_idle(Some(1))
         .connection_timeout(PATIENCE)
         .test_on_check_out(false)
-        .build(ReaderManager {
-            path,
-            settings: settings.clone(),
-        })
+        .build(ReaderManager { path, settings: settings.clone() })
 }
 
 /// Tells the pool how to open and judge connections.

@@ -123,18 +123,13 @@ impl Writer {
             }
         }
         // Leaves a small log behind; whatever cannot be copied now is copied at the next start.
-        drop(
-            self.connection
-                .sql
-                .execute_batch("pragma wal_checkpoint(truncate)"),
-        );
+        drop(self.connection.sql.execute_batch("pragma wal_checkpoint(truncate)"));
     }
 
     /// Changes when another connection committed, not by our own commits.
     fn data_version(&self) -> i64 {
         let read = |sql: &Connection| {
-            sql.prepare_cached("pragma data_version")?
-                .query_row([], |row| row.get(0))
+            sql.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))
         };
         read(&self.connection.sql).unwrap_or(0)
     }
@@ -169,11 +164,7 @@ impl Writer {
         }
         let fatal = fault::is_fatal(&error);
         let error = fault::of(error);
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            fatal,
-            "commit failed"
-        );
+        tracing::error!(error = &error as &dyn std::error::Error, fatal, "commit failed");
         self.shared.degraded(error.message());
         for deed in deeds {
             let told = Error::unavailable(error.message(), fault::RETRY_AFTER);
@@ -260,10 +251,6 @@ impl Writer {
     }
 
     fn statement(&self, sql: &str) -> rusqlite::Result<()> {
-        self.connection
-            .sql
-            .prepare_cached(sql)?
-            .execute([])
-            .map(drop)
+        self.connection.sql.prepare_cached(sql)?.execute([]).map(drop)
     }
 }
