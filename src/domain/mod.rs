@@ -2,21 +2,25 @@
 
 mod credits;
 mod error;
+mod generation;
 mod id;
 mod job;
 mod ledger;
+mod pricing;
 mod queue;
 mod secret;
 mod time;
 
 pub use credits::{Credits, MalformedCredits};
 pub use error::{Error, ErrorKind, Result};
+pub use generation::{GenerationRequest, Parameters};
 pub use id::{
     AccountId, ApiKeyId, DeadLetterId, DeliveryId, EndpointId, EventId, GrantId, JobId,
     LedgerEntryId, MalformedId, ProjectId,
 };
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
 pub use ledger::{Bucket, EntryKind, Split};
+pub use pricing::{Catalog, Model, Price, Tariff};
 pub use queue::QueueName;
 pub use secret::Secret;
 pub use time::{MalformedTime, Timestamp};

@@ -1,0 +1,217 @@
+//! The request for a generation job, and what is allowed in it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Error, Message, Result, Timestamp};
+
+/// `POST /v1/jobs/generations`: what a model is to continue, and how.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GenerationRequest {
+    /// The model, as it is configured.
+    #[schemars(length(min = 1, max = 200))]
+    pub model: String,
+    /// The conversation so far.
+    #[schemars(length(min = 1, max = 1000))]
+    pub messages: Vec<Message>,
+    /// Randomness of the choice of words, 0 to 2.
+    #[schemars(range(min = 0, max = 2))]
+    pub temperature: Option<f64>,
+    /// The most tokens to write.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_tokens: Option<u32>,
+    /// Choose among the likeliest words that together reach this probability, 0 to 1.
+    #[schemars(range(min = 0, max = 1))]
+    pub top_p: Option<f64>,
+    /// Texts that end the output, at most 4.
+    #[schemars(length(max = 4))]
+    pub stop: Option<Vec<String>>,
+    /// Asks the provider for the same output to the same request.
+    pub seed: Option<i64>,
+    /// JSON Schema (2020-12 or draft-07) that the output has to satisfy.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub output_schema: Option<Box<RawValue>>,
+    /// Models to try where the first cannot answer, in this order, at most 8.
+    #[schemars(length(max = 8))]
+    pub fallback_models: Option<Vec<String>>,
+    /// Higher goes first among the account's own jobs, -100 to 100.
+    #[serde(default)]
+    #[schemars(range(min = -100, max = 100))]
+    pub priority: i32,
+    /// Not before this time, at most a year ahead.
+    pub run_at: Option<Timestamp>,
+    /// How long the provider may take, in milliseconds.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub timeout_ms: Option<u64>,
+    /// Your own id of the person this is for.
+    #[schemars(length(min = 1, max = 256))]
+    pub user: Option<String>,
+    /// Comes back with the job: at most 64 keys and 16 KiB.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub metadata: Option<Box<RawValue>>,
+}
+
+/// The settings of a job's calls, kept with the job.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// Randomness of the choice of words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// The most tokens to write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// Probability that the words to choose from reach together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Texts that end the output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// Asks for the same output to the same request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// Models to try where the first cannot answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_models: Vec<String>,
+    /// How long a provider may take, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+const METADATA_KEYS: usize = 64;
+const METADATA_BYTES: usize = 16 << 10;
+const YEAR_MS: i64 = 366 * 24 * 3600 * 1000;
+
+impl GenerationRequest {
+    /// Checks every field; the error names the first that is wrong.
+    pub fn check(&self, now: Timestamp, max_timeout_ms: u64) -> Result<()> {
+        length("model", self.model.len(), 1..=200)?;
+        length("messages", self.messages.len(), 1..=1000)?;
+        number("temperature", self.temperature, 0.0, 2.0)?;
+        number("top_p", self.top_p, 0.0, 1.0)?;
+        whole("max_tokens", self.max_tokens.map(u64::from), 1, 1_000_000)?;
+        whole("timeout_ms", self.timeout_ms, 1, max_timeout_ms)?;
+        if !(-100..=100).contains(&self.priority) {
+            return Err(Error::invalid("priority", "priority must be from -100 to 100"));
+        }
+        self.check_stop()?;
+        length("fallback_models", self.fallback_models.iter().flatten().count(), 0..=8)?;
+        if let Some(user) = &self.user {
+            length("user", user.len(), 1..=256)?;
+        }
+        if self.run_at.is_some_and(|at| at.millis() - now.millis() > YEAR_MS) {
+            return Err(Error::invalid("run_at", "run_at must be at most a year ahead"));
+        }
+        self.check_metadata()
+    }
+
+    fn check_stop(&self) -> Result<()> {
+        length("stop", self.stop.iter().flatten().count(), 0..=4)?;
+        for (at, text) in self.stop.iter().flatten().enumerate() {
+            length(&format!("stop/{at}"), text.len(), 1..=500)?;
+        }
+        Ok(())
+    }
+
+    fn check_metadata(&self) -> Result<()> {
+        let Some(metadata) = &self.metadata else { return Ok(()) };
+        let refuse = |message: &str| Err(Error::invalid("metadata", message));
+        if metadata.get().len() > METADATA_BYTES {
+            return refuse("metadata must be at most 16 KiB of JSON");
+        }
+        match serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(metadata.get()) {
+            Ok(map) if map.len() <= METADATA_KEYS => Ok(()),
+            Ok(_) => refuse("metadata must have at most 64 keys"),
+            Err(_) => refuse("metadata must be a JSON object"),
+        }
+    }
+
+    /// The settings of the calls.
+    pub fn parameters(&self) -> Parameters {
+        Parameters {
+            temperature: self.temperature,
+            max_tokens: self.max_tokens,
+            top_p: self.top_p,
+            stop: self.stop.clone().unwrap_or_default(),
+            seed: self.seed,
+            fallback_models: self.fallback_models.clone().unwrap_or_default(),
+            timeout_ms: self.timeout_ms,
+        }
+    }
+}
+
+fn length(param: &str, found: usize, allowed: std::ops::RangeInclusive<usize>) -> Result<()> {
+    if allowed.contains(&found) {
+        return Ok(());
+    }
+    let (least, most) = (allowed.start(), allowed.end());
+    Err(Error::invalid(param, format!("{param} must have {least} to {most} entries or bytes")))
+}
+
+fn number(param: &str, value: Option<f64>, least: f64, most: f64) -> Result<()> {
+    match value {
+        Some(value) if !(least..=most).contains(&value) => {
+            Err(Error::invalid(param, format!("{param} must be from {least} to {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn whole(param: &str, value: Option<u64>, least: u64, most: u64) -> Result<()> {
+    match value {
+        Some(value) if !(least..=most).contains(&value) => {
+            Err(Error::invalid(param, format!("{param} must be from {least} to {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(change: &serde_json::Value) -> Result<()> {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        for (key, value) in change.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        let request: GenerationRequest = serde_json::from_str(&body.to_string()).unwrap();
+        request.check(Timestamp::from_millis(0), 600_000)
+    }
+
+    #[test]
+    fn the_limits_themselves_are_allowed() {
+        for good in [
+            json!({}),
+            json!({"temperature": 0, "top_p": 1, "max_tokens": 1, "priority": -100}),
+            json!({"temperature": 2, "timeout_ms": 600_000, "stop": ["a", "b", "c", "d"]}),
+            json!({"metadata": {}, "user": "u", "run_at": "1970-12-31T00:00:00Z"}),
+        ] {
+            check(&good).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_them_is_named() {
+        for (bad, param) in [
+            (json!({"model": ""}), "model"),
+            (json!({"messages": []}), "messages"),
+            (json!({"temperature": 2.1}), "temperature"),
+            (json!({"top_p": -0.1}), "top_p"),
+            (json!({"max_tokens": 0}), "max_tokens"),
+            (json!({"timeout_ms": 600_001}), "timeout_ms"),
+            (json!({"priority": 101}), "priority"),
+            (json!({"stop": ["a", ""]}), "stop/1"),
+            (json!({"stop": ["a", "b", "c", "d", "e"]}), "stop"),
+            (json!({"user": ""}), "user"),
+            (json!({"run_at": "1972-01-01T00:00:00Z"}), "run_at"),
+            (json!({"metadata": [1]}), "metadata"),
+            (json!({"metadata": {"a": "x".repeat(20_000)}}), "metadata"),
+        ] {
+            assert_eq!(check(&bad).unwrap_err().param(), Some(param), "{bad}");
+        }
+    }
+}
