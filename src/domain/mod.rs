@@ -8,6 +8,7 @@ mod ledger;
 mod queue;
 mod secret;
 mod time;
+mod tokens;
 
 pub use credits::{Credits, MalformedCredits};
 pub use error::{Error, ErrorKind, Result};
@@ -20,3 +21,4 @@ pub use ledger::{Bucket, EntryKind, Split};
 pub use queue::QueueName;
 pub use secret::Secret;
 pub use time::{MalformedTime, Timestamp};
+pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};
