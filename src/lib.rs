@@ -6,4 +6,6 @@ pub mod ambient;
 
 pub mod store;
 
+pub mod providers;
+
 pub mod queue;

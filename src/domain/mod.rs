@@ -10,6 +10,7 @@ mod pricing;
 mod queue;
 mod secret;
 mod time;
+mod tokens;
 
 pub use credits::{Credits, MalformedCredits};
 pub use error::{Error, ErrorKind, Result};
@@ -24,3 +25,4 @@ pub use pricing::{Catalog, Model, Price, Tariff};
 pub use queue::QueueName;
 pub use secret::Secret;
 pub use time::{MalformedTime, Timestamp};
+pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};

@@ -1,0 +1,142 @@
+//! The models' side of the outside world: one trait, one file per kind of provider.
+//!
+//! A provider turns a [`Call`] into a [`Completion`] or a [`ProviderError`]. It knows nothing of
+//! jobs, retries or prices. Calls block their thread, often for seconds; hundreds may run at once.
+//!
+//! To add a kind: a file that implements [`Provider`] (over `transport`, if it speaks HTTP), a
+//! variant of [`ProviderSettings`], an arm in [`Providers::new`].
+
+mod openai;
+mod sandbox;
+mod transport;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use serde_json::value::RawValue;
+
+use self::{openai::OpenAi, sandbox::Sandbox};
+pub use self::{openai::OpenAiSettings, sandbox::Sampler};
+use crate::{
+    ambient::Ambient,
+    domain::{JobErrorCode, Message, Usage},
+};
+
+/// One question to a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The model's name at the provider.
+    pub model: &'a str,
+    /// The conversation so far.
+    pub messages: &'a [Message],
+    /// How much chance there is in the answer, 0–2.
+    pub temperature: Option<f64>,
+    /// How many tokens the answer may have.
+    pub max_tokens: Option<u32>,
+    /// The share of likely tokens that are considered, 0–1.
+    pub top_p: Option<f64>,
+    /// Texts at which the answer ends.
+    pub stop: &'a [String],
+    /// Asks for repeatable answers.
+    pub seed: Option<i64>,
+    /// The JSON Schema that the answer should satisfy. The caller validates; nothing is promised.
+    pub output_schema: Option<&'a RawValue>,
+    /// The end user on whose behalf the call is made.
+    pub user: Option<&'a str>,
+    /// Sent along as `X-Request-Id`.
+    pub request_id: &'a str,
+    /// How long the call may take, from name resolution to the body's last byte. `None`: as long
+    /// as the provider's settings say.
+    pub timeout: Option<Duration>,
+}
+
+/// What a model answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Completion {
+    /// The answer; empty if the model refused or wrote nothing.
+    pub text: String,
+    /// The model that answered, which may be a dated version of the one that was asked.
+    pub model: String,
+    /// Tokens read and written.
+    pub usage: Usage,
+    /// True where the provider reported no (believable) usage, so that it is an estimate.
+    pub estimated: bool,
+    /// Why the answer ended: `stop`, `length`, `content_filter`, …
+    pub finish_reason: Option<String>,
+    /// What the model said when it declined to answer.
+    pub refusal: Option<String>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{}: {message}", code.as_str())]
+pub struct ProviderError {
+    /// `RateLimit`, `Timeout`, `ServerError` or `BadRequest`.
+    pub code: JobErrorCode,
+    /// The provider's HTTP status, if it answered.
+    pub status: Option<u16>,
+    /// What happened, for the tenant to read. May quote the provider, cut and without secrets.
+    pub message: String,
+    /// How long the provider asks to wait, at most a day.
+    pub retry_after: Option<Duration>,
+    /// True where the same call may succeed later. False also for a `ServerError` that only the
+    /// operator can mend, such as a missing API key.
+    pub retryable: bool,
+}
+
+impl ProviderError {
+    fn new(code: JobErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            status: None,
+            message: message.into(),
+            retry_after: None,
+            retryable: code.is_retryable(),
+        }
+    }
+
+    /// The provider cannot be used before the operator changes its settings.
+    fn misconfigured(message: impl Into<String>) -> Self {
+        Self { retryable: false, ..Self::new(JobErrorCode::ServerError, message) }
+    }
+}
+
+/// Something that answers calls.
+pub trait Provider: Send + Sync {
+    /// Asks and waits for the whole answer.
+    fn complete(&self, call: &Call<'_>) -> Result<Completion, ProviderError>;
+}
+
+/// What a provider needs to know, by kind.
+#[derive(Clone, Debug)]
+pub enum ProviderSettings {
+    /// OpenAI, or whatever speaks its Chat Completions API.
+    OpenAi(OpenAiSettings),
+    /// The embedded one, which needs no key. The function makes a value that satisfies a schema.
+    Sandbox(Sampler),
+}
+
+/// The configured providers by name.
+pub struct Providers(HashMap<String, Arc<dyn Provider>>);
+
+impl Providers {
+    /// Sets the providers up. One that cannot work (no key, a bad address) says so at every call,
+    /// so that it stops no other and not the server.
+    pub fn new(
+        ambient: &Ambient,
+        settings: impl IntoIterator<Item = (String, ProviderSettings)>,
+    ) -> Self {
+        let provider = |settings| -> Arc<dyn Provider> {
+            match settings {
+                ProviderSettings::OpenAi(settings) => Arc::new(OpenAi::new(ambient, &settings)),
+                ProviderSettings::Sandbox(sampler) => Arc::new(Sandbox::new(sampler)),
+            }
+        };
+        let settings = settings.into_iter();
+        Self(settings.map(|(name, of)| (name, provider(of))).collect())
+    }
+
+    /// The provider of that name in the configuration.
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
+        self.0.get(name).cloned()
+    }
+}

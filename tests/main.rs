@@ -1,0 +1,13 @@
+//! The integration tests: one binary, since each would link the whole server again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and it uses the real clock and threads"
+)]
+
+mod support;
+
+mod providers;
