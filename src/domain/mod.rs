@@ -6,8 +6,10 @@ mod id;
 mod job;
 mod ledger;
 mod queue;
+mod retry;
 mod secret;
 mod time;
+mod webhook;
 
 pub use credits::{Credits, MalformedCredits};
 pub use error::{Error, ErrorKind, Result};
@@ -18,5 +20,10 @@ pub use id::{
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
 pub use ledger::{Bucket, EntryKind, Split};
 pub use queue::QueueName;
+pub use retry::{Backoff, RETRY_AFTER_MAX, parse_retry_after};
 pub use secret::Secret;
 pub use time::{MalformedTime, Timestamp};
+pub use webhook::{
+    DeliveryStatus, EndpointUrl, EventFilter, EventType, MalformedSecret, RetryPolicy,
+    WebhookSecret,
+};
