@@ -5,5 +5,6 @@ pub mod domain;
 pub mod ambient;
 
 pub mod store;
+pub mod webhooks;
 
 pub mod queue;
