@@ -5,6 +5,7 @@ pub mod domain;
 pub mod ambient;
 
 pub mod store;
+pub mod webhooks;
 
 pub mod providers;
 

@@ -8,9 +8,11 @@ mod job;
 mod ledger;
 mod pricing;
 mod queue;
+mod retry;
 mod secret;
 mod time;
 mod tokens;
+mod webhook;
 
 pub use credits::{Credits, MalformedCredits};
 pub use error::{Error, ErrorKind, Result};
@@ -23,6 +25,11 @@ pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
 pub use ledger::{Bucket, EntryKind, Split};
 pub use pricing::{Catalog, Model, Price, Tariff};
 pub use queue::QueueName;
+pub use retry::{Backoff, RETRY_AFTER_MAX, parse_retry_after};
 pub use secret::Secret;
 pub use time::{MalformedTime, Timestamp};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};
+pub use webhook::{
+    DeliveryStatus, EndpointUrl, EventFilter, EventType, MalformedSecret, RetryPolicy,
+    WebhookSecret,
+};
