@@ -4,6 +4,8 @@ mod credits;
 mod error;
 mod id;
 mod job;
+pub mod json;
+pub mod schema;
 mod secret;
 mod time;
 
