@@ -9,6 +9,8 @@ mod ledger;
 mod pricing;
 mod queue;
 mod retry;
+pub mod json;
+pub mod schema;
 mod secret;
 mod time;
 mod tokens;

@@ -1,0 +1,351 @@
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{Contract, MAX_VIOLATIONS, Violation, sample};
+
+fn violations(schema: &Value, instance: &Value) -> Vec<Violation> {
+    Contract::compile(schema)
+        .unwrap()
+        .check(instance)
+        .err()
+        .unwrap_or_default()
+}
+
+/// `(path, schema_path, message)` of each violation.
+fn listed(schema: &Value, instance: &Value) -> Vec<(String, String, String)> {
+    let listed = violations(schema, instance).into_iter();
+    listed
+        .map(|found| (found.path, found.schema_path, found.message))
+        .collect()
+}
+
+fn refused(schema: &Value) -> String {
+    Contract::compile(schema).unwrap_err().message
+}
+
+fn triple(path: &str, schema_path: &str, message: &str) -> (String, String, String) {
+    (path.into(), schema_path.into(), message.into())
+}
+
+fn nested(depth: usize, wrap: impl Fn(Value) -> Value) -> Value {
+    (0..depth).fold(json!({}), |inner, _| wrap(inner))
+}
+
+#[test]
+fn violations_name_the_place_in_both_documents() {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "a/b": {"type": "array", "items": {"$ref": "#/$defs/item"}},
+            "kind": {"enum": ["x", "y"]},
+            "n": {"oneOf": [{"type": "integer", "minimum": 5}, {"type": "string"}]},
+        },
+        "required": ["kind", "missing"],
+        "additionalProperties": false,
+        "$defs": {"item": {"type": "object", "properties": {"id": {"type": "integer"}}}},
+    });
+    let instance = json!({"a/b": [{"id": 1}, {"id": "2"}], "kind": "z", "n": 1, "more": 0});
+    assert_eq!(
+        listed(&schema, &instance),
+        [
+            triple("", "/required", "the property \"missing\" is missing"),
+            triple(
+                "/a~1b/1/id",
+                "/$defs/item/properties/id/type",
+                "must be of type integer"
+            ),
+            triple(
+                "/kind",
+                "/properties/kind/enum",
+                "must be one of [\"x\",\"y\"]"
+            ),
+            triple(
+                "/n",
+                "/properties/n/oneOf",
+                "matches none of the 2 allowed forms"
+            ),
+            triple("/n", "/properties/n/oneOf/0/minimum", "must be at least 5"),
+            triple(
+                "",
+                "/additionalProperties",
+                "the property \"more\" is not allowed"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn every_applicator_is_explained() {
+    for (schema, instance, schema_path) in [
+        (json!({"not": {"type": "string"}}), json!("a"), "/not"),
+        (
+            json!({"if": {"type": "string"}, "then": {"minLength": 3}}),
+            json!("a"),
+            "/then/minLength",
+        ),
+        (
+            json!({"if": {"type": "string"}, "else": {"minimum": 3}}),
+            json!(1),
+            "/else/minimum",
+        ),
+        (
+            json!({"allOf": [{}, {"maxLength": 1}]}),
+            json!("ab"),
+            "/allOf/1/maxLength",
+        ),
+        (
+            json!({"oneOf": [{}, {"type": "string"}]}),
+            json!("a"),
+            "/oneOf",
+        ),
+        (
+            json!({"contains": {"type": "string"}}),
+            json!([1]),
+            "/contains",
+        ),
+        (
+            json!({"contains": {}, "maxContains": 1}),
+            json!([1, 2]),
+            "/maxContains",
+        ),
+        (
+            json!({"prefixItems": [{}], "items": false}),
+            json!([1, 2]),
+            "/items",
+        ),
+        (
+            json!({"propertyNames": {"maxLength": 1}}),
+            json!({"ab": 1}),
+            "/propertyNames",
+        ),
+        (
+            json!({"patternProperties": {"^x": {"type": "null"}}}),
+            json!({"xa": 1}),
+            "/patternProperties/^x/type",
+        ),
+        (
+            json!({"dependentSchemas": {"a": {"required": ["b"]}}}),
+            json!({"a": 1}),
+            "/dependentSchemas/a/required",
+        ),
+        (
+            json!({"dependentRequired": {"a": ["b"]}}),
+            json!({"a": 1}),
+            "/required",
+        ),
+        (json!({"uniqueItems": true}), json!([1, 1]), "/uniqueItems"),
+        (
+            json!({"properties": {"a": false}}),
+            json!({"a": 1}),
+            "/properties/a",
+        ),
+        (
+            json!({"$ref": "https://json-schema.org/draft/2020-12/schema"}),
+            json!({"type": 1}),
+            "https://json-schema.org/draft/2020-12/schema",
+        ),
+        (
+            json!({"$schema": "http://json-schema.org/draft-07/schema#", "dependencies": {"a": ["b"]}}),
+            json!({"a": 1}),
+            "/dependencies",
+        ),
+        (
+            json!({"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "null"}]}),
+            json!([1]),
+            "/items/0/type",
+        ),
+        (json!({"unevaluatedProperties": false}), json!({"a": 1}), ""),
+    ] {
+        let found = violations(&schema, &instance);
+        assert_eq!(found[0].schema_path, schema_path, "{schema} {found:?}");
+    }
+}
+
+#[test]
+fn violations_are_few_and_short() {
+    let schema = json!({"items": {"type": "string"}});
+    let found = violations(&schema, &json!((0..1000).collect::<Vec<_>>()));
+    assert_eq!(found.len(), MAX_VIOLATIONS);
+
+    let long = "x".repeat(100_000);
+    let schema = json!({"properties": {(&long): {"const": long}}, "additionalProperties": false});
+    for found in violations(&schema, &json!({(&long): 1, "y".repeat(100_000): 1})) {
+        assert!(found.path.chars().count() <= 201, "{}", found.path.len());
+        assert!(found.schema_path.chars().count() <= 201);
+        assert!(found.message.chars().count() <= 201);
+    }
+}
+
+#[test]
+fn what_is_no_schema_is_refused() {
+    for schema in [
+        json!({"type": "strin"}),
+        json!(1),
+        json!({"properties": {"a": 1}}),
+        json!({"minLength": -1}),
+    ] {
+        assert!(Contract::compile(&schema).is_err(), "{schema}");
+    }
+    assert!(
+        refused(&json!({"$schema": "https://json-schema.org/draft/2019-09/schema"}))
+            .contains("2020-12")
+    );
+    assert!(refused(&json!({"$schema": "http://localhost/schema"})).contains("2020-12"));
+}
+
+#[test]
+fn references_outside_are_refused_and_inside_followed() {
+    for reference in [
+        "http://127.0.0.1:1/schema",
+        "file:///etc/passwd",
+        "other.json",
+        "#/$defs/none",
+        "#none",
+        "//host/x",
+    ] {
+        let message = refused(&json!({"properties": {"a": {"$ref": reference}}}));
+        assert!(message.contains("never fetched"), "{reference}: {message}");
+    }
+    assert!(
+        Contract::compile(&json!({"$id": "http://127.0.0.1:1/root", "$ref": "other"})).is_err()
+    );
+    let schema = json!({"$id": "https://example.com/root", "$ref": "item", "$defs": {"a": {"$id": "item", "type": "null"}}});
+    assert_eq!(
+        violations(&schema, &json!(1))[0].schema_path,
+        "/$defs/a/type"
+    );
+}
+
+#[test]
+fn patterns_are_linear_or_refused() {
+    let quick = |schema: &Value, instance: &Value| {
+        let start = Instant::now();
+        let found = violations(schema, instance);
+        assert!(
+            start.elapsed() < Duration::from_secs(2),
+            "{schema} {:?}",
+            start.elapsed()
+        );
+        found
+    };
+    let text = "a".repeat(50_000);
+    assert!(!quick(&json!({"pattern": "^(a+)+$"}), &json!(text.clone() + "!")).is_empty());
+    assert!(quick(&json!({"pattern": "^(a|aa)+$"}), &json!(text)).is_empty());
+    assert!(quick(&json!({"pattern": r"^\p{Letter}{1,20}$"}), &json!("straße")).is_empty());
+    for pattern in ["(?=a)", r"(a)\1", "(", "(((a{1,1000}){1,1000}){1,1000})"] {
+        assert!(
+            refused(&json!({"pattern": pattern})).contains("pattern"),
+            "{pattern}"
+        );
+    }
+    assert!(refused(&json!({"patternProperties": {"(?!a)": {}}})).contains("pattern"));
+}
+
+/// 13 levels, each of which refers to the next three times.
+fn reference_tree() -> Value {
+    let mut defs = serde_json::Map::new();
+    for level in 0..13 {
+        let next = json!({"$ref": format!("#/$defs/l{}", level + 1)});
+        defs.insert(format!("l{level}"), json!({"allOf": [next, next, next]}));
+    }
+    defs.insert("l13".into(), json!({"type": "string"}));
+    json!({"$ref": "#/$defs/l0", "$defs": defs})
+}
+
+/// Small, and exponential for a validator that collects the errors of every alternative.
+fn recursive() -> Value {
+    let child = json!({"properties": {"a": {"$ref": "#"}}, "required": ["a"]});
+    json!({"anyOf": [child, child, child, {"type": "string"}]})
+}
+
+#[test]
+fn exponential_schemas_are_refused_or_answered() {
+    assert!(refused(&reference_tree()).contains("unfolds"));
+    let start = Instant::now();
+    let instance = (0..60).fold(json!(1), |inner, _| json!({"a": inner}));
+    assert!(!violations(&recursive(), &instance).is_empty());
+    let instance = (0..60).fold(json!("leaf"), |inner, _| json!({"a": inner}));
+    assert!(violations(&recursive(), &instance).is_empty());
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    let unevaluated = nested(
+        25,
+        |inner| json!({"anyOf": [inner], "unevaluatedProperties": false}),
+    );
+    assert!(Contract::compile(&unevaluated).is_err());
+}
+
+#[test]
+fn deep_and_large_schemas_are_refused() {
+    let deep = nested(10_000, |inner| json!({"not": inner}));
+    assert!(refused(&deep).contains("nests deeper"));
+    // Dropping it recurses too; that is the JSON check's business, which lets none of it in.
+    std::mem::forget(deep);
+    assert!(refused(&json!({"enum": vec![0; 20_000]})).contains("values"));
+    let chain: serde_json::Map<_, _> = (0..1000)
+        .map(|link| {
+            (
+                format!("c{link}"),
+                json!({"$ref": format!("#/$defs/c{}", (link + 1) % 1000)}),
+            )
+        })
+        .collect();
+    assert!(refused(&json!({"$ref": "#/$defs/c0", "$defs": chain})).contains("nests deeper"));
+}
+
+#[test]
+fn loops_without_progress_end() {
+    let schema = json!({"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}});
+    assert!(violations(&schema, &json!({"x": [1]})).is_empty());
+}
+
+#[test]
+fn an_instance_that_costs_too_much_is_refused() {
+    let arrays: Vec<_> = (0..20_000).map(|index| json!([index])).collect();
+    let found = violations(&json!({"uniqueItems": true}), &json!(arrays));
+    assert!(found[0].message.contains("too large"), "{found:?}");
+    let items: Vec<_> = (0..20_000).collect();
+    let found = violations(
+        &json!({"items": {"enum": (0..5000).collect::<Vec<_>>()}}),
+        &json!(items),
+    );
+    assert!(found[0].message.contains("too large"), "{found:?}");
+}
+
+#[test]
+fn samples_satisfy_their_schema() {
+    for schema in [
+        json!({"type": "object", "properties": {"summary": {"type": "string", "minLength": 30}, "score": {"type": "number", "minimum": 0.2, "maximum": 0.9}}, "required": ["summary", "score"], "additionalProperties": false}),
+        json!({"type": "array", "items": {"enum": ["b", "a"]}, "minItems": 3}),
+        json!({"type": "array", "items": {"type": "integer"}, "minItems": 3, "uniqueItems": true}),
+        json!({"type": "array", "prefixItems": [{"const": 1}, {"type": "boolean"}], "items": false}),
+        json!({"$ref": "#/$defs/node", "$defs": {"node": {"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}, "next": {"$ref": "#/$defs/node"}}, "required": ["id"]}}}),
+        json!({"allOf": [{"type": "object", "required": ["a"], "properties": {"a": {"type": "integer", "minimum": 3}}}, {"required": ["b"], "properties": {"b": {"type": "string", "format": "date-time"}}}]}),
+        json!({"anyOf": [{"type": "string", "pattern": "^[0-9]$"}, {"type": "integer", "exclusiveMinimum": 4, "multipleOf": 5}]}),
+        json!({"type": ["null", "string"]}),
+        json!({"type": "string", "default": 5, "examples": ["good"]}),
+        json!({"type": "integer", "minimum": 0, "maximum": 0}),
+        json!({"type": "integer", "maximum": -7}),
+        json!({"type": "string", "maxLength": 3}),
+        json!({"required": ["free"], "minProperties": 3}),
+        json!(true),
+    ] {
+        let value = sample(&schema).unwrap_or_else(|| panic!("no sample of {schema}"));
+        assert!(violations(&schema, &value).is_empty(), "{schema} {value}");
+    }
+    assert_eq!(sample(&json!({"default": {"a": 1}})), Some(json!({"a": 1})));
+    assert_eq!(
+        sample(&json!({"type": "string", "default": 5, "examples": ["good"]})),
+        Some(json!("good"))
+    );
+    assert_eq!(
+        sample(&json!({"type": "string", "pattern": "^[A-Z]{3}$"})),
+        None
+    );
+    assert_eq!(sample(&json!(false)), None);
+    assert_eq!(sample(&recursive()), Some(json!("sandbox text")));
+}
