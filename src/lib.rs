@@ -3,6 +3,7 @@
 pub mod domain;
 
 pub mod ambient;
+pub mod config;
 
 pub mod store;
 pub mod webhooks;

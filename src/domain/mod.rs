@@ -1,6 +1,7 @@
 //! Pure rules and the words for them. Nothing here reads a clock, draws a random number or does I/O.
 
 mod credits;
+mod duration;
 mod error;
 mod generation;
 mod id;
@@ -11,12 +12,14 @@ mod queue;
 mod retry;
 pub mod json;
 pub mod schema;
+mod rate_limit;
 mod secret;
 mod time;
 mod tokens;
 mod webhook;
 
 pub use credits::{Credits, MalformedCredits};
+pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result};
 pub use generation::{GenerationRequest, Parameters};
 pub use id::{
@@ -28,6 +31,7 @@ pub use ledger::{Bucket, EntryKind, Split};
 pub use pricing::{Catalog, Model, Price, Tariff};
 pub use queue::QueueName;
 pub use retry::{Backoff, RETRY_AFTER_MAX, parse_retry_after};
+pub use rate_limit::{MalformedRateLimit, RateLimit};
 pub use secret::Secret;
 pub use time::{MalformedTime, Timestamp};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};

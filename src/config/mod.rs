@@ -1,0 +1,146 @@
+//! Configuration: the embedded `config.toml`, under the file that `--config` names, under the environment.
+//!
+//! The embedded file is the only place where a default stands, and the documentation of every key. What is
+//! not known or not allowed is refused before anything starts, with the place where it was written.
+
+use std::{collections::BTreeMap, path::Path, path::PathBuf};
+
+use figment::{Figment, providers::Serialized, value::Dict};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::domain::Secret;
+
+mod auth;
+mod environment;
+mod http;
+mod idempotency;
+mod jobs;
+mod log;
+mod models;
+mod providers;
+mod queues;
+mod rate_limit;
+mod sources;
+mod store;
+mod values;
+mod webhooks;
+mod write;
+
+pub use auth::Auth;
+pub use http::Http;
+pub use idempotency::Idempotency;
+pub use jobs::Jobs;
+pub use log::{Log, LogFormat};
+pub use models::Model;
+pub use providers::{Provider, ProviderKind};
+pub use queues::{Queue, Queues};
+pub use rate_limit::RateLimits;
+pub use sources::ConfigError;
+pub use store::{Store, Synchronous};
+pub use webhooks::Webhooks;
+
+use environment::Overrides;
+use sources::{File, Problem, Sources};
+
+/// The defaults and their documentation.
+const EMBEDDED: &str = include_str!("../../config.toml");
+
+/// Everything that can be set, with every value checked.
+#[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Config {
+    /// The folder of the databases and key files; relative to the working directory.
+    #[serde(deserialize_with = "folder")]
+    pub data_dir: PathBuf,
+    /// The key to `/admin/v1`; empty: one is made at the first start.
+    #[serde(deserialize_with = "values::secret", serialize_with = "write::secret")]
+    pub operator_token: Secret<String>,
+    /// The door.
+    pub http: Http,
+    /// What is written to standard error.
+    pub log: Log,
+    /// The database file.
+    pub store: Store,
+    /// How API keys are verified.
+    pub auth: Auth,
+    /// How many requests a key may send.
+    pub rate_limit: RateLimits,
+    /// The memory of `Idempotency-Key`s.
+    pub idempotency: Idempotency,
+    /// The bounds of one generation.
+    pub jobs: Jobs,
+    /// Who runs the models, by name.
+    pub providers: BTreeMap<String, Provider>,
+    /// What can be asked for, by name.
+    pub models: BTreeMap<String, Model>,
+    /// How each kind of work is done.
+    pub queues: Queues,
+    /// Deliveries to customers' endpoints.
+    pub webhooks: Webhooks,
+}
+
+impl Config {
+    /// The embedded defaults, untouched by any file or environment.
+    pub fn embedded() -> Result<Self, ConfigError> {
+        Self::load(None, std::iter::empty())
+    }
+
+    /// Reads the defaults, then `file`, then `environment`; what comes later wins, key by key.
+    ///
+    /// Variables that begin with `SKAI_` must name a key; of the others only the known aliases are looked at.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let defaults = File::parse("embedded config.toml", EMBEDDED)?.table()?;
+        let file = file.map(File::read).transpose()?;
+        let mut figment = Figment::from(Serialized::defaults(&defaults));
+        if let Some(file) = &file {
+            figment = figment.merge(Serialized::defaults(file.table()?));
+        }
+        let below: Dict = figment.extract().unwrap_or_default();
+        let overrides = Overrides::read(environment, &defaults, &below)?;
+        let figment = figment.merge(Serialized::defaults(overrides.table()));
+        let sources = Sources::new(file, overrides);
+        let mut config: Self = figment.extract().map_err(|error| sources.explain(error))?;
+        config.check().map_err(|problem| sources.locate(&problem))?;
+        config.name_upstreams();
+        Ok(config)
+    }
+
+    /// The configuration in force as TOML that can be read again, with secrets as `[hidden]`.
+    pub fn effective_toml(&self) -> String {
+        // Every field is text, a number, a boolean, a list or a table, so that there is nothing to refuse.
+        toml_edit::ser::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// What one value alone cannot tell.
+    fn check(&self) -> Result<(), Problem> {
+        let names: Vec<&str> = self.providers.keys().map(String::as_str).collect();
+        for (name, provider) in &self.providers {
+            provider.check(name)?;
+        }
+        for (name, model) in &self.models {
+            model.check(name, &names)?;
+        }
+        Ok(())
+    }
+
+    fn name_upstreams(&mut self) {
+        for (name, model) in &mut self.models {
+            if model.upstream.is_empty() {
+                model.upstream.clone_from(name);
+            }
+        }
+    }
+}
+
+fn folder<'de, D: Deserializer<'de>>(given: D) -> Result<PathBuf, D::Error> {
+    values::text(given, "the path of a folder", |given| {
+        let path = given.text()?;
+        (!path.is_empty()).then(|| path.into())
+    })
+}
+
+#[cfg(test)]
+mod tests;

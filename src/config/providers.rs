@@ -1,0 +1,77 @@
+//! `[providers.NAME]`: who runs the models.
+
+use std::time::Duration;
+
+use hyper::Uri;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{
+    sources::Problem,
+    values::{self, HOUR},
+    write,
+};
+use crate::domain::Secret;
+
+/// One provider and the way to it.
+#[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Provider {
+    /// The protocol that it speaks.
+    #[serde(deserialize_with = "values::choice")]
+    pub kind: ProviderKind,
+    /// Where its API begins, without a slash at the end; empty only for `sandbox`.
+    #[serde(default, deserialize_with = "base_url")]
+    pub base_url: String,
+    /// The key for it; empty when it needs none, or has none yet.
+    #[serde(default, deserialize_with = "values::secret", serialize_with = "write::secret")]
+    pub api_key: Secret<String>,
+    /// How long one call may take, if not `jobs.provider_timeout`.
+    #[serde(
+        default,
+        deserialize_with = "values::optional_duration::<1, HOUR, _>",
+        serialize_with = "write::optional_duration"
+    )]
+    pub timeout: Option<Duration>,
+}
+
+/// The protocol that a provider speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// `OpenAI`'s chat completions, and whatever speaks them.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// Anthropic's messages.
+    Anthropic,
+    /// The embedded provider: no network, no key, the same answer every time.
+    Sandbox,
+}
+
+impl Provider {
+    pub(super) fn check(&self, name: &str) -> Result<(), Problem> {
+        if self.base_url.is_empty() && self.kind != ProviderKind::Sandbox {
+            let path = ["providers", name, "base_url"];
+            return Err(Problem::new(&path, format!("missing; allowed: {BASE_URLS}")));
+        }
+        Ok(())
+    }
+}
+
+const BASE_URLS: &str = "an address such as \"https://api.openai.com/v1\", \
+                         without user, query or fragment";
+
+fn base_url<'de, D: Deserializer<'de>>(given: D) -> Result<String, D::Error> {
+    values::text(given, BASE_URLS, |given| {
+        let url = given.text()?.trim_end_matches('/');
+        (url.is_empty() || is_base_url(url)).then(|| url.to_owned())
+    })
+}
+
+fn is_base_url(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return false;
+    };
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let host = uri.host().is_some_and(|host| !host.is_empty());
+    web && host && !url.contains(['@', '?', '#'])
+}

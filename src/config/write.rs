@@ -1,0 +1,64 @@
+//! How single values are written by `Config::effective_toml`, as `values` reads them again.
+
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::ref_option,
+    reason = "serde hands fields by reference"
+)]
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::values::format_size;
+use crate::domain::{Credits, RateLimit, Secret, format_duration};
+
+pub(super) fn duration<S: Serializer>(value: &Duration, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(&format_duration(*value))
+}
+
+pub(super) fn optional_duration<S: Serializer>(
+    value: &Option<Duration>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    out.serialize_str(&value.map(format_duration).unwrap_or_default())
+}
+
+pub(super) fn durations<S: Serializer>(value: &[Duration], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_seq(value.iter().copied().map(format_duration))
+}
+
+pub(super) fn size<T: Copy + TryInto<u64>, S: Serializer>(
+    value: &T,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    out.serialize_str(&format_size((*value).try_into().unwrap_or(u64::MAX)))
+}
+
+pub(super) fn optional_whole<S: Serializer>(
+    value: &Option<u32>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    out.serialize_u32(value.unwrap_or(0))
+}
+
+pub(super) fn rate_limit<S: Serializer>(value: &RateLimit, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(value)
+}
+
+pub(super) fn optional_rate_limit<S: Serializer>(
+    value: &Option<RateLimit>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    out.serialize_str(&value.map(|limit| limit.to_string()).unwrap_or_default())
+}
+
+/// A price as a TOML float, exact because no price has more than 15 digits and one to spare.
+pub(super) fn price<S: Serializer>(value: &Option<Credits>, out: S) -> Result<S::Ok, S::Error> {
+    let decimal = value.map(|price| price.to_string().parse::<f64>());
+    decimal.transpose().map_err(serde::ser::Error::custom)?.serialize(out)
+}
+
+pub(super) fn secret<S: Serializer>(value: &Secret<String>, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(if value.expose().is_empty() { "" } else { "[hidden]" })
+}
