@@ -10,4 +10,5 @@ pub mod webhooks;
 
 pub mod providers;
 
+pub mod app;
 pub mod queue;

@@ -62,10 +62,7 @@ pub fn check(bytes: &[u8]) -> Result<Checked<'_>, JsonFault> {
     })?;
     let mut scanner = Scanner::new(text.as_bytes());
     scanner.document()?;
-    Ok(Checked {
-        text,
-        canonical: scanner.out,
-    })
+    Ok(Checked { text, canonical: scanner.out })
 }
 
 /// What is open around the scanner.
@@ -175,12 +172,7 @@ impl<'a> Scanner<'a> {
             Some(_) => return self.fault("expected a key in double quotes"),
             None => return self.fault("the JSON ends too early"),
         }
-        self.members.push(Member {
-            at,
-            start,
-            key_end: self.out.len(),
-            end: 0,
-        });
+        self.members.push(Member { at, start, key_end: self.out.len(), end: 0 });
         self.skip_space();
         if self.peek() != Some(b':') {
             return self.fault("expected a colon after the key");
@@ -241,16 +233,13 @@ impl<'a> Scanner<'a> {
         if !sorted {
             // Stable: of equal keys the later one in the input stays the later one.
             members.sort_by(|a, b| by_code_point(key(a), key(b)));
-            let repeated = members
-                .windows(2)
-                .find(|pair| key(&pair[0]) == key(&pair[1]));
+            let repeated = members.windows(2).find(|pair| key(&pair[0]) == key(&pair[1]));
             if let Some(pair) = repeated {
                 return Err(duplicate(pair[1].at, key(&pair[1])));
             }
             self.scratch.clear();
             for member in &*members {
-                self.scratch
-                    .extend_from_slice(&self.out[member.start..member.end]);
+                self.scratch.extend_from_slice(&self.out[member.start..member.end]);
                 self.scratch.push(b',');
             }
             self.scratch.pop();
@@ -265,10 +254,7 @@ impl<'a> Scanner<'a> {
         self.copy();
         loop {
             let rest = &self.input[self.at..];
-            let plain = rest
-                .iter()
-                .position(|&byte| ends_run(byte))
-                .unwrap_or(rest.len());
+            let plain = rest.iter().position(|&byte| ends_run(byte)).unwrap_or(rest.len());
             self.out.extend_from_slice(&rest[..plain]);
             self.at += plain;
             match self.peek() {
@@ -324,9 +310,9 @@ impl<'a> Scanner<'a> {
     /// The four hexadecimal digits of the `\u` at `at`.
     fn code_unit(&self, at: usize) -> Result<u32, JsonFault> {
         let digits = self.input.get(at + 2..at + 6).unwrap_or_default();
-        let value = digits.iter().try_fold(0, |value, &digit| {
-            Some(value * 16 + char::from(digit).to_digit(16)?)
-        });
+        let value = digits
+            .iter()
+            .try_fold(0, |value, &digit| Some(value * 16 + char::from(digit).to_digit(16)?));
         match value {
             Some(value) if digits.len() == 4 => Ok(value),
             _ => fault_at(at, "a \\u escape needs four hexadecimal digits"),
@@ -350,8 +336,7 @@ impl<'a> Scanner<'a> {
             }
             _ => {
                 let mut utf8 = [0; 4];
-                self.out
-                    .extend_from_slice(scalar.encode_utf8(&mut utf8).as_bytes());
+                self.out.extend_from_slice(scalar.encode_utf8(&mut utf8).as_bytes());
                 return;
             }
         };
@@ -387,10 +372,7 @@ impl<'a> Scanner<'a> {
 
     fn digits(&mut self) -> Result<(), JsonFault> {
         let rest = &self.input[self.at..];
-        let count = rest
-            .iter()
-            .position(|byte| !byte.is_ascii_digit())
-            .unwrap_or(rest.len());
+        let count = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
         if count == 0 {
             return self.fault("expected a digit");
         }
@@ -434,16 +416,11 @@ fn ends_run(byte: u8) -> bool {
 }
 
 fn fault_at<T>(offset: usize, problem: &'static str) -> Result<T, JsonFault> {
-    Err(JsonFault {
-        offset,
-        problem: problem.into(),
-    })
+    Err(JsonFault { offset, problem: problem.into() })
 }
 
 fn is_finite(number: &[u8]) -> bool {
-    let number = str::from_utf8(number)
-        .ok()
-        .and_then(|text| text.parse::<f64>().ok());
+    let number = str::from_utf8(number).ok().and_then(|text| text.parse::<f64>().ok());
     number.is_some_and(f64::is_finite)
 }
 
@@ -451,20 +428,13 @@ fn duplicate(offset: usize, key: &[u8]) -> JsonFault {
     let key = String::from_utf8_lossy(key);
     let shown: String = key.chars().take(KEY_ECHO).collect();
     let dots = if shown.len() < key.len() { "…" } else { "" };
-    JsonFault {
-        offset,
-        problem: format!("the key \"{shown}{dots}\" is repeated").into(),
-    }
+    JsonFault { offset, problem: format!("the key \"{shown}{dots}\" is repeated").into() }
 }
 
 /// Compares two keys in canonical escapes by the characters that they stand for. UTF-8 keeps the
 /// order of code points, so bytes are enough.
 fn by_code_point(a: &[u8], b: &[u8]) -> Ordering {
-    if a.contains(&b'\\') || b.contains(&b'\\') {
-        Unescape(a).cmp(Unescape(b))
-    } else {
-        a.cmp(b)
-    }
+    if a.contains(&b'\\') || b.contains(&b'\\') { Unescape(a).cmp(Unescape(b)) } else { a.cmp(b) }
 }
 
 /// The bytes that a string in canonical escapes stands for.
@@ -478,10 +448,7 @@ impl Iterator for Unescape<'_> {
             [] => return None,
             [b'\\', b'u', _, _, high, low, ..] => {
                 let hex = |digit: u8| char::from(digit).to_digit(16).unwrap_or_default();
-                (
-                    u8::try_from(hex(high) * 16 + hex(low)).unwrap_or_default(),
-                    6,
-                )
+                (u8::try_from(hex(high) * 16 + hex(low)).unwrap_or_default(), 6)
             }
             [b'\\', b'b', ..] => (8, 2),
             [b'\\', b't', ..] => (b'\t', 2),
@@ -538,10 +505,7 @@ mod tests {
 
     #[test]
     fn repeated_keys_are_found_behind_escapes_and_order() {
-        assert_eq!(
-            fault(r#"{"a":1,"b":2,"\u0061":3}"#),
-            "the key \"a\" is repeated at byte 13"
-        );
+        assert_eq!(fault(r#"{"a":1,"b":2,"\u0061":3}"#), "the key \"a\" is repeated at byte 13");
         assert_eq!(
             fault(r#"[{"x":{"\n":1,"\u000a":1}}]"#),
             "the key \"\\n\" is repeated at byte 14"
@@ -562,32 +526,14 @@ mod tests {
             ("[1 2]", "expected a comma or ] at byte 3"),
             ("01", "more text follows the JSON value at byte 1"),
             ("-", "expected a digit at byte 1"),
-            (
-                "1e400",
-                "the number is beyond the range of a double at byte 0",
-            ),
+            ("1e400", "the number is beyond the range of a double at byte 0"),
             ("\u{feff}{}", "a byte order mark is not allowed at byte 0"),
-            (
-                "\"\\ud800\"",
-                "a lone surrogate in a \\u escape is no character at byte 1",
-            ),
-            (
-                "\"\\ud800\\u0041\"",
-                "a lone surrogate in a \\u escape is no character at byte 1",
-            ),
-            (
-                "\"\\udc00\"",
-                "a lone surrogate in a \\u escape is no character at byte 1",
-            ),
-            (
-                "\"\\u12",
-                "a \\u escape needs four hexadecimal digits at byte 1",
-            ),
+            ("\"\\ud800\"", "a lone surrogate in a \\u escape is no character at byte 1"),
+            ("\"\\ud800\\u0041\"", "a lone surrogate in a \\u escape is no character at byte 1"),
+            ("\"\\udc00\"", "a lone surrogate in a \\u escape is no character at byte 1"),
+            ("\"\\u12", "a \\u escape needs four hexadecimal digits at byte 1"),
             ("\"\\x\"", "unknown escape in a string at byte 1"),
-            (
-                "\"\t\"",
-                "a control character in a string must be escaped at byte 1",
-            ),
+            ("\"\t\"", "a control character in a string must be escaped at byte 1"),
             ("\"a", "the string is not closed at byte 2"),
             ("nul", "expected a JSON value at byte 0"),
         ] {
@@ -601,10 +547,7 @@ mod tests {
     fn depth_ends_at_64() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(check(nested(64).as_bytes()).is_ok());
-        assert_eq!(
-            fault(&nested(65)),
-            "the JSON nests deeper than 64 levels at byte 64"
-        );
+        assert_eq!(fault(&nested(65)), "the JSON nests deeper than 64 levels at byte 64");
         assert!(check("[{\"a\":".repeat(1_000_000).as_bytes()).is_err());
     }
 
@@ -679,11 +622,7 @@ mod tests {
 
     #[test]
     fn a_change_of_one_value_changes_the_hash() {
-        let hash = |value: Value| {
-            check(value.to_string().as_bytes())
-                .unwrap()
-                .canonical_hash()
-        };
+        let hash = |value: Value| check(value.to_string().as_bytes()).unwrap().canonical_hash();
         assert_ne!(hash(json!({"a": [1, 2]})), hash(json!({"a": [2, 1]})));
         assert_ne!(hash(json!({"a": "1"})), hash(json!({"a": 1})));
     }

@@ -5,14 +5,15 @@ mod duration;
 mod error;
 mod generation;
 mod id;
+mod idempotency;
 mod job;
+pub mod json;
 mod ledger;
 mod pricing;
 mod queue;
-mod retry;
-pub mod json;
-pub mod schema;
 mod rate_limit;
+mod retry;
+pub mod schema;
 mod secret;
 mod time;
 mod tokens;
@@ -26,12 +27,14 @@ pub use id::{
     AccountId, ApiKeyId, DeadLetterId, DeliveryId, EndpointId, EventId, GrantId, JobId,
     LedgerEntryId, MalformedId, ProjectId,
 };
+pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
 pub use ledger::{Bucket, EntryKind, Split};
 pub use pricing::{Catalog, Model, Price, Tariff};
 pub use queue::QueueName;
-pub use retry::{Backoff, RETRY_AFTER_MAX, parse_retry_after};
 pub use rate_limit::{MalformedRateLimit, RateLimit};
+pub use retry::{Backoff, RETRY_AFTER_MAX, parse_retry_after};
+pub use schema::{Contract, SchemaFault, Violation};
 pub use secret::Secret;
 pub use time::{MalformedTime, Timestamp};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};

@@ -21,11 +21,7 @@ pub(super) fn affordable(graph: &Graph, instance: &Value) -> bool {
     if simple && flat && graph.patterns.is_empty() {
         return true;
     }
-    let mut meter = Meter {
-        graph,
-        left: BUDGET,
-        known: HashMap::new(),
-    };
+    let mut meter = Meter { graph, left: BUDGET, known: HashMap::new() };
     meter.visit(0, instance, 0).is_some()
 }
 
@@ -52,9 +48,7 @@ pub(super) fn own_cost(graph: &Graph, node: &Node, value: &Value) -> u64 {
     }
     let special = match value {
         Value::String(text) => {
-            let weight = node
-                .pattern
-                .map_or(0, |index| graph.patterns.get(index).weight);
+            let weight = node.pattern.map_or(0, |index| graph.patterns.get(index).weight);
             let weight = weight + u64::from(node.reads_content);
             bytes(text) / 64 + bytes(text).saturating_mul(weight)
         }
@@ -125,9 +119,7 @@ impl Meter<'_> {
             }
         }
         match value {
-            Value::Array(items) => self
-                .items(node, items, depth)
-                .map(|below| below.max(height)),
+            Value::Array(items) => self.items(node, items, depth).map(|below| below.max(height)),
             Value::Object(members) => {
                 for (name, member) in members {
                     height = height.max(self.member(node, name, member, depth)?);

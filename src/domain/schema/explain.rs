@@ -23,11 +23,7 @@ const MAX_DEPTH: u32 = 300;
 
 /// At least one violation, at most [`MAX_VIOLATIONS`].
 pub(super) fn violations(graph: &Graph, instance: &Value) -> Vec<Violation> {
-    let mut walker = Walker {
-        graph,
-        left: BUDGET,
-        found: Vec::new(),
-    };
+    let mut walker = Walker { graph, left: BUDGET, found: Vec::new() };
     // Nothing comes of it when the budget runs out: what was found by then is the answer.
     let _complete = walker.explain(0, instance, &mut String::new(), 0);
     if walker.found.is_empty() {
@@ -68,11 +64,7 @@ impl<'a> Walker<'a> {
 
     /// Pays for a visit; nothing is left to do when the budget is spent or the list is full.
     fn pay(&mut self, node: &Node, value: &Value, depth: u32) -> Option<()> {
-        let first = if node.is_compiled() {
-            VISIT
-        } else {
-            FIRST_VISIT
-        };
+        let first = if node.is_compiled() { VISIT } else { FIRST_VISIT };
         let own = cost::own_cost(self.graph, node, value);
         self.left = self.left.checked_sub(own.saturating_add(first))?;
         (depth < MAX_DEPTH && self.found.len() < MAX_VIOLATIONS).then_some(())
@@ -155,10 +147,7 @@ impl<'a> Walker<'a> {
             self.alternatives(node, Applies::One, value, path, depth)?;
         }
         if one.hold > 1 {
-            let message = format!(
-                "matches {} of the forms, but must match exactly one",
-                one.hold
-            );
+            let message = format!("matches {} of the forms, but must match exactly one", one.hold);
             self.report(path, &node.location, "oneOf", &message);
         }
         Some(())
@@ -185,17 +174,11 @@ impl<'a> Walker<'a> {
         path: &mut String,
         depth: u32,
     ) -> Option<()> {
-        let keyword = if applies == Applies::Any {
-            "anyOf"
-        } else {
-            "oneOf"
-        };
+        let keyword = if applies == Applies::Any { "anyOf" } else { "oneOf" };
         let total = node.edges(applies).count();
         let message = format!("matches none of the {total} allowed forms");
         self.report(path, &node.location, keyword, &message);
-        let meant = node
-            .edges(applies)
-            .filter(|edge| self.takes_type(edge.to, value));
+        let meant = node.edges(applies).filter(|edge| self.takes_type(edge.to, value));
         if let [edge] = meant.collect::<Vec<_>>()[..] {
             self.explain(edge.to, value, path, depth)?;
         }
@@ -205,9 +188,9 @@ impl<'a> Walker<'a> {
     fn takes_type(&self, index: usize, value: &Value) -> bool {
         let node = &self.graph.nodes[index];
         match node.leaf(self.graph.draft) {
-            Some(leaf) if !node.is_meta_schema => leaf
-                .iter_errors(value)
-                .all(|error| error.kind().keyword() != "type"),
+            Some(leaf) if !node.is_meta_schema => {
+                leaf.iter_errors(value).all(|error| error.kind().keyword() != "type")
+            }
             _ => node.constant != Some(false),
         }
     }
@@ -234,11 +217,8 @@ impl<'a> Walker<'a> {
         path: &mut String,
         depth: u32,
     ) -> Option<()> {
-        let prefix = node
-            .edges
-            .iter()
-            .filter(|edge| matches!(edge.applies, Applies::Prefix(_)))
-            .count();
+        let prefix =
+            node.edges.iter().filter(|edge| matches!(edge.applies, Applies::Prefix(_))).count();
         for edge in &node.edges {
             let (from, to) = match edge.applies {
                 Applies::Prefix(index) => (index, index + 1),
@@ -295,18 +275,14 @@ impl<'a> Walker<'a> {
         for (name, member) in value.as_object().into_iter().flatten() {
             for edge in self.for_member(node, name) {
                 if edge.applies == Applies::Additional && self.is_false(edge) {
-                    let message = format!(
-                        "the property {} is not allowed",
-                        echo(&name.as_str().into())
-                    );
+                    let message =
+                        format!("the property {} is not allowed", echo(&name.as_str().into()));
                     self.report(path, &self.graph.nodes[edge.to].location, "", &message);
                 } else if edge.applies != Applies::Names {
                     self.child(edge, name, member, path, depth)?;
                 } else if !self.holds(edge.to, &name.as_str().into(), depth)? {
-                    let message = format!(
-                        "the property name {} is not allowed",
-                        echo(&name.as_str().into())
-                    );
+                    let message =
+                        format!("the property name {} is not allowed", echo(&name.as_str().into()));
                     self.report(path, &node.location, "propertyNames", &message);
                 }
             }
@@ -316,12 +292,8 @@ impl<'a> Walker<'a> {
 
     /// The subschemas that look at a property of that name, or at the name.
     fn for_member(&self, node: &'a Node, name: &str) -> Vec<&'a Edge> {
-        let mut edges: Vec<_> = node
-            .properties
-            .get(name)
-            .map(|&edge| &node.edges[edge])
-            .into_iter()
-            .collect();
+        let mut edges: Vec<_> =
+            node.properties.get(name).map(|&edge| &node.edges[edge]).into_iter().collect();
         edges.extend(node.edges.iter().filter(|edge| match edge.applies {
             Applies::PatternProperty(pattern) => self.graph.patterns.get(pattern).matches(name),
             _ => false,
@@ -368,12 +340,8 @@ impl<'a> Walker<'a> {
                 Applies::Dependent if value.get(&edge.name).is_some() => {
                     self.holds(edge.to, value, depth + 1)?
                 }
-                Applies::Any => self
-                    .count(&mut any, edge, value, depth + 1)
-                    .map(|()| true)?,
-                Applies::One => self
-                    .count(&mut one, edge, value, depth + 1)
-                    .map(|()| true)?,
+                Applies::Any => self.count(&mut any, edge, value, depth + 1).map(|()| true)?,
+                Applies::One => self.count(&mut one, edge, value, depth + 1).map(|()| true)?,
                 _ => true,
             };
             if !holds {
@@ -413,11 +381,8 @@ impl<'a> Walker<'a> {
     }
 
     fn items_hold(&mut self, node: &'a Node, items: &[Value], depth: u32) -> Option<bool> {
-        let prefix = node
-            .edges
-            .iter()
-            .filter(|edge| matches!(edge.applies, Applies::Prefix(_)))
-            .count();
+        let prefix =
+            node.edges.iter().filter(|edge| matches!(edge.applies, Applies::Prefix(_))).count();
         for edge in &node.edges {
             let mut matching = 0;
             let looked_at = match edge.applies {

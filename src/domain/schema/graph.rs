@@ -116,9 +116,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn edges(&self, applies: Applies) -> impl Iterator<Item = &Edge> {
-        self.edges
-            .iter()
-            .filter(move |edge| edge.applies == applies)
+        self.edges.iter().filter(move |edge| edge.applies == applies)
     }
 
     /// Whether [`Node::leaf`] costs no compilation any more.
@@ -185,12 +183,7 @@ impl Graph {
         let root = resolver.lookup("").map_err(outside)?;
         builder.reach(root.contents(), String::new(), Arc::new(base));
         builder.run()?;
-        let mut graph = Self {
-            draft,
-            nodes: builder.nodes,
-            patterns: builder.patterns,
-            work: 0,
-        };
+        let mut graph = Self { draft, nodes: builder.nodes, patterns: builder.patterns, work: 0 };
         graph.measure(0, 0)?;
         graph.work = graph.nodes[0].unfolded.unwrap_or_default();
         for node in &graph.nodes {
@@ -324,11 +317,7 @@ impl<'r> Builder<'r> {
         }
         for (from, anchor) in std::mem::take(&mut self.dynamic) {
             let targets = self.anchors.get(anchor).cloned().unwrap_or_default();
-            let applies = if targets.len() == 1 {
-                Applies::All
-            } else {
-                Applies::Perhaps
-            };
+            let applies = if targets.len() == 1 { Applies::All } else { Applies::Perhaps };
             for to in targets {
                 self.link(from, applies, "", to);
             }
@@ -343,15 +332,8 @@ impl<'r> Builder<'r> {
             Entry::Occupied(known) => return *known.get(),
             Entry::Vacant(entry) => entry.insert(index),
         };
-        self.nodes.push(Node {
-            location,
-            ..Node::default()
-        });
-        self.open.push_back(Open {
-            index,
-            schema,
-            base,
-        });
+        self.nodes.push(Node { location, ..Node::default() });
+        self.open.push_back(Open { index, schema, base });
         index
     }
 
@@ -394,10 +376,7 @@ impl<'r> Builder<'r> {
 
     /// The base URI inside a subschema, which `$id` changes.
     fn base_of(&self, open: &Open<'r>, members: &Map<String, Value>) -> Result<Base, SchemaFault> {
-        let id = members
-            .get("$id")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let id = members.get("$id").and_then(Value::as_str).unwrap_or_default();
         let id = id.split('#').next().unwrap_or_default();
         if id.is_empty() {
             return Ok(Arc::clone(&open.base));
@@ -406,10 +385,7 @@ impl<'r> Builder<'r> {
         let base = self.registry.resolve_uri(&open.base.borrow(), id);
         let base = base.map_err(|_| SchemaFault::at(&path, "$id is not a URI reference"))?;
         if is_meta_schema(base.as_str()) {
-            return Err(SchemaFault::at(
-                &path,
-                "$id must not be that of a meta-schema",
-            ));
+            return Err(SchemaFault::at(&path, "$id must not be that of a meta-schema"));
         }
         Ok(base)
     }
@@ -464,17 +440,9 @@ impl<'r> Builder<'r> {
             return Err(outside());
         }
         let location = to.strip_prefix('#').unwrap_or(to).to_owned();
-        let to = self.reach(
-            resolved.contents(),
-            location,
-            resolved.resolver().base_uri(),
-        );
+        let to = self.reach(resolved.contents(), location, resolved.resolver().base_uri());
         let dynamic = self.dynamic.iter().any(|(node, _)| node == from);
-        let applies = if dynamic {
-            Applies::Perhaps
-        } else {
-            Applies::All
-        };
+        let applies = if dynamic { Applies::Perhaps } else { Applies::All };
         self.link(*from, applies, "", to);
         Ok(())
     }
@@ -595,10 +563,7 @@ impl<'r> Builder<'r> {
             push_token(&mut location, name);
         }
         if !schema.is_object() && !schema.is_boolean() {
-            return Err(SchemaFault::at(
-                &location,
-                "a schema must be an object or a boolean",
-            ));
+            return Err(SchemaFault::at(&location, "a schema must be an object or a boolean"));
         }
         let to = self.reach(schema, location, Arc::clone(base));
         self.link(from, applies, name.unwrap_or_default(), to);
@@ -659,14 +624,7 @@ impl<'r> Builder<'r> {
     ) -> Result<(), SchemaFault> {
         for (name, schema) in value.as_object().into_iter().flatten() {
             if !schema.is_array() {
-                self.child(
-                    from,
-                    "dependencies",
-                    Some(name),
-                    schema,
-                    base,
-                    Applies::Dependent,
-                )?;
+                self.child(from, "dependencies", Some(name), schema, base, Applies::Dependent)?;
                 continue;
             }
             let node = &mut self.nodes[from];

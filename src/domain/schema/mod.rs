@@ -46,17 +46,11 @@ pub struct SchemaFault {
 
 impl SchemaFault {
     fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: clip(&message.into(), MAX_TEXT),
-            path: None,
-        }
+        Self { message: clip(&message.into(), MAX_TEXT), path: None }
     }
 
     fn at(path: &str, message: impl Into<String>) -> Self {
-        Self {
-            path: Some(clip(path, MAX_TEXT)),
-            ..Self::new(message)
-        }
+        Self { path: Some(clip(path, MAX_TEXT)), ..Self::new(message) }
     }
 }
 
@@ -147,13 +141,9 @@ fn check_size(schema: &Value) -> Result<(), SchemaFault> {
 
 /// Offline, and patterns by the engine that is linear in the text.
 fn options(draft: Draft) -> ValidationOptions<'static> {
-    let patterns = PatternOptions::regex()
-        .size_limit(pattern::MAX_PROGRAM)
-        .dfa_size_limit(pattern::MAX_CACHE);
-    jsonschema::options()
-        .with_draft(draft)
-        .offline()
-        .with_pattern_options(patterns)
+    let patterns =
+        PatternOptions::regex().size_limit(pattern::MAX_PROGRAM).dfa_size_limit(pattern::MAX_CACHE);
+    jsonschema::options().with_draft(draft).offline().with_pattern_options(patterns)
 }
 
 fn build(draft: Draft, schema: &Value) -> Result<Validator, SchemaFault> {
@@ -165,9 +155,7 @@ fn build(draft: Draft, schema: &Value) -> Result<Validator, SchemaFault> {
             error.instance_path().as_str(),
             format!("not a valid JSON Schema: {}", describe(error.kind())),
         )),
-        Err(_) => Err(SchemaFault::new(
-            "the schema cannot be compiled; simplify its patterns",
-        )),
+        Err(_) => Err(SchemaFault::new("the schema cannot be compiled; simplify its patterns")),
     }
 }
 

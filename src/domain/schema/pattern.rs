@@ -59,9 +59,7 @@ impl Patterns {
             let message = format!("the schema has more than {MAX_PATTERNS} different patterns");
             return Err(SchemaFault::at(path, message));
         }
-        let compiled = LADDER
-            .iter()
-            .find_map(|&size| Some((size, compile(text, size)?)));
+        let compiled = LADDER.iter().find_map(|&size| Some((size, compile(text, size)?)));
         let Some((size, matcher)) = compiled else {
             return Err(SchemaFault::at(
                 path,
@@ -70,10 +68,7 @@ impl Patterns {
         };
         self.bytes += size;
         if self.bytes > MAX_PROGRAMS {
-            return Err(SchemaFault::at(
-                path,
-                "the patterns of the schema are too large together",
-            ));
+            return Err(SchemaFault::at(path, "the patterns of the schema are too large together"));
         }
         let weight = u64::try_from(size / LADDER[0]).unwrap_or(u64::MAX);
         self.all.push(Pattern { matcher, weight });
@@ -83,16 +78,12 @@ impl Patterns {
 }
 
 fn compile(text: &str, size: usize) -> Option<Validator> {
-    let patterns = PatternOptions::regex()
-        .size_limit(size)
-        .dfa_size_limit(MAX_CACHE);
+    let patterns = PatternOptions::regex().size_limit(size).dfa_size_limit(MAX_CACHE);
     let schema = json!({ "pattern": text });
     // A size-raised pattern can panic inside the engine (rust-lang/regex issue 1344).
     let build = || {
         let options = jsonschema::draft202012::options().offline();
         options.with_pattern_options(patterns).build(&schema)
     };
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(build))
-        .ok()?
-        .ok()
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(build)).ok()?.ok()
 }

@@ -18,11 +18,7 @@ pub fn sample(schema: &Value) -> Option<Value> {
     let fits = |value: &Value| contract.check(value).is_ok();
     // Alternatives are tried in order: the first choice everywhere, then the second, ….
     (0..4).find_map(|choice| {
-        let mut maker = Maker {
-            root: schema,
-            steps: MAX_STEPS,
-            choice,
-        };
+        let mut maker = Maker { root: schema, steps: MAX_STEPS, choice };
         maker.make(schema, 0).filter(fits)
     })
 }
@@ -148,9 +144,7 @@ impl Maker<'_> {
             .map(|names| names.iter().filter_map(Value::as_str).collect())
             .unwrap_or_default();
         let anything = json!({ "type": "string" });
-        let additional = members
-            .get("additionalProperties")
-            .filter(|schema| schema.is_object());
+        let additional = members.get("additionalProperties").filter(|schema| schema.is_object());
         let mut object = Map::new();
         let properties = members.get("properties").and_then(Value::as_object);
         for (name, schema) in properties.into_iter().flatten() {
@@ -179,25 +173,17 @@ impl Maker<'_> {
 
     fn array(&mut self, members: &Map<String, Value>, depth: u32) -> Option<Value> {
         let mut items = Vec::new();
-        let list = members
-            .get("prefixItems")
-            .or(members.get("items"))
-            .and_then(Value::as_array);
+        let list = members.get("prefixItems").or(members.get("items")).and_then(Value::as_array);
         for schema in list.into_iter().flatten() {
             items.push(self.make(schema, depth + 1)?);
         }
         let rest = members.get("items").filter(|schema| schema.is_object());
         let contains = members.get("contains");
-        let most = members
-            .get("maxItems")
-            .and_then(Value::as_u64)
-            .unwrap_or(u64::MAX);
+        let most = members.get("maxItems").and_then(Value::as_u64).unwrap_or(u64::MAX);
         // One item shows more than none, where the schema says what an item is.
         let least = match (rest, contains) {
             (None, None) => limit(members, "minItems"),
-            _ => limit(members, "minItems")
-                .max(limit(members, "minContains"))
-                .max(1),
+            _ => limit(members, "minItems").max(limit(members, "minContains")).max(1),
         };
         let anything = json!({ "type": "string" });
         let schema = contains.or(rest).unwrap_or(&anything);
@@ -225,11 +211,8 @@ fn tighten(keyword: &str, known: &mut Value, other: Value) {
     let (Some(a), Some(b)) = (known.as_f64(), other.as_f64()) else {
         return;
     };
-    let narrower = if keyword.starts_with("min") || keyword == "exclusiveMinimum" {
-        b > a
-    } else {
-        b < a
-    };
+    let narrower =
+        if keyword.starts_with("min") || keyword == "exclusiveMinimum" { b > a } else { b < a };
     if narrower {
         *known = other;
     }
@@ -237,27 +220,12 @@ fn tighten(keyword: &str, known: &mut Value, other: Value) {
 
 /// The type that keywords speak of, where `type` is missing.
 fn implied_type(members: &Map<String, Value>) -> &'static str {
-    let has = |keywords: &[&str]| {
-        keywords
-            .iter()
-            .any(|keyword| members.contains_key(*keyword))
-    };
-    if has(&[
-        "properties",
-        "required",
-        "additionalProperties",
-        "minProperties",
-    ]) {
+    let has = |keywords: &[&str]| keywords.iter().any(|keyword| members.contains_key(*keyword));
+    if has(&["properties", "required", "additionalProperties", "minProperties"]) {
         "object"
     } else if has(&["items", "prefixItems", "minItems", "contains"]) {
         "array"
-    } else if has(&[
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-    ]) {
+    } else if has(&["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]) {
         "number"
     } else {
         "string"
@@ -265,10 +233,7 @@ fn implied_type(members: &Map<String, Value>) -> &'static str {
 }
 
 fn limit(members: &Map<String, Value>, keyword: &str) -> u64 {
-    members
-        .get(keyword)
-        .and_then(Value::as_u64)
-        .unwrap_or_default()
+    members.get(keyword).and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// Under `uniqueItems` scalars are told apart by their index.
@@ -287,10 +252,7 @@ fn distinct(members: &Map<String, Value>, item: Value, index: usize) -> Value {
 }
 
 fn string(members: &Map<String, Value>) -> Option<Value> {
-    let format = members
-        .get("format")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let format = members.get("format").and_then(Value::as_str).unwrap_or_default();
     let text = match format {
         "date-time" => "2026-01-01T00:00:00Z",
         "date" => "2026-01-01",
@@ -304,10 +266,8 @@ fn string(members: &Map<String, Value>) -> Option<Value> {
         "uuid" => "00000000-0000-4000-8000-000000000000",
         _ => "sandbox text",
     };
-    let (least, most) = (
-        limit(members, "minLength"),
-        members.get("maxLength").and_then(Value::as_u64),
-    );
+    let (least, most) =
+        (limit(members, "minLength"), members.get("maxLength").and_then(Value::as_u64));
     if least > MAX_LENGTH {
         return None;
     }
@@ -315,9 +275,7 @@ fn string(members: &Map<String, Value>) -> Option<Value> {
     while (text.len() as u64) < least {
         text.push_str(" text");
     }
-    let end = most
-        .and_then(|most| usize::try_from(most).ok())
-        .unwrap_or(usize::MAX);
+    let end = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
     text.truncate(end);
     Some(Value::String(text))
 }
@@ -325,22 +283,10 @@ fn string(members: &Map<String, Value>) -> Option<Value> {
 fn number(members: &Map<String, Value>, integer: bool) -> Option<Value> {
     let bound = |keyword: &str| members.get(keyword).and_then(Value::as_f64);
     let step = bound("multipleOf").filter(|step| *step > 0.0);
-    let step = if integer {
-        step.map_or(1.0, f64::ceil)
-    } else {
-        step.unwrap_or(1.0)
-    };
-    let lowest = bound("minimum")
-        .or(bound("exclusiveMinimum"))
-        .unwrap_or(f64::NEG_INFINITY);
-    let highest = bound("maximum")
-        .or(bound("exclusiveMaximum"))
-        .unwrap_or(f64::INFINITY);
-    let mut value = if lowest > 1.0 || highest < 1.0 {
-        lowest
-    } else {
-        1.0
-    };
+    let step = if integer { step.map_or(1.0, f64::ceil) } else { step.unwrap_or(1.0) };
+    let lowest = bound("minimum").or(bound("exclusiveMinimum")).unwrap_or(f64::NEG_INFINITY);
+    let highest = bound("maximum").or(bound("exclusiveMaximum")).unwrap_or(f64::INFINITY);
+    let mut value = if lowest > 1.0 || highest < 1.0 { lowest } else { 1.0 };
     if value.is_infinite() {
         value = highest;
     }

@@ -5,19 +5,13 @@ use serde_json::{Value, json};
 use super::{Contract, MAX_VIOLATIONS, Violation, sample};
 
 fn violations(schema: &Value, instance: &Value) -> Vec<Violation> {
-    Contract::compile(schema)
-        .unwrap()
-        .check(instance)
-        .err()
-        .unwrap_or_default()
+    Contract::compile(schema).unwrap().check(instance).err().unwrap_or_default()
 }
 
 /// `(path, schema_path, message)` of each violation.
 fn listed(schema: &Value, instance: &Value) -> Vec<(String, String, String)> {
     let listed = violations(schema, instance).into_iter();
-    listed
-        .map(|found| (found.path, found.schema_path, found.message))
-        .collect()
+    listed.map(|found| (found.path, found.schema_path, found.message)).collect()
 }
 
 fn refused(schema: &Value) -> String {
@@ -50,27 +44,11 @@ fn violations_name_the_place_in_both_documents() {
         listed(&schema, &instance),
         [
             triple("", "/required", "the property \"missing\" is missing"),
-            triple(
-                "/a~1b/1/id",
-                "/$defs/item/properties/id/type",
-                "must be of type integer"
-            ),
-            triple(
-                "/kind",
-                "/properties/kind/enum",
-                "must be one of [\"x\",\"y\"]"
-            ),
-            triple(
-                "/n",
-                "/properties/n/oneOf",
-                "matches none of the 2 allowed forms"
-            ),
+            triple("/a~1b/1/id", "/$defs/item/properties/id/type", "must be of type integer"),
+            triple("/kind", "/properties/kind/enum", "must be one of [\"x\",\"y\"]"),
+            triple("/n", "/properties/n/oneOf", "matches none of the 2 allowed forms"),
             triple("/n", "/properties/n/oneOf/0/minimum", "must be at least 5"),
-            triple(
-                "",
-                "/additionalProperties",
-                "the property \"more\" is not allowed"
-            ),
+            triple("", "/additionalProperties", "the property \"more\" is not allowed"),
         ]
     );
 }
@@ -84,41 +62,13 @@ fn every_applicator_is_explained() {
             json!("a"),
             "/then/minLength",
         ),
-        (
-            json!({"if": {"type": "string"}, "else": {"minimum": 3}}),
-            json!(1),
-            "/else/minimum",
-        ),
-        (
-            json!({"allOf": [{}, {"maxLength": 1}]}),
-            json!("ab"),
-            "/allOf/1/maxLength",
-        ),
-        (
-            json!({"oneOf": [{}, {"type": "string"}]}),
-            json!("a"),
-            "/oneOf",
-        ),
-        (
-            json!({"contains": {"type": "string"}}),
-            json!([1]),
-            "/contains",
-        ),
-        (
-            json!({"contains": {}, "maxContains": 1}),
-            json!([1, 2]),
-            "/maxContains",
-        ),
-        (
-            json!({"prefixItems": [{}], "items": false}),
-            json!([1, 2]),
-            "/items",
-        ),
-        (
-            json!({"propertyNames": {"maxLength": 1}}),
-            json!({"ab": 1}),
-            "/propertyNames",
-        ),
+        (json!({"if": {"type": "string"}, "else": {"minimum": 3}}), json!(1), "/else/minimum"),
+        (json!({"allOf": [{}, {"maxLength": 1}]}), json!("ab"), "/allOf/1/maxLength"),
+        (json!({"oneOf": [{}, {"type": "string"}]}), json!("a"), "/oneOf"),
+        (json!({"contains": {"type": "string"}}), json!([1]), "/contains"),
+        (json!({"contains": {}, "maxContains": 1}), json!([1, 2]), "/maxContains"),
+        (json!({"prefixItems": [{}], "items": false}), json!([1, 2]), "/items"),
+        (json!({"propertyNames": {"maxLength": 1}}), json!({"ab": 1}), "/propertyNames"),
         (
             json!({"patternProperties": {"^x": {"type": "null"}}}),
             json!({"xa": 1}),
@@ -129,17 +79,9 @@ fn every_applicator_is_explained() {
             json!({"a": 1}),
             "/dependentSchemas/a/required",
         ),
-        (
-            json!({"dependentRequired": {"a": ["b"]}}),
-            json!({"a": 1}),
-            "/required",
-        ),
+        (json!({"dependentRequired": {"a": ["b"]}}), json!({"a": 1}), "/required"),
         (json!({"uniqueItems": true}), json!([1, 1]), "/uniqueItems"),
-        (
-            json!({"properties": {"a": false}}),
-            json!({"a": 1}),
-            "/properties/a",
-        ),
+        (json!({"properties": {"a": false}}), json!({"a": 1}), "/properties/a"),
         (
             json!({"$ref": "https://json-schema.org/draft/2020-12/schema"}),
             json!({"type": 1}),
@@ -211,10 +153,7 @@ fn references_outside_are_refused_and_inside_followed() {
         Contract::compile(&json!({"$id": "http://127.0.0.1:1/root", "$ref": "other"})).is_err()
     );
     let schema = json!({"$id": "https://example.com/root", "$ref": "item", "$defs": {"a": {"$id": "item", "type": "null"}}});
-    assert_eq!(
-        violations(&schema, &json!(1))[0].schema_path,
-        "/$defs/a/type"
-    );
+    assert_eq!(violations(&schema, &json!(1))[0].schema_path, "/$defs/a/type");
 }
 
 #[test]
@@ -222,11 +161,7 @@ fn patterns_are_linear_or_refused() {
     let quick = |schema: &Value, instance: &Value| {
         let start = Instant::now();
         let found = violations(schema, instance);
-        assert!(
-            start.elapsed() < Duration::from_secs(2),
-            "{schema} {:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(2), "{schema} {:?}", start.elapsed());
         found
     };
     let text = "a".repeat(50_000);
@@ -234,10 +169,7 @@ fn patterns_are_linear_or_refused() {
     assert!(quick(&json!({"pattern": "^(a|aa)+$"}), &json!(text)).is_empty());
     assert!(quick(&json!({"pattern": r"^\p{Letter}{1,20}$"}), &json!("straße")).is_empty());
     for pattern in ["(?=a)", r"(a)\1", "(", "(((a{1,1000}){1,1000}){1,1000})"] {
-        assert!(
-            refused(&json!({"pattern": pattern})).contains("pattern"),
-            "{pattern}"
-        );
+        assert!(refused(&json!({"pattern": pattern})).contains("pattern"), "{pattern}");
     }
     assert!(refused(&json!({"patternProperties": {"(?!a)": {}}})).contains("pattern"));
 }
@@ -267,15 +199,8 @@ fn exponential_schemas_are_refused_or_answered() {
     assert!(!violations(&recursive(), &instance).is_empty());
     let instance = (0..60).fold(json!("leaf"), |inner, _| json!({"a": inner}));
     assert!(violations(&recursive(), &instance).is_empty());
-    assert!(
-        start.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        start.elapsed()
-    );
-    let unevaluated = nested(
-        25,
-        |inner| json!({"anyOf": [inner], "unevaluatedProperties": false}),
-    );
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    let unevaluated = nested(25, |inner| json!({"anyOf": [inner], "unevaluatedProperties": false}));
     assert!(Contract::compile(&unevaluated).is_err());
 }
 
@@ -288,10 +213,7 @@ fn deep_and_large_schemas_are_refused() {
     assert!(refused(&json!({"enum": vec![0; 20_000]})).contains("values"));
     let chain: serde_json::Map<_, _> = (0..1000)
         .map(|link| {
-            (
-                format!("c{link}"),
-                json!({"$ref": format!("#/$defs/c{}", (link + 1) % 1000)}),
-            )
+            (format!("c{link}"), json!({"$ref": format!("#/$defs/c{}", (link + 1) % 1000)}))
         })
         .collect();
     assert!(refused(&json!({"$ref": "#/$defs/c0", "$defs": chain})).contains("nests deeper"));
@@ -309,10 +231,8 @@ fn an_instance_that_costs_too_much_is_refused() {
     let found = violations(&json!({"uniqueItems": true}), &json!(arrays));
     assert!(found[0].message.contains("too large"), "{found:?}");
     let items: Vec<_> = (0..20_000).collect();
-    let found = violations(
-        &json!({"items": {"enum": (0..5000).collect::<Vec<_>>()}}),
-        &json!(items),
-    );
+    let found =
+        violations(&json!({"items": {"enum": (0..5000).collect::<Vec<_>>()}}), &json!(items));
     assert!(found[0].message.contains("too large"), "{found:?}");
 }
 
@@ -342,10 +262,7 @@ fn samples_satisfy_their_schema() {
         sample(&json!({"type": "string", "default": 5, "examples": ["good"]})),
         Some(json!("good"))
     );
-    assert_eq!(
-        sample(&json!({"type": "string", "pattern": "^[A-Z]{3}$"})),
-        None
-    );
+    assert_eq!(sample(&json!({"type": "string", "pattern": "^[A-Z]{3}$"})), None);
     assert_eq!(sample(&json!(false)), None);
     assert_eq!(sample(&recursive()), Some(json!("sandbox text")));
 }

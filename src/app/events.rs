@@ -1,0 +1,95 @@
+//! Telling endpoints what happened: a delivery for each endpoint that wants it, in the transaction
+//! of what happened.
+
+use serde::Serialize;
+
+use super::App;
+use crate::{
+    domain::{DeliveryId, Error, EventFilter, EventId, EventType, QueueName, Result, Timestamp},
+    store::{
+        AccountScope, Tx,
+        deliveries::{self, NewDelivery},
+        queue::{self, Waiting, WorkId},
+        webhooks,
+    },
+};
+
+/// The body of a webhook.
+#[derive(Serialize)]
+struct Event<'a, T> {
+    id: EventId,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    created_at: Timestamp,
+    data: &'a T,
+}
+
+impl App {
+    /// Adds a delivery for each active endpoint of the account that wants to hear of it.
+    pub(super) fn emit(
+        &self,
+        tx: &Tx<'_, AccountScope>,
+        kind: EventType,
+        data: &impl Serialize,
+    ) -> Result<()> {
+        let listening: Vec<i64> = webhooks::active(tx)?
+            .into_iter()
+            .filter(|(_, events)| wants(events, kind))
+            .map(|(endpoint, _)| endpoint)
+            .collect();
+        if listening.is_empty() {
+            return Ok(());
+        }
+        let (event, payload) = self.event(kind, tx.now(), data)?;
+        for endpoint in listening {
+            self.deliver(tx, endpoint, event, kind, &payload)?;
+        }
+        Ok(())
+    }
+
+    /// An event's id and body.
+    pub(super) fn event(
+        &self,
+        kind: EventType,
+        created_at: Timestamp,
+        data: &impl Serialize,
+    ) -> Result<(EventId, String)> {
+        let id = EventId::from_uuid(self.ambient.uuid());
+        let event = Event { id, kind: kind.as_str(), created_at, data };
+        let payload = serde_json::to_string(&event).map_err(Error::internal)?;
+        Ok((id, payload))
+    }
+
+    /// Adds one delivery and its work.
+    pub(super) fn deliver(
+        &self,
+        tx: &Tx<'_, AccountScope>,
+        endpoint: i64,
+        event_id: EventId,
+        kind: EventType,
+        payload: &str,
+    ) -> Result<DeliveryId> {
+        let id = DeliveryId::from_uuid(self.ambient.uuid());
+        let new = NewDelivery { id, endpoint, event_id, event_type: kind.as_str(), payload };
+        let subject = deliveries::insert(tx, &new)?;
+        self.queue_delivery(tx, subject, endpoint)?;
+        Ok(id)
+    }
+
+    /// Lets a delivery wait for its next try. Deliveries to one endpoint share a lane.
+    pub(super) fn queue_delivery(
+        &self,
+        tx: &Tx<'_, AccountScope>,
+        subject: i64,
+        endpoint: i64,
+    ) -> Result<()> {
+        let id = WorkId { queue: QueueName::WebhookDelivery, subject };
+        let work = Waiting { id, lane: endpoint, priority: 0, run_at: tx.now() };
+        queue::push(tx, work, tx.now().plus(self.settings.delivery_ttl))
+    }
+}
+
+/// Whether a stored list of event names, separated by spaces, has this one.
+fn wants(events: &str, kind: EventType) -> bool {
+    EventFilter::parse(events.split(' ')).is_ok_and(|filter| filter.matches(kind))
+}

@@ -1,0 +1,493 @@
+//! What can be done with jobs. A job's state, its credits, its story, its place in the queue and the
+//! news of it change in one transaction, or not at all.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
+
+use super::{App, Caller, Reply, Secrecy, once};
+use crate::{
+    domain::{
+        AccountId, Contract, Credits, DeadLetterId, Error, ErrorKind, EventType, GenerationRequest,
+        Idempotency, JobError, JobErrorCode, JobId, JobStatus, Message, Parameters, QueueName,
+        Result, Split, Timestamp, Usage, prompt_upper_bound,
+    },
+    store::{
+        AccountScope, Commit, SystemScope, Tx, dead_letters,
+        idempotency::Answer,
+        jobs::{self, Job, JobRequest, JobResult, NewJob},
+        ledger::{self, JobRound, Reservation},
+        queue::{self, Claimed, Lease, Waiting, WorkId},
+    },
+};
+
+/// A request that keeps all rules, ready to be accepted.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    new: NewJob,
+    estimate: Credits,
+}
+
+/// A job that was accepted, now or by an earlier request with the same idempotency key.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// The job as it was accepted.
+    pub job: Job,
+    /// True where an earlier request made it.
+    pub replayed: bool,
+}
+
+/// Checks a request against everything that needs no database. Compiling `output_schema` may take
+/// some milliseconds.
+pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Result<Prepared> {
+    let now = app.ambient.now();
+    request.check(now, app.settings.max_timeout_ms())?;
+    if let Some(schema) = &request.output_schema {
+        contract(schema)?;
+    }
+    let messages = serde_json::value::to_raw_value(&request.messages).map_err(Error::internal)?;
+    let estimate = estimate(app, request)?;
+    let parameters = serde_json::to_string(&request.parameters()).map_err(Error::internal)?;
+    let new = NewJob {
+        id: JobId::from_uuid(app.ambient.uuid()),
+        project: caller.project,
+        api_key: caller.key,
+        model: request.model.clone(),
+        user: request.user.clone(),
+        priority: request.priority,
+        max_attempts: app.settings.job_attempts(),
+        request_id: caller.request_id.clone(),
+        run_at: request.run_at.map_or(now, |at| at.max(now)),
+        messages,
+        output_schema: request.output_schema.clone(),
+        metadata: request.metadata.clone(),
+        parameters,
+    };
+    Ok(Prepared { new, estimate })
+}
+
+/// The schema that an output has to satisfy.
+pub fn contract(schema: &RawValue) -> Result<Contract> {
+    let value = serde_json::from_str(schema.get()).map_err(Error::internal)?;
+    Contract::compile(&value).map_err(|fault| {
+        let place = fault.path.as_deref().map(|path| format!(" at {path}")).unwrap_or_default();
+        let message = format!("output_schema{place}: {}", fault.message);
+        Error::new(ErrorKind::InvalidSchema, message).with_param("output_schema")
+    })
+}
+
+fn estimate(app: &App, request: &GenerationRequest) -> Result<Credits> {
+    let schema = request.output_schema.as_deref().map(RawValue::get);
+    let prompt = prompt_upper_bound(&request.messages, schema);
+    let fallbacks = request.fallback_models.as_deref().unwrap_or_default();
+    dearest(app, &request.model, fallbacks, prompt, request.max_tokens)
+}
+
+/// What the job may cost with the dearest of the models that may answer.
+fn dearest(
+    app: &App,
+    model: &str,
+    fallbacks: &[String],
+    prompt: u64,
+    max_tokens: Option<u32>,
+) -> Result<Credits> {
+    let mut most = app.catalog.find(model, "model")?.estimate(prompt, max_tokens)?;
+    for (at, name) in fallbacks.iter().enumerate() {
+        let model = app.catalog.find(name, &format!("fallback_models/{at}"))?;
+        most = most.max(model.estimate(prompt, max_tokens)?);
+    }
+    Ok(most)
+}
+
+/// Accepts a job: the answer saved under its key, the reservation, the job, its first event and its
+/// place in the queue are one transaction.
+pub fn submit(
+    app: &Arc<App>,
+    caller: &Caller,
+    prepared: Prepared,
+    request: Option<Idempotency>,
+) -> Commit<Submitted> {
+    let this = Arc::clone(app);
+    app.store.write(caller.scope, move |tx| {
+        let Some(request) = &request else {
+            return Ok(Submitted { job: accept(&this, tx, &prepared)?, replayed: false });
+        };
+        match once::saved(tx, request)? {
+            Some(Answer::Job { job, reserved }) => {
+                let job = as_accepted(tx, job, reserved)?;
+                Ok(Submitted { job, replayed: true })
+            }
+            Some(Answer::Body(_)) => Err(Error::internal("an answer of another kind was saved")),
+            None => {
+                let job = accept(&this, tx, &prepared)?;
+                let reserved = job.reserved.total().unwrap_or_default();
+                once::save(&this, tx, request, Answer::Job { job: job.seq, reserved })?;
+                Ok(Submitted { job, replayed: false })
+            }
+        }
+    })
+}
+
+/// The job as its 202 showed it: what can change later is as it was.
+fn as_accepted(tx: &Tx<'_, AccountScope>, seq: i64, reserved: Credits) -> Result<Job> {
+    let job = jobs::by_seq(tx, seq)?.ok_or_else(|| Error::internal("an accepted job is gone"))?;
+    Ok(Job {
+        status: JobStatus::Queued,
+        attempts: 0,
+        started_at: None,
+        result: None,
+        reserved: Split { free: reserved, paid: Credits::ZERO },
+        ..job
+    })
+}
+
+fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<Job> {
+    // Refusals come before the first write, so that they cost the other deeds of the batch nothing.
+    refuse_short(ledger::balance(tx)?.available, prepared.estimate)?;
+    let new = &prepared.new;
+    let seq = jobs::insert(tx, new)?;
+    let round = JobRound { job: seq, round: 1 };
+    let reserved = reserve(tx, round, prepared.estimate)?;
+    jobs::event(tx, seq, new.id, "queued", None)?;
+    enqueue(app, tx, seq, new.priority, new.run_at)?;
+    Ok(Job {
+        seq,
+        id: new.id,
+        status: JobStatus::Queued,
+        round: 1,
+        model: new.model.clone(),
+        user: new.user.clone(),
+        attempts: 0,
+        max_attempts: new.max_attempts,
+        priority: new.priority,
+        reserved,
+        request_id: new.request_id.clone(),
+        created_at: tx.now(),
+        started_at: None,
+        request: JobRequest {
+            messages: new.messages.clone(),
+            output_schema: new.output_schema.clone(),
+            metadata: new.metadata.clone(),
+            parameters: new.parameters.clone(),
+        },
+        result: None,
+    })
+}
+
+fn reserve(tx: &Tx<'_, AccountScope>, round: JobRound, amount: Credits) -> Result<Split> {
+    match ledger::reserve(tx, round, amount)? {
+        Reservation::Held(held) => {
+            jobs::hold(tx, round, held)?;
+            Ok(held)
+        }
+        Reservation::Short { available } => Err(short(amount, available)),
+    }
+}
+
+fn refuse_short(available: Split, required: Credits) -> Result<()> {
+    let available = available.total().unwrap_or_default();
+    if required.is_positive() && available < required {
+        return Err(short(required, available));
+    }
+    Ok(())
+}
+
+fn short(required: Credits, available: Credits) -> Error {
+    let message = format!(
+        "the job may cost {required} credits and {available} are available; add credits, or lower \
+         max_tokens"
+    );
+    Error::new(ErrorKind::InsufficientCredits, message)
+        .with_details(json!({"required": required, "available": available}))
+}
+
+fn enqueue(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    job: i64,
+    priority: i32,
+    run_at: Timestamp,
+) -> Result<()> {
+    let id = WorkId { queue: QueueName::GenerationCreate, subject: job };
+    let lane = tx.scope().seq().number();
+    let expires_at = run_at.plus(app.settings.job_ttl);
+    queue::push(tx, Waiting { id, lane, priority, run_at }, expires_at)
+}
+
+/// An attempt begins, in the transaction that leases the job. `None` where the job ended meanwhile.
+pub fn begin(tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Job>> {
+    tx.within(claimed.scope, |tx| {
+        let Some(job) = jobs::by_seq(tx, claimed.lease.id.subject)? else { return Ok(None) };
+        if !job.status.may_become(JobStatus::Running) && job.status != JobStatus::Running {
+            return Ok(None);
+        }
+        jobs::start(tx, job.seq, claimed.attempts)?;
+        let data = format!(r#"{{"attempt":{}}}"#, claimed.attempts);
+        jobs::event(tx, job.seq, job.id, "started", Some(&data))?;
+        let started_at = Some(tx.now());
+        Ok(Some(Job { status: JobStatus::Running, attempts: claimed.attempts, started_at, ..job }))
+    })
+}
+
+/// What an attempt led to.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// An answer that keeps the contract.
+    Succeeded {
+        /// The validated JSON, where a schema was given.
+        output: Option<Box<RawValue>>,
+        /// What the model said.
+        text: String,
+        /// The provider that answered.
+        provider: String,
+        /// Tokens of all calls together.
+        usage: Usage,
+        /// What they cost.
+        cost: Credits,
+    },
+    /// No answer, or none that keeps the contract.
+    Failed {
+        /// Why.
+        error: JobError,
+        /// When to try again, where that can help and attempts are left.
+        retry_at: Option<Timestamp>,
+        /// Whether the queue gave up on something that another attempt could have mended.
+        exhausted: bool,
+    },
+}
+
+/// The data of `job.completed`.
+#[derive(Serialize)]
+struct Completed<'a> {
+    job_id: JobId,
+    account_id: AccountId,
+    status: JobStatus,
+    model: &'a str,
+    agent: Option<()>,
+    latency_ms: u64,
+    credits_charged: Credits,
+    request_id: &'a str,
+}
+
+/// The data of `job.failed` and `job.canceled`.
+#[derive(Serialize)]
+struct Ended<'a> {
+    job_id: JobId,
+    account_id: AccountId,
+    status: JobStatus,
+    error: &'a JobError,
+    request_id: &'a str,
+}
+
+/// Records what an attempt led to, unless its lease is not valid any more: then somebody else ended
+/// the job, and the late answer is discarded. Gives whether it was recorded.
+pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> Commit<bool> {
+    let (this, lease) = (Arc::clone(app), claimed.lease);
+    app.store.write(claimed.scope, move |tx| {
+        if let Outcome::Failed { error, retry_at: Some(at), .. } = &outcome {
+            return put_off(tx, lease, &job, error, *at);
+        }
+        if !queue::finish(tx, lease)? {
+            return Ok(false);
+        }
+        match &outcome {
+            Outcome::Succeeded { output, text, provider, usage, cost } => {
+                let result = JobResult {
+                    output: output.clone(),
+                    output_text: Some(text.clone()),
+                    provider: Some(provider.clone()),
+                    usage: Some(*usage),
+                    charged: *cost,
+                    ..JobResult::default()
+                };
+                succeed(&this, tx, &job, &result)?;
+            }
+            Outcome::Failed { error, exhausted, .. } => {
+                fail(&this, tx, &job, JobStatus::Failed, error)?;
+                if *exhausted {
+                    bury(&this, tx, lease.id, error, job.attempts)?;
+                }
+            }
+        }
+        Ok(true)
+    })
+}
+
+/// The job waits for its next attempt.
+fn put_off(
+    tx: &Tx<'_, AccountScope>,
+    lease: Lease,
+    job: &Job,
+    error: &JobError,
+    at: Timestamp,
+) -> Result<bool> {
+    if !queue::release(tx, lease, at, true)? {
+        return Ok(false);
+    }
+    jobs::set_status(tx, job.seq, JobStatus::Queued)?;
+    let data = json!({"attempt": job.attempts, "error": error, "run_at": at}).to_string();
+    jobs::event(tx, job.seq, job.id, "retrying", Some(&data))?;
+    Ok(true)
+}
+
+fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) -> Result<()> {
+    ledger::settle(tx, job.round(), job.reserved, result.charged)?;
+    jobs::end(tx, job.seq, JobStatus::Succeeded, result)?;
+    let reserved = job.reserved.total().unwrap_or_default();
+    let overrun = result.charged.checked_sub(reserved).filter(|over| over.is_positive());
+    let data = match overrun {
+        Some(overrun) => json!({"credits_charged": result.charged, "overrun": overrun}),
+        None => json!({"credits_charged": result.charged}),
+    };
+    jobs::event(tx, job.seq, job.id, "succeeded", Some(&data.to_string()))?;
+    let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
+    let completed = Completed {
+        job_id: job.id,
+        account_id: tx.scope().account_id(),
+        status: JobStatus::Succeeded,
+        model: &job.model,
+        agent: None,
+        latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+        credits_charged: result.charged,
+        request_id: &job.request_id,
+    };
+    app.emit(tx, EventType::JobCompleted, &completed)
+}
+
+/// Ends a job without success: nothing is charged and what was set aside comes back.
+fn fail(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    job: &Job,
+    to: JobStatus,
+    error: &JobError,
+) -> Result<()> {
+    ledger::release(tx, job.round(), job.reserved)?;
+    jobs::end(tx, job.seq, to, &JobResult { error: Some(error.clone()), ..JobResult::default() })?;
+    let data = json!({"error": error}).to_string();
+    jobs::event(tx, job.seq, job.id, to.as_str(), Some(&data))?;
+    let kind = match to {
+        JobStatus::Canceled => EventType::JobCanceled,
+        _ => EventType::JobFailed,
+    };
+    let ended = Ended {
+        job_id: job.id,
+        account_id: tx.scope().account_id(),
+        status: to,
+        error,
+        request_id: &job.request_id,
+    };
+    app.emit(tx, kind, &ended)
+}
+
+fn bury(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    work: WorkId,
+    error: &JobError,
+    attempts: u32,
+) -> Result<()> {
+    let id = DeadLetterId::from_uuid(app.ambient.uuid());
+    dead_letters::insert(tx, id, work, error.code.as_str(), &error.message, attempts)
+}
+
+/// Ends a job that will not be tried again: its time to live is over, or the server ended during
+/// too many of its attempts.
+pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Commit<bool> {
+    let (this, claimed) = (Arc::clone(app), claimed.clone());
+    app.store.write(claimed.scope, move |tx| {
+        if !queue::finish(tx, claimed.lease)? {
+            return Ok(false);
+        }
+        let Some(job) = jobs::by_seq(tx, claimed.lease.id.subject)? else { return Ok(false) };
+        if job.status.is_terminal() {
+            return Ok(false);
+        }
+        if code == JobErrorCode::Expired {
+            let message = "the job waited longer than its time to live and was not run".to_owned();
+            fail(&this, tx, &job, JobStatus::Expired, &JobError { code, message })?;
+        } else {
+            let message = format!("the server ended during {} attempts", claimed.crashes);
+            let error = JobError { code, message };
+            fail(&this, tx, &job, JobStatus::Failed, &error)?;
+            bury(&this, tx, claimed.lease.id, &error, claimed.attempts)?;
+        }
+        Ok(true)
+    })
+}
+
+/// Cancels a job that has not ended: what was set aside comes back at once, and an attempt that is
+/// being made is abandoned.
+pub fn cancel(
+    app: &Arc<App>,
+    caller: &Caller,
+    id: JobId,
+    request: Option<Idempotency>,
+    render: once::Render<Job>,
+) -> Commit<Reply> {
+    let this = Arc::clone(app);
+    once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
+        let job = must_find(tx, id)?;
+        if job.status.is_terminal() {
+            return Err(ended(&job, "cannot be canceled any more"));
+        }
+        queue::withdraw(tx, WorkId { queue: QueueName::GenerationCreate, subject: job.seq })?;
+        let message = "canceled by request".to_owned();
+        let error = JobError { code: JobErrorCode::Canceled, message };
+        fail(&this, tx, &job, JobStatus::Canceled, &error)?;
+        must_find(tx, id)
+    })
+}
+
+/// Lets a job that ended without success wait again, with a new reservation at today's price.
+pub fn retry(
+    app: &Arc<App>,
+    caller: &Caller,
+    id: JobId,
+    request: Option<Idempotency>,
+    render: once::Render<Job>,
+) -> Commit<Reply> {
+    let this = Arc::clone(app);
+    once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
+        requeue(&this, tx, id)?;
+        must_find(tx, id)
+    })
+}
+
+/// The transaction of [`retry`], for redriving dead letters too.
+pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result<()> {
+    let job = must_find(tx, id)?;
+    if !job.status.may_become(JobStatus::Queued) || !job.status.is_terminal() {
+        return Err(ended(&job, "cannot be retried"));
+    }
+    let estimate = estimate_again(app, &job)?;
+    refuse_short(ledger::balance(tx)?.available, estimate)?;
+    jobs::restart(tx, job.seq)?;
+    let round = JobRound { job: job.seq, round: job.round + 1 };
+    jobs::hold(tx, round, Split::default())?;
+    reserve(tx, round, estimate)?;
+    let work = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
+    dead_letters::redriven(tx, work)?;
+    jobs::event(tx, job.seq, job.id, "queued", Some(r#"{"retry":true}"#))?;
+    enqueue(app, tx, job.seq, job.priority, tx.now())
+}
+
+fn estimate_again(app: &App, job: &Job) -> Result<Credits> {
+    let messages: Vec<Message> =
+        serde_json::from_str(job.request.messages.get()).map_err(Error::internal)?;
+    let parameters: Parameters =
+        serde_json::from_str(&job.request.parameters).map_err(Error::internal)?;
+    let schema = job.request.output_schema.as_deref().map(RawValue::get);
+    let prompt = prompt_upper_bound(&messages, schema);
+    dearest(app, &job.model, &parameters.fallback_models, prompt, parameters.max_tokens)
+}
+
+fn must_find(tx: &Tx<'_, AccountScope>, id: JobId) -> Result<Job> {
+    jobs::find(tx, id)?.ok_or_else(|| Error::not_found("job"))
+}
+
+fn ended(job: &Job, what: &str) -> Error {
+    let message = format!("the job is {} and {what}", job.status.as_str());
+    Error::new(ErrorKind::Conflict, message)
+}

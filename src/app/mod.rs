@@ -1,0 +1,82 @@
+//! Deeds: one public function is one deed is one transaction.
+
+mod events;
+pub mod jobs;
+mod once;
+mod vault;
+
+use std::time::Duration;
+
+pub use once::{Render, Reply};
+pub use vault::Vault;
+
+pub(crate) use once::Secrecy;
+
+use crate::{
+    ambient::Ambient,
+    domain::{Backoff, Catalog},
+    store::{AccountScope, Store},
+};
+
+/// What all deeds work with.
+pub struct App {
+    /// Clock, ids and randomness.
+    pub ambient: Ambient,
+    /// The database.
+    pub store: Store,
+    /// The models that can be asked for, and their prices.
+    pub catalog: Catalog,
+    /// Seals secrets.
+    pub vault: Vault,
+    /// What the operator decided.
+    pub settings: Settings,
+}
+
+/// Policy that deeds follow.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long the answers to POSTs with an idempotency key are kept.
+    pub idempotency_ttl: Duration,
+    /// How long a job may wait.
+    pub job_ttl: Duration,
+    /// Pauses between a job's attempts.
+    pub job_backoff: Backoff,
+    /// Calls that quote the validation errors, after an answer that breaks the contract.
+    pub max_repairs: u32,
+    /// The longest time that a job may give its provider.
+    pub max_timeout: Duration,
+    /// How long a delivery may wait between its tries, at most.
+    pub delivery_ttl: Duration,
+    /// Pauses between the tries of a delivery, policy `standard`.
+    pub delivery_backoff: Backoff,
+    /// The same, policy `extended`.
+    pub extended_backoff: Backoff,
+    /// How long both secrets sign after a rotation, unless the request says otherwise.
+    pub rotation_overlap: Duration,
+    /// How long an endpoint may fail before it is disabled.
+    pub disable_after: Duration,
+}
+
+impl Settings {
+    fn max_timeout_ms(&self) -> u64 {
+        u64::try_from(self.max_timeout.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The first attempt and one after each pause.
+    fn job_attempts(&self) -> u32 {
+        u32::try_from(self.job_backoff.delays().len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+}
+
+/// On whose behalf a deed is done.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The right to the account's rows.
+    pub scope: AccountScope,
+    /// Internal number of the key's project.
+    pub project: i64,
+    /// Internal number of the key.
+    pub key: i64,
+    /// The request.
+    pub request_id: String,
+}

@@ -1,0 +1,100 @@
+//! A request that is sent twice is executed once: its answer is saved in the transaction of its
+//! effect, and given again to whoever sends the same request under the same key.
+
+use std::sync::Arc;
+
+use super::{App, vault::Purpose};
+use crate::{
+    domain::{Error, ErrorKind, Idempotency, Result},
+    store::{
+        AccountScope, Commit, Tx,
+        idempotency::{self, Answer, Saved},
+    },
+};
+
+/// What a POST answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The JSON body.
+    pub body: Vec<u8>,
+    /// True where it was saved by an earlier request.
+    pub replayed: bool,
+}
+
+/// How the edge writes a result as JSON.
+pub type Render<T> = fn(&T) -> Result<Vec<u8>>;
+
+/// Whether an answer holds a secret, so that it must be sealed where it is saved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Secrecy {
+    Plain,
+    Secret,
+}
+
+/// Runs `deed` and saves its answer, or gives the answer that was saved for this request before.
+/// Only successes are saved: a refused deed changes nothing, so repeating it does no harm.
+pub(crate) fn once<T: Send + 'static>(
+    app: &Arc<App>,
+    scope: AccountScope,
+    request: Option<Idempotency>,
+    secrecy: Secrecy,
+    render: Render<T>,
+    mut deed: impl FnMut(&Tx<'_, AccountScope>) -> Result<T> + Send + 'static,
+) -> Commit<Reply> {
+    let this = Arc::clone(app);
+    app.store.write(scope, move |tx| {
+        let Some(request) = &request else {
+            return Ok(Reply { body: render(&deed(tx)?)?, replayed: false });
+        };
+        if let Some(answer) = saved(tx, request)? {
+            return Ok(Reply { body: this.open_answer(answer, secrecy)?, replayed: true });
+        }
+        let body = render(&deed(tx)?)?;
+        let answer = Answer::Body(this.seal_answer(&body, secrecy)?);
+        save(&this, tx, request, answer)?;
+        Ok(Reply { body, replayed: false })
+    })
+}
+
+/// The answer saved for this request; an error where the key stands for another request.
+pub(super) fn saved(tx: &Tx<'_, AccountScope>, request: &Idempotency) -> Result<Option<Answer>> {
+    match idempotency::find(tx, &request.key_hash())? {
+        Some(saved) if saved.body_hash == request.body_hash => Ok(Some(saved.answer)),
+        Some(_) => Err(Error::new(
+            ErrorKind::IdempotencyKeyConflict,
+            "this Idempotency-Key was used with another body; send a new key for a new request",
+        )),
+        None => Ok(None),
+    }
+}
+
+/// Saves the answer to this request.
+pub(super) fn save(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    request: &Idempotency,
+    answer: Answer,
+) -> Result<()> {
+    let saved = Saved { body_hash: request.body_hash, answer };
+    let expires_at = tx.now().plus(app.settings.idempotency_ttl);
+    idempotency::save(tx, &request.key_hash(), &saved, expires_at)
+}
+
+impl App {
+    fn seal_answer(&self, body: &[u8], secrecy: Secrecy) -> Result<Vec<u8>> {
+        match secrecy {
+            Secrecy::Plain => Ok(body.to_vec()),
+            Secrecy::Secret => self.vault.seal(Purpose::SavedAnswer, body),
+        }
+    }
+
+    fn open_answer(&self, answer: Answer, secrecy: Secrecy) -> Result<Vec<u8>> {
+        match (answer, secrecy) {
+            (Answer::Body(body), Secrecy::Plain) => Ok(body),
+            (Answer::Body(body), Secrecy::Secret) => {
+                self.vault.open_sealed(Purpose::SavedAnswer, &body)
+            }
+            (Answer::Job { .. }, _) => Err(Error::internal("an answer of another kind was saved")),
+        }
+    }
+}
