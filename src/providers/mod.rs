@@ -14,8 +14,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
+pub use self::openai::OpenAiSettings;
 use self::{openai::OpenAi, sandbox::Sandbox};
-pub use self::{openai::OpenAiSettings, sandbox::Sampler};
 use crate::{
     ambient::Ambient,
     domain::{JobErrorCode, Message, Usage},
@@ -111,8 +111,8 @@ pub trait Provider: Send + Sync {
 pub enum ProviderSettings {
     /// OpenAI, or whatever speaks its Chat Completions API.
     OpenAi(OpenAiSettings),
-    /// The embedded one, which needs no key. The function makes a value that satisfies a schema.
-    Sandbox(Sampler),
+    /// The embedded one, which needs none.
+    Sandbox,
 }
 
 /// The configured providers by name.
@@ -128,7 +128,7 @@ impl Providers {
         let provider = |settings| -> Arc<dyn Provider> {
             match settings {
                 ProviderSettings::OpenAi(settings) => Arc::new(OpenAi::new(ambient, &settings)),
-                ProviderSettings::Sandbox(sampler) => Arc::new(Sandbox::new(sampler)),
+                ProviderSettings::Sandbox => Arc::new(Sandbox),
             }
         };
         let settings = settings.into_iter();

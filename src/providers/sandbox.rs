@@ -14,13 +14,10 @@
 
 use std::{thread, time::Duration};
 
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{Call, Completion, Provider, ProviderError};
-use crate::domain::{JobErrorCode, Role, Usage, estimate_prompt_tokens, estimate_tokens};
-
-/// Makes a value that satisfies the JSON Schema, if it can.
-pub type Sampler = fn(&Value) -> Option<Value>;
+use crate::domain::{JobErrorCode, Role, Usage, estimate_prompt_tokens, estimate_tokens, schema};
 
 /// How long a call may be delayed where it names no timeout.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,35 +27,7 @@ const QUOTED_CHARS: usize = 80;
 
 const OPENING: &str = "[sandbox:";
 
-pub(super) struct Sandbox {
-    sample: Sampler,
-}
-
-impl Sandbox {
-    pub(super) fn new(sample: Sampler) -> Self {
-        Self { sample }
-    }
-
-    fn text(&self, call: &Call<'_>, directives: &Directives<'_>) -> Result<String, ProviderError> {
-        match (directives.text, call.output_schema) {
-            (Some(text), _) => Ok(text.to_owned()),
-            (None, Some(schema)) => self.json(schema),
-            (None, None) => Ok(sentence(&directives.rest)),
-        }
-    }
-
-    fn json(&self, schema: &RawValue) -> Result<String, ProviderError> {
-        serde_json::from_str(schema.get())
-            .ok()
-            .and_then(|schema| (self.sample)(&schema))
-            .map(|value| value.to_string())
-            .ok_or_else(|| {
-                let message = "the sandbox cannot make up a value for this output_schema; \
-                               give it one with [sandbox:text=…] in the last user message";
-                ProviderError::new(JobErrorCode::BadRequest, message)
-            })
-    }
-}
+pub(super) struct Sandbox;
 
 impl Provider for Sandbox {
     fn complete(&self, call: &Call<'_>) -> Result<Completion, ProviderError> {
@@ -68,9 +37,27 @@ impl Provider for Sandbox {
         if let Some(code) = directives.fail {
             return Err(ProviderError::new(code, "the sandbox failed as it was told"));
         }
-        let text = self.text(call, &directives)?;
+        let text = answer(call, &directives)?;
         Ok(completion(call, text))
     }
+}
+
+fn answer(call: &Call<'_>, directives: &Directives<'_>) -> Result<String, ProviderError> {
+    match (directives.text, call.output_schema) {
+        (Some(text), _) => Ok(text.to_owned()),
+        (None, Some(schema)) => json(schema),
+        (None, None) => Ok(sentence(&directives.rest)),
+    }
+}
+
+fn json(schema: &RawValue) -> Result<String, ProviderError> {
+    let schema = serde_json::from_str(schema.get()).ok();
+    let value = schema.and_then(|schema| schema::sample(&schema));
+    value.map(|value| value.to_string()).ok_or_else(|| {
+        let message = "the sandbox cannot make up a value for this output_schema; \
+                       give it one with [sandbox:text=…] in the last user message";
+        ProviderError::new(JobErrorCode::BadRequest, message)
+    })
 }
 
 /// Directives in the last user message, and the message without them.
@@ -162,14 +149,8 @@ fn completion(call: &Call<'_>, mut text: String) -> Completion {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::domain::Message;
-
-    fn sample(schema: &Value) -> Option<Value> {
-        (schema != &Value::Bool(false)).then(|| json!({"title": "a"}))
-    }
 
     fn ask_with(
         content: &str,
@@ -194,7 +175,7 @@ mod tests {
             timeout: Some(Duration::from_secs(1)),
         };
         change(&mut call);
-        Sandbox::new(sample).complete(&call)
+        Sandbox.complete(&call)
     }
 
     fn ask(content: &str) -> Result<Completion, ProviderError> {
@@ -213,7 +194,7 @@ mod tests {
 
     #[test]
     fn answers_with_json_for_a_schema() {
-        let schema: Box<RawValue> = serde_json::from_str(r#"{"type": "object"}"#).unwrap();
+        let schema: Box<RawValue> = serde_json::from_str(r#"{"const": {"title": "a"}}"#).unwrap();
         let answer = ask_with("x", |call| {
             call.output_schema = Some(Box::leak(schema));
             call.max_tokens = Some(1);

@@ -328,7 +328,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<R
         at: Instant::now(),
     };
     let mut released = shared.release.subscribe();
-    let (_flight, answer) = Flight::start(&shared, received);
+    let (_flight, answer) = Flight::start(&shared, &received);
     sleep(answer.delay).await;
     match answer.manner {
         Manner::Close => return Err(io::Error::other("the script says so")),
@@ -358,16 +358,15 @@ fn response(answer: Answer) -> Response<Content> {
 struct Flight(Arc<Shared>);
 
 impl Flight {
-    fn start(shared: &Arc<Shared>, received: Received) -> (Self, Answer) {
-        let script = Arc::clone(&shared.lock().script);
-        let scripted = script(&received);
-        let answer = shared.change(|state| {
-            state.received.push(received);
+    fn start(shared: &Arc<Shared>, received: &Received) -> (Self, Answer) {
+        let (queued, script) = shared.change(|state| {
+            state.received.push(received.clone());
             state.in_flight += 1;
             state.peak_in_flight = state.peak_in_flight.max(state.in_flight);
-            state.queue.pop_front()
+            (state.queue.pop_front(), Arc::clone(&state.script))
         });
-        (Self(Arc::clone(shared)), answer.unwrap_or(scripted))
+        let flight = Self(Arc::clone(shared));
+        (flight, queued.unwrap_or_else(|| script(received)))
     }
 }
 
