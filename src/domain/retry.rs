@@ -29,9 +29,7 @@ impl Backoff {
     /// A delay above 30 days is cut to 30 days.
     pub fn new(delays: impl IntoIterator<Item = Duration>) -> Self {
         let delays = delays.into_iter().map(|delay| delay.min(DELAY_MAX));
-        Self {
-            delays: delays.collect(),
-        }
+        Self { delays: delays.collect() }
     }
 
     /// How long to wait after attempt `attempt_number` (counted from 1) failed; `None` where it
@@ -130,10 +128,7 @@ mod tests {
         let read = |value| parse_retry_after(value, now);
         assert_eq!(read("120"), Some(120 * SECOND));
         assert_eq!(read(" 0 "), Some(Duration::ZERO));
-        assert_eq!(
-            read("99999999999999999999999"),
-            Some(Duration::from_secs(u64::MAX))
-        );
+        assert_eq!(read("99999999999999999999999"), Some(Duration::from_secs(u64::MAX)));
         assert_eq!(read("Sun, 06 Nov 1994 08:50:07 GMT"), Some(30 * SECOND));
         assert_eq!(read("Sunday, 06-Nov-94 08:50:07 GMT"), Some(30 * SECOND));
         assert_eq!(read("Sun Nov  6 08:50:07 1994"), Some(30 * SECOND));

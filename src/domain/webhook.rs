@@ -197,9 +197,7 @@ impl RetryPolicy {
 
     /// The policy of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Standard, Self::Extended]
-            .into_iter()
-            .find(|policy| policy.as_str() == name)
+        [Self::Standard, Self::Extended].into_iter().find(|policy| policy.as_str() == name)
     }
 
     /// The delays of this policy where `standard` are those of the queue.
@@ -264,25 +262,17 @@ impl WebhookSecret {
     /// Makes the secret from 32 random bytes.
     pub fn generate(random: [u8; 32]) -> Self {
         let text = format!("{}{}", Self::PREFIX, BASE64_STANDARD.encode(random));
-        Self {
-            text: Secret::new(text),
-            key: Secret::new(random.to_vec()),
-        }
+        Self { text: Secret::new(text), key: Secret::new(random.to_vec()) }
     }
 
     /// Reads the text that [`WebhookSecret::text`] gave.
     pub fn parse(text: &str) -> std::result::Result<Self, MalformedSecret> {
         let encoded = text.strip_prefix(Self::PREFIX).ok_or(MalformedSecret)?;
-        let key = BASE64_STANDARD
-            .decode(encoded)
-            .map_err(|_| MalformedSecret)?;
+        let key = BASE64_STANDARD.decode(encoded).map_err(|_| MalformedSecret)?;
         if !(24..=64).contains(&key.len()) {
             return Err(MalformedSecret);
         }
-        Ok(Self {
-            text: Secret::new(text.to_owned()),
-            key: Secret::new(key),
-        })
+        Ok(Self { text: Secret::new(text.to_owned()), key: Secret::new(key) })
     }
 
     /// The text that the tenant sees once: `whsec_…`.
@@ -320,10 +310,7 @@ impl EndpointUrl {
     /// with the `param` `url`.
     pub fn parse(text: &str) -> Result<Self> {
         let uri = check_url(text).map_err(|message| Error::invalid("url", message))?;
-        Ok(Self {
-            text: text.to_owned(),
-            uri,
-        })
+        Ok(Self { text: text.to_owned(), uri })
     }
 
     /// The text as given.
@@ -389,9 +376,7 @@ fn is_plain_host(host: &str) -> bool {
     // The last label of a name is never a number (WHATWG URL, "ends in a number").
     let last = name.rsplit('.').next().unwrap_or_default();
     let numeric = last.bytes().all(|byte| byte.is_ascii_digit())
-        || last
-            .get(..2)
-            .is_some_and(|start| start.eq_ignore_ascii_case("0x"));
+        || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
     labels_ok && (!numeric || host.parse::<Ipv4Addr>().is_ok())
 }
 
@@ -403,9 +388,7 @@ fn is_port(text: &str) -> bool {
 }
 
 fn bare(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host)
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
 #[cfg(test)]
@@ -438,28 +421,14 @@ mod tests {
         assert!(EventType::ALL.into_iter().all(|kind| all.matches(kind)));
         let some: EventFilter =
             serde_json::from_str(r#"["job.failed","job.completed","job.failed"]"#).unwrap();
-        let matched = EventType::ALL
-            .into_iter()
-            .filter(|kind| some.matches(*kind));
-        assert_eq!(
-            matched.collect::<Vec<_>>(),
-            [EventType::JobCompleted, EventType::JobFailed]
-        );
-        assert_eq!(
-            serde_json::to_string(&some).unwrap(),
-            r#"["job.completed","job.failed"]"#
-        );
+        let matched = EventType::ALL.into_iter().filter(|kind| some.matches(*kind));
+        assert_eq!(matched.collect::<Vec<_>>(), [EventType::JobCompleted, EventType::JobFailed]);
+        assert_eq!(serde_json::to_string(&some).unwrap(), r#"["job.completed","job.failed"]"#);
     }
 
     #[test]
     fn a_filter_refuses_the_rest() {
-        for bad in [
-            vec![],
-            vec!["*", "ping"],
-            vec!["job.*"],
-            vec![""],
-            vec!["PING"],
-        ] {
+        for bad in [vec![], vec!["*", "ping"], vec!["job.*"], vec![""], vec!["PING"]] {
             let error = EventFilter::parse(bad.iter().copied()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{bad:?}");
             assert_eq!(error.param(), Some("events"));
@@ -482,10 +451,7 @@ mod tests {
     #[test]
     fn a_secret_reads_back_and_stays_hidden() {
         let secret = WebhookSecret::generate([0xFB; 32]);
-        assert_eq!(
-            secret.text(),
-            "whsec_+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s="
-        );
+        assert_eq!(secret.text(), "whsec_+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s=");
         assert_eq!(WebhookSecret::parse(secret.text()), Ok(secret.clone()));
         assert_eq!(format!("{secret:?}"), "[redacted]");
         for bad in [
@@ -569,10 +535,7 @@ mod tests {
             long.as_str(),
         ] {
             let error = EndpointUrl::parse(bad).expect_err(bad);
-            assert_eq!(
-                (error.kind(), error.param()),
-                (ErrorKind::InvalidRequest, Some("url"))
-            );
+            assert_eq!((error.kind(), error.param()), (ErrorKind::InvalidRequest, Some("url")));
         }
     }
 

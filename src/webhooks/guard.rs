@@ -106,11 +106,8 @@ impl Guard {
         let name = url.host().trim_end_matches('.').to_ascii_lowercase();
         // RFC 6761 §6.3: these names are always loopback.
         let is_localhost = name == "localhost" || name.ends_with(".localhost");
-        let literal = if is_localhost {
-            Some(Ipv4Addr::LOCALHOST.into())
-        } else {
-            name.parse().ok()
-        };
+        let literal =
+            if is_localhost { Some(Ipv4Addr::LOCALHOST.into()) } else { name.parse().ok() };
         match literal {
             Some(ip) if !self.permits(ip) => Err(Refused),
             _ => Ok(()),
@@ -219,12 +216,7 @@ mod tests {
             assert_eq!(guard.permits(ip.parse().unwrap()), permitted, "{ip}");
         }
         let everything = allowing(&["0.0.0.0/0", "::/0"]);
-        for ip in [
-            "169.254.169.254",
-            "168.63.129.16",
-            "64:ff9b::a9fe:a9fe",
-            "2002:a9fe:a9fe::1",
-        ] {
+        for ip in ["169.254.169.254", "168.63.129.16", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1"] {
             assert!(!everything.permits(ip.parse().unwrap()), "{ip}");
         }
     }

@@ -59,13 +59,7 @@ struct Answer {
 
 impl GuardedResolver {
     pub(super) fn new(guard: Guard, ambient: Ambient, lookup: Lookup) -> Self {
-        Self {
-            guard,
-            ambient,
-            lookup,
-            names: Mutex::default(),
-            lookups: Arc::default(),
-        }
+        Self { guard, ambient, lookup, names: Mutex::default(), lookups: Arc::default() }
     }
 
     /// All addresses of `host`, unchecked.
@@ -90,10 +84,8 @@ impl GuardedResolver {
 
     fn remember(&self, host: &str, addresses: &[IpAddr]) {
         let now = self.ambient.monotonic();
-        let answer = Answer {
-            addresses: addresses.to_vec(),
-            until: now.saturating_add(ANSWER_TTL),
-        };
+        let answer =
+            Answer { addresses: addresses.to_vec(), until: now.saturating_add(ANSWER_TTL) };
         let mut names = lock(&self.names);
         if names.len() >= NAMES_MAX {
             names.retain(|_, answer| now < answer.until);
@@ -187,10 +179,8 @@ mod tests {
 
     fn resolve(resolver: &GuardedResolver, url: &str) -> Result<Vec<SocketAddr>, ureq::Error> {
         let uri = url.parse().unwrap();
-        let limit = NextTimeout {
-            after: Duration::from_millis(500).into(),
-            ..NextTimeout::default()
-        };
+        let limit =
+            NextTimeout { after: Duration::from_millis(500).into(), ..NextTimeout::default() };
         let addresses = resolver.resolve(&uri, &Config::default(), limit)?;
         Ok(addresses.into_iter().copied().collect())
     }
@@ -209,10 +199,7 @@ mod tests {
             ([vec![PUBLIC; 20], vec![PRIVATE]].concat(), true),
         ] {
             let resolver = resolver(&ambient, move |_| Ok(answer.clone()));
-            assert_eq!(
-                is_refused(&resolve(&resolver, "http://a.example/")),
-                refused
-            );
+            assert_eq!(is_refused(&resolve(&resolver, "http://a.example/")), refused);
         }
     }
 
@@ -222,11 +209,7 @@ mod tests {
         let count = AtomicUsize::new(0);
         let resolver = resolver(&ambient, move |_| {
             let number = count.fetch_add(1, Ordering::Relaxed);
-            Ok(vec![if number.is_multiple_of(2) {
-                PUBLIC
-            } else {
-                PRIVATE
-            }])
+            Ok(vec![if number.is_multiple_of(2) { PUBLIC } else { PRIVATE }])
         });
         for round in 0..1_000 {
             let answer = resolve(&resolver, "https://rebind.example/");

@@ -63,10 +63,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            total: Duration::from_secs(15),
-        }
+        Self { connect: Duration::from_secs(5), total: Duration::from_secs(15) }
     }
 }
 
@@ -216,16 +213,9 @@ impl Sender {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| parse_retry_after(value, self.ambient.now()));
         let (body, in_time) = read(body);
-        let outcome = if in_time {
-            Outcome::Status(head.status.as_u16())
-        } else {
-            Outcome::Timeout
-        };
-        Ok(Answer {
-            outcome,
-            retry_after,
-            body,
-        })
+        let outcome =
+            if in_time { Outcome::Status(head.status.as_u16()) } else { Outcome::Timeout };
+        Ok(Answer { outcome, retry_after, body })
     }
 
     fn run<B: AsSendBody>(
@@ -247,14 +237,9 @@ impl Sender {
 
 /// Everything before the body. Malformed names and values show up when the body is added.
 fn head(uri: &Uri, request: &Request<'_>) -> Result<http::request::Builder, Outcome> {
-    let mut message = http::Request::builder()
-        .method(&request.method)
-        .uri(uri.clone());
+    let mut message = http::Request::builder().method(&request.method).uri(uri.clone());
     for (name, value) in request.headers {
-        if OWN_HEADERS
-            .iter()
-            .any(|own| name.eq_ignore_ascii_case(own.as_str()))
-        {
+        if OWN_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own.as_str())) {
             return Err(Outcome::Refused(format!("the header {name} cannot be set")));
         }
         message = message.header(*name, *value);

@@ -111,11 +111,7 @@ pub fn verify(
         .ok_or(SignatureError::Malformed)?;
     check_time(timestamp, now, tolerance)?;
     let expected = hex_mac(secret, timestamp, body);
-    if is_same(&expected, given) {
-        Ok(())
-    } else {
-        Err(SignatureError::Mismatch)
-    }
+    if is_same(&expected, given) { Ok(()) } else { Err(SignatureError::Mismatch) }
 }
 
 /// The three Standard Webhooks headers of a request.
@@ -146,11 +142,7 @@ pub fn verify_standard(
         .filter_map(|signature| signature.strip_prefix("v1,"))
         .filter(|given| is_same(&expected, given))
         .count();
-    if matches > 0 {
-        Ok(())
-    } else {
-        Err(SignatureError::Mismatch)
-    }
+    if matches > 0 { Ok(()) } else { Err(SignatureError::Mismatch) }
 }
 
 fn check_time(text: &str, now: Timestamp, tolerance: Duration) -> Result<(), SignatureError> {
@@ -173,9 +165,7 @@ fn hex_mac(secret: &WebhookSecret, timestamp: &str, body: &[u8]) -> String {
     let parts = [timestamp.as_bytes(), b".", body];
     let mac = mac(secret.text().as_bytes(), &parts);
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    mac.iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)])
-        .collect()
+    mac.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)]).collect()
 }
 
 fn standard_mac(secret: &WebhookSecret, id: &str, timestamp: &str, body: &[u8]) -> String {
@@ -206,10 +196,7 @@ mod tests {
     }
 
     fn only(newest: WebhookSecret) -> Secrets {
-        Secrets {
-            newest,
-            previous: None,
-        }
+        Secrets { newest, previous: None }
     }
 
     fn standard(signed: &Signed) -> StandardHeaders<'_> {
@@ -230,10 +217,7 @@ mod tests {
             [
                 ("webhook-id", "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk"),
                 ("webhook-timestamp", "1649367553"),
-                (
-                    "webhook-signature",
-                    "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw="
-                ),
+                ("webhook-signature", "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw="),
             ]
         );
     }
@@ -256,10 +240,7 @@ mod tests {
     fn the_public_library_verifies_both_secrets() {
         let (old, new) = (secret(1), secret(2));
         let now = crate::ambient::Ambient::system().now();
-        let rotating = Secrets {
-            newest: new.clone(),
-            previous: Some(old.clone()),
-        };
+        let rotating = Secrets { newest: new.clone(), previous: Some(old.clone()) };
         let mut headers = http::HeaderMap::new();
         for (name, value) in sign(&rotating, "evt", now, BODY).headers() {
             headers.insert(name, value.parse().unwrap());
@@ -275,22 +256,13 @@ mod tests {
     #[test]
     fn a_rotation_signs_with_the_newest_first() {
         let (old, new) = (secret(1), secret(2));
-        let rotating = Secrets {
-            newest: new.clone(),
-            previous: Some(old.clone()),
-        };
+        let rotating = Secrets { newest: new.clone(), previous: Some(old.clone()) };
         let signed = sign(&rotating, "evt", NOW, BODY);
         let alone = |secret: &WebhookSecret| sign(&only(secret.clone()), "evt", NOW, BODY);
-        assert_eq!(
-            signed.standard,
-            format!("{} {}", alone(&new).standard, alone(&old).standard)
-        );
+        assert_eq!(signed.standard, format!("{} {}", alone(&new).standard, alone(&old).standard));
         assert_eq!(signed.signature, alone(&new).signature);
         for secret in [&old, &new] {
-            assert_eq!(
-                verify_standard(secret, standard(&signed), BODY, NOW, TOLERANCE),
-                Ok(())
-            );
+            assert_eq!(verify_standard(secret, standard(&signed), BODY, NOW, TOLERANCE), Ok(()));
         }
     }
 
@@ -300,10 +272,7 @@ mod tests {
         let signed = sign(&only(key.clone()), "evt", NOW, BODY);
         let at = |now| {
             let standard = verify_standard(&key, standard(&signed), BODY, now, TOLERANCE);
-            assert_eq!(
-                verify(&key, &signed.signature, BODY, now, TOLERANCE),
-                standard
-            );
+            assert_eq!(verify(&key, &signed.signature, BODY, now, TOLERANCE), standard);
             standard
         };
         let second = Duration::from_secs(1);
@@ -332,14 +301,7 @@ mod tests {
         ] {
             assert!(verify(&key, &bad, BODY, NOW, TOLERANCE).is_err(), "{bad}");
         }
-        for bad in [
-            "",
-            "v1,",
-            "v1",
-            &good.standard[3..],
-            &good.standard[..20],
-            "v1a,x v2,y",
-        ] {
+        for bad in ["", "v1,", "v1", &good.standard[3..], &good.standard[..20], "v1a,x v2,y"] {
             let mut headers = standard(&good);
             headers.signature = bad;
             let outcome = verify_standard(&key, headers, BODY, NOW, TOLERANCE);

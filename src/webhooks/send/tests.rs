@@ -94,9 +94,7 @@ fn a_post_arrives_as_it_was_signed() {
     let (seen, requests) = std::sync::mpsc::channel();
     let (url, _) = serve(move |mut stream| {
         seen.send(read_request(stream).unwrap()).unwrap();
-        stream
-            .write_all(answer("200 OK", "", "thanks").as_bytes())
-            .unwrap();
+        stream.write_all(answer("200 OK", "", "thanks").as_bytes()).unwrap();
     });
     let attempt = local().post(&url, &[("X-Delivery-Id", "7")], br#"{"a":1}"#);
     assert_eq!(attempt.outcome, Outcome::Status(200));
@@ -109,11 +107,7 @@ fn a_post_arrives_as_it_was_signed() {
         "content-type: application/json\r\n",
         "x-delivery-id: 7\r\n",
         "content-length: 7\r\n",
-        concat!(
-            "user-agent: skai-server/",
-            env!("CARGO_PKG_VERSION"),
-            "\r\n"
-        ),
+        concat!("user-agent: skai-server/", env!("CARGO_PKG_VERSION"), "\r\n"),
     ] {
         assert!(head.contains(line), "{head}");
     }
@@ -134,9 +128,7 @@ fn a_connection_that_the_server_closed_is_not_used_again() {
     let (closed, is_closed) = std::sync::mpsc::channel();
     let (url, connections) = serve(move |mut stream| {
         read_request(stream).unwrap();
-        stream
-            .write_all(answer("200 OK", "", "").as_bytes())
-            .unwrap();
+        stream.write_all(answer("200 OK", "", "").as_bytes()).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         closed.send(()).unwrap();
     });
@@ -154,18 +146,13 @@ fn methods_without_a_body_send_none() {
     let (url, _) = serve(move |mut stream| {
         while let Some(request) = read_request(stream) {
             seen.send(request).unwrap();
-            stream
-                .write_all(answer("200 OK", "", "").as_bytes())
-                .unwrap();
+            stream.write_all(answer("200 OK", "", "").as_bytes()).unwrap();
         }
     });
     let sender = local();
-    for (method, body) in [
-        (Method::GET, ""),
-        (Method::DELETE, ""),
-        (Method::DELETE, "why"),
-        (Method::PUT, ""),
-    ] {
+    for (method, body) in
+        [(Method::GET, ""), (Method::DELETE, ""), (Method::DELETE, "why"), (Method::PUT, "")]
+    {
         let attempt = sender.send(&Request {
             method: method.clone(),
             url: &url,
@@ -176,10 +163,7 @@ fn methods_without_a_body_send_none() {
         assert_eq!(attempt.outcome, Outcome::Status(200), "{method}");
         let (head, received) = requests.recv().unwrap();
         assert_eq!(received, body.as_bytes());
-        assert_eq!(
-            head.contains("content-length"),
-            method == Method::PUT || !body.is_empty()
-        );
+        assert_eq!(head.contains("content-length"), method == Method::PUT || !body.is_empty());
     }
 }
 
@@ -197,10 +181,7 @@ fn headers_that_change_the_message_are_refused() {
         ("", "b"),
     ] {
         let attempt = local().post(&url, &[header], b"{}");
-        assert!(
-            matches!(attempt.outcome, Outcome::Refused(_)),
-            "{header:?} {attempt:?}"
-        );
+        assert!(matches!(attempt.outcome, Outcome::Refused(_)), "{header:?} {attempt:?}");
     }
     assert_eq!(connections.load(Ordering::SeqCst), 0);
 }
@@ -208,20 +189,11 @@ fn headers_that_change_the_message_are_refused() {
 #[test]
 fn a_redirect_is_a_failure_and_not_followed() {
     let (target, visits) = always(answer("200 OK", "", ""));
-    for status in [
-        "301 Moved",
-        "302 Found",
-        "303 See Other",
-        "307 Temporary",
-        "308 Permanent",
-    ] {
+    for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
         for body in ["", "gone there"] {
             let (url, _) = always(answer(status, &format!("location: {target}\r\n"), body));
             let attempt = local().post(&url, &[], b"{}");
-            assert_eq!(
-                attempt.outcome,
-                Outcome::Status(status[..3].parse().unwrap())
-            );
+            assert_eq!(attempt.outcome, Outcome::Status(status[..3].parse().unwrap()));
             assert!(!attempt.outcome.is_success());
             assert_eq!(attempt.response_body, body);
         }
@@ -242,45 +214,28 @@ fn retry_after_is_read() {
     let ambient = Ambient::manual(Timestamp::from_millis(784_111_777_000), 1);
     let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()]);
     let sender = Sender::new(guard, &ambient, Limits::default());
-    for (value, expected) in [
-        ("120", Some(120)),
-        ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)),
-        ("soon", None),
-    ] {
+    for (value, expected) in
+        [("120", Some(120)), ("Sun, 06 Nov 1994 08:50:07 GMT", Some(30)), ("soon", None)]
+    {
         let header = format!("retry-after: {value}\r\n");
         let (url, _) = always(answer("429 Too Many Requests", &header, ""));
         let attempt = sender.post(&url, &[], b"{}");
         assert_eq!(attempt.outcome, Outcome::Status(429));
-        assert_eq!(
-            attempt.retry_after,
-            expected.map(Duration::from_secs),
-            "{value}"
-        );
+        assert_eq!(attempt.retry_after, expected.map(Duration::from_secs), "{value}");
     }
 }
 
 #[test]
 fn a_refused_connection_is_told() {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let attempt = local().post(&url_of(address), &[], b"{}");
-    assert_eq!(
-        attempt.outcome,
-        Outcome::Connection("connection refused".to_owned())
-    );
+    assert_eq!(attempt.outcome, Outcome::Connection("connection refused".to_owned()));
 }
 
 #[test]
 fn an_answer_that_is_not_http_is_told() {
     let big = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(BUFFER_SIZE));
-    for bytes in [
-        "SSH-2.0-secret_banner\r\n\r\n",
-        "HTTP/1.1 abc\r\n\r\n",
-        "",
-        &big,
-    ] {
+    for bytes in ["SSH-2.0-secret_banner\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "", &big] {
         let bytes = bytes.to_owned();
         let (url, _) = serve(move |mut stream| {
             read_request(stream);
@@ -323,9 +278,7 @@ fn a_body_that_never_ends_in_time_is_a_timeout_whatever_the_status() {
 
 /// One byte at a time, always before a timeout of a single read would strike.
 fn drip(mut stream: &TcpStream, bytes: impl Iterator<Item = u8>) {
-    stream
-        .set_read_timeout(Some(Duration::from_millis(20)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     for byte in bytes {
         // The read is the pause; it ends early where the client hangs up.
         if stream.write_all(&[byte]).is_err() || matches!(stream.read(&mut [0]), Ok(0)) {
@@ -349,10 +302,7 @@ fn dripping_does_not_stretch_the_time() {
     for url in [in_head, in_body] {
         let attempt = hasty().post(&url, &[], b"{}");
         assert_eq!(attempt.outcome, Outcome::Timeout);
-        assert!(
-            attempt.duration >= TOTAL && attempt.duration < 5 * TOTAL,
-            "{attempt:?}"
-        );
+        assert!(attempt.duration >= TOTAL && attempt.duration < 5 * TOTAL, "{attempt:?}");
     }
 }
 
@@ -395,9 +345,7 @@ fn an_endless_body_is_cut() {
 fn a_body_that_breaks_off_does_not_undo_the_status() {
     let (url, _) = serve(|mut stream| {
         read_request(stream);
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort").unwrap();
     });
     let attempt = local().post(&url, &[], b"{}");
     assert_eq!(attempt.outcome, Outcome::Status(200));
@@ -408,15 +356,10 @@ fn a_body_that_breaks_off_does_not_undo_the_status() {
 fn a_body_that_is_not_text_is_kept_as_text() {
     let cut = format!("{}€", "a".repeat(KEEP_MAX - 1));
     let (url, _) = always(answer("200 OK", "", &cut));
-    assert_eq!(
-        local().post(&url, &[], b"{}").response_body,
-        "a".repeat(KEEP_MAX - 1)
-    );
+    assert_eq!(local().post(&url, &[], b"{}").response_body, "a".repeat(KEEP_MAX - 1));
     let (url, _) = serve(|mut stream| {
         read_request(stream);
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\na\xFFb")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\na\xFFb").unwrap();
     });
     assert_eq!(local().post(&url, &[], b"{}").response_body, "a\u{FFFD}b");
 }
@@ -476,13 +419,8 @@ const LOOPBACK: [&str; 48] = [
 fn post_to(sender: &Sender, host: &str, port: u16) -> Option<Outcome> {
     let uri = format!("http://{host}:{port}/").parse().ok()?;
     let url = EndpointUrl::parse("http://unused.example/").unwrap();
-    let request = Request {
-        method: Method::POST,
-        url: &url,
-        headers: &[],
-        body: b"{}",
-        timeout: None,
-    };
+    let request =
+        Request { method: Method::POST, url: &url, headers: &[], body: b"{}", timeout: None };
     // Past the URL's own rules: the guard has to hold without them.
     Some(sender.send_to(&uri, &request).outcome)
 }
@@ -508,25 +446,11 @@ fn no_spelling_of_this_machine_is_dialled() {
         assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     }
     // These are addresses to every resolver, so the guard itself must have said no.
-    for host in [
-        "127.0.0.1",
-        "localhost",
-        "[::1]",
-        "[::ffff:127.0.0.1]",
-        "0.0.0.0",
-        "[::]",
-    ] {
+    for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]"] {
         assert!(refused.contains(&host), "{host} {refused:?}");
     }
     if cfg!(all(target_os = "linux", target_env = "gnu")) {
-        for host in [
-            "127.1",
-            "0x7f.1",
-            "0177.0.0.1",
-            "2130706433",
-            "0",
-            "0x7f000001",
-        ] {
+        for host in ["127.1", "0x7f.1", "0177.0.0.1", "2130706433", "0", "0x7f000001"] {
             assert!(refused.contains(&host), "{host} {refused:?}");
         }
     }
@@ -537,11 +461,7 @@ fn spellings_are_dialled_once_they_are_allowed() {
     let (url, connections) = always(answer("200 OK", "", ""));
     let port = url.uri().port_u16().unwrap();
     for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost"] {
-        assert_eq!(
-            post_to(&hasty(), host, port),
-            Some(Outcome::Status(200)),
-            "{host}"
-        );
+        assert_eq!(post_to(&hasty(), host, port), Some(Outcome::Status(200)), "{host}");
         assert!(connections.swap(0, Ordering::SeqCst) > 0, "{host}");
     }
 }
@@ -551,12 +471,8 @@ fn a_name_that_leads_inside_is_refused() {
     let (url, connections) = always(answer("200 OK", "", ""));
     let port = url.uri().port_u16().unwrap();
     let limits = Limits::default();
-    let lookup: Lookup = Arc::new(|_| {
-        Ok(vec![
-            "1.1.1.1".parse().unwrap(),
-            "127.0.0.1".parse().unwrap(),
-        ])
-    });
+    let lookup: Lookup =
+        Arc::new(|_| Ok(vec!["1.1.1.1".parse().unwrap(), "127.0.0.1".parse().unwrap()]));
     let sender = Sender::with_lookup(Guard::default(), &Ambient::system(), limits, lookup);
     let attempt = sender.post(
         &EndpointUrl::parse(&format!("http://two-faced.example:{port}/")).unwrap(),
