@@ -1,5 +1,6 @@
 //! Pure rules and the words for them. Nothing here reads a clock, draws a random number or does I/O.
 
+mod api_key;
 mod credits;
 mod duration;
 mod error;
@@ -18,7 +19,15 @@ mod secret;
 mod time;
 mod tokens;
 mod webhook;
+pub mod json;
+mod page;
+mod rate_limit;
+mod scope;
+mod secret;
+mod time;
+mod token_bucket;
 
+pub use api_key::{ApiKey, Environment, MalformedApiKey};
 pub use credits::{Credits, MalformedCredits};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result};
@@ -42,3 +51,9 @@ pub use webhook::{
     DeliveryStatus, EndpointUrl, EventFilter, EventType, MalformedSecret, RetryPolicy,
     WebhookSecret,
 };
+pub use page::{Cursor, Page, PageRequest};
+pub use rate_limit::{MalformedRateLimit, RateLimit};
+pub use scope::{RefusedScope, Scope, ScopeSet};
+pub use secret::Secret;
+pub use time::{MalformedTime, Timestamp};
+pub use token_bucket::{Quota, TokenBucket};
