@@ -12,3 +12,7 @@ pub mod providers;
 
 pub mod app;
 pub mod queue;
+
+pub mod app;
+
+pub mod http;

@@ -1,12 +1,17 @@
 //! Deeds: one public function is one deed is one transaction.
 
+mod argon;
+pub mod auth;
 mod events;
 pub mod jobs;
+mod limits;
 mod once;
 mod vault;
 
 use std::time::Duration;
 
+pub use argon::hash as hash_api_key;
+pub use limits::{KeyBuckets, RateClass};
 pub use once::{Render, Reply};
 pub use vault::Vault;
 

@@ -20,7 +20,9 @@ mod time;
 mod tokens;
 mod webhook;
 pub mod json;
+mod ledger;
 mod page;
+mod queue;
 mod rate_limit;
 mod scope;
 mod secret;
@@ -52,6 +54,7 @@ pub use webhook::{
     WebhookSecret,
 };
 pub use page::{Cursor, Page, PageRequest};
+pub use queue::QueueName;
 pub use rate_limit::{MalformedRateLimit, RateLimit};
 pub use scope::{RefusedScope, Scope, ScopeSet};
 pub use secret::Secret;

@@ -1,0 +1,445 @@
+//! Who sends a request. A known key costs one keyed hash and one look into a map; an unknown one is
+//! verified on a small pool of threads, so that nobody can keep the event loop busy with guessing.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    time::Duration,
+};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+use tokio::sync::oneshot;
+
+use super::{
+    argon,
+    limits::{FailedAttempts, KeyBuckets, Limits},
+};
+use crate::{
+    ambient::{self, Ambient, lock},
+    domain::{
+        AccountId, ApiKey, ApiKeyId, Environment, Error, ErrorKind, ProjectId, RateLimit, Result,
+        ScopeSet, Secret, Timestamp,
+    },
+    store::{
+        AccountScope, Store, SystemScope,
+        api_keys::{self, KeyOfAccount},
+    },
+};
+
+/// How long a verified key needs no new verification.
+const CACHE_TTL: Duration = Duration::from_secs(60);
+/// Verified keys, keys with buckets and failing clients that are remembered, at most.
+const REMEMBERED_MAX: usize = 10_000;
+/// Verifications that run at once; each takes a core and 7 MiB.
+const POOL_THREADS: usize = 2;
+/// Verifications that wait for a thread, and requests that wait for one verification.
+const WAITING_MAX: usize = 256;
+
+/// A verified API key: what a request may do, and the buckets that it draws on.
+#[derive(Debug)]
+pub struct Session {
+    /// The key's id.
+    pub key: ApiKeyId,
+    /// The key's internal number.
+    pub key_seq: i64,
+    /// The right to the rows of the key's account.
+    pub scope: AccountScope,
+    /// The internal number and the id of the project that the key belongs to.
+    pub project: (i64, ProjectId),
+    /// Live or test.
+    pub environment: Environment,
+    /// What it may do.
+    pub scopes: ScopeSet,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// Requests per window and rate class.
+    pub rate_limit: RateLimit,
+    /// Whether the operator suspended the account.
+    pub account_suspended: bool,
+    /// Where the requests are counted.
+    pub buckets: Arc<KeyBuckets>,
+}
+
+/// How authentication is limited, and the secret of the operator.
+#[derive(Clone, Debug)]
+pub struct AuthSettings {
+    /// Requests per key and rate class, for keys with no limit of their own.
+    pub rate_limit: RateLimit,
+    /// The operator's requests per rate class.
+    pub operator_rate_limit: RateLimit,
+    /// Refused keys and operator tokens per client address.
+    pub failed_attempts: RateLimit,
+    /// The operator's token; an empty one matches nothing.
+    pub operator_token: Secret<String>,
+}
+
+/// What became of a presented key.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is known, or refused at no cost.
+    Done(Result<Arc<Session>>),
+    /// It is being verified; the answer comes through the channel.
+    Pending(Pending),
+}
+
+/// The answer of a verification that runs on another thread. [`Pending::finish`] reads what arrives.
+#[derive(Debug)]
+pub struct Pending(pub oneshot::Receiver<Verdict>);
+
+/// The answer of a verification, for all who wait for it.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The key is good.
+    Verified(Arc<Session>),
+    /// There is no such key, or no more.
+    Refused,
+    /// The store could not be asked.
+    Failed,
+}
+
+/// Verifies API keys and the operator's token.
+pub struct Authenticator {
+    shared: Arc<Shared>,
+    queue: SyncSender<Verification>,
+}
+
+struct Shared {
+    ambient: Ambient,
+    store: Store,
+    settings: AuthSettings,
+    /// Keyed with randomness of this process, so that nobody can aim at an entry of the cache.
+    hasher: Hmac<Sha256>,
+    operator: Digest,
+    operator_buckets: KeyBuckets,
+    limits: Limits,
+    failed: FailedAttempts<IpAddr>,
+    cache: Mutex<Cache>,
+    hashings: AtomicU64,
+}
+
+type Digest = [u8; 32];
+
+/// What is known and what is being found out. One lock guards both, so that a key is either.
+#[derive(Default)]
+struct Cache {
+    known: HashMap<Digest, Known>,
+    flights: HashMap<Digest, Vec<oneshot::Sender<Verdict>>>,
+    /// Counts revocations: a verification that began before one is not remembered after it.
+    epoch: u64,
+}
+
+struct Known {
+    session: Arc<Session>,
+    until: Duration,
+}
+
+struct Verification {
+    key: ApiKey,
+    digest: Digest,
+    client: IpAddr,
+    epoch: u64,
+}
+
+impl Authenticator {
+    /// Starts the threads that verify. They end with the authenticator.
+    pub fn start(ambient: Ambient, settings: AuthSettings, store: Store) -> io::Result<Self> {
+        let hasher = Hmac::new(&ambient.random::<64>().into());
+        let operator = digest(&hasher, settings.operator_token.expose());
+        let shared = Arc::new(Shared {
+            store,
+            hasher,
+            operator,
+            operator_buckets: KeyBuckets::default(),
+            limits: Limits::new(REMEMBERED_MAX),
+            failed: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
+            cache: Mutex::default(),
+            hashings: AtomicU64::new(0),
+            settings,
+            ambient,
+        });
+        let (queue, waiting) = sync_channel(WAITING_MAX);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for number in 0..POOL_THREADS {
+            let (shared, waiting) = (Arc::clone(&shared), Arc::clone(&waiting));
+            ambient::thread(format!("verify-{number}"), move || shared.work(&waiting))?;
+        }
+        Ok(Self { shared, queue })
+    }
+
+    /// Verifies a presented key. `client` is the address that failures are counted for; they never
+    /// keep out a key that is in the cache.
+    pub fn authenticate(&self, presented: &str, client: IpAddr) -> Attempt {
+        let shared = &*self.shared;
+        let digest = digest(&shared.hasher, presented);
+        if let Some(session) = shared.known(&digest) {
+            return Attempt::Done(shared.unexpired(session));
+        }
+        let Ok(key) = ApiKey::parse(presented) else {
+            return Attempt::Done(Err(unauthenticated()));
+        };
+        match self.verify(key, digest, network(client)) {
+            Ok(pending) => Attempt::Pending(Pending(pending)),
+            Err(error) => Attempt::Done(Err(error)),
+        }
+    }
+
+    /// Joins the verification of this key, or begins one.
+    fn verify(
+        &self,
+        key: ApiKey,
+        digest: Digest,
+        client: IpAddr,
+    ) -> Result<oneshot::Receiver<Verdict>> {
+        let shared = &*self.shared;
+        shared.admit(client)?;
+        let (answer, pending) = oneshot::channel();
+        let mut cache = lock(&shared.cache);
+        if let Some(waiters) = cache.flights.get_mut(&digest) {
+            if waiters.len() >= WAITING_MAX {
+                return Err(busy());
+            }
+            waiters.push(answer);
+            return Ok(pending);
+        }
+        let verification = Verification {
+            key,
+            digest,
+            client,
+            epoch: cache.epoch,
+        };
+        self.queue.try_send(verification).map_err(|_| busy())?;
+        cache.flights.insert(digest, vec![answer]);
+        Ok(pending)
+    }
+
+    /// Verifies the operator's token, in constant time.
+    pub fn authenticate_operator(&self, presented: &str, client: IpAddr) -> Result<()> {
+        let (shared, client) = (&*self.shared, network(client));
+        shared.admit(client)?;
+        let given = digest(&shared.hasher, presented);
+        let set = !shared.settings.operator_token.expose().is_empty();
+        if set && bool::from(given.ct_eq(&shared.operator)) {
+            return Ok(());
+        }
+        // An API key at the wrong door is a mistake, not an attempt.
+        if ApiKey::parse(presented).is_err() {
+            shared.failed.record(client, shared.ambient.monotonic());
+        }
+        Err(unauthenticated())
+    }
+
+    /// How many keys were hashed since the start: what guessing cost.
+    pub fn hashings(&self) -> u64 {
+        self.shared.hashings.load(Ordering::Relaxed)
+    }
+
+    /// The operator's buckets and their limit.
+    pub fn operator_budget(&self) -> (&KeyBuckets, RateLimit) {
+        let shared = &*self.shared;
+        (
+            &shared.operator_buckets,
+            shared.settings.operator_rate_limit,
+        )
+    }
+
+    /// Forgets one key, because it was revoked or changed: its next use asks the store.
+    pub fn forget(&self, key: ApiKeyId) {
+        self.forget_if(|session| session.key == key);
+    }
+
+    /// Forgets the keys of one account, because it was suspended or changed.
+    pub fn forget_account(&self, account: AccountId) {
+        self.forget_if(|session| session.scope.account_id() == account);
+    }
+
+    /// Forgets all keys.
+    pub fn forget_all(&self) {
+        self.forget_if(|_| true);
+    }
+
+    fn forget_if(&self, is_stale: impl Fn(&Session) -> bool) {
+        let mut cache = lock(&self.shared.cache);
+        cache.known.retain(|_, known| !is_stale(&known.session));
+        // Whoever waits already gets the answer of then; whoever comes from now on does not.
+        let flights = std::mem::take(&mut cache.flights);
+        cache.epoch += 1;
+        drop(cache);
+        // Dropping the senders tells those who wait to ask again.
+        drop(flights);
+    }
+}
+
+impl Pending {
+    /// What the verdict means for the request. `Err` of the channel means: ask again.
+    pub fn finish(verdict: Verdict) -> Result<Arc<Session>> {
+        match verdict {
+            Verdict::Verified(session) => Ok(session),
+            Verdict::Refused => Err(unauthenticated()),
+            Verdict::Failed => Err(busy()),
+        }
+    }
+}
+
+impl Shared {
+    fn known(&self, digest: &Digest) -> Option<Arc<Session>> {
+        let cache = lock(&self.cache);
+        let known = cache.known.get(digest)?;
+        (self.ambient.monotonic() < known.until).then(|| Arc::clone(&known.session))
+    }
+
+    fn unexpired(&self, session: Arc<Session>) -> Result<Arc<Session>> {
+        match session.expires_at {
+            Some(end) if end <= self.ambient.now() => Err(unauthenticated()),
+            _ => Ok(session),
+        }
+    }
+
+    /// Refuses clients that failed too often.
+    fn admit(&self, client: IpAddr) -> Result<()> {
+        match self.failed.blocked(&client, self.ambient.monotonic()) {
+            None => Ok(()),
+            Some(wait) => Err(Error::new(
+                ErrorKind::RateLimit,
+                "too many failed attempts from this address; check the key and wait",
+            )
+            .with_retry_after(wait)),
+        }
+    }
+
+    /// A thread of the pool.
+    fn work(&self, waiting: &Mutex<Receiver<Verification>>) {
+        loop {
+            let next = lock(waiting).recv();
+            let Ok(verification) = next else { return };
+            let verdict = self.verdict(&verification);
+            if matches!(verdict, Verdict::Refused) {
+                self.failed
+                    .record(verification.client, self.ambient.monotonic());
+            }
+            self.land(&verification, &verdict);
+        }
+    }
+
+    fn verdict(&self, verification: &Verification) -> Verdict {
+        self.session(&verification.key).unwrap_or_else(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "cannot look up an API key"
+            );
+            Verdict::Failed
+        })
+    }
+
+    /// Looks the key up and verifies it.
+    fn session(&self, presented: &ApiKey) -> Result<Verdict> {
+        let found = self.store.read(SystemScope::new(), |snapshot| {
+            api_keys::by_prefix(snapshot, presented.prefix())
+        })?;
+        let Some(KeyOfAccount {
+            key,
+            scope,
+            suspended_at,
+        }) = found
+        else {
+            return Ok(Verdict::Refused);
+        };
+        let now = self.ambient.now();
+        let ended = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        if ended(key.revoked_at) || ended(key.expires_at) || !self.hash_matches(presented, &key) {
+            return Ok(Verdict::Refused);
+        }
+        let own_limit = key.rate_limit.as_deref().map(str::parse).transpose();
+        Ok(Verdict::Verified(Arc::new(Session {
+            key: key.id,
+            key_seq: key.seq,
+            scope,
+            project: key.project,
+            environment: presented.environment(),
+            scopes: key.scopes.parse().map_err(Error::internal)?,
+            expires_at: key.expires_at,
+            rate_limit: own_limit
+                .map_err(Error::internal)?
+                .unwrap_or(self.settings.rate_limit),
+            account_suspended: suspended_at.is_some(),
+            buckets: self.limits.of(key.id, self.ambient.monotonic()),
+        })))
+    }
+
+    fn hash_matches(&self, presented: &ApiKey, stored: &api_keys::ApiKey) -> bool {
+        self.hashings.fetch_add(1, Ordering::Relaxed);
+        argon::verify(presented, &stored.hash)
+    }
+
+    /// Remembers a good key and answers all who wait for it.
+    fn land(&self, verification: &Verification, verdict: &Verdict) {
+        let now = self.ambient.monotonic();
+        let mut cache = lock(&self.cache);
+        if cache.epoch != verification.epoch {
+            return;
+        }
+        if let Verdict::Verified(session) = verdict {
+            cache.remember(verification.digest, session, now);
+        }
+        let waiters = cache.flights.remove(&verification.digest);
+        drop(cache);
+        for waiter in waiters.into_iter().flatten() {
+            // A client that went away needs no answer.
+            drop(waiter.send(verdict.clone()));
+        }
+    }
+}
+
+impl Cache {
+    fn remember(&mut self, digest: Digest, session: &Arc<Session>, now: Duration) {
+        if self.known.len() >= REMEMBERED_MAX {
+            self.known.retain(|_, known| now < known.until);
+        }
+        if self.known.len() >= REMEMBERED_MAX {
+            self.known.clear();
+        }
+        let known = Known {
+            session: Arc::clone(session),
+            until: now + CACHE_TTL,
+        };
+        self.known.insert(digest, known);
+    }
+}
+
+fn digest(hasher: &Hmac<Sha256>, presented: &str) -> Digest {
+    let mut hasher = hasher.clone();
+    hasher.update(presented.as_bytes());
+    hasher.finalize().into_bytes().into()
+}
+
+/// Whose failures are counted together: an IPv4 address, or the /64 that one IPv6 host can use.
+fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
+            address.to_bits() & !u128::from(u64::MAX),
+        )),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// The key or token is none, or none any more. Says no more than that.
+pub fn unauthenticated() -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        "the API key is missing, unknown, revoked or expired; send it as Authorization: Bearer <key>",
+    )
+}
+
+fn busy() -> Error {
+    Error::unavailable(
+        "too many keys are being verified at the moment; retry in a second",
+        Duration::from_secs(1),
+    )
+}

@@ -1,0 +1,87 @@
+//! Who sends the request, and whether they may.
+
+use hyper::{HeaderMap, header::AUTHORIZATION};
+
+use super::client::Client;
+use crate::{
+    app::{
+        App,
+        auth::{Attempt, Pending, unauthenticated},
+    },
+    domain::{Error, ErrorKind, Result},
+    http::{request::Caller, routes::Access},
+};
+
+/// A key that is revoked again and again while it is verified is asked for so often.
+const ATTEMPTS: usize = 3;
+
+/// Finds the caller. 401 where the route needs one and the request proves none.
+pub(super) async fn identify(
+    app: &App,
+    access: Access,
+    headers: &HeaderMap,
+    client: Client,
+    is_metrics_open: bool,
+) -> Result<Caller> {
+    match access {
+        Access::Open => Ok(Caller::Anyone),
+        Access::Metrics if is_metrics_open || client.address.is_loopback() => Ok(Caller::Anyone),
+        Access::Metrics | Access::Operator => {
+            let token = bearer(headers)?;
+            let verified = app.auth.authenticate_operator(token, client.address);
+            verified.map(|()| Caller::Operator)
+        }
+        Access::Tenant(_) | Access::AnyKey => tenant(app, bearer(headers)?, client).await,
+    }
+}
+
+async fn tenant(app: &App, key: &str, client: Client) -> Result<Caller> {
+    for _ in 0..ATTEMPTS {
+        match app.auth.authenticate(key, client.address) {
+            Attempt::Done(session) => return session.map(Caller::Tenant),
+            Attempt::Pending(Pending(verdict)) => {
+                // No verdict comes where keys were revoked meanwhile: then it is asked again.
+                if let Ok(verdict) = verdict.await {
+                    return Pending::finish(verdict).map(Caller::Tenant);
+                }
+            }
+        }
+    }
+    Err(unauthenticated())
+}
+
+/// Whether the caller may use the route. 403 where not.
+pub(super) fn authorize(access: Access, caller: &Caller) -> Result<()> {
+    let Caller::Tenant(session) = caller else {
+        return Ok(());
+    };
+    if session.account_suspended {
+        return Err(Error::new(
+            ErrorKind::AccountSuspended,
+            "the account is suspended; ask the operator of this server",
+        ));
+    }
+    match access {
+        Access::Tenant(scope) if !session.scopes.contains(scope) => Err(Error::new(
+            ErrorKind::InsufficientScope,
+            format!(
+                "the API key lacks the scope {}; use a key that has it",
+                scope.as_str()
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The credentials of the one `Authorization: Bearer` header (RFC 6750 §2.1).
+fn bearer(headers: &HeaderMap) -> Result<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).into_iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(unauthenticated());
+    };
+    let text = value.to_str().map_err(|_| unauthenticated())?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => Err(unauthenticated()),
+    }
+}

@@ -1,0 +1,242 @@
+//! What happens to every request before and after its handler. [`pass`] is the order.
+
+mod authentication;
+mod body;
+mod client;
+mod cors;
+mod rate_limit;
+mod request_id;
+mod strict;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use hyper::{
+    HeaderMap, Method, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+        REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    },
+    http::request::Parts,
+};
+
+pub(crate) use request_id::RequestId;
+
+use super::{
+    Edge, Served,
+    body::Body,
+    error,
+    reply::Reply,
+    request::{Caller, Request, decode_segment, parse_query},
+    router::Match,
+    routes::{Answering, Route},
+};
+use crate::domain::{Error, ErrorKind, Result};
+use client::Client;
+
+/// What is known about a request so far, and the headers of its answer.
+pub(super) struct Exchange {
+    id: RequestId,
+    client: Client,
+    began: Duration,
+    caller: Caller,
+    route: Option<Arc<Route>>,
+    headers: HeaderMap,
+}
+
+/// The way of every request. Each step sees what the steps before it found, and may end it here.
+pub(super) async fn pass(
+    edge: &Edge,
+    exchange: &mut Exchange,
+    parts: Parts,
+    body: &mut Incoming,
+) -> Result<Reply> {
+    let app = &*edge.app;
+    let Some((route, path)) = find_route(edge, exchange, &parts)? else {
+        return Ok(Reply::no_content());
+    };
+    exchange.caller = authentication::identify(
+        app,
+        route.access,
+        &parts.headers,
+        exchange.client,
+        edge.settings.metrics_open,
+    )
+    .await?;
+    rate_limit::take(app, route.rate, &exchange.caller, &mut exchange.headers)?;
+    authentication::authorize(route.access, &exchange.caller)?;
+    let query = parse_query(&route, parts.uri.query())?;
+    let limit = route.body_limit.unwrap_or(edge.settings.body_limit);
+    let bytes = body::read(
+        route.body,
+        &parts.headers,
+        body,
+        limit,
+        edge.settings.body_timeout,
+    )
+    .await?;
+    let checked = strict::json(route.body, &bytes)?;
+    let idempotency = strict::idempotency(&route, &parts, checked.as_ref())?;
+    let request = Request {
+        app: Arc::clone(&edge.app),
+        id: exchange.id.clone(),
+        caller: exchange.caller.clone(),
+        body: bytes,
+        idempotency,
+        path,
+        query,
+        method: parts.method,
+        uri: parts.uri,
+        headers: parts.headers,
+        route: Arc::clone(&route),
+    };
+    catch_panic((route.handler)(request)).await
+}
+
+/// 404 and 405; `None` where a browser only asks what it may do.
+#[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
+fn find_route(
+    edge: &Edge,
+    exchange: &mut Exchange,
+    parts: &Parts,
+) -> Result<Option<(Arc<Route>, Vec<(String, String)>)>> {
+    match edge.router.find(&parts.method, parts.uri.path()) {
+        Match::Found(route, params) => {
+            exchange.route = Some(Arc::clone(route));
+            let decoded = params
+                .iter()
+                .map(|(name, value)| Ok((name.to_owned(), decode_segment(value)?)));
+            Ok(Some((Arc::clone(route), decoded.collect::<Result<_>>()?)))
+        }
+        Match::OtherMethods(allowed) => {
+            if cors::is_preflight(
+                &parts.method,
+                &parts.headers,
+                &allowed,
+                &mut exchange.headers,
+            ) {
+                return Ok(None);
+            }
+            let message = format!(
+                "this path does not take this method; use one of {}",
+                allowed.to_str().unwrap_or_default()
+            );
+            exchange.headers.insert(ALLOW, allowed);
+            Err(Error::new(ErrorKind::MethodNotAllowed, message))
+        }
+        Match::Nothing => Err(Error::new(
+            ErrorKind::NotFound,
+            "there is no such path; GET /openapi.json lists all",
+        )),
+    }
+}
+
+impl Exchange {
+    /// Names the request, finds its client and sets the headers that every answer has.
+    pub(super) fn begin(edge: &Edge, peer: std::net::SocketAddr, parts: &Parts) -> Self {
+        const TWO_YEARS: &str = "max-age=63072000; includeSubDomains; preload";
+        let id = RequestId::of(&parts.headers, &edge.app.ambient);
+        let client = client::find(peer, &parts.headers, &edge.settings.trusted_proxies);
+        let mut headers = HeaderMap::with_capacity(16);
+        headers.insert(HeaderName::from_static("x-request-id"), id.value());
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        if client.is_https {
+            headers.insert(
+                STRICT_TRANSPORT_SECURITY,
+                HeaderValue::from_static(TWO_YEARS),
+            );
+        }
+        cors::allow_origin(&parts.headers, &edge.settings.cors_origins, &mut headers);
+        Self {
+            began: edge.app.ambient.monotonic(),
+            caller: Caller::Anyone,
+            route: None,
+            id,
+            client,
+            headers,
+        }
+    }
+
+    /// Makes the answer and tells who observes.
+    pub(super) fn finish(
+        mut self,
+        edge: &Edge,
+        method: &Method,
+        outcome: Result<Reply>,
+    ) -> Response<Body> {
+        let (status, mut body) = match outcome {
+            Ok(reply) => self.take(reply),
+            Err(error) => self.refuse(&error),
+        };
+        if !self.headers.contains_key(CACHE_CONTROL) {
+            self.headers
+                .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        if *method == Method::HEAD {
+            if let Some(length) = body.length() {
+                self.headers
+                    .insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            body = Body::whole(Bytes::new());
+        }
+        self.observe(edge, method, status);
+        let mut answer = Response::new(body);
+        *answer.status_mut() = status;
+        *answer.headers_mut() = self.headers;
+        answer
+    }
+
+    fn take(&mut self, reply: Reply) -> (StatusCode, Body) {
+        if let Some(content_type) = reply.content_type {
+            self.headers.insert(CONTENT_TYPE, content_type);
+        }
+        self.headers.extend(
+            reply
+                .headers
+                .into_iter()
+                .map(|(name, value)| (Some(name), value)),
+        );
+        (reply.status, reply.body)
+    }
+
+    fn refuse(&mut self, error: &Error) -> (StatusCode, Body) {
+        self.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let (status, body) = error::render(error, &self.id, &mut self.headers);
+        (status, Body::whole(body))
+    }
+
+    fn observe(&self, edge: &Edge, method: &Method, status: StatusCode) {
+        (edge.observer)(&Served {
+            id: self.id.as_str(),
+            client: self.client.address,
+            session: match &self.caller {
+                Caller::Tenant(session) => Some(session),
+                Caller::Anyone | Caller::Operator => None,
+            },
+            method: method.as_str(),
+            route: self.route.as_ref().map(|route| route.path),
+            status: status.as_u16(),
+            took: edge.app.ambient.monotonic().saturating_sub(self.began),
+        });
+    }
+}
+
+pub(super) use body::discard;
+
+/// A handler that panics fails its own request and no other on the connection.
+async fn catch_panic(mut answering: Answering) -> Result<Reply> {
+    std::future::poll_fn(move |context| {
+        match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+            Ok(polled) => polled,
+            Err(_) => Poll::Ready(Err(Error::internal("a handler panicked"))),
+        }
+    })
+    .await
+}

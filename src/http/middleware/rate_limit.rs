@@ -1,0 +1,64 @@
+//! Counts the request and says what is left.
+
+use hyper::{
+    HeaderMap,
+    header::{HeaderName, HeaderValue},
+};
+
+use crate::{
+    app::{App, RateClass},
+    domain::{Error, ErrorKind, Quota, RateLimit, Result},
+    http::{error::seconds_up, request::Caller},
+};
+
+/// Takes a token of the caller's; the headers of both families are set either way.
+pub(super) fn take(
+    app: &App,
+    class: RateClass,
+    caller: &Caller,
+    headers: &mut HeaderMap,
+) -> Result<()> {
+    let now = app.ambient.monotonic();
+    let (quota, limit) = match caller {
+        Caller::Anyone => return Ok(()),
+        Caller::Tenant(session) => {
+            let limit = session.rate_limit;
+            (session.buckets.take(class, limit, now), limit)
+        }
+        Caller::Operator => {
+            let (buckets, limit) = app.auth.operator_budget();
+            (buckets.take(class, limit, now), limit)
+        }
+    };
+    show(class, limit, quota, headers);
+    if quota.allowed {
+        return Ok(());
+    }
+    let message = format!(
+        "more than {limit} {} requests; wait as long as Retry-After says",
+        class.as_str()
+    );
+    Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(quota.retry_after))
+}
+
+/// The widespread three headers, and the two of draft-ietf-httpapi-ratelimit-headers-10.
+fn show(class: RateClass, limit: RateLimit, quota: Quota, headers: &mut HeaderMap) {
+    const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+    const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+    const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+    const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+    const STATE: HeaderName = HeaderName::from_static("ratelimit");
+    let (name, reset) = (class.as_str(), seconds_up(quota.reset));
+    headers.insert(LIMIT, HeaderValue::from(quota.limit));
+    headers.insert(REMAINING, HeaderValue::from(quota.remaining));
+    headers.insert(RESET, HeaderValue::from(reset));
+    let window = seconds_up(limit.window);
+    let policy = format!("\"{name}\";q={};w={window}", quota.limit);
+    let state = format!("\"{name}\";r={};t={reset}", quota.remaining);
+    for (header, value) in [(POLICY, policy), (STATE, state)] {
+        // Digits, letters and punctuation are always valid in a header.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(header, value);
+        }
+    }
+}

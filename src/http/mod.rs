@@ -1,0 +1,126 @@
+//! The HTTP edge: from a connection to a deed, and back. Statuses exist only here.
+
+mod listen;
+mod middleware;
+mod router;
+mod routes;
+
+mod body;
+mod error;
+mod openapi;
+mod reply;
+mod request;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::{Response, body::Incoming, header::HeaderValue};
+use ipnet::IpNet;
+
+pub use body::Body;
+pub use listen::{ConnectionLimits, serve};
+pub use router::BadTable;
+
+pub(crate) use middleware::RequestId;
+
+use crate::app::{App, auth::Session};
+use middleware::Exchange;
+use router::Router;
+use routes::Route;
+
+/// What the edge is told by the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The longest body in bytes, for routes with no limit of their own.
+    pub body_limit: usize,
+    /// How long a body may take to arrive, trickling included.
+    pub body_timeout: Duration,
+    /// Proxies whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call the API; `*` for all. None means no CORS headers at all.
+    pub cors_origins: Vec<HeaderValue>,
+    /// Whether `/metrics` is open to everyone.
+    pub metrics_open: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            body_limit: 1 << 20,
+            body_timeout: Duration::from_secs(30),
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            metrics_open: false,
+        }
+    }
+}
+
+/// A request that was answered, for logs and metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Served<'a> {
+    /// The request's name.
+    pub id: &'a str,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The API key, where one was verified.
+    pub session: Option<&'a Session>,
+    /// The method.
+    pub method: &'a str,
+    /// The route's path as in the table; `None` where no path matched.
+    pub route: Option<&'static str>,
+    /// The answer's status.
+    pub status: u16,
+    /// From the end of the headers to the beginning of the answer.
+    pub took: Duration,
+}
+
+/// Told about each answer, on the event loop: it must be quick.
+pub type Observer = Box<dyn Fn(&Served<'_>) + Send + Sync>;
+
+/// Everything that answers requests.
+pub struct Edge {
+    app: Arc<App>,
+    router: Router,
+    settings: Settings,
+    observer: Observer,
+}
+
+impl Edge {
+    /// Puts the edge together around a table of routes.
+    pub(crate) fn new(
+        app: Arc<App>,
+        table: Vec<Route>,
+        settings: Settings,
+        observer: Observer,
+    ) -> Result<Self, BadTable> {
+        Ok(Self {
+            router: Router::new(table)?,
+            app,
+            settings,
+            observer,
+        })
+    }
+
+    /// Answers one request. Never fails: what goes wrong becomes an answer too.
+    pub async fn answer(
+        self: Arc<Self>,
+        peer: SocketAddr,
+        request: hyper::Request<Incoming>,
+    ) -> Response<Body> {
+        let (parts, mut body) = request.into_parts();
+        let mut exchange = Exchange::begin(&self, peer, &parts);
+        let method = parts.method.clone();
+        let expects = parts.headers.contains_key(hyper::header::EXPECT);
+        let outcome = middleware::pass(&self, &mut exchange, parts, &mut body).await;
+        if outcome.is_err() && !expects {
+            middleware::discard(&mut body).await;
+        }
+        exchange.finish(&self, &method, outcome)
+    }
+}

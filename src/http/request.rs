@@ -1,0 +1,311 @@
+//! What handlers are given: a request that passed every check that does not depend on the resource.
+
+use std::{borrow::Cow, fmt::Display, str::FromStr, sync::Arc};
+
+use hyper::{
+    HeaderMap, Method, Uri,
+    body::Bytes,
+    header::{ACCEPT, HeaderName},
+};
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+
+use super::{RequestId, routes::Route};
+use crate::{
+    app::{
+        App,
+        auth::{Session, unauthenticated},
+    },
+    domain::{Error, ErrorKind, Idempotency, MalformedId, PageRequest, Result},
+};
+
+/// Who sends a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// Nobody said.
+    Anyone,
+    /// An API key of a tenant.
+    Tenant(Arc<Session>),
+    /// The operator.
+    Operator,
+}
+
+/// A request on its way to a handler.
+pub(crate) struct Request {
+    /// What deeds work with.
+    pub(crate) app: Arc<App>,
+    /// The request's name in answers and logs.
+    pub(crate) id: RequestId,
+    /// Who sends it.
+    pub(crate) caller: Caller,
+    /// The body, whole; empty where there is none.
+    pub(crate) body: Bytes,
+    /// Present where the client gave an `Idempotency-Key`.
+    pub(crate) idempotency: Option<Idempotency>,
+    pub(super) route: Arc<Route>,
+    pub(super) path: Vec<(String, String)>,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+}
+
+impl Request {
+    /// The verified API key. Only routes with tenant access have one.
+    pub(crate) fn session(&self) -> Result<&Arc<Session>> {
+        match &self.caller {
+            Caller::Tenant(session) => Ok(session),
+            Caller::Anyone | Caller::Operator => Err(unauthenticated()),
+        }
+    }
+
+    /// The id in the path, as in `id::<JobId>("id")`. A malformed one names nothing: 404.
+    pub(crate) fn id<T: FromStr<Err = MalformedId>>(&self, name: &str) -> Result<T> {
+        self.segment(name)?
+            .parse()
+            .map_err(|_| Error::not_found("object"))
+    }
+
+    /// A part of the path by the name it has in the route, decoded.
+    pub(crate) fn segment(&self, name: &str) -> Result<&str> {
+        let found = self.path.iter().find(|(known, _)| known == name);
+        found
+            .map(|(_, value)| value.as_str())
+            .ok_or_else(|| Error::not_found("object"))
+    }
+
+    /// A query parameter, as in `query::<Timestamp>("created_after")`; `None` where it is not given.
+    pub(crate) fn query<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>> {
+        let parsed = self.query_text(name).map(str::parse).transpose();
+        parsed.map_err(|error: T::Err| Error::invalid(name, format!("{name}: {error}")))
+    }
+
+    /// A query parameter as text.
+    pub(crate) fn query_text(&self, name: &str) -> Option<&str> {
+        debug_assert!(
+            self.route.query.iter().any(|known| known.name == name),
+            "{name} is not in the route table"
+        );
+        let found = self.query.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// `limit` and `cursor` of a list.
+    pub(crate) fn page(&self) -> Result<PageRequest> {
+        PageRequest::parse(self.query_text("limit"), self.query_text("cursor"))
+    }
+
+    /// The body as a type. Fields that the type doesn't have are refused where it says so
+    /// (`#[serde(deny_unknown_fields)]`); errors name the field by its path.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        let body: &[u8] = if self.body.is_empty() {
+            b"{}"
+        } else {
+            &self.body
+        };
+        // Tracking paths costs as much again as reading, so it is done only for the error.
+        serde_json::from_slice(body).map_err(|_| json_error::<T>(body))
+    }
+
+    /// A header, where it is readable text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// True where the client asks for this media type.
+    pub(crate) fn accepts(&self, media_type: &str) -> bool {
+        self.header(&ACCEPT).is_some_and(|accept| {
+            accept.split(',').any(|part| {
+                let given = part.split(';').next().unwrap_or(part).trim();
+                given.eq_ignore_ascii_case(media_type)
+            })
+        })
+    }
+
+    /// The method; `HEAD` for a route of `GET` too.
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path as it was requested.
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path()
+    }
+}
+
+/// Reads the query strictly: only parameters of the route, each once.
+pub(super) fn parse_query(route: &Route, query: Option<&str>) -> Result<Vec<(String, String)>> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let Some(query) = query else {
+        return Ok(pairs);
+    };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if !route.query.iter().any(|known| known.name == name) {
+            return Err(unknown_parameter(route, &name));
+        }
+        if pairs.iter().any(|(known, _)| *known == name) {
+            let message = format!("{name} is given more than once; give it once");
+            return Err(Error::invalid(name, message));
+        }
+        pairs.push((name.into_owned(), value.into_owned()));
+    }
+    Ok(pairs)
+}
+
+fn unknown_parameter(route: &Route, name: &str) -> Error {
+    let name: String = name.chars().take(64).collect();
+    let known: Vec<_> = route.query.iter().map(|known| known.name).collect();
+    let message = if known.is_empty() {
+        format!("unknown query parameter {name}; this route takes none")
+    } else {
+        let known = known.join(", ");
+        format!("unknown query parameter {name}; use some of {known}")
+    };
+    Error::invalid(name, message)
+}
+
+/// A part of a path without its percent-encoding. What is not UTF-8 then names nothing.
+pub(super) fn decode_segment(segment: &str) -> Result<String> {
+    let decoded = percent_decode_str(segment).decode_utf8();
+    decoded
+        .map(Cow::into_owned)
+        .map_err(|_| Error::not_found("path"))
+}
+
+/// Reads again, for the path of the field that is wrong.
+fn json_error<T: DeserializeOwned>(body: &[u8]) -> Error {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
+        return Error::new(
+            ErrorKind::InvalidJson,
+            "the body has text after its JSON value",
+        );
+    };
+    let mut path: Vec<String> = segments(error.path());
+    let text = error.into_inner().to_string();
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(text, _)| text);
+    if let Some(missing) = quoted_after(text, "missing field ") {
+        path.push(missing.to_owned());
+    }
+    let message: String = in_words(text).chars().take(400).collect();
+    if path.is_empty() {
+        return Error::new(ErrorKind::InvalidRequest, message);
+    }
+    let param: String = path.join("/").chars().take(200).collect();
+    let message = format!("{param}: {message}");
+    Error::invalid(param, message)
+}
+
+fn segments(path: &serde_path_to_error::Path) -> Vec<String> {
+    use serde_path_to_error::Segment;
+    let known = path.iter().filter_map(|segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Enum { variant } => Some(variant.clone()),
+        Segment::Unknown => None,
+    });
+    known.collect()
+}
+
+fn quoted_after<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    let rest = text.strip_prefix(start)?.strip_prefix('`')?;
+    rest.split_once('`').map(|(name, _)| name)
+}
+
+/// Says in JSON's words what serde says in Rust's.
+fn in_words(text: &str) -> String {
+    let Some((given, expected)) = text.rsplit_once(", expected ") else {
+        return text.to_owned();
+    };
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0 on",
+        "i8" | "i16" | "i32" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        "unit" => "null",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("{given}, expected {expected}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read for its errors")]
+    struct Outer {
+        name: String,
+        rows: Vec<Inner>,
+    }
+
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read for its errors")]
+    struct Inner {
+        count: u32,
+        role: Option<crate::domain::Role>,
+    }
+
+    #[test]
+    fn errors_name_the_field_by_its_path() {
+        for (body, param, part) in [
+            (
+                r#"{"name":"n","rows":[],"extra":1}"#,
+                Some("extra"),
+                "unknown field",
+            ),
+            (
+                r#"{"name":"n","rows":[{"count":1,"x":1}]}"#,
+                Some("rows/0/x"),
+                "expected",
+            ),
+            (r#"{"rows":[]}"#, Some("name"), "missing field"),
+            (
+                r#"{"name":"n","rows":[{}]}"#,
+                Some("rows/0/count"),
+                "missing field",
+            ),
+            (r#"{"name":1,"rows":[]}"#, Some("name"), "expected a string"),
+            (
+                r#"{"name":"n","rows":7}"#,
+                Some("rows"),
+                "expected an array",
+            ),
+            (
+                r#"{"name":"n","rows":[{"count":-1}]}"#,
+                Some("rows/0/count"),
+                "expected a whole number from 0 on",
+            ),
+            (
+                r#"{"name":"n","rows":[{"count":1,"role":"bot"}]}"#,
+                Some("rows/0/role"),
+                "`assistant`",
+            ),
+            ("3", None, "expected an object"),
+        ] {
+            let error = json_error::<Outer>(body.as_bytes());
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{body}");
+            assert_eq!(error.param(), param, "{body}: {}", error.message());
+            assert!(
+                error.message().contains(part),
+                "{body}: {}",
+                error.message()
+            );
+            assert!(!error.message().contains("line"), "{}", error.message());
+        }
+    }
+
+    #[test]
+    fn segments_are_decoded_once() {
+        assert_eq!(decode_segment("a%20b%2525").unwrap(), "a b%25");
+        assert!(decode_segment("%ff").is_err());
+    }
+}

@@ -1,0 +1,236 @@
+//! The kind of table that all routes are in: everything that is known about a route is in its row.
+
+use std::pin::Pin;
+
+use hyper::{Method, StatusCode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::{reply::Reply, request::Request};
+use crate::{
+    app::RateClass,
+    domain::{ErrorKind, Result, Scope},
+};
+
+/// What a handler gives back at once.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
+
+/// Answers a request that passed all checks.
+pub(crate) type Handler = fn(Request) -> Answering;
+
+/// Makes a schema.
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// A handler of the table, from an `async fn`.
+macro_rules! handler {
+    ($function:path) => {
+        |request| Box::pin($function(request))
+    };
+}
+pub(crate) use handler;
+
+/// Who may use a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    /// Everyone.
+    Open,
+    /// API keys with the scope.
+    Tenant(Scope),
+    /// Every API key.
+    AnyKey,
+    /// The operator.
+    Operator,
+    /// The operator and programs on the same machine; everyone where it is configured so.
+    Metrics,
+}
+
+/// Which body a route takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BodyKind {
+    /// None; what is sent is not read.
+    None,
+    /// JSON.
+    Json,
+    /// JSON or nothing, which stands for an empty object.
+    OptionalJson,
+    /// Bytes that the handler verifies itself, whatever their content type.
+    Raw,
+}
+
+/// A parameter in the query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryParam {
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    pub(super) schema: SchemaOf,
+}
+
+/// One row of the table.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) operation: &'static str,
+    pub(super) handler: Handler,
+    pub(super) access: Access,
+    pub(super) rate: RateClass,
+    pub(super) body: BodyKind,
+    /// In bytes; `None` for the configured limit.
+    pub(super) body_limit: Option<usize>,
+    pub(super) summary: &'static str,
+    pub(super) query: Vec<QueryParam>,
+    pub(super) request: Option<SchemaOf>,
+    pub(super) success: StatusCode,
+    pub(super) response: Option<SchemaOf>,
+    pub(super) media_types: &'static [&'static str],
+    pub(super) errors: &'static [ErrorKind],
+}
+
+impl Route {
+    /// A route that reads. `operation` is its name in the OpenAPI document.
+    pub(crate) fn get(path: &'static str, operation: &'static str, handler: Handler) -> Self {
+        Self::new(Method::GET, path, operation, handler)
+    }
+
+    /// A route that makes or does something.
+    pub(crate) fn post(path: &'static str, operation: &'static str, handler: Handler) -> Self {
+        Self::new(Method::POST, path, operation, handler)
+    }
+
+    /// A route that changes something.
+    pub(crate) fn patch(path: &'static str, operation: &'static str, handler: Handler) -> Self {
+        Self::new(Method::PATCH, path, operation, handler)
+    }
+
+    /// A route that sets something.
+    pub(crate) fn put(path: &'static str, operation: &'static str, handler: Handler) -> Self {
+        Self::new(Method::PUT, path, operation, handler)
+    }
+
+    /// A route that takes something away.
+    pub(crate) fn delete(path: &'static str, operation: &'static str, handler: Handler) -> Self {
+        Self::new(Method::DELETE, path, operation, handler)
+    }
+
+    fn new(method: Method, path: &'static str, operation: &'static str, handler: Handler) -> Self {
+        let rate = match method {
+            Method::GET => RateClass::Read,
+            _ => RateClass::Write,
+        };
+        Self {
+            method,
+            path,
+            operation,
+            handler,
+            rate,
+            access: Access::Open,
+            body: BodyKind::None,
+            body_limit: None,
+            summary: "",
+            query: Vec::new(),
+            request: None,
+            success: StatusCode::OK,
+            response: None,
+            media_types: &[],
+            errors: &[],
+        }
+    }
+
+    /// One sentence for the reference.
+    pub(crate) fn summary(mut self, summary: &'static str) -> Self {
+        self.summary = summary;
+        self
+    }
+
+    /// Who may use it. Without this, everyone.
+    pub(crate) fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// API keys with this scope may use it.
+    pub(crate) fn scope(self, scope: Scope) -> Self {
+        self.access(Access::Tenant(scope))
+    }
+
+    /// Draws on another budget than the method says.
+    pub(crate) fn rate(mut self, rate: RateClass) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// Takes a JSON body of this type.
+    pub(crate) fn takes<T: JsonSchema>(mut self) -> Self {
+        self.body = BodyKind::Json;
+        self.request = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// Takes a JSON body of this type, or none, which stands for an empty object.
+    pub(crate) fn may_take<T: JsonSchema>(self) -> Self {
+        let mut route = self.takes::<T>();
+        route.body = BodyKind::OptionalJson;
+        route
+    }
+
+    /// Takes any bytes; the handler verifies them.
+    pub(crate) fn takes_raw(mut self) -> Self {
+        self.body = BodyKind::Raw;
+        self
+    }
+
+    /// Takes bodies up to this many bytes instead of the configured limit.
+    pub(crate) fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = Some(bytes);
+        self
+    }
+
+    /// Takes this parameter in the query.
+    pub(crate) fn query<T: JsonSchema>(
+        mut self,
+        name: &'static str,
+        description: &'static str,
+    ) -> Self {
+        self.query.push(QueryParam {
+            name,
+            description,
+            schema: SchemaGenerator::subschema_for::<T>,
+        });
+        self
+    }
+
+    /// Takes `limit` and `cursor`.
+    pub(crate) fn paged(self) -> Self {
+        self.query::<u32>("limit", "Rows on the page, 1–100; 20 by default.")
+            .query::<String>("cursor", "`next_cursor` of the page before.")
+    }
+
+    /// Answers a success with this status and type.
+    pub(crate) fn answers<T: JsonSchema>(mut self, status: StatusCode) -> Self {
+        self.success = status;
+        self.response = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// Answers a success with no body.
+    pub(crate) fn answers_nothing(mut self) -> Self {
+        self.success = StatusCode::NO_CONTENT;
+        self
+    }
+
+    /// Answers in these media types besides JSON, or instead of it where no type was given.
+    pub(crate) fn media_types(mut self, media_types: &'static [&'static str]) -> Self {
+        self.media_types = media_types;
+        self
+    }
+
+    /// Errors of this route beyond those that its access and body bring.
+    pub(crate) fn errors(mut self, errors: &'static [ErrorKind]) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// True where an `Idempotency-Key` has a meaning: POST under `/v1`.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.method == Method::POST && self.path.starts_with("/v1/")
+    }
+}
