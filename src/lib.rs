@@ -13,6 +13,4 @@ pub mod providers;
 pub mod app;
 pub mod queue;
 
-pub mod app;
-
 pub mod http;

@@ -30,9 +30,7 @@ pub fn hash(key: &ApiKey, salt: &[u8; 16]) -> Result<String> {
 
 /// Whether `hash` was made of `key`, compared in constant time. A damaged hash matches nothing.
 pub(super) fn verify(key: &ApiKey, hash: &str) -> bool {
-    Argon2::default()
-        .verify_password(key.text().expose().as_bytes(), hash)
-        .is_ok()
+    Argon2::default().verify_password(key.text().expose().as_bytes(), hash).is_ok()
 }
 
 #[cfg(test)]
@@ -45,10 +43,7 @@ mod tests {
         let key = ApiKey::generate(Environment::Live, &[1; 32]);
         let other = ApiKey::generate(Environment::Live, &[2; 32]);
         let stored = hash(&key, &[3; 16]).unwrap();
-        assert!(
-            stored.starts_with("$argon2id$v=19$m=7168,t=5,p=1$"),
-            "{stored}"
-        );
+        assert!(stored.starts_with("$argon2id$v=19$m=7168,t=5,p=1$"), "{stored}");
         assert!(verify(&key, &stored) && !verify(&other, &stored) && !verify(&key, ""));
     }
 }

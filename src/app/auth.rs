@@ -209,12 +209,7 @@ impl Authenticator {
             waiters.push(answer);
             return Ok(pending);
         }
-        let verification = Verification {
-            key,
-            digest,
-            client,
-            epoch: cache.epoch,
-        };
+        let verification = Verification { key, digest, client, epoch: cache.epoch };
         self.queue.try_send(verification).map_err(|_| busy())?;
         cache.flights.insert(digest, vec![answer]);
         Ok(pending)
@@ -244,10 +239,7 @@ impl Authenticator {
     /// The operator's buckets and their limit.
     pub fn operator_budget(&self) -> (&KeyBuckets, RateLimit) {
         let shared = &*self.shared;
-        (
-            &shared.operator_buckets,
-            shared.settings.operator_rate_limit,
-        )
+        (&shared.operator_buckets, shared.settings.operator_rate_limit)
     }
 
     /// Forgets one key, because it was revoked or changed: its next use asks the store.
@@ -321,8 +313,7 @@ impl Shared {
             let Ok(verification) = next else { return };
             let verdict = self.verdict(&verification);
             if matches!(verdict, Verdict::Refused) {
-                self.failed
-                    .record(verification.client, self.ambient.monotonic());
+                self.failed.record(verification.client, self.ambient.monotonic());
             }
             self.land(&verification, &verdict);
         }
@@ -330,10 +321,7 @@ impl Shared {
 
     fn verdict(&self, verification: &Verification) -> Verdict {
         self.session(&verification.key).unwrap_or_else(|error| {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "cannot look up an API key"
-            );
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot look up an API key");
             Verdict::Failed
         })
     }
@@ -343,12 +331,7 @@ impl Shared {
         let found = self.store.read(SystemScope::new(), |snapshot| {
             api_keys::by_prefix(snapshot, presented.prefix())
         })?;
-        let Some(KeyOfAccount {
-            key,
-            scope,
-            suspended_at,
-        }) = found
-        else {
+        let Some(KeyOfAccount { key, scope, suspended_at }) = found else {
             return Ok(Verdict::Refused);
         };
         let now = self.ambient.now();
@@ -365,9 +348,7 @@ impl Shared {
             environment: presented.environment(),
             scopes: key.scopes.parse().map_err(Error::internal)?,
             expires_at: key.expires_at,
-            rate_limit: own_limit
-                .map_err(Error::internal)?
-                .unwrap_or(self.settings.rate_limit),
+            rate_limit: own_limit.map_err(Error::internal)?.unwrap_or(self.settings.rate_limit),
             account_suspended: suspended_at.is_some(),
             buckets: self.limits.of(key.id, self.ambient.monotonic()),
         })))
@@ -405,10 +386,7 @@ impl Cache {
         if self.known.len() >= REMEMBERED_MAX {
             self.known.clear();
         }
-        let known = Known {
-            session: Arc::clone(session),
-            until: now + CACHE_TTL,
-        };
+        let known = Known { session: Arc::clone(session), until: now + CACHE_TTL };
         self.known.insert(digest, known);
     }
 }
@@ -422,9 +400,9 @@ fn digest(hasher: &Hmac<Sha256>, presented: &str) -> Digest {
 /// Whose failures are counted together: an IPv4 address, or the /64 that one IPv6 host can use.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
-            address.to_bits() & !u128::from(u64::MAX),
-        )),
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
         v4 @ IpAddr::V4(_) => v4,
     }
 }

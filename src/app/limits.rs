@@ -61,10 +61,7 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            keys: Mutex::default(),
-            capacity,
-        }
+        Self { keys: Mutex::default(), capacity }
     }
 
     /// The buckets of a key; full ones if it was not seen lately.
@@ -91,11 +88,7 @@ pub(super) struct FailedAttempts<K> {
 
 impl<K: std::hash::Hash + Eq> FailedAttempts<K> {
     pub(super) fn new(limit: RateLimit, capacity: usize) -> Self {
-        Self {
-            clients: Mutex::default(),
-            limit,
-            capacity,
-        }
+        Self { clients: Mutex::default(), limit, capacity }
     }
 
     /// How long the client must wait, if it failed too often.
@@ -121,10 +114,7 @@ impl<K: std::hash::Hash + Eq> FailedAttempts<K> {
 mod tests {
     use super::*;
 
-    const ONE: RateLimit = RateLimit {
-        limit: 1,
-        window: Duration::from_secs(10),
-    };
+    const ONE: RateLimit = RateLimit { limit: 1, window: Duration::from_secs(10) };
 
     fn key(number: u128) -> ApiKeyId {
         ApiKeyId::from_uuid(uuid::Uuid::from_u128(number))
@@ -137,18 +127,8 @@ mod tests {
         let buckets = limits.of(key(1), now);
         assert!(buckets.take(RateClass::Read, ONE, now).allowed);
         assert!(buckets.take(RateClass::Write, ONE, now).allowed);
-        assert!(
-            !limits
-                .of(key(1), now)
-                .take(RateClass::Read, ONE, now)
-                .allowed
-        );
-        assert!(
-            limits
-                .of(key(2), now)
-                .take(RateClass::Read, ONE, now)
-                .allowed
-        );
+        assert!(!limits.of(key(1), now).take(RateClass::Read, ONE, now).allowed);
+        assert!(limits.of(key(2), now).take(RateClass::Read, ONE, now).allowed);
     }
 
     #[test]
@@ -158,12 +138,7 @@ mod tests {
         limits.of(key(1), now).take(RateClass::Read, ONE, now);
         limits.of(key(2), now);
         limits.of(key(3), now);
-        assert!(
-            !limits
-                .of(key(1), now)
-                .take(RateClass::Read, ONE, now)
-                .allowed
-        );
+        assert!(!limits.of(key(1), now).take(RateClass::Read, ONE, now).allowed);
         for number in 0..100 {
             limits.of(key(number), now);
             assert!(lock(&limits.keys).len() <= 2);

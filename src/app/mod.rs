@@ -17,6 +17,8 @@ pub use vault::Vault;
 
 pub(crate) use once::Secrecy;
 
+use auth::Authenticator;
+
 use crate::{
     ambient::Ambient,
     domain::{Backoff, Catalog},
@@ -29,6 +31,8 @@ pub struct App {
     pub ambient: Ambient,
     /// The database.
     pub store: Store,
+    /// Verifies API keys and the operator's token.
+    pub auth: Authenticator,
     /// The models that can be asked for, and their prices.
     pub catalog: Catalog,
     /// Seals secrets.

@@ -65,10 +65,7 @@ impl ApiKey {
         push_base62(&mut text, secret, SECRET_LEN);
         let checksum = crc32fast::hash(text.as_bytes());
         push_base62(&mut text, &checksum.to_be_bytes(), CHECKSUM_LEN);
-        Self {
-            environment,
-            text: Secret::new(text),
-        }
+        Self { environment, text: Secret::new(text) }
     }
 
     /// Reads a key and verifies its checksum; nothing is looked up or hashed for what fails here.
@@ -95,10 +92,7 @@ impl ApiKey {
         if checksum != expected {
             return Err(MalformedApiKey);
         }
-        Ok(Self {
-            environment,
-            text: Secret::new(text.to_owned()),
-        })
+        Ok(Self { environment, text: Secret::new(text.to_owned()) })
     }
 
     /// The public part that finds the key; it is stored and shown.
@@ -132,12 +126,7 @@ fn push_base62(text: &mut String, bytes: &[u8], digits: usize) {
     for digit in &mut reversed[..digits] {
         *digit = DIGITS[divide_by_62(number)];
     }
-    text.extend(
-        reversed[..digits]
-            .iter()
-            .rev()
-            .map(|digit| char::from(*digit)),
-    );
+    text.extend(reversed[..digits].iter().rev().map(|digit| char::from(*digit)));
 }
 
 /// Divides the number in place and gives the remainder, below 62.
@@ -167,10 +156,7 @@ mod tests {
         assert_eq!(key.prefix(), &text[8..20]);
         assert!(!format!("{key:?}").contains(&text[21..]));
         assert!(
-            ApiKey::generate(Environment::Test, &[7; 32])
-                .text()
-                .expose()
-                .starts_with("sk_test_")
+            ApiKey::generate(Environment::Test, &[7; 32]).text().expose().starts_with("sk_test_")
         );
     }
 
@@ -190,19 +176,9 @@ mod tests {
 
     #[test]
     fn refuses_what_was_never_given_out() {
-        let text = ApiKey::generate(Environment::Live, &[9; 32])
-            .text()
-            .expose()
-            .clone();
+        let text = ApiKey::generate(Environment::Live, &[9; 32]).text().expose().clone();
         let swapped = text.replacen("live", "test", 1);
-        for bad in [
-            "",
-            "sk_live_",
-            &text[1..],
-            &text[..53],
-            &swapped,
-            "sk_live_é",
-        ] {
+        for bad in ["", "sk_live_", &text[1..], &text[..53], &swapped, "sk_live_é"] {
             assert_eq!(ApiKey::parse(bad), Err(MalformedApiKey), "{bad}");
         }
     }

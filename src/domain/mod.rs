@@ -10,24 +10,18 @@ mod idempotency;
 mod job;
 pub mod json;
 mod ledger;
+mod page;
 mod pricing;
 mod queue;
 mod rate_limit;
 mod retry;
 pub mod schema;
-mod secret;
-mod time;
-mod tokens;
-mod webhook;
-pub mod json;
-mod ledger;
-mod page;
-mod queue;
-mod rate_limit;
 mod scope;
 mod secret;
 mod time;
 mod token_bucket;
+mod tokens;
+mod webhook;
 
 pub use api_key::{ApiKey, Environment, MalformedApiKey};
 pub use credits::{Credits, MalformedCredits};
@@ -41,22 +35,18 @@ pub use id::{
 pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
 pub use ledger::{Bucket, EntryKind, Split};
+pub use page::{Cursor, Page, PageRequest};
 pub use pricing::{Catalog, Model, Price, Tariff};
 pub use queue::QueueName;
 pub use rate_limit::{MalformedRateLimit, RateLimit};
 pub use retry::{Backoff, RETRY_AFTER_MAX, parse_retry_after};
 pub use schema::{Contract, SchemaFault, Violation};
+pub use scope::{RefusedScope, Scope, ScopeSet};
 pub use secret::Secret;
 pub use time::{MalformedTime, Timestamp};
+pub use token_bucket::{Quota, TokenBucket};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};
 pub use webhook::{
     DeliveryStatus, EndpointUrl, EventFilter, EventType, MalformedSecret, RetryPolicy,
     WebhookSecret,
 };
-pub use page::{Cursor, Page, PageRequest};
-pub use queue::QueueName;
-pub use rate_limit::{MalformedRateLimit, RateLimit};
-pub use scope::{RefusedScope, Scope, ScopeSet};
-pub use secret::Secret;
-pub use time::{MalformedTime, Timestamp};
-pub use token_bucket::{Quota, TokenBucket};

@@ -28,12 +28,9 @@ impl PageRequest {
     /// Reads `limit` and `cursor` as the client gives them.
     pub fn parse(limit: Option<&str>, cursor: Option<&str>) -> Result<Self> {
         let limit = limit.map_or(Ok(Self::DEFAULT_LIMIT), |text| {
-            text.parse()
-                .ok()
-                .filter(|limit| (1..=Self::MAX_LIMIT).contains(limit))
-                .ok_or_else(|| {
-                    Error::invalid("limit", "limit must be a whole number from 1 to 100")
-                })
+            text.parse().ok().filter(|limit| (1..=Self::MAX_LIMIT).contains(limit)).ok_or_else(
+                || Error::invalid("limit", "limit must be a whole number from 1 to 100"),
+            )
         })?;
         let after = cursor.map(Cursor::parse).transpose()?;
         Ok(Self { limit, after })
@@ -42,10 +39,7 @@ impl PageRequest {
 
 impl Default for PageRequest {
     fn default() -> Self {
-        Self {
-            limit: Self::DEFAULT_LIMIT,
-            after: None,
-        }
+        Self { limit: Self::DEFAULT_LIMIT, after: None }
     }
 }
 
@@ -120,12 +114,7 @@ impl<T> Page<T> {
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| has_more);
-        Self {
-            object: "list",
-            next_cursor: last.map(|row| key(row).text()),
-            has_more,
-            data: rows,
-        }
+        Self { object: "list", next_cursor: last.map(|row| key(row).text()), has_more, data: rows }
     }
 
     /// The same page with every row changed.
@@ -151,10 +140,7 @@ mod tests {
         let next = PageRequest::parse(Some("2"), page.next_cursor.as_deref()).unwrap();
         assert_eq!(next.after.unwrap().key(), [8]);
         let last = serde_json::to_string(&Page::cut(vec![7], 2, key)).unwrap();
-        assert_eq!(
-            last,
-            r#"{"object":"list","data":[7],"has_more":false,"next_cursor":null}"#
-        );
+        assert_eq!(last, r#"{"object":"list","data":[7],"has_more":false,"next_cursor":null}"#);
     }
 
     #[test]
@@ -168,10 +154,7 @@ mod tests {
             let error = PageRequest::parse(None, Some(cursor)).unwrap_err();
             assert_eq!(error.param(), Some("cursor"), "{cursor}");
         }
-        assert_eq!(
-            PageRequest::parse(None, None).unwrap(),
-            PageRequest::default()
-        );
+        assert_eq!(PageRequest::parse(None, None).unwrap(), PageRequest::default());
         assert!(Cursor::from_key(&[1]).uuid().is_err());
         let id = Uuid::from_u128(7);
         let text = Cursor::from_uuid(id).text();

@@ -70,13 +70,8 @@ pub enum RefusedScope {
 }
 
 fn grantable() -> String {
-    let names = Scope::ALL
-        .iter()
-        .filter(|scope| **scope != Scope::CreditsWrite);
-    names
-        .map(|scope| scope.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
+    let names = Scope::ALL.iter().filter(|scope| **scope != Scope::CreditsWrite);
+    names.map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 impl Scope {
@@ -138,8 +133,7 @@ impl ScopeSet {
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let star = self.is_all().then_some("*");
         let named = move |scope: &&Scope| !self.is_all() && self.contains(**scope);
-        star.into_iter()
-            .chain(Scope::ALL.iter().filter(named).map(|scope| scope.as_str()))
+        star.into_iter().chain(Scope::ALL.iter().filter(named).map(|scope| scope.as_str()))
     }
 }
 
@@ -182,9 +176,7 @@ impl JsonSchema for ScopeSet {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let mut names: Vec<&str> = vec!["*", "billing:read"];
-        let tenant = Scope::ALL
-            .iter()
-            .filter(|scope| **scope != Scope::CreditsWrite);
+        let tenant = Scope::ALL.iter().filter(|scope| **scope != Scope::CreditsWrite);
         names.extend(tenant.map(|scope| scope.as_str()));
         json_schema!({
             "type": "array",
@@ -220,14 +212,8 @@ mod tests {
             assert_eq!(all.contains(*scope), *scope != Scope::CreditsWrite);
         }
         assert_eq!(serde_json::to_string(&all).unwrap(), r#"["*"]"#);
-        assert_eq!(
-            "credits:write".parse::<ScopeSet>(),
-            Err(RefusedScope::OperatorOnly)
-        );
-        assert!(matches!(
-            "jobs".parse::<ScopeSet>(),
-            Err(RefusedScope::Unknown(_))
-        ));
+        assert_eq!("credits:write".parse::<ScopeSet>(), Err(RefusedScope::OperatorOnly));
+        assert!(matches!("jobs".parse::<ScopeSet>(), Err(RefusedScope::Unknown(_))));
     }
 
     #[test]

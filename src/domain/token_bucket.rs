@@ -37,10 +37,7 @@ impl TokenBucket {
         if allowed {
             self.full_at = full_at;
         }
-        Quota {
-            allowed,
-            ..self.quota(limit, now)
-        }
+        Quota { allowed, ..self.quota(limit, now) }
     }
 
     /// What the bucket would say, with nothing taken. `now` is monotonic.
@@ -81,10 +78,7 @@ mod tests {
 
     use super::*;
 
-    const FIVE: RateLimit = RateLimit {
-        limit: 5,
-        window: Duration::from_secs(60),
-    };
+    const FIVE: RateLimit = RateLimit { limit: 5, window: Duration::from_secs(60) };
 
     #[test]
     fn lets_the_limit_pass_at_once_and_then_one_per_interval() {
@@ -100,11 +94,7 @@ mod tests {
         assert_eq!(refused.remaining, 0);
         assert_eq!(refused.reset, Duration::from_secs(60));
         assert_eq!(refused.retry_after, Duration::from_secs(12));
-        assert!(
-            !bucket
-                .take(FIVE, now + Duration::from_millis(11_999))
-                .allowed
-        );
+        assert!(!bucket.take(FIVE, now + Duration::from_millis(11_999)).allowed);
         assert!(bucket.take(FIVE, now + Duration::from_secs(12)).allowed);
         assert!(bucket.is_full(now + Duration::from_secs(72)));
     }

@@ -38,10 +38,7 @@ pub(crate) struct ReaderGone;
 impl BodySender {
     /// Sends a chunk, waiting while the reader is slow.
     pub(crate) async fn send(&self, chunk: impl Into<Bytes>) -> Result<(), ReaderGone> {
-        self.0
-            .send_timeout(chunk.into(), READER_PATIENCE)
-            .await
-            .map_err(|_| ReaderGone)
+        self.0.send_timeout(chunk.into(), READER_PATIENCE).await.map_err(|_| ReaderGone)
     }
 
     /// Resolves when the reader is gone.
@@ -52,18 +49,12 @@ impl BodySender {
 
 impl Body {
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self {
-            content: Content::Whole(bytes.into()),
-            guard: None,
-        }
+        Self { content: Content::Whole(bytes.into()), guard: None }
     }
 
     pub(super) fn flowing() -> (BodySender, Self) {
         let (sender, receiver) = mpsc::channel(FLOWING_MAX);
-        let body = Self {
-            content: Content::Flowing(receiver),
-            guard: None,
-        };
+        let body = Self { content: Content::Flowing(receiver), guard: None };
         (BodySender(sender), body)
     }
 
@@ -94,9 +85,9 @@ impl HttpBody for Body {
         match &mut self.get_mut().content {
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Flowing(chunks) => chunks
-                .poll_recv(context)
-                .map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk)))),
+            Content::Flowing(chunks) => {
+                chunks.poll_recv(context).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
+            }
         }
     }
 
@@ -105,7 +96,6 @@ impl HttpBody for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.length()
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.length().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

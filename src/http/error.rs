@@ -117,9 +117,7 @@ fn retry_after(error: &Error) -> Option<u64> {
         _ => None,
     };
     let given = error.retry_after().map(seconds_up);
-    given
-        .or(default)
-        .map(|seconds| seconds.clamp(1, RETRY_AFTER_MAX))
+    given.or(default).map(|seconds| seconds.clamp(1, RETRY_AFTER_MAX))
 }
 
 /// Whole seconds, rounded up.

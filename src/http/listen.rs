@@ -134,10 +134,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 fn is_of_the_client(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     let kind = error.kind();
-    matches!(
-        kind,
-        Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused
-    )
+    matches!(kind, Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused)
 }
 
 async fn drain(limits: &ConnectionLimits, slots: &Semaphore, phase: &watch::Sender<Phase>) -> u32 {

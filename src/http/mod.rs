@@ -99,12 +99,7 @@ impl Edge {
         settings: Settings,
         observer: Observer,
     ) -> Result<Self, BadTable> {
-        Ok(Self {
-            router: Router::new(table)?,
-            app,
-            settings,
-            observer,
-        })
+        Ok(Self { router: Router::new(table)?, app, settings, observer })
     }
 
     /// Answers one request. Never fails: what goes wrong becomes an answer too.

@@ -19,62 +19,21 @@ const REQUESTS: &str = "#/requests/";
 
 /// Every header that answers have: name, type, meaning.
 const HEADERS: [(&str, &str, &str); 11] = [
-    (
-        "X-Request-Id",
-        "string",
-        "The request's name; in logs, events and webhooks too.",
-    ),
-    (
-        "RateLimit-Limit",
-        "integer",
-        "Requests that the budget allows at once.",
-    ),
-    (
-        "RateLimit-Remaining",
-        "integer",
-        "Requests that the budget allows now.",
-    ),
-    (
-        "RateLimit-Reset",
-        "integer",
-        "Seconds until the budget is whole again.",
-    ),
-    (
-        "RateLimit-Policy",
-        "string",
-        "The budget: name, quota, window in seconds.",
-    ),
-    (
-        "RateLimit",
-        "string",
-        "The budget: name, what remains, seconds until it is whole again.",
-    ),
-    (
-        "Retry-After",
-        "integer",
-        "Seconds, 1–60, after which a retry can help.",
-    ),
+    ("X-Request-Id", "string", "The request's name; in logs, events and webhooks too."),
+    ("RateLimit-Limit", "integer", "Requests that the budget allows at once."),
+    ("RateLimit-Remaining", "integer", "Requests that the budget allows now."),
+    ("RateLimit-Reset", "integer", "Seconds until the budget is whole again."),
+    ("RateLimit-Policy", "string", "The budget: name, quota, window in seconds."),
+    ("RateLimit", "string", "The budget: name, what remains, seconds until it is whole again."),
+    ("Retry-After", "integer", "Seconds, 1–60, after which a retry can help."),
     ("WWW-Authenticate", "string", "Always `Bearer`."),
-    (
-        "Idempotent-Replayed",
-        "string",
-        "`true` where the same Idempotency-Key was answered before.",
-    ),
-    (
-        "Strict-Transport-Security",
-        "string",
-        "Only where the request came by HTTPS.",
-    ),
+    ("Idempotent-Replayed", "string", "`true` where the same Idempotency-Key was answered before."),
+    ("Strict-Transport-Security", "string", "Only where the request came by HTTPS."),
     ("Cache-Control", "string", "`no-store` on API answers."),
 ];
 const ALWAYS: [&str; 3] = ["X-Request-Id", "Strict-Transport-Security", "Cache-Control"];
-const BUDGET: [&str; 5] = [
-    "RateLimit-Limit",
-    "RateLimit-Remaining",
-    "RateLimit-Reset",
-    "RateLimit-Policy",
-    "RateLimit",
-];
+const BUDGET: [&str; 5] =
+    ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit"];
 
 /// Describes a table of routes.
 pub(crate) fn document(table: &[Route]) -> Value {
@@ -148,12 +107,7 @@ fn security(access: Access) -> Value {
 
 fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
     let mut parameters: Vec<Value> = path_names(route.path).map(path_parameter).collect();
-    for QueryParam {
-        name,
-        description,
-        schema,
-    } in &route.query
-    {
+    for QueryParam { name, description, schema } in &route.query {
         let schema = schemas.request(*schema);
         parameters.push(json!({
             "name": name, "in": "query", "description": description, "schema": schema,
@@ -176,8 +130,7 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
 
 /// The names in a template such as `/v1/jobs/{id}`.
 fn path_names(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/')
-        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
 fn path_parameter(name: &str) -> Value {
@@ -256,11 +209,9 @@ fn errors_of(route: &Route) -> Vec<ErrorKind> {
         Access::Metrics | Access::Operator => {
             kinds.extend([Kind::Unauthenticated, Kind::RateLimit]);
         }
-        Access::AnyKey | Access::Tenant(_) => kinds.extend([
-            Kind::Unauthenticated,
-            Kind::RateLimit,
-            Kind::AccountSuspended,
-        ]),
+        Access::AnyKey | Access::Tenant(_) => {
+            kinds.extend([Kind::Unauthenticated, Kind::RateLimit, Kind::AccountSuspended])
+        }
     }
     if matches!(route.access, Access::Tenant(_)) {
         kinds.push(Kind::InsufficientScope);
@@ -268,11 +219,9 @@ fn errors_of(route: &Route) -> Vec<ErrorKind> {
     match route.body {
         BodyKind::None => {}
         BodyKind::Raw => kinds.push(Kind::BodyTooLarge),
-        BodyKind::Json | BodyKind::OptionalJson => kinds.extend([
-            Kind::InvalidJson,
-            Kind::BodyTooLarge,
-            Kind::UnsupportedMediaType,
-        ]),
+        BodyKind::Json | BodyKind::OptionalJson => {
+            kinds.extend([Kind::InvalidJson, Kind::BodyTooLarge, Kind::UnsupportedMediaType])
+        }
     }
     if route.path.contains('{') {
         kinds.push(Kind::NotFound);
@@ -304,9 +253,7 @@ fn header_refs(route: &Route, status: StatusCode) -> Map<String, Value> {
         _ => {}
     }
     let reference = |name: &str| json!({"$ref": format!("#/components/headers/{name}")});
-    let entries = names
-        .into_iter()
-        .map(|name| (name.to_owned(), reference(name)));
+    let entries = names.into_iter().map(|name| (name.to_owned(), reference(name)));
     entries.collect()
 }
 
@@ -320,10 +267,7 @@ struct Schemas {
 impl Schemas {
     fn new() -> Self {
         let at = |path: &str| {
-            let path = path
-                .trim_start_matches('#')
-                .trim_end_matches('/')
-                .to_owned();
+            let path = path.trim_start_matches('#').trim_end_matches('/').to_owned();
             SchemaSettings::draft2020_12().with(|settings| {
                 settings.definitions_path = path.into();
                 settings.meta_schema = None;
@@ -350,9 +294,7 @@ impl Schemas {
         let mut differing = BTreeSet::new();
         // Whoever refers to a type that differs differs too, so this goes on until nothing is new.
         while let Some(name) = requests.iter().find_map(|(name, schema)| {
-            let answer = definitions
-                .get(name)
-                .filter(|_| !differing.contains(name))?;
+            let answer = definitions.get(name).filter(|_| !differing.contains(name))?;
             let mut schema = schema.clone();
             refer(&mut schema, &differing);
             (schema != *answer).then(|| name.clone())
@@ -370,11 +312,7 @@ impl Schemas {
 }
 
 fn name_of(name: &str, differing: &BTreeSet<String>) -> String {
-    let suffix = if differing.contains(name) {
-        "Input"
-    } else {
-        ""
-    };
+    let suffix = if differing.contains(name) { "Input" } else { "" };
     format!("{name}{suffix}")
 }
 
@@ -486,9 +424,8 @@ mod tests {
         let document = example();
         let create = &document["paths"]["/v1/things"]["post"];
         let statuses: Vec<_> = create["responses"].as_object().unwrap().keys().collect();
-        let expected = [
-            "201", "400", "401", "402", "403", "409", "413", "415", "429", "500", "503",
-        ];
+        let expected =
+            ["201", "400", "401", "402", "403", "409", "413", "415", "429", "500", "503"];
         assert_eq!(statuses, expected);
         assert_eq!(create["security"], json!([{"apiKey": ["jobs:write"]}]));
         assert!(create["responses"]["201"]["headers"]["Idempotent-Replayed"].is_object());

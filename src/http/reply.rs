@@ -89,11 +89,6 @@ impl Reply {
     }
 
     fn of(status: StatusCode, content_type: Option<HeaderValue>, body: Body) -> Self {
-        Self {
-            status,
-            content_type,
-            body,
-            headers: Vec::new(),
-        }
+        Self { status, content_type, body, headers: Vec::new() }
     }
 }

@@ -61,17 +61,13 @@ impl Request {
 
     /// The id in the path, as in `id::<JobId>("id")`. A malformed one names nothing: 404.
     pub(crate) fn id<T: FromStr<Err = MalformedId>>(&self, name: &str) -> Result<T> {
-        self.segment(name)?
-            .parse()
-            .map_err(|_| Error::not_found("object"))
+        self.segment(name)?.parse().map_err(|_| Error::not_found("object"))
     }
 
     /// A part of the path by the name it has in the route, decoded.
     pub(crate) fn segment(&self, name: &str) -> Result<&str> {
         let found = self.path.iter().find(|(known, _)| known == name);
-        found
-            .map(|(_, value)| value.as_str())
-            .ok_or_else(|| Error::not_found("object"))
+        found.map(|(_, value)| value.as_str()).ok_or_else(|| Error::not_found("object"))
     }
 
     /// A query parameter, as in `query::<Timestamp>("created_after")`; `None` where it is not given.
@@ -98,11 +94,7 @@ impl Request {
     /// The body as a type. Fields that the type doesn't have are refused where it says so
     /// (`#[serde(deny_unknown_fields)]`); errors name the field by its path.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        let body: &[u8] = if self.body.is_empty() {
-            b"{}"
-        } else {
-            &self.body
-        };
+        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
         // Tracking paths costs as much again as reading, so it is done only for the error.
         serde_json::from_slice(body).map_err(|_| json_error::<T>(body))
     }
@@ -167,25 +159,18 @@ fn unknown_parameter(route: &Route, name: &str) -> Error {
 /// A part of a path without its percent-encoding. What is not UTF-8 then names nothing.
 pub(super) fn decode_segment(segment: &str) -> Result<String> {
     let decoded = percent_decode_str(segment).decode_utf8();
-    decoded
-        .map(Cow::into_owned)
-        .map_err(|_| Error::not_found("path"))
+    decoded.map(Cow::into_owned).map_err(|_| Error::not_found("path"))
 }
 
 /// Reads again, for the path of the field that is wrong.
 fn json_error<T: DeserializeOwned>(body: &[u8]) -> Error {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
-        return Error::new(
-            ErrorKind::InvalidJson,
-            "the body has text after its JSON value",
-        );
+        return Error::new(ErrorKind::InvalidJson, "the body has text after its JSON value");
     };
     let mut path: Vec<String> = segments(error.path());
     let text = error.into_inner().to_string();
-    let text = text
-        .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(text, _)| text);
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
     if let Some(missing) = quoted_after(text, "missing field ") {
         path.push(missing.to_owned());
     }
@@ -257,28 +242,12 @@ mod tests {
     #[test]
     fn errors_name_the_field_by_its_path() {
         for (body, param, part) in [
-            (
-                r#"{"name":"n","rows":[],"extra":1}"#,
-                Some("extra"),
-                "unknown field",
-            ),
-            (
-                r#"{"name":"n","rows":[{"count":1,"x":1}]}"#,
-                Some("rows/0/x"),
-                "expected",
-            ),
+            (r#"{"name":"n","rows":[],"extra":1}"#, Some("extra"), "unknown field"),
+            (r#"{"name":"n","rows":[{"count":1,"x":1}]}"#, Some("rows/0/x"), "expected"),
             (r#"{"rows":[]}"#, Some("name"), "missing field"),
-            (
-                r#"{"name":"n","rows":[{}]}"#,
-                Some("rows/0/count"),
-                "missing field",
-            ),
+            (r#"{"name":"n","rows":[{}]}"#, Some("rows/0/count"), "missing field"),
             (r#"{"name":1,"rows":[]}"#, Some("name"), "expected a string"),
-            (
-                r#"{"name":"n","rows":7}"#,
-                Some("rows"),
-                "expected an array",
-            ),
+            (r#"{"name":"n","rows":7}"#, Some("rows"), "expected an array"),
             (
                 r#"{"name":"n","rows":[{"count":-1}]}"#,
                 Some("rows/0/count"),
@@ -294,11 +263,7 @@ mod tests {
             let error = json_error::<Outer>(body.as_bytes());
             assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{body}");
             assert_eq!(error.param(), param, "{body}: {}", error.message());
-            assert!(
-                error.message().contains(part),
-                "{body}: {}",
-                error.message()
-            );
+            assert!(error.message().contains(part), "{body}: {}", error.message());
             assert!(!error.message().contains("line"), "{}", error.message());
         }
     }

@@ -45,10 +45,7 @@ impl Router {
                 }
                 _ => {
                     let inserted = paths.insert(path, vec![Arc::new(route)]);
-                    inserted.map_err(|_| BadTable {
-                        method: method.clone(),
-                        path,
-                    })?;
+                    inserted.map_err(|_| BadTable { method: method.clone(), path })?;
                 }
             }
             seen.push((method, path));

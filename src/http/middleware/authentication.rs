@@ -64,10 +64,7 @@ pub(super) fn authorize(access: Access, caller: &Caller) -> Result<()> {
     match access {
         Access::Tenant(scope) if !session.scopes.contains(scope) => Err(Error::new(
             ErrorKind::InsufficientScope,
-            format!(
-                "the API key lacks the scope {}; use a key that has it",
-                scope.as_str()
-            ),
+            format!("the API key lacks the scope {}; use a key that has it", scope.as_str()),
         )),
         _ => Ok(()),
     }

@@ -66,11 +66,7 @@ async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes> {
             whole.extend_from_slice(&data);
         }
     }
-    Ok(if whole.is_empty() {
-        first
-    } else {
-        whole.into()
-    })
+    Ok(if whole.is_empty() { first } else { whole.into() })
 }
 
 /// Reads and forgets what a refused request still sends, within limits. Not for clients that wait
@@ -100,9 +96,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<()> {
     let is_plain = headers
         .get(CONTENT_ENCODING)
         .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    let declared = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if is_plain && declared.is_some_and(is_json) {
         return Ok(());
     }
@@ -114,9 +108,8 @@ fn check_media_type(headers: &HeaderMap) -> Result<()> {
 
 fn is_json(media_type: &str) -> bool {
     let mut parts = media_type.split(';').map(str::trim);
-    let is_json = parts
-        .next()
-        .is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    let is_json =
+        parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
     is_json
         && parts.all(|parameter| {
             parameter.is_empty()

@@ -21,10 +21,7 @@ pub(super) fn find(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> 
     let peer = peer.ip().to_canonical();
     if trusted.is_empty() || !is_trusted(&peer) {
         let is_https = false;
-        return Client {
-            address: peer,
-            is_https,
-        };
+        return Client { address: peer, is_https };
     }
     let mut address = peer;
     let chain = headers.get_all("x-forwarded-for").into_iter().rev();

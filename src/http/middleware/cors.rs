@@ -22,10 +22,7 @@ pub(super) fn allow_origin(request: &HeaderMap, origins: &[HeaderValue], answer:
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         let exposed = "X-Request-Id, Idempotent-Replayed, Retry-After, RateLimit-Limit, \
                        RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit";
-        answer.insert(
-            ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static(exposed),
-        );
+        answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
     }
 }
 
@@ -42,10 +39,7 @@ pub(super) fn is_preflight(
     }
     answer.insert(ACCESS_CONTROL_ALLOW_METHODS, allowed.clone());
     let headers = "Authorization, Content-Type, Idempotency-Key, X-Request-Id, Last-Event-ID";
-    answer.insert(
-        ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static(headers),
-    );
+    answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(headers));
     answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     true
 }

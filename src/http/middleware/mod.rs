@@ -72,14 +72,8 @@ pub(super) async fn pass(
     authentication::authorize(route.access, &exchange.caller)?;
     let query = parse_query(&route, parts.uri.query())?;
     let limit = route.body_limit.unwrap_or(edge.settings.body_limit);
-    let bytes = body::read(
-        route.body,
-        &parts.headers,
-        body,
-        limit,
-        edge.settings.body_timeout,
-    )
-    .await?;
+    let bytes =
+        body::read(route.body, &parts.headers, body, limit, edge.settings.body_timeout).await?;
     let checked = strict::json(route.body, &bytes)?;
     let idempotency = strict::idempotency(&route, &parts, checked.as_ref())?;
     let request = Request {
@@ -108,18 +102,12 @@ fn find_route(
     match edge.router.find(&parts.method, parts.uri.path()) {
         Match::Found(route, params) => {
             exchange.route = Some(Arc::clone(route));
-            let decoded = params
-                .iter()
-                .map(|(name, value)| Ok((name.to_owned(), decode_segment(value)?)));
+            let decoded =
+                params.iter().map(|(name, value)| Ok((name.to_owned(), decode_segment(value)?)));
             Ok(Some((Arc::clone(route), decoded.collect::<Result<_>>()?)))
         }
         Match::OtherMethods(allowed) => {
-            if cors::is_preflight(
-                &parts.method,
-                &parts.headers,
-                &allowed,
-                &mut exchange.headers,
-            ) {
+            if cors::is_preflight(&parts.method, &parts.headers, &allowed, &mut exchange.headers) {
                 return Ok(None);
             }
             let message = format!(
@@ -147,10 +135,7 @@ impl Exchange {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if client.is_https {
-            headers.insert(
-                STRICT_TRANSPORT_SECURITY,
-                HeaderValue::from_static(TWO_YEARS),
-            );
+            headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TWO_YEARS));
         }
         cors::allow_origin(&parts.headers, &edge.settings.cors_origins, &mut headers);
         Self {
@@ -175,13 +160,11 @@ impl Exchange {
             Err(error) => self.refuse(&error),
         };
         if !self.headers.contains_key(CACHE_CONTROL) {
-            self.headers
-                .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            self.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if *method == Method::HEAD {
             if let Some(length) = body.length() {
-                self.headers
-                    .insert(CONTENT_LENGTH, HeaderValue::from(length));
+                self.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
             }
             body = Body::whole(Bytes::new());
         }
@@ -196,18 +179,12 @@ impl Exchange {
         if let Some(content_type) = reply.content_type {
             self.headers.insert(CONTENT_TYPE, content_type);
         }
-        self.headers.extend(
-            reply
-                .headers
-                .into_iter()
-                .map(|(name, value)| (Some(name), value)),
-        );
+        self.headers.extend(reply.headers.into_iter().map(|(name, value)| (Some(name), value)));
         (reply.status, reply.body)
     }
 
     fn refuse(&mut self, error: &Error) -> (StatusCode, Body) {
-        self.headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let (status, body) = error::render(error, &self.id, &mut self.headers);
         (status, Body::whole(body))
     }

@@ -34,10 +34,8 @@ pub(super) fn take(
     if quota.allowed {
         return Ok(());
     }
-    let message = format!(
-        "more than {limit} {} requests; wait as long as Retry-After says",
-        class.as_str()
-    );
+    let message =
+        format!("more than {limit} {} requests; wait as long as Retry-After says", class.as_str());
     Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(quota.retry_after))
 }
 
