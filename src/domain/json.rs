@@ -499,7 +499,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_sha_256_of_the_canonical_text() {
-        let hash = check(br#" { } "#).unwrap().canonical_hash();
+        let hash = check(b" { } ").unwrap().canonical_hash();
         assert_eq!(hash[..4], [0x44, 0x13, 0x6f, 0xa3]);
     }
 

@@ -7,18 +7,18 @@ use serde_json::Value;
 use super::graph::{Applies, Graph, Node};
 
 /// What one check may cost, in units of about 10 ns.
-const BUDGET: u64 = 2_000_000;
+const BUDGET: u64 = 1_000_000;
 /// How deeply the check may recurse, in subschemas: it runs on stacks of 2 MiB.
 const MAX_DEPTH: u32 = 600;
 /// What a meta-schema costs for each value of the instance.
-const META_SCHEMA: u64 = 300;
+const META_SCHEMA: u64 = 60;
 
 /// Whether the check stays within budget and stack.
 pub(super) fn affordable(graph: &Graph, instance: &Value) -> bool {
     let (values, depth) = extent(instance);
-    let simple = values.saturating_mul(graph.work) <= BUDGET / 20;
+    let simple = values.saturating_mul(graph.work) <= BUDGET / 10;
     let flat = (depth + 1).saturating_mul(graph.nodes[0].height) <= MAX_DEPTH;
-    if simple && flat && graph.patterns.is_empty() {
+    if simple && flat && graph.is_plain {
         return true;
     }
     let mut meter = Meter { graph, left: BUDGET, known: HashMap::new() };
@@ -50,9 +50,13 @@ pub(super) fn own_cost(graph: &Graph, node: &Node, value: &Value) -> u64 {
         Value::String(text) => {
             let weight = node.pattern.map_or(0, |index| graph.patterns.get(index).weight);
             let weight = weight + u64::from(node.reads_content);
-            bytes(text) / 64 + bytes(text).saturating_mul(weight)
+            bytes(text) / 64 + bytes(text).saturating_mul(weight) / 2
         }
         Value::Array(items) if node.unique => unique_cost(items),
+        Value::Object(members) => {
+            let (names, members) = (node.properties.len() as u64, members.len() as u64);
+            names + members + names.saturating_mul(members) / 16
+        }
         _ => 0,
     };
     1 + node.cost.saturating_add(special)
@@ -83,12 +87,8 @@ impl Meter<'_> {
         if depth >= MAX_DEPTH {
             return None;
         }
-        let before = self.left;
         self.charge(own_cost(self.graph, node, value))?;
         let height = 1 + self.below(node, value, depth + 1)?;
-        if node.has_unevaluated {
-            self.charge(2 * (before - self.left))?;
-        }
         if node.recursive {
             if value.is_array() || value.is_object() {
                 self.known.insert(key, height);
@@ -107,16 +107,15 @@ impl Meter<'_> {
 
     fn below(&mut self, node: &Node, value: &Value, depth: u32) -> Option<u32> {
         let mut height = 0;
-        for edge in &node.edges {
-            let applies = match edge.applies {
-                Applies::Dependent => value.get(&edge.name).is_some(),
-                Applies::All | Applies::Any | Applies::One | Applies::Not => true,
-                Applies::If | Applies::Then | Applies::Else | Applies::Perhaps => true,
-                _ => false,
-            };
-            if applies {
+        let before = self.left;
+        for edge in node.edges.iter().filter(|edge| edge.applies.in_place()) {
+            if edge.applies != Applies::Dependent || value.get(&edge.name).is_some() {
                 height = height.max(self.visit(edge.to, value, depth)?);
             }
+        }
+        if node.has_unevaluated {
+            // See `Graph::measure`.
+            self.charge(2 * (before - self.left))?;
         }
         match value {
             Value::Array(items) => self.items(node, items, depth).map(|below| below.max(height)),

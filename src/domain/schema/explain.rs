@@ -104,8 +104,8 @@ impl<'a> Walker<'a> {
         }
         // Without subschemas there is one error per keyword and name at most.
         for error in validator.iter_errors(value).take(MAX_VIOLATIONS) {
-            let keyword = error.kind().keyword();
-            self.report(path, &node.location, keyword, &describe(error.kind()));
+            let location = format!("{}{}", node.location, error.schema_path().as_str());
+            self.report(path, &location, "", &describe(error.kind()));
         }
     }
 
@@ -137,7 +137,7 @@ impl<'a> Walker<'a> {
                 _ => {}
             }
         }
-        if let Some(edge) = self.conditional(node, value, depth)? {
+        for edge in self.branch(node, value, depth)? {
             self.explain(edge.to, value, path, depth)?;
         }
         if any.total > 0 && any.hold == 0 {
@@ -195,19 +195,14 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// The branch of `if` that applies.
-    fn conditional(
-        &mut self,
-        node: &'a Node,
-        value: &Value,
-        depth: u32,
-    ) -> Option<Option<&'a Edge>> {
+    /// The branch of `if` that applies, if there is one.
+    fn branch(&mut self, node: &'a Node, value: &Value, depth: u32) -> Option<Vec<&'a Edge>> {
         let Some(condition) = node.edges(Applies::If).next() else {
-            return Some(None);
+            return Some(Vec::new());
         };
         let holds = self.holds(condition.to, value, depth)?;
         let branch = if holds { Applies::Then } else { Applies::Else };
-        Some(node.edges(branch).next())
+        Some(node.edges(branch).collect())
     }
 
     fn items(
@@ -351,10 +346,10 @@ impl<'a> Walker<'a> {
         if any.total > 0 && any.hold == 0 || one.total > 0 && one.hold != 1 {
             return Some(false);
         }
-        if let Some(edge) = self.conditional(node, value, depth + 1)?
-            && !self.holds(edge.to, value, depth + 1)?
-        {
-            return Some(false);
+        for edge in self.branch(node, value, depth + 1)? {
+            if !self.holds(edge.to, value, depth + 1)? {
+                return Some(false);
+            }
         }
         self.children_hold(node, value, depth + 1)
     }

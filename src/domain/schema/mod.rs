@@ -188,8 +188,9 @@ fn describe(kind: &ValidationErrorKind) -> String {
         Kind::MaxProperties { limit } => format!("must have at most {limit} properties"),
         Kind::UniqueItems => "must not have equal items".into(),
         Kind::FalseSchema => "no value is allowed here".into(),
-        Kind::AnyOf { .. } => "matches none of the allowed forms".into(),
-        Kind::OneOfNotValid { .. } => "matches none of the allowed forms".into(),
+        Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
+            "matches none of the allowed forms".into()
+        }
         Kind::OneOfMultipleValid { .. } => "matches more than one of the forms".into(),
         Kind::Referencing(_) => "a $ref does not lead to a schema in this document".into(),
         other => format!("does not satisfy {}", other.keyword()),

@@ -13,16 +13,16 @@ pub(super) const MAX_PROGRAM: usize = 1 << 20;
 /// The engine's cache per pattern, in bytes.
 pub(super) const MAX_CACHE: usize = 1 << 17;
 /// All compiled patterns of one schema together, in bytes.
-const MAX_PROGRAMS: usize = 2 << 20;
+const MAX_PROGRAMS: usize = 1 << 20;
 /// Different patterns in one schema.
 const MAX_PATTERNS: usize = 64;
 /// Sizes that are tried, in bytes.
-const LADDER: [usize; 4] = [1 << 14, 1 << 16, 1 << 18, MAX_PROGRAM];
+const LADDER: [usize; 5] = [1 << 12, 1 << 14, 1 << 16, 1 << 18, MAX_PROGRAM];
 
 /// One compiled pattern.
 pub(super) struct Pattern {
     matcher: Validator,
-    /// Cost units per byte of text.
+    /// Cost per byte of text, in half units.
     pub(super) weight: u64,
 }
 
@@ -70,7 +70,7 @@ impl Patterns {
         if self.bytes > MAX_PROGRAMS {
             return Err(SchemaFault::at(path, "the patterns of the schema are too large together"));
         }
-        let weight = u64::try_from(size / LADDER[0]).unwrap_or(u64::MAX);
+        let weight = u64::try_from((2 * size / LADDER[1]).max(1)).unwrap_or(u64::MAX);
         self.all.push(Pattern { matcher, weight });
         self.by_text.insert(text.to_owned(), self.all.len() - 1);
         Ok(self.all.len() - 1)

@@ -8,6 +8,8 @@ use super::Contract;
 const MAX_DEPTH: u32 = 16;
 /// Attempts at alternatives and values made in all.
 const MAX_STEPS: u32 = 2_000;
+/// Defaults and examples that are checked before they are taken; each check compiles a subschema.
+const MAX_CHECKS: u32 = 16;
 /// The longest string or array that is made to satisfy a minimum.
 const MAX_LENGTH: u64 = 1_000;
 
@@ -18,7 +20,7 @@ pub fn sample(schema: &Value) -> Option<Value> {
     let fits = |value: &Value| contract.check(value).is_ok();
     // Alternatives are tried in order: the first choice everywhere, then the second, ….
     (0..4).find_map(|choice| {
-        let mut maker = Maker { root: schema, steps: MAX_STEPS, choice };
+        let mut maker = Maker { root: schema, steps: MAX_STEPS, checks: MAX_CHECKS, choice };
         maker.make(schema, 0).filter(fits)
     })
 }
@@ -26,6 +28,8 @@ pub fn sample(schema: &Value) -> Option<Value> {
 struct Maker<'a> {
     root: &'a Value,
     steps: u32,
+    /// Offered values that may still be checked against their subschema.
+    checks: u32,
     /// Which of several alternatives to take.
     choice: usize,
 }
@@ -45,11 +49,8 @@ impl Maker<'_> {
         if let Some(value) = members.get("const") {
             return Some(value.clone());
         }
-        let given = ["default", "examples", "example", "enum"].into_iter();
-        for value in given.filter_map(|keyword| given_value(keyword, members.get(keyword)?)) {
-            if self.is_plausible(members, value) {
-                return Some(value.clone());
-            }
+        if let Some(value) = self.offered(members) {
+            return Some(value.clone());
         }
         match self.type_of(members) {
             "object" => self.object(members, depth),
@@ -62,7 +63,20 @@ impl Maker<'_> {
         }
     }
 
-    /// Whether a given value satisfies its own subschema, references apart.
+    /// The first default or example that satisfies its own subschema, or the first `enum` value.
+    fn offered<'m>(&mut self, members: &'m Map<String, Value>) -> Option<&'m Value> {
+        for keyword in ["default", "examples", "example"] {
+            let Some(value) = members.get(keyword).and_then(|value| offer(keyword, value)) else {
+                continue;
+            };
+            self.checks = self.checks.checked_sub(1)?;
+            if self.is_plausible(members, value) {
+                return Some(value);
+            }
+        }
+        offer("enum", members.get("enum")?)
+    }
+
     fn is_plausible(&self, members: &Map<String, Value>, value: &Value) -> bool {
         let mut schema = members.clone();
         for keyword in ["$defs", "definitions"] {
@@ -199,7 +213,7 @@ impl Maker<'_> {
 }
 
 /// What a keyword offers as a value.
-fn given_value<'a>(keyword: &str, value: &'a Value) -> Option<&'a Value> {
+fn offer<'a>(keyword: &str, value: &'a Value) -> Option<&'a Value> {
     match keyword {
         "examples" | "enum" => value.as_array()?.first(),
         _ => Some(value),
@@ -244,7 +258,9 @@ fn distinct(members: &Map<String, Value>, item: Value, index: usize) -> Value {
     match item {
         Value::String(text) => Value::String(format!("{text} {}", index + 1)),
         Value::Number(number) => match number.as_i64() {
-            Some(number) => Value::from(number.saturating_add(index as i64)),
+            Some(number) => {
+                Value::from(number.saturating_add(i64::try_from(index).unwrap_or_default()))
+            }
             None => Value::Number(number),
         },
         other => other,
