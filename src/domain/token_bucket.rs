@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    const FIVE: RateLimit = RateLimit { limit: 5, window: Duration::from_secs(60) };
+    const FIVE: RateLimit = RateLimit { limit: 5, window: Duration::from_mins(1) };
 
     #[test]
     fn lets_the_limit_pass_at_once_and_then_one_per_interval() {
@@ -92,7 +92,7 @@ mod tests {
         let refused = bucket.take(FIVE, now);
         assert!(!refused.allowed);
         assert_eq!(refused.remaining, 0);
-        assert_eq!(refused.reset, Duration::from_secs(60));
+        assert_eq!(refused.reset, Duration::from_mins(1));
         assert_eq!(refused.retry_after, Duration::from_secs(12));
         assert!(!bucket.take(FIVE, now + Duration::from_millis(11_999)).allowed);
         assert!(bucket.take(FIVE, now + Duration::from_secs(12)).allowed);

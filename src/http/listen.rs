@@ -55,7 +55,7 @@ impl Default for ConnectionLimits {
         Self {
             connections: 10_000,
             header_timeout: Duration::from_secs(20),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
             headers: 100,
             header_bytes: 32 << 10,
             streams: 100,

@@ -1,9 +1,13 @@
 //! The HTTP edge: from a connection to a deed, and back. Statuses exist only here.
 
+#![expect(dead_code, reason = "the resources that use the rest of the edge come one by one")]
+
 mod listen;
 mod middleware;
 mod router;
 mod routes;
+
+mod api;
 
 mod body;
 mod error;
@@ -83,6 +87,11 @@ pub struct Served<'a> {
 /// Told about each answer, on the event loop: it must be quick.
 pub type Observer = Box<dyn Fn(&Served<'_>) + Send + Sync>;
 
+/// The OpenAPI document of all routes.
+pub fn openapi() -> serde_json::Value {
+    openapi::document(&api::table())
+}
+
 /// Everything that answers requests.
 pub struct Edge {
     app: Arc<App>,
@@ -92,8 +101,12 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Puts the edge together around a table of routes.
-    pub(crate) fn new(
+    /// Puts the edge together.
+    pub fn new(app: Arc<App>, settings: Settings, observer: Observer) -> Result<Self, BadTable> {
+        Self::with(app, api::table(), settings, observer)
+    }
+
+    fn with(
         app: Arc<App>,
         table: Vec<Route>,
         settings: Settings,

@@ -210,7 +210,7 @@ fn errors_of(route: &Route) -> Vec<ErrorKind> {
             kinds.extend([Kind::Unauthenticated, Kind::RateLimit]);
         }
         Access::AnyKey | Access::Tenant(_) => {
-            kinds.extend([Kind::Unauthenticated, Kind::RateLimit, Kind::AccountSuspended])
+            kinds.extend([Kind::Unauthenticated, Kind::RateLimit, Kind::AccountSuspended]);
         }
     }
     if matches!(route.access, Access::Tenant(_)) {
@@ -220,7 +220,7 @@ fn errors_of(route: &Route) -> Vec<ErrorKind> {
         BodyKind::None => {}
         BodyKind::Raw => kinds.push(Kind::BodyTooLarge),
         BodyKind::Json | BodyKind::OptionalJson => {
-            kinds.extend([Kind::InvalidJson, Kind::BodyTooLarge, Kind::UnsupportedMediaType])
+            kinds.extend([Kind::InvalidJson, Kind::BodyTooLarge, Kind::UnsupportedMediaType]);
         }
     }
     if route.path.contains('{') {

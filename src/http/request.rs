@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::{RequestId, routes::Route};
 use crate::{
     app::{
-        App,
+        App, Caller,
         auth::{Session, unauthenticated},
     },
     domain::{Error, ErrorKind, Idempotency, MalformedId, PageRequest, Result},
@@ -21,7 +21,7 @@ use crate::{
 
 /// Who sends a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Caller {
+pub(crate) enum Identity {
     /// Nobody said.
     Anyone,
     /// An API key of a tenant.
@@ -37,7 +37,7 @@ pub(crate) struct Request {
     /// The request's name in answers and logs.
     pub(crate) id: RequestId,
     /// Who sends it.
-    pub(crate) caller: Caller,
+    pub(crate) identity: Identity,
     /// The body, whole; empty where there is none.
     pub(crate) body: Bytes,
     /// Present where the client gave an `Idempotency-Key`.
@@ -53,10 +53,21 @@ pub(crate) struct Request {
 impl Request {
     /// The verified API key. Only routes with tenant access have one.
     pub(crate) fn session(&self) -> Result<&Arc<Session>> {
-        match &self.caller {
-            Caller::Tenant(session) => Ok(session),
-            Caller::Anyone | Caller::Operator => Err(unauthenticated()),
+        match &self.identity {
+            Identity::Tenant(session) => Ok(session),
+            Identity::Anyone | Identity::Operator => Err(unauthenticated()),
         }
+    }
+
+    /// On whose behalf deeds are done.
+    pub(crate) fn caller(&self) -> Result<Caller> {
+        let session = self.session()?;
+        Ok(Caller {
+            scope: session.scope,
+            project: session.project.0,
+            key: session.key_seq,
+            request_id: self.id.as_str().to_owned(),
+        })
     }
 
     /// The id in the path, as in `id::<JobId>("id")`. A malformed one names nothing: 404.

@@ -4,12 +4,9 @@ use hyper::{HeaderMap, header::AUTHORIZATION};
 
 use super::client::Client;
 use crate::{
-    app::{
-        App,
-        auth::{Attempt, Pending, unauthenticated},
-    },
+    app::auth::{Attempt, Authenticator, Pending, unauthenticated},
     domain::{Error, ErrorKind, Result},
-    http::{request::Caller, routes::Access},
+    http::{request::Identity, routes::Access},
 };
 
 /// A key that is revoked again and again while it is verified is asked for so often.
@@ -17,32 +14,32 @@ const ATTEMPTS: usize = 3;
 
 /// Finds the caller. 401 where the route needs one and the request proves none.
 pub(super) async fn identify(
-    app: &App,
+    auth: &Authenticator,
     access: Access,
     headers: &HeaderMap,
     client: Client,
     is_metrics_open: bool,
-) -> Result<Caller> {
+) -> Result<Identity> {
     match access {
-        Access::Open => Ok(Caller::Anyone),
-        Access::Metrics if is_metrics_open || client.address.is_loopback() => Ok(Caller::Anyone),
+        Access::Open => Ok(Identity::Anyone),
+        Access::Metrics if is_metrics_open || client.address.is_loopback() => Ok(Identity::Anyone),
         Access::Metrics | Access::Operator => {
             let token = bearer(headers)?;
-            let verified = app.auth.authenticate_operator(token, client.address);
-            verified.map(|()| Caller::Operator)
+            let verified = auth.authenticate_operator(token, client.address);
+            verified.map(|()| Identity::Operator)
         }
-        Access::Tenant(_) | Access::AnyKey => tenant(app, bearer(headers)?, client).await,
+        Access::Tenant(_) | Access::AnyKey => tenant(auth, bearer(headers)?, client).await,
     }
 }
 
-async fn tenant(app: &App, key: &str, client: Client) -> Result<Caller> {
+async fn tenant(auth: &Authenticator, key: &str, client: Client) -> Result<Identity> {
     for _ in 0..ATTEMPTS {
-        match app.auth.authenticate(key, client.address) {
-            Attempt::Done(session) => return session.map(Caller::Tenant),
+        match auth.authenticate(key, client.address) {
+            Attempt::Done(session) => return session.map(Identity::Tenant),
             Attempt::Pending(Pending(verdict)) => {
                 // No verdict comes where keys were revoked meanwhile: then it is asked again.
                 if let Ok(verdict) = verdict.await {
-                    return Pending::finish(verdict).map(Caller::Tenant);
+                    return Pending::finish(verdict).map(Identity::Tenant);
                 }
             }
         }
@@ -51,8 +48,8 @@ async fn tenant(app: &App, key: &str, client: Client) -> Result<Caller> {
 }
 
 /// Whether the caller may use the route. 403 where not.
-pub(super) fn authorize(access: Access, caller: &Caller) -> Result<()> {
-    let Caller::Tenant(session) = caller else {
+pub(super) fn authorize(access: Access, identity: &Identity) -> Result<()> {
+    let Identity::Tenant(session) = identity else {
         return Ok(());
     };
     if session.account_suspended {

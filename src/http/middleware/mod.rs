@@ -32,7 +32,7 @@ use super::{
     body::Body,
     error,
     reply::Reply,
-    request::{Caller, Request, decode_segment, parse_query},
+    request::{Identity, Request, decode_segment, parse_query},
     router::Match,
     routes::{Answering, Route},
 };
@@ -44,7 +44,7 @@ pub(super) struct Exchange {
     id: RequestId,
     client: Client,
     began: Duration,
-    caller: Caller,
+    identity: Identity,
     route: Option<Arc<Route>>,
     headers: HeaderMap,
 }
@@ -56,20 +56,26 @@ pub(super) async fn pass(
     parts: Parts,
     body: &mut Incoming,
 ) -> Result<Reply> {
-    let app = &*edge.app;
+    let auth = &edge.app.auth;
     let Some((route, path)) = find_route(edge, exchange, &parts)? else {
         return Ok(Reply::no_content());
     };
-    exchange.caller = authentication::identify(
-        app,
+    exchange.identity = authentication::identify(
+        auth,
         route.access,
         &parts.headers,
         exchange.client,
         edge.settings.metrics_open,
     )
     .await?;
-    rate_limit::take(app, route.rate, &exchange.caller, &mut exchange.headers)?;
-    authentication::authorize(route.access, &exchange.caller)?;
+    rate_limit::take(
+        auth,
+        edge.app.ambient.monotonic(),
+        route.rate,
+        &exchange.identity,
+        &mut exchange.headers,
+    )?;
+    authentication::authorize(route.access, &exchange.identity)?;
     let query = parse_query(&route, parts.uri.query())?;
     let limit = route.body_limit.unwrap_or(edge.settings.body_limit);
     let bytes =
@@ -79,7 +85,7 @@ pub(super) async fn pass(
     let request = Request {
         app: Arc::clone(&edge.app),
         id: exchange.id.clone(),
-        caller: exchange.caller.clone(),
+        identity: exchange.identity.clone(),
         body: bytes,
         idempotency,
         path,
@@ -140,7 +146,7 @@ impl Exchange {
         cors::allow_origin(&parts.headers, &edge.settings.cors_origins, &mut headers);
         Self {
             began: edge.app.ambient.monotonic(),
-            caller: Caller::Anyone,
+            identity: Identity::Anyone,
             route: None,
             id,
             client,
@@ -193,9 +199,9 @@ impl Exchange {
         (edge.observer)(&Served {
             id: self.id.as_str(),
             client: self.client.address,
-            session: match &self.caller {
-                Caller::Tenant(session) => Some(session),
-                Caller::Anyone | Caller::Operator => None,
+            session: match &self.identity {
+                Identity::Tenant(session) => Some(session),
+                Identity::Anyone | Identity::Operator => None,
             },
             method: method.as_str(),
             route: self.route.as_ref().map(|route| route.path),

@@ -1,32 +1,34 @@
 //! Counts the request and says what is left.
 
+use std::time::Duration;
+
 use hyper::{
     HeaderMap,
     header::{HeaderName, HeaderValue},
 };
 
 use crate::{
-    app::{App, RateClass},
+    app::{RateClass, auth::Authenticator},
     domain::{Error, ErrorKind, Quota, RateLimit, Result},
-    http::{error::seconds_up, request::Caller},
+    http::{error::seconds_up, request::Identity},
 };
 
 /// Takes a token of the caller's; the headers of both families are set either way.
 pub(super) fn take(
-    app: &App,
+    auth: &Authenticator,
+    now: Duration,
     class: RateClass,
-    caller: &Caller,
+    identity: &Identity,
     headers: &mut HeaderMap,
 ) -> Result<()> {
-    let now = app.ambient.monotonic();
-    let (quota, limit) = match caller {
-        Caller::Anyone => return Ok(()),
-        Caller::Tenant(session) => {
+    let (quota, limit) = match identity {
+        Identity::Anyone => return Ok(()),
+        Identity::Tenant(session) => {
             let limit = session.rate_limit;
             (session.buckets.take(class, limit, now), limit)
         }
-        Caller::Operator => {
-            let (buckets, limit) = app.auth.operator_budget();
+        Identity::Operator => {
+            let (buckets, limit) = auth.operator_budget();
             (buckets.take(class, limit, now), limit)
         }
     };

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Refuses what is not strictly JSON. `None` where the body is not JSON at all, and need not be.
-pub(super) fn json(kind: BodyKind, body: &[u8]) -> Result<Option<Checked>> {
+pub(super) fn json(kind: BodyKind, body: &[u8]) -> Result<Option<Checked<'_>>> {
     match kind {
         BodyKind::None | BodyKind::Raw => Ok(None),
         BodyKind::OptionalJson if body.is_empty() => Ok(None),
@@ -26,7 +26,7 @@ pub(super) fn json(kind: BodyKind, body: &[u8]) -> Result<Option<Checked>> {
 pub(super) fn idempotency(
     route: &Route,
     parts: &Parts,
-    body: Option<&Checked>,
+    body: Option<&Checked<'_>>,
 ) -> Result<Option<Idempotency>> {
     const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
     if !route.is_idempotent() {
