@@ -48,6 +48,9 @@ pub(in crate::store) const TENANT_TABLES: [&str; 15] = [
     "webhook_endpoint",
 ];
 
+/// Internal numbers, which say nothing about a row: the engine looks them up for foreign keys.
+const KEY_COLUMNS: [&str; 6] = ["seq", "account", "project", "job", "endpoint", "delivery"];
+
 /// Accounts are numbered from 1, so these never are one.
 const NOBODY: i64 = 0;
 const SYSTEM: i64 = -1;
@@ -136,8 +139,7 @@ impl Recorder {
         let tenant = |table: &str| TENANT_TABLES.contains(&table);
         let accessor = context.accessor;
         match context.action {
-            // Foreign keys look up the internal number of a row, which says nothing about it.
-            AuthAction::Read { column_name: "seq", .. } => {}
+            AuthAction::Read { column_name, .. } if KEY_COLUMNS.contains(&column_name) => {}
             AuthAction::Read { table_name, .. } if !tenant(table_name) => {
                 self.forbid(table_name, "reads");
             }
