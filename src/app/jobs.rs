@@ -16,7 +16,7 @@ use crate::{
     store::{
         AccountScope, Commit, SystemScope, Tx, dead_letters,
         idempotency::Answer,
-        jobs::{self, Job, JobRequest, JobResult, NewJob},
+        jobs::{self, Job, JobEvent, JobFilter, JobRequest, JobResult, NewJob},
         ledger::{self, JobRound, Reservation},
         queue::{self, Claimed, Lease, Waiting, WorkId},
     },
@@ -227,6 +227,32 @@ pub fn begin(tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Job>>
         jobs::event(tx, job.seq, job.id, "started", Some(&data))?;
         let started_at = Some(tx.now());
         Ok(Some(Job { status: JobStatus::Running, attempts: claimed.attempts, started_at, ..job }))
+    })
+}
+
+/// The account's job of that id.
+pub fn get(app: &App, scope: AccountScope, id: JobId) -> Result<Job> {
+    let found = app.store.read(scope, |snapshot| jobs::find(snapshot, id))?;
+    found.ok_or_else(|| Error::not_found("job"))
+}
+
+/// The account's jobs, newest first: one more than `limit`, to tell whether there are more.
+pub fn list(app: &App, scope: AccountScope, filter: &JobFilter, limit: usize) -> Result<Vec<Job>> {
+    app.store.read(scope, |snapshot| jobs::list(snapshot, filter, limit + 1))
+}
+
+/// A job and up to `limit` of its steps after number `after`, oldest first.
+pub fn events(
+    app: &App,
+    scope: AccountScope,
+    id: JobId,
+    after: i64,
+    limit: usize,
+) -> Result<(Job, Vec<JobEvent>)> {
+    app.store.read(scope, |snapshot| {
+        let job = jobs::find(snapshot, id)?.ok_or_else(|| Error::not_found("job"))?;
+        let events = jobs::events(snapshot, job.seq, after, limit)?;
+        Ok((job, events))
     })
 }
 

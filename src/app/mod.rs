@@ -7,6 +7,7 @@ pub mod jobs;
 mod limits;
 mod once;
 mod vault;
+mod watch;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub use argon::hash as hash_api_key;
 pub use limits::{KeyBuckets, RateClass};
 pub use once::{Render, Reply};
 pub use vault::Vault;
+pub use watch::{JobWatch, Watches};
 
 pub(crate) use once::Secrecy;
 
@@ -37,6 +39,8 @@ pub struct App {
     pub catalog: Catalog,
     /// Seals secrets.
     pub vault: Vault,
+    /// Requests that wait for jobs.
+    pub watches: Watches,
     /// What the operator decided.
     pub settings: Settings,
 }

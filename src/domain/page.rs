@@ -117,6 +117,11 @@ impl<T> Page<T> {
         Self { object: "list", next_cursor: last.map(|row| key(row).text()), has_more, data: rows }
     }
 
+    /// A page of rows that were made from another page's.
+    pub fn of(data: Vec<T>, next_cursor: Option<String>) -> Self {
+        Self { object: "list", data, has_more: next_cursor.is_some(), next_cursor }
+    }
+
     /// The same page with every row changed.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
         Page {

@@ -70,6 +70,15 @@ impl Request {
         })
     }
 
+    /// Does blocking work, such as reading the database, on a thread that may block.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&App) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let app = Arc::clone(&self.app);
+        tokio::task::spawn_blocking(move || work(&app)).await.map_err(Error::internal)?
+    }
+
     /// The id in the path, as in `id::<JobId>("id")`. A malformed one names nothing: 404.
     pub(crate) fn id<T: FromStr<Err = MalformedId>>(&self, name: &str) -> Result<T> {
         self.segment(name)?.parse().map_err(|_| Error::not_found("object"))

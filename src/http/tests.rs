@@ -24,7 +24,7 @@ use super::{
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Vault,
+        self, App, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     domain::{
@@ -260,7 +260,15 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         disable_after: minute,
     };
     let vault = Vault::open(&folder.join("secret.key"), &ambient).unwrap();
-    App { ambient, store, auth, catalog: Catalog::default(), vault, settings }
+    App {
+        ambient,
+        store,
+        auth,
+        catalog: Catalog::default(),
+        vault,
+        watches: Watches::default(),
+        settings,
+    }
 }
 
 #[derive(Debug)]

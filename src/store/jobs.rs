@@ -5,13 +5,13 @@ use serde_json::value::RawValue;
 
 use super::{
     ledger::JobRound,
-    row::{named, unknown},
+    row::{derived_uuid, named, unknown},
     scope::AccountScope,
     signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    Credits, JobError, JobErrorCode, JobId, JobStatus, Result, Split, Timestamp, Usage,
+    Credits, EventId, JobError, JobErrorCode, JobId, JobStatus, Result, Split, Timestamp, Usage,
 };
 
 /// What a new job is made of. JSON is kept as the text it was sent as.
@@ -332,6 +332,8 @@ pub struct JobFilter {
     pub status: Option<JobStatus>,
     /// Only of this model.
     pub model: Option<String>,
+    /// Only of this agent.
+    pub agent: Option<String>,
     /// Only for this end user.
     pub user: Option<String>,
     /// Only accepted at this time or later.
@@ -346,8 +348,12 @@ pub struct JobFilter {
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &JobFilter,
-    limit: u32,
+    limit: usize,
 ) -> Result<Vec<Job>> {
+    if filter.agent.is_some() {
+        // No agent has made a job.
+        return Ok(Vec::new());
+    }
     let params = rusqlite::params![
         filter.before,
         filter.status.map(number),
@@ -385,6 +391,8 @@ pub fn list(
 /// One step of a job's story.
 #[derive(Clone, Debug)]
 pub struct JobEvent {
+    /// Public id.
+    pub id: EventId,
     /// Its place in the job's story, from 1.
     pub n: i64,
     /// What happened.
@@ -400,17 +408,19 @@ pub fn events(
     snapshot: &Snapshot<'_, AccountScope>,
     job: i64,
     after: i64,
-    limit: u32,
+    limit: usize,
 ) -> Result<Vec<JobEvent>> {
     snapshot.all(
         "select * from job_event where job = ?1 and n > ?2 order by n limit ?3",
         (job, after, limit),
         |row| {
+            let (n, created_at) = (row.get("n")?, row.get("created_at")?);
             Ok(JobEvent {
-                n: row.get("n")?,
+                id: EventId::from_uuid(derived_uuid(job, n, created_at)),
+                n,
                 name: row.get("name")?,
                 data: raw(row, "data")?,
-                created_at: row.get("created_at")?,
+                created_at,
             })
         },
     )

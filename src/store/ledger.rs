@@ -8,7 +8,7 @@ use std::ops::Range;
 use rusqlite::Row;
 
 use super::{
-    row::named,
+    row::{derived_uuid, named},
     scope::{AccountScope, AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
 };
@@ -353,22 +353,11 @@ pub struct LedgerEntry {
     pub created_at: Timestamp,
 }
 
-/// The public id of an entry: time, account and number tell it apart from every other, so it need
-/// not be stored.
-fn entry_id(account: i64, n: i64, created_at: Timestamp) -> LedgerEntryId {
-    let unique = (u128::from(account.unsigned_abs()) << 40) | u128::from(n.unsigned_abs());
-    let mut low = [0; 10];
-    low.copy_from_slice(&unique.to_be_bytes()[6..]);
-    let millis = created_at.millis().unsigned_abs();
-    let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &low);
-    LedgerEntryId::from_uuid(uuid.into_uuid())
-}
-
 fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
     let (account, n, created_at) = (row.get("account")?, row.get("n")?, row.get("created_at")?);
     Ok(LedgerEntry {
         n,
-        id: entry_id(account, n, created_at),
+        id: LedgerEntryId::from_uuid(derived_uuid(account, n, created_at)),
         kind: named(row, "kind", EntryKind::parse)?,
         bucket: named(row, "bucket", Bucket::parse)?,
         delta: row.get("delta")?,

@@ -72,3 +72,13 @@ pub(in crate::store) fn named<T>(
 pub(in crate::store) fn unknown(column: &str) -> rusqlite::Error {
     rusqlite::Error::InvalidColumnName(format!("{column} holds an unknown value"))
 }
+
+/// The public id of a row that is one of a numbered series: time, owner and number tell it apart from
+/// every other of its table, so it need not be stored.
+pub(in crate::store) fn derived_uuid(owner: i64, n: i64, created_at: Timestamp) -> Uuid {
+    let unique = (u128::from(owner.unsigned_abs()) << 40) | u128::from(n.unsigned_abs());
+    let mut low = [0; 10];
+    low.copy_from_slice(&unique.to_be_bytes()[6..]);
+    let millis = created_at.millis().unsigned_abs();
+    uuid::Builder::from_unix_timestamp_millis(millis, &low).into_uuid()
+}

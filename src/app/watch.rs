@@ -1,0 +1,142 @@
+//! Waiting for a job's next step, without polling: the writer's signals wake whoever watches the job.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    ambient::lock,
+    domain::{Error, ErrorKind, JobId, Result},
+    store::Signal,
+};
+
+/// Requests that watch jobs at the same time; each is small, but they are not without limit.
+const WATCHERS_MAX: usize = 20_000;
+
+/// Who watches which job. Clones share it.
+#[derive(Clone, Default)]
+pub struct Watches(Arc<Mutex<Watched>>);
+
+#[derive(Default)]
+struct Watched {
+    jobs: HashMap<JobId, watch::Sender<()>>,
+    watchers: usize,
+    /// Wakes everybody, for good, when the server is about to stop.
+    closed: bool,
+}
+
+/// Hears of a job's steps from now on. Watch first and look at the job then: so no step is missed.
+pub struct JobWatch {
+    job: JobId,
+    watches: Watches,
+    steps: watch::Receiver<()>,
+}
+
+impl Watches {
+    /// Watches a job.
+    pub fn job(&self, job: JobId) -> Result<JobWatch> {
+        let mut watched = lock(&self.0);
+        if watched.watchers >= WATCHERS_MAX {
+            let message = "too many requests wait for jobs; ask again without waiting";
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+        watched.watchers += 1;
+        let closed = watched.closed;
+        let sender = watched.jobs.entry(job).or_insert_with(|| watch::Sender::new(()));
+        let mut steps = sender.subscribe();
+        if closed {
+            steps.mark_changed();
+        }
+        drop(watched);
+        Ok(JobWatch { job, watches: self.clone(), steps })
+    }
+
+    /// Takes in what the writer committed.
+    pub fn hear(&self, signals: &[Signal]) {
+        let mut watched = None;
+        for signal in signals {
+            if let Signal::Job(job) = signal {
+                let watched = watched.get_or_insert_with(|| lock(&self.0));
+                if let Some(sender) = watched.jobs.get(job) {
+                    sender.send_replace(());
+                }
+            }
+        }
+    }
+
+    /// Wakes everybody: who waits answers with what there is.
+    pub fn close(&self) {
+        let mut watched = lock(&self.0);
+        watched.closed = true;
+        for sender in watched.jobs.values() {
+            sender.send_replace(());
+        }
+    }
+
+    /// True once [`Watches::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.0).closed
+    }
+}
+
+impl JobWatch {
+    /// The receiver to await the next step with.
+    pub fn steps(&mut self) -> &mut watch::Receiver<()> {
+        &mut self.steps
+    }
+
+    /// True where nothing more should be waited for: the server is about to stop.
+    pub fn is_closed(&self) -> bool {
+        self.watches.is_closed()
+    }
+}
+
+impl Drop for JobWatch {
+    fn drop(&mut self) {
+        let mut watched = lock(&self.watches.0);
+        watched.watchers -= 1;
+        // This one still counts as a receiver.
+        if watched.jobs.get(&self.job).is_some_and(|sender| sender.receiver_count() <= 1) {
+            watched.jobs.remove(&self.job);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(n: u128) -> JobId {
+        JobId::from_uuid(uuid::Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn only_steps_of_the_watched_job_are_heard() {
+        let watches = Watches::default();
+        let mut one = watches.job(job(1)).unwrap();
+        watches.hear(&[Signal::Job(job(2)), Signal::Paused]);
+        assert!(!one.steps().has_changed().unwrap());
+        watches.hear(&[Signal::Job(job(1))]);
+        assert!(one.steps().has_changed().unwrap());
+    }
+
+    #[test]
+    fn nothing_is_left_when_nobody_watches() {
+        let watches = Watches::default();
+        let (one, two) = (watches.job(job(1)).unwrap(), watches.job(job(1)).unwrap());
+        drop(one);
+        assert_eq!(lock(&watches.0).jobs.len(), 1);
+        drop(two);
+        assert!(lock(&watches.0).jobs.is_empty() && lock(&watches.0).watchers == 0);
+    }
+
+    #[test]
+    fn closing_wakes_those_who_come_later_too() {
+        let watches = Watches::default();
+        watches.close();
+        assert!(watches.job(job(1)).unwrap().steps().has_changed().unwrap());
+    }
+}
