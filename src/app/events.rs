@@ -5,12 +5,15 @@ use serde::Serialize;
 
 use super::App;
 use crate::{
-    domain::{DeliveryId, Error, EventFilter, EventId, EventType, QueueName, Result, Timestamp},
+    domain::{
+        DeliveryId, Error, EventFilter, EventId, EventType, QueueName, Result, RetryPolicy,
+        Timestamp,
+    },
     store::{
         AccountScope, Tx,
         deliveries::{self, NewDelivery},
         queue::{self, Waiting, WorkId},
-        webhooks,
+        webhooks::{self, Listening},
     },
 };
 
@@ -32,16 +35,13 @@ impl App {
         kind: EventType,
         data: &impl Serialize,
     ) -> Result<()> {
-        let listening: Vec<i64> = webhooks::active(tx)?
-            .into_iter()
-            .filter(|(_, events)| wants(events, kind))
-            .map(|(endpoint, _)| endpoint)
-            .collect();
+        let mut listening = webhooks::active(tx)?;
+        listening.retain(|endpoint| wants(&endpoint.events, kind));
         if listening.is_empty() {
             return Ok(());
         }
         let (event, payload) = self.event(kind, tx.now(), data)?;
-        for endpoint in listening {
+        for endpoint in &listening {
             self.deliver(tx, endpoint, event, kind, &payload)?;
         }
         Ok(())
@@ -64,15 +64,16 @@ impl App {
     pub(super) fn deliver(
         &self,
         tx: &Tx<'_, AccountScope>,
-        endpoint: i64,
+        endpoint: &Listening,
         event_id: EventId,
         kind: EventType,
         payload: &str,
     ) -> Result<DeliveryId> {
         let id = DeliveryId::from_uuid(self.ambient.uuid());
-        let new = NewDelivery { id, endpoint, event_id, event_type: kind.as_str(), payload };
+        let (seq, event_type) = (endpoint.seq, kind.as_str());
+        let new = NewDelivery { id, endpoint: seq, event_id, event_type, payload };
         let subject = deliveries::insert(tx, &new)?;
-        self.queue_delivery(tx, subject, endpoint)?;
+        self.queue_delivery(tx, subject, seq, &endpoint.retry_policy)?;
         Ok(id)
     }
 
@@ -82,11 +83,18 @@ impl App {
         tx: &Tx<'_, AccountScope>,
         subject: i64,
         endpoint: i64,
+        retry_policy: &str,
     ) -> Result<()> {
         let id = WorkId { queue: QueueName::WebhookDelivery, subject };
         let work = Waiting { id, lane: endpoint, priority: 0, run_at: tx.now() };
-        queue::push(tx, work, tx.now().plus(self.settings.delivery_ttl))
+        let ttl = self.settings.time_to_live(policy(retry_policy)?);
+        queue::push(tx, work, tx.now().plus(ttl))
     }
+}
+
+/// A stored retry policy.
+pub(super) fn policy(name: &str) -> Result<RetryPolicy> {
+    RetryPolicy::parse(name).ok_or_else(|| Error::internal("an unknown retry policy was stored"))
 }
 
 /// Whether a stored list of event names, separated by spaces, has this one.

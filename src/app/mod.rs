@@ -2,12 +2,15 @@
 
 mod argon;
 pub mod auth;
+pub mod dead_letters;
+pub mod deliveries;
 mod events;
 pub mod jobs;
 mod limits;
 mod once;
 mod vault;
 mod watch;
+pub mod webhooks;
 
 use std::time::Duration;
 
@@ -23,8 +26,9 @@ use auth::Authenticator;
 
 use crate::{
     ambient::Ambient,
-    domain::{Backoff, Catalog},
+    domain::{Backoff, Catalog, RetryPolicy},
     store::{AccountScope, Store},
+    webhooks::guard::Guard,
 };
 
 /// What all deeds work with.
@@ -41,6 +45,8 @@ pub struct App {
     pub vault: Vault,
     /// Requests that wait for jobs.
     pub watches: Watches,
+    /// Says which addresses a tenant's URL may name.
+    pub guard: Guard,
     /// What the operator decided.
     pub settings: Settings,
 }
@@ -58,7 +64,7 @@ pub struct Settings {
     pub max_repairs: u32,
     /// The longest time that a job may give its provider.
     pub max_timeout: Duration,
-    /// How long a delivery may wait between its tries, at most.
+    /// How long a delivery is tried, policy `standard`; `extended` adds its own pauses.
     pub delivery_ttl: Duration,
     /// Pauses between the tries of a delivery, policy `standard`.
     pub delivery_backoff: Backoff,
@@ -78,6 +84,27 @@ impl Settings {
     /// The first attempt and one after each pause.
     fn job_attempts(&self) -> u32 {
         u32::try_from(self.job_backoff.delays().len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// The pauses between the tries of a delivery.
+    fn backoff(&self, policy: RetryPolicy) -> &Backoff {
+        match policy {
+            RetryPolicy::Standard => &self.delivery_backoff,
+            RetryPolicy::Extended => &self.extended_backoff,
+        }
+    }
+
+    /// How long a delivery is tried: the operator's limit, and for `extended`, which is to go on
+    /// for days, its pauses at their longest besides.
+    fn time_to_live(&self, policy: RetryPolicy) -> Duration {
+        match policy {
+            RetryPolicy::Standard => self.delivery_ttl,
+            RetryPolicy::Extended => {
+                let pauses: Duration = self.extended_backoff.delays().iter().sum();
+                // Jitter makes each up to a fifth longer.
+                self.delivery_ttl + pauses + pauses / 5
+            }
+        }
     }
 }
 

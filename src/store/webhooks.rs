@@ -145,12 +145,30 @@ pub fn list(
     )
 }
 
-/// The account's endpoints that are sent events: internal number and the events they want.
-pub fn active(snapshot: &Snapshot<'_, AccountScope>) -> Result<Vec<(i64, String)>> {
+/// An endpoint that is sent events, as much of it as a new delivery needs.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// Internal number.
+    pub seq: i64,
+    /// Names of the events it wants, separated by spaces, or `*`.
+    pub events: String,
+    /// `standard` or `extended`.
+    pub retry_policy: String,
+}
+
+/// The account's endpoints that are sent events.
+pub fn active(snapshot: &Snapshot<'_, AccountScope>) -> Result<Vec<Listening>> {
     snapshot.all(
-        "select seq, events from webhook_endpoint where active = 1 and deleted_at is null",
+        "select seq, events, retry_policy from webhook_endpoint
+         where active = 1 and deleted_at is null",
         [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| {
+            Ok(Listening {
+                seq: row.get("seq")?,
+                events: row.get("events")?,
+                retry_policy: row.get("retry_policy")?,
+            })
+        },
     )
 }
 

@@ -153,7 +153,9 @@ impl Sender {
             .timeout_global(Some(limits.total))
             .input_buffer_size(BUFFER_SIZE)
             .output_buffer_size(BUFFER_SIZE)
-            .max_response_header_size(BUFFER_SIZE)
+            // Below the buffer's size, for a full buffer without an end of the headers is told
+            // as a broken connection.
+            .max_response_header_size(BUFFER_SIZE - 1)
             .max_idle_connections(IDLE_MAX)
             .max_idle_connections_per_host(IDLE_PER_HOST_MAX)
             .max_idle_age(IDLE_AGE)

@@ -249,6 +249,20 @@ fn an_answer_that_is_not_http_is_told() {
     }
 }
 
+#[test]
+fn headers_without_an_end_are_told() {
+    for size in [BUFFER_SIZE - 30, BUFFER_SIZE, 4 * BUFFER_SIZE] {
+        let headers = format!("x: {}\r\n", "y".repeat(size));
+        let (url, _) = serve(move |mut stream| {
+            read_request(stream);
+            // Fails where the client hangs up early.
+            stream.write_all(answer("200 OK", &headers, "").as_bytes()).ok();
+        });
+        let told = Outcome::Connection("the answer's headers are too large".to_owned());
+        assert_eq!(outcome(&local(), &url), told, "{size}");
+    }
+}
+
 /// Waits until the other side hangs up.
 fn await_end(mut stream: &TcpStream) {
     while matches!(stream.read(&mut [0; 4096]), Ok(1..)) {}

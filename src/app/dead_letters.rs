@@ -1,0 +1,65 @@
+//! What can be done with work that its queue gave up on: look at it, and put it back.
+
+use std::sync::Arc;
+
+use super::{App, Caller, Reply, Secrecy, deliveries, jobs, once};
+use crate::{
+    domain::{DeadLetterId, Error, ErrorKind, Idempotency, QueueName, Result},
+    store::{
+        AccountScope, Commit, Snapshot, Tx,
+        dead_letters::{self, DeadLetter},
+    },
+};
+
+/// At most `limit` dead letters that nobody redrove, of one queue or all, older than `before`,
+/// newest first. Blocks while it reads.
+pub fn list(
+    app: &App,
+    caller: &Caller,
+    queue: Option<QueueName>,
+    before: Option<DeadLetterId>,
+    limit: u32,
+) -> Result<Vec<DeadLetter>> {
+    app.store.read(caller.scope, |snapshot| dead_letters::list(snapshot, queue, before, limit))
+}
+
+/// Puts the work back into its queue: a job with a new reservation, a delivery with all its
+/// retries. [`ErrorKind::Conflict`] where that was done before.
+pub fn redrive(
+    app: &Arc<App>,
+    caller: &Caller,
+    id: DeadLetterId,
+    request: Option<Idempotency>,
+    render: once::Render<DeadLetter>,
+) -> Commit<Reply> {
+    let this = Arc::clone(app);
+    once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
+        let letter = must_find(tx, id)?;
+        if letter.redriven_at.is_some() {
+            return Err(conflict("this was redriven before"));
+        }
+        requeue(&this, tx, &letter)?;
+        must_find(tx, id)
+    })
+}
+
+fn requeue(app: &App, tx: &Tx<'_, AccountScope>, letter: &DeadLetter) -> Result<()> {
+    let gone = || Error::internal("what a dead letter stands for is gone");
+    match letter.work.queue {
+        QueueName::GenerationCreate => jobs::requeue(app, tx, letter.job_id.ok_or_else(gone)?),
+        QueueName::WebhookDelivery => {
+            deliveries::requeue(app, tx, letter.delivery_id.ok_or_else(gone)?)
+        }
+        QueueName::BillingCreditGrant | QueueName::TaskRun => {
+            Err(conflict("work of this queue cannot be redriven"))
+        }
+    }
+}
+
+fn must_find(snapshot: &Snapshot<'_, AccountScope>, id: DeadLetterId) -> Result<DeadLetter> {
+    dead_letters::find(snapshot, id)?.ok_or_else(|| Error::not_found("dead letter"))
+}
+
+fn conflict(message: &str) -> Error {
+    Error::new(ErrorKind::Conflict, message)
+}

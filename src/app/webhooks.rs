@@ -1,0 +1,310 @@
+//! What can be done with endpoints, the places that receive webhooks. Their secrets are shown once
+//! and kept sealed.
+
+use std::{sync::Arc, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{App, Caller, Reply, Secrecy, deliveries, once, vault::Purpose};
+use crate::{
+    domain::{
+        AccountId, EndpointId, EndpointUrl, Error, ErrorKind, EventFilter, EventType, Idempotency,
+        Result, RetryPolicy, Timestamp, WebhookSecret,
+    },
+    store::{
+        AccountScope, Commit, Snapshot,
+        deliveries::Delivery,
+        webhooks::{self, Endpoint, EndpointChange, Listening, NewEndpoint},
+    },
+};
+
+/// Endpoints of one account, deleted ones not counted. Every event looks at all of them.
+const ENDPOINTS_MAX: u32 = 50;
+/// Characters of a description.
+const DESCRIPTION_MAX: usize = 500;
+/// The longest time that an old secret signs too.
+const OVERLAP_MAX: Duration = Duration::from_hours(7 * 24);
+/// Deliveries that one redrive puts back, so that its transaction stays short.
+const REDRIVE_MAX: u32 = 1000;
+
+/// `POST /v1/webhooks/endpoints`: a place that is to receive webhooks.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointRequest {
+    /// Where requests go: an `http` or `https` URL.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// Names of the events that it wants; all where nothing is said.
+    #[serde(default = "every_event")]
+    pub events: EventFilter,
+    /// A note for yourself.
+    #[schemars(length(max = 500))]
+    pub description: Option<String>,
+    /// Whether it is sent anything.
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// For how long a delivery is tried.
+    #[serde(default)]
+    pub retry_policy: RetryPolicy,
+}
+
+/// `PATCH /v1/webhooks/endpoints/{id}`: what to change; what is left out stays.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointPatch {
+    /// Where requests go.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: Option<String>,
+    /// Names of the events that it wants.
+    pub events: Option<EventFilter>,
+    /// A note for yourself; null removes it.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<String>", length(max = 500))]
+    pub description: Option<Option<String>>,
+    /// Whether it is sent anything. Activating forgets past failures.
+    pub active: Option<bool>,
+    /// For how long a delivery is tried.
+    pub retry_policy: Option<RetryPolicy>,
+}
+
+fn every_event() -> EventFilter {
+    EventFilter::All
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Tells null from nothing.
+fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// An endpoint and its new secret, which is shown this once.
+#[derive(Clone, Debug)]
+pub struct EndpointWithSecret {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// What signs its deliveries from now on.
+    pub secret: WebhookSecret,
+}
+
+/// How many deliveries were put back into the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Redriven {
+    /// How many.
+    pub count: u32,
+    /// True where there may be more: the same request again takes the next.
+    pub has_more: bool,
+}
+
+/// The data of `ping`.
+#[derive(Serialize)]
+struct Ping<'a> {
+    endpoint_id: EndpointId,
+    account_id: AccountId,
+    request_id: &'a str,
+}
+
+/// Adds an endpoint with a new secret. [`ErrorKind::Conflict`] where the account has too many.
+pub fn create(
+    app: &Arc<App>,
+    caller: &Caller,
+    new: EndpointRequest,
+    request: Option<Idempotency>,
+    render: once::Render<EndpointWithSecret>,
+) -> Commit<Reply> {
+    let (new, secret) = match prepare(app, new) {
+        Ok(prepared) => prepared,
+        Err(error) => return Commit::refused(error),
+    };
+    once::once(app, caller.scope, request, Secrecy::Secret, render, move |tx| {
+        if webhooks::count(tx)? >= ENDPOINTS_MAX {
+            let message = format!("the account has {ENDPOINTS_MAX} endpoints; delete one first");
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        webhooks::insert(tx, &new)?;
+        Ok(EndpointWithSecret { endpoint: must_find(tx, new.id)?, secret: secret.clone() })
+    })
+}
+
+/// Everything about a new endpoint that needs no database.
+fn prepare(app: &App, new: EndpointRequest) -> Result<(NewEndpoint, WebhookSecret)> {
+    check_url(app, &new.url)?;
+    check_description(new.description.as_deref())?;
+    let (secret, sealed) = new_secret(app)?;
+    let new = NewEndpoint {
+        id: EndpointId::from_uuid(app.ambient.uuid()),
+        url: new.url,
+        events: new.events.names().join(" "),
+        description: new.description,
+        active: new.active,
+        retry_policy: new.retry_policy.as_str().to_owned(),
+        secret: sealed,
+    };
+    Ok((new, secret))
+}
+
+fn check_url(app: &App, url: &str) -> Result<()> {
+    let url = EndpointUrl::parse(url)?;
+    app.guard.check_literal(&url).map_err(|refused| Error::invalid("url", refused.to_string()))
+}
+
+fn check_description(description: Option<&str>) -> Result<()> {
+    if description.is_some_and(|text| text.chars().count() > DESCRIPTION_MAX) {
+        let message = format!("description has at most {DESCRIPTION_MAX} characters");
+        return Err(Error::invalid("description", message));
+    }
+    Ok(())
+}
+
+/// A secret, and the same sealed.
+fn new_secret(app: &App) -> Result<(WebhookSecret, Vec<u8>)> {
+    let secret = WebhookSecret::generate(app.ambient.random());
+    let sealed = app.vault.seal(Purpose::WebhookSecret, secret.text().as_bytes())?;
+    Ok((secret, sealed))
+}
+
+/// The endpoint of that id. Blocks while it reads.
+pub fn get(app: &App, caller: &Caller, id: EndpointId) -> Result<Endpoint> {
+    app.store.read(caller.scope, |snapshot| must_find(snapshot, id))
+}
+
+/// At most `limit` endpoints older than `before`, newest first. Blocks while it reads.
+pub fn list(
+    app: &App,
+    caller: &Caller,
+    before: Option<EndpointId>,
+    limit: u32,
+) -> Result<Vec<Endpoint>> {
+    app.store.read(caller.scope, |snapshot| webhooks::list(snapshot, before, limit))
+}
+
+/// Changes an endpoint.
+pub fn update(
+    app: &App,
+    caller: &Caller,
+    id: EndpointId,
+    patch: EndpointPatch,
+) -> Commit<Endpoint> {
+    let change = match change(app, patch) {
+        Ok(change) => change,
+        Err(error) => return Commit::refused(error),
+    };
+    app.store.write(caller.scope, move |tx| {
+        webhooks::update(tx, id, &change)?;
+        must_find(tx, id)
+    })
+}
+
+fn change(app: &App, patch: EndpointPatch) -> Result<EndpointChange> {
+    if let Some(url) = &patch.url {
+        check_url(app, url)?;
+    }
+    check_description(patch.description.as_ref().and_then(Option::as_deref))?;
+    Ok(EndpointChange {
+        url: patch.url,
+        events: patch.events.map(|events| events.names().join(" ")),
+        description: patch.description,
+        active: patch.active,
+        retry_policy: patch.retry_policy.map(|policy| policy.as_str().to_owned()),
+    })
+}
+
+/// Deletes an endpoint. What is on its way to it fails at its next try.
+pub fn delete(app: &App, caller: &Caller, id: EndpointId) -> Commit<()> {
+    app.store.write(
+        caller.scope,
+        move |tx| {
+            if webhooks::delete(tx, id)? { Ok(()) } else { Err(not_found()) }
+        },
+    )
+}
+
+/// Gives an endpoint a new secret. The old one signs too for `overlap`, at most 7 days, or as long
+/// as the operator decided; zero ends it at once.
+pub fn rotate_secret(
+    app: &Arc<App>,
+    caller: &Caller,
+    id: EndpointId,
+    overlap: Option<Duration>,
+    request: Option<Idempotency>,
+    render: once::Render<EndpointWithSecret>,
+) -> Commit<Reply> {
+    if overlap.is_some_and(|overlap| overlap > OVERLAP_MAX) {
+        let message = format!("overlap_seconds is from 0 to {}", OVERLAP_MAX.as_secs());
+        return Commit::refused(Error::invalid("overlap_seconds", message));
+    }
+    let overlap = overlap.unwrap_or(app.settings.rotation_overlap);
+    let (secret, sealed) = match new_secret(app) {
+        Ok(secret) => secret,
+        Err(error) => return Commit::refused(error),
+    };
+    once::once(app, caller.scope, request, Secrecy::Secret, render, move |tx| {
+        if !webhooks::rotate(tx, id, &sealed, tx.now().plus(overlap))? {
+            return Err(not_found());
+        }
+        Ok(EndpointWithSecret { endpoint: must_find(tx, id)?, secret: secret.clone() })
+    })
+}
+
+/// Sends a `ping` to this endpoint and no other, whatever events it wants.
+pub fn test(
+    app: &Arc<App>,
+    caller: &Caller,
+    id: EndpointId,
+    request: Option<Idempotency>,
+    render: once::Render<Delivery>,
+) -> Commit<Reply> {
+    let (this, request_id) = (Arc::clone(app), caller.request_id.clone());
+    once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
+        let endpoint = must_be_active(tx, id)?;
+        let account_id = tx.scope().account_id();
+        let data = Ping { endpoint_id: id, account_id, request_id: &request_id };
+        let (event, payload) = this.event(EventType::Ping, tx.now(), &data)?;
+        let Endpoint { seq, events, retry_policy, .. } = endpoint;
+        let to = Listening { seq, events, retry_policy };
+        let delivery = this.deliver(tx, &to, event, EventType::Ping, &payload)?;
+        deliveries::must_find(tx, delivery)
+    })
+}
+
+/// Puts deliveries back into the queue that were made at `since` or later and failed, the oldest
+/// first, up to a thousand.
+pub fn redrive(
+    app: &Arc<App>,
+    caller: &Caller,
+    id: EndpointId,
+    since: Timestamp,
+    request: Option<Idempotency>,
+    render: once::Render<Redriven>,
+) -> Commit<Reply> {
+    let this = Arc::clone(app);
+    once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
+        let endpoint = must_be_active(tx, id)?;
+        let count = deliveries::requeue_failed(&this, tx, &endpoint, since, REDRIVE_MAX)?;
+        Ok(Redriven { count, has_more: count == REDRIVE_MAX })
+    })
+}
+
+fn must_find(snapshot: &Snapshot<'_, AccountScope>, id: EndpointId) -> Result<Endpoint> {
+    webhooks::find(snapshot, id)?.ok_or_else(not_found)
+}
+
+fn must_be_active(snapshot: &Snapshot<'_, AccountScope>, id: EndpointId) -> Result<Endpoint> {
+    let endpoint = must_find(snapshot, id)?;
+    if endpoint.active { Ok(endpoint) } else { Err(inactive()) }
+}
+
+/// Nothing can be sent to the endpoint as it is.
+pub(super) fn inactive() -> Error {
+    let message = "the endpoint is not active; activate it with PATCH {\"active\": true} first";
+    Error::new(ErrorKind::Conflict, message)
+}
+
+fn not_found() -> Error {
+    Error::not_found("webhook endpoint")
+}

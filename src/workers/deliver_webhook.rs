@@ -1,0 +1,78 @@
+//! Brings events to endpoints: signs, sends, and records what came of it.
+
+use std::sync::Arc;
+
+use crate::{
+    app::{
+        App,
+        deliveries::{self, DeliveryTask},
+    },
+    domain::{EndpointUrl, JobErrorCode, QueueName, Result},
+    queue::{GiveUp, Kind, Stop},
+    store::{SystemScope, Tx, queue::Claimed},
+    webhooks::{
+        send::{Attempt, Sender},
+        sign,
+    },
+};
+
+/// The id of the delivery.
+const DELIVERY_ID: &str = "x-delivery-id";
+/// What a receiver knows a delivery by that it got before. The same as the id: neither changes
+/// over the attempts of a delivery, nor when it is redriven.
+const DELIVERY_KEY: &str = "x-delivery-key";
+
+/// The kind of work that `webhook.delivery` holds.
+pub struct DeliverWebhook {
+    app: Arc<App>,
+    sender: Sender,
+}
+
+impl DeliverWebhook {
+    /// Sends with `sender`, whose guard decides at every attempt where it may go.
+    pub fn new(app: Arc<App>, sender: Sender) -> Self {
+        Self { app, sender }
+    }
+
+    /// The stored text is what is signed and sent, so that both are the same bytes at every attempt.
+    fn send(&self, task: &DeliveryTask) -> Result<Attempt> {
+        let url = EndpointUrl::parse(&task.endpoint.url)?;
+        let secrets = deliveries::secrets(&self.app, &task.endpoint)?;
+        let body = task.delivery.payload.as_bytes();
+        let id = task.delivery.id.to_string();
+        let signed = sign::sign(&secrets, &id, self.app.ambient.now(), body);
+        let own = [(DELIVERY_ID, id.as_str()), (DELIVERY_KEY, id.as_str())];
+        let headers = [&signed.headers()[..], &own].concat();
+        Ok(self.sender.post(&url, &headers, body))
+    }
+}
+
+impl Kind for DeliverWebhook {
+    type Task = DeliveryTask;
+
+    const QUEUE: QueueName = QueueName::WebhookDelivery;
+
+    fn begin(&self, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<DeliveryTask>> {
+        deliveries::begin(tx, claimed)
+    }
+
+    fn run(&self, claimed: &Claimed, task: DeliveryTask, stop: &Stop) -> Result<()> {
+        if stop.is_set() {
+            return Ok(());
+        }
+        let attempt = self.send(&task)?;
+        let recorded = deliveries::record(&self.app, claimed, task, attempt).wait()?;
+        if !recorded {
+            tracing::debug!("a late outcome of a delivery was discarded");
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, claimed: &Claimed, why: GiveUp) -> Result<()> {
+        let code = match why {
+            GiveUp::Expired => JobErrorCode::Expired,
+            GiveUp::CrashLoop => JobErrorCode::CrashLoop,
+        };
+        deliveries::give_up(&self.app, claimed, code).wait().map(drop)
+    }
+}
