@@ -14,3 +14,4 @@ pub mod app;
 pub mod queue;
 
 pub mod http;
+pub mod workers;

@@ -10,4 +10,6 @@
 
 mod support;
 
+mod generation;
+mod ledger;
 mod providers;
