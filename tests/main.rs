@@ -11,4 +11,6 @@
 mod support;
 
 mod deliveries;
+mod generation;
+mod ledger;
 mod providers;

@@ -1,11 +1,15 @@
 //! Deeds: one public function is one deed is one transaction.
 
+pub mod accounts;
+pub mod api_keys;
 mod argon;
 pub mod auth;
+pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
 mod events;
 pub mod jobs;
+pub mod ledger_audit;
 mod limits;
 mod once;
 mod vault;
@@ -16,7 +20,7 @@ use std::time::Duration;
 
 pub use argon::hash as hash_api_key;
 pub use limits::{KeyBuckets, RateClass};
-pub use once::{Render, Reply};
+pub use once::{Render, Reply, forget_answers};
 pub use vault::Vault;
 pub use watch::{JobWatch, Watches};
 
@@ -26,7 +30,7 @@ use auth::Authenticator;
 
 use crate::{
     ambient::Ambient,
-    domain::{Backoff, Catalog, RetryPolicy},
+    domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy},
     store::{AccountScope, Store},
     webhooks::guard::Guard,
 };
@@ -119,4 +123,18 @@ pub struct Caller {
     pub key: i64,
     /// The request.
     pub request_id: String,
+}
+
+/// Rows to read for a page: one more than it has, to see whether there is a next one.
+fn one_more(page: &PageRequest) -> u32 {
+    u32::try_from(page.limit).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// Refuses a text that is empty or has more than `most` characters.
+fn text(param: &str, text: &str, most: usize) -> Result<()> {
+    if text.trim().is_empty() || text.chars().nth(most).is_some() {
+        let message = format!("{param} must have 1 to {most} characters, not only spaces");
+        return Err(Error::invalid(param, message));
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use super::{App, vault::Purpose};
 use crate::{
     domain::{Error, ErrorKind, Idempotency, Result},
     store::{
-        AccountScope, Commit, Tx,
+        AccountScope, Commit, SystemScope, Tx,
         idempotency::{self, Answer, Saved},
     },
 };
@@ -78,6 +78,11 @@ pub(super) fn save(
     let saved = Saved { body_hash: request.body_hash, answer };
     let expires_at = tx.now().plus(app.settings.idempotency_ttl);
     idempotency::save(tx, &request.key_hash(), &saved, expires_at)
+}
+
+/// Forgets answers past their time, at most `limit`; gives how many.
+pub fn forget_answers(app: &App, limit: u32) -> Commit<usize> {
+    app.store.write(SystemScope::new(), move |tx| idempotency::prune(tx, limit))
 }
 
 impl App {

@@ -58,6 +58,17 @@ impl Cursor {
         Self(id.as_bytes().to_vec())
     }
 
+    /// The place after the row with this number.
+    pub fn from_number(number: i64) -> Self {
+        Self(number.to_be_bytes().to_vec())
+    }
+
+    /// The number of the row before, in lists that are sorted by number.
+    pub fn number(&self) -> Result<i64> {
+        let bytes = self.0.as_slice().try_into().map_err(|_| refused())?;
+        Ok(i64::from_be_bytes(bytes))
+    }
+
     /// The sort key of the row before.
     pub fn key(&self) -> &[u8] {
         &self.0
@@ -164,5 +175,7 @@ mod tests {
         let id = Uuid::from_u128(7);
         let text = Cursor::from_uuid(id).text();
         assert_eq!(Cursor::parse(&text).unwrap().uuid().unwrap(), id);
+        assert_eq!(Cursor::from_number(7).number().unwrap(), 7);
+        assert!(Cursor::from_uuid(id).number().is_err());
     }
 }

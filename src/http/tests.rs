@@ -267,6 +267,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         catalog: Catalog::default(),
         vault,
         watches: Watches::default(),
+        guard: crate::webhooks::guard::Guard::new(Vec::new()),
         settings,
     }
 }

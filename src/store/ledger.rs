@@ -3,18 +3,13 @@
 //! Every function here that changes a balance writes the entries that say why, in the same
 //! transaction. A job's reservation is resolved once: the unique index refuses a second release or charge.
 
-use std::ops::Range;
-
-use rusqlite::Row;
-
 use super::{
-    row::{derived_uuid, named},
+    row::named,
     scope::{AccountScope, AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    AccountId, Bucket, Credits, EntryKind, Error, GrantId, JobId, LedgerEntryId, Result, Split,
-    Timestamp,
+    AccountId, Bucket, Credits, EntryKind, Error, GrantId, Result, Split, Timestamp,
 };
 
 /// What an account can spend and what is set aside.
@@ -321,133 +316,5 @@ pub fn accounts_with_expired_grants(
          where g.remaining > 0 and g.expires_at is not null and g.expires_at <= ?1 limit ?2",
         (snapshot.now(), limit),
         |row| Ok(system.account(row.get::<_, AccountSeq>(0)?, row.get::<_, AccountId>(1)?)),
-    )
-}
-
-/// One line of the ledger.
-#[derive(Clone, Debug)]
-pub struct LedgerEntry {
-    /// Its place in the account's ledger, without gaps from 1.
-    pub n: i64,
-    /// Public id.
-    pub id: LedgerEntryId,
-    /// What it records.
-    pub kind: EntryKind,
-    /// The bucket that changed.
-    pub bucket: Bucket,
-    /// By how much.
-    pub delta: Credits,
-    /// What could be spent afterwards, both buckets together.
-    pub balance_after: Credits,
-    /// Why, where a person or a rule said so.
-    pub reason: Option<String>,
-    /// The job's model, for entries of jobs.
-    pub product_name: Option<String>,
-    /// The job it belongs to.
-    pub job_id: Option<JobId>,
-    /// The grant it belongs to.
-    pub grant_id: Option<GrantId>,
-    /// The request that caused it.
-    pub request_id: Option<String>,
-    /// When.
-    pub created_at: Timestamp,
-}
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
-    let (account, n, created_at) = (row.get("account")?, row.get("n")?, row.get("created_at")?);
-    Ok(LedgerEntry {
-        n,
-        id: LedgerEntryId::from_uuid(derived_uuid(account, n, created_at)),
-        kind: named(row, "kind", EntryKind::parse)?,
-        bucket: named(row, "bucket", Bucket::parse)?,
-        delta: row.get("delta")?,
-        balance_after: row.get("balance_after")?,
-        reason: row.get("reason")?,
-        product_name: row.get("model")?,
-        job_id: row.get("job_id")?,
-        grant_id: row.get("grant_id")?,
-        request_id: row.get("request")?,
-        created_at,
-    })
-}
-
-/// Which entries to list.
-#[derive(Clone, Debug, Default)]
-pub struct LedgerFilter {
-    /// Only this kind.
-    pub kind: Option<EntryKind>,
-    /// Only this job's.
-    pub job: Option<JobId>,
-    /// Only from this time (included) to that (excluded).
-    pub created: Option<Range<Timestamp>>,
-    /// Only entries with a lower number.
-    pub before: Option<i64>,
-}
-
-/// The account's entries, newest first.
-pub fn entries(
-    snapshot: &Snapshot<'_, AccountScope>,
-    filter: &LedgerFilter,
-    limit: u32,
-) -> Result<Vec<LedgerEntry>> {
-    let created =
-        filter.created.clone().unwrap_or(Timestamp::default()..Timestamp::from_millis(i64::MAX));
-    snapshot.all(
-        "select l.*, j.id as job_id, j.model, coalesce(l.request_id, j.request_id) as request
-         from ledger l left join job j on j.seq = l.job
-         where (?1 is null or l.n < ?1) and (?2 is null or l.kind = ?2) and (?3 is null or j.id = ?3)
-           and l.created_at >= ?4 and l.created_at < ?5
-         order by l.n desc limit ?6",
-        (
-            filter.before,
-            filter.kind.map(EntryKind::as_str),
-            filter.job,
-            created.start,
-            created.end,
-            limit,
-        ),
-        entry,
-    )
-}
-
-/// Credits given at one time and what is left of them.
-#[derive(Clone, Debug)]
-pub struct Grant {
-    /// Public id.
-    pub id: GrantId,
-    /// Where they went.
-    pub bucket: Bucket,
-    /// How many they were.
-    pub amount: Credits,
-    /// How many are left.
-    pub remaining: Credits,
-    /// Why they were given.
-    pub reason: String,
-    /// When what is left expires.
-    pub expires_at: Option<Timestamp>,
-    /// When they were given.
-    pub created_at: Timestamp,
-}
-
-/// The account's grants older than `before`, newest first.
-pub fn grants(
-    snapshot: &Snapshot<'_, AccountScope>,
-    before: Option<GrantId>,
-    limit: u32,
-) -> Result<Vec<Grant>> {
-    snapshot.all(
-        "select * from credit_grant where ?1 is null or id < ?1 order by id desc limit ?2",
-        (before, limit),
-        |row| {
-            Ok(Grant {
-                id: row.get("id")?,
-                bucket: named(row, "bucket", Bucket::parse)?,
-                amount: row.get("amount")?,
-                remaining: row.get("remaining")?,
-                reason: row.get("reason")?,
-                expires_at: row.get("expires_at")?,
-                created_at: row.get("created_at")?,
-            })
-        },
     )
 }

@@ -12,11 +12,13 @@ mod tx;
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod idempotency;
 pub mod jobs;
 pub mod ledger;
+pub mod ledger_entries;
 pub mod queue;
 pub mod webhooks;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Caller, Reply, Settings, Vault,
+        App, Caller, Reply, Settings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         deliveries::{self, DeliveryLog},
         webhooks::{self, EndpointRequest, EndpointWithSecret},
@@ -60,7 +60,7 @@ impl Rig {
         let sender = Sender::new(guard.clone(), &ambient, Limits::default());
         let auth = authenticator(&ambient, &store);
         let app =
-            App { ambient, store, auth, catalog: catalog(), vault, guard, settings: policy() };
+            App { ambient, store, auth, catalog: catalog(), vault, guard, watches: Watches::default(), settings: policy() };
         let app = Arc::new(app);
         Self {
             caller: caller(&app, "first"),

@@ -1,0 +1,109 @@
+//! The operator's deeds with accounts.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::App;
+use crate::{
+    domain::{AccountId, Cursor, Error, Page, PageRequest, ProjectId, Result},
+    store::{
+        AccountScope, Commit, SystemScope, Tx,
+        accounts::{self, Account},
+    },
+};
+
+/// What an account is made of.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAccount {
+    /// What people call it.
+    #[schemars(length(min = 1, max = 200))]
+    pub name: String,
+}
+
+/// What is to be different; what is left out stays.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountChange {
+    /// What people call it.
+    #[schemars(length(min = 1, max = 200))]
+    pub name: Option<String>,
+    /// Whether its keys are refused.
+    pub suspended: Option<bool>,
+}
+
+/// An account and its project `default`.
+#[derive(Clone, Debug)]
+pub struct CreatedAccount {
+    /// The account.
+    pub account: Account,
+    /// Its project `default`.
+    pub project: ProjectId,
+}
+
+/// Makes an account with a project called `default` and no credits.
+pub fn create(app: &Arc<App>, new: NewAccount) -> Commit<CreatedAccount> {
+    if let Err(error) = check_name(&new.name) {
+        return Commit::refused(error);
+    }
+    let id = AccountId::from_uuid(app.ambient.uuid());
+    let project = ProjectId::from_uuid(app.ambient.uuid());
+    app.store.write(SystemScope::new(), move |tx| {
+        accounts::insert(tx, id, project, &new.name)?;
+        Ok(CreatedAccount { account: must_find(tx, id)?, project })
+    })
+}
+
+/// All accounts, newest first.
+pub fn list(app: &App, page: &PageRequest) -> Result<Page<Account>> {
+    let before = page.after.as_ref().map(Cursor::uuid).transpose()?.map(AccountId::from_uuid);
+    let rows = app.store.read(SystemScope::new(), |snapshot| {
+        accounts::list(snapshot, before, super::one_more(page))
+    })?;
+    Ok(Page::cut(rows, page.limit, |account| Cursor::from_uuid(account.id.uuid())))
+}
+
+/// The account of that id.
+pub fn get(app: &App, id: AccountId) -> Result<Account> {
+    app.store
+        .read(SystemScope::new(), |snapshot| accounts::find(snapshot, id))?
+        .ok_or_else(|| Error::not_found("account"))
+}
+
+/// The right to the account's rows, for the operator.
+pub fn scope(app: &App, id: AccountId) -> Result<AccountScope> {
+    let account = get(app, id)?;
+    Ok(SystemScope::new().account(account.seq, account.id))
+}
+
+/// Renames, suspends or resumes an account.
+pub fn update(app: &Arc<App>, id: AccountId, change: AccountChange) -> Commit<Account> {
+    if let Some(Err(error)) = change.name.as_deref().map(check_name) {
+        return Commit::refused(error);
+    }
+    app.store.write(SystemScope::new(), move |tx| {
+        must_find(tx, id)?;
+        accounts::update(tx, id, change.name.as_deref(), change.suspended)?;
+        must_find(tx, id)
+    })
+}
+
+/// The account's part of an operator's transaction.
+pub(super) fn within<T>(
+    tx: &Tx<'_, SystemScope>,
+    id: AccountId,
+    part: impl FnOnce(&Tx<'_, AccountScope>) -> Result<T>,
+) -> Result<T> {
+    let account = must_find(tx, id)?;
+    tx.within(tx.scope().account(account.seq, id), part)
+}
+
+fn must_find(tx: &Tx<'_, SystemScope>, id: AccountId) -> Result<Account> {
+    accounts::find(tx, id)?.ok_or_else(|| Error::not_found("account"))
+}
+
+fn check_name(name: &str) -> Result<()> {
+    super::text("name", name, 200)
+}

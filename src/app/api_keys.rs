@@ -1,0 +1,295 @@
+//! What can be done with API keys.
+//!
+//! Making one takes two steps: [`prepare`] (or [`prepare_rotation`]) draws it and hashes its secret,
+//! which takes some 10 ms of a core and belongs on a thread that may block; [`create`] and
+//! [`rotate`] then store it in a short transaction. The secret is in the answer to that and nowhere else.
+//!
+//! The operator's variants are the same deeds, with a scope from
+//! [`accounts::scope`](super::accounts::scope) and all scopes to give.
+
+use std::{sync::Arc, time::Duration};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{App, Reply, Secrecy, argon, once};
+use crate::{
+    domain::{
+        ApiKey as WholeKey, ApiKeyId, Cursor, Environment, Error, ErrorKind, Idempotency, Page,
+        PageRequest, ProjectId, RateLimit, RefusedScope, Result, ScopeSet, Secret, Timestamp,
+    },
+    store::{
+        AccountScope, Commit, Snapshot, Tx,
+        accounts::{self, Project},
+        api_keys::{self, ApiKey, NewApiKey},
+    },
+};
+
+/// The longest overlap of a rotation: 30 days.
+const OVERLAP_MAX: u64 = 30 * 24 * 3600;
+
+/// What a key is to be.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRequest {
+    /// What people call it.
+    #[schemars(length(min = 1, max = 200))]
+    pub name: String,
+    /// Its project; the project `default` where none is named.
+    pub project_id: Option<ProjectId>,
+    /// What it may do: at least one scope, and none that the key which makes it lacks.
+    #[schemars(with = "ScopeSet")]
+    pub scopes: Vec<String>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// Its own rate limit, such as `600,1m`.
+    pub rate_limit: Option<String>,
+}
+
+/// How a key is to be replaced.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateRequest {
+    /// For how many seconds the old key still works; 0 ends it at once.
+    #[serde(default = "a_day")]
+    #[schemars(range(max = 2_592_000))]
+    pub overlap_seconds: u64,
+}
+
+fn a_day() -> u64 {
+    86_400
+}
+
+impl Default for RotateRequest {
+    fn default() -> Self {
+        Self { overlap_seconds: a_day() }
+    }
+}
+
+/// A key that is drawn and hashed, ready to be stored.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    scope: AccountScope,
+    new: NewApiKey,
+    secret: Secret<String>,
+}
+
+/// A replacement that is ready to be stored, and the key that it replaces.
+#[derive(Clone, Debug)]
+pub struct PreparedRotation {
+    prepared: Prepared,
+    replaced: ApiKeyId,
+    overlap: Duration,
+}
+
+/// A new key, with its secret for the only time.
+#[derive(Clone, Debug)]
+pub struct CreatedKey {
+    /// The key as it is stored.
+    pub key: ApiKey,
+    /// The whole key.
+    pub secret: Secret<String>,
+}
+
+/// Draws and hashes a key. `granted` is what the key may be given at most: the scopes of the
+/// caller's own. Takes some 10 ms.
+pub fn prepare(
+    app: &App,
+    scope: AccountScope,
+    granted: ScopeSet,
+    request: &KeyRequest,
+) -> Result<Prepared> {
+    super::text("name", &request.name, 200)?;
+    let scopes = named(&request.scopes)?;
+    if scopes.is_empty() {
+        return Err(Error::invalid("scopes", "scopes must name at least one scope"));
+    }
+    covered(scopes, granted)?;
+    if request.expires_at.is_some_and(|at| at <= app.ambient.now()) {
+        return Err(Error::invalid("expires_at", "expires_at must be in the future"));
+    }
+    let rate_limit = request.rate_limit.as_deref().map(rate_limit).transpose()?;
+    let project = app.store.read(scope, |snapshot| project(snapshot, request.project_id))?;
+    let draft = Draft {
+        project: project.seq,
+        environment: if project.is_test { Environment::Test } else { Environment::Live },
+        name: request.name.clone(),
+        scopes: scopes.to_string(),
+        rate_limit,
+        expires_at: request.expires_at,
+    };
+    draft.draw(app, scope)
+}
+
+/// Everything of a key but what is drawn.
+struct Draft {
+    project: i64,
+    environment: Environment,
+    name: String,
+    scopes: String,
+    rate_limit: Option<String>,
+    expires_at: Option<Timestamp>,
+}
+
+impl Draft {
+    fn draw(self, app: &App, scope: AccountScope) -> Result<Prepared> {
+        let key = WholeKey::generate(self.environment, &app.ambient.random());
+        let hash = argon::hash(&key, &app.ambient.random())?;
+        let new = NewApiKey {
+            id: ApiKeyId::from_uuid(app.ambient.uuid()),
+            project: self.project,
+            name: self.name,
+            prefix: key.prefix().to_owned(),
+            hash,
+            scopes: self.scopes,
+            rate_limit: self.rate_limit,
+            expires_at: self.expires_at,
+        };
+        Ok(Prepared { scope, new, secret: key.text().clone() })
+    }
+}
+
+/// `credits:write` is a scope that no caller has, so that asking for it is refused like one.
+fn named(names: &[String]) -> Result<ScopeSet> {
+    ScopeSet::parse(names.iter().map(String::as_str)).map_err(|refused| {
+        let kind = match refused {
+            RefusedScope::OperatorOnly => ErrorKind::InsufficientScope,
+            RefusedScope::Unknown(_) => ErrorKind::InvalidRequest,
+        };
+        Error::new(kind, refused.to_string()).with_param("scopes")
+    })
+}
+
+/// Nobody gives away what he does not have.
+fn covered(scopes: ScopeSet, granted: ScopeSet) -> Result<()> {
+    if scopes.is_subset(granted) {
+        return Ok(());
+    }
+    let message = format!("your key can only give scopes that it has: {granted}");
+    Err(Error::new(ErrorKind::InsufficientScope, message).with_param("scopes"))
+}
+
+fn rate_limit(text: &str) -> Result<String> {
+    let limit: std::result::Result<RateLimit, _> = text.parse();
+    let limit =
+        limit.map_err(|bad| Error::invalid("rate_limit", format!("rate_limit is {bad}")))?;
+    Ok(limit.to_string())
+}
+
+fn project(snapshot: &Snapshot<'_, AccountScope>, id: Option<ProjectId>) -> Result<Project> {
+    match id {
+        Some(id) => accounts::project_by_id(snapshot, id)?.ok_or_else(|| {
+            Error::invalid("project_id", "project_id names no project of this account")
+        }),
+        None => accounts::project(snapshot, "default")?
+            .ok_or_else(|| Error::internal("an account has no default project")),
+    }
+}
+
+/// Draws and hashes a key with the settings of another, which it is to replace. Takes some 10 ms.
+pub fn prepare_rotation(
+    app: &App,
+    scope: AccountScope,
+    granted: ScopeSet,
+    id: ApiKeyId,
+    request: &RotateRequest,
+) -> Result<PreparedRotation> {
+    if request.overlap_seconds > OVERLAP_MAX {
+        let message = format!("overlap_seconds must be from 0 to {OVERLAP_MAX}");
+        return Err(Error::invalid("overlap_seconds", message));
+    }
+    let (old, project) = app.store.read(scope, |snapshot| {
+        let old = must_find(snapshot, id)?;
+        let project = project(snapshot, Some(old.project.1))?;
+        Ok((old, project))
+    })?;
+    works(&old, app.ambient.now())?;
+    covered(old.scopes.parse().map_err(Error::internal)?, granted)?;
+    let draft = Draft {
+        project: project.seq,
+        environment: if project.is_test { Environment::Test } else { Environment::Live },
+        name: old.name,
+        scopes: old.scopes,
+        rate_limit: old.rate_limit,
+        expires_at: old.expires_at,
+    };
+    let prepared = draft.draw(app, scope)?;
+    let overlap = Duration::from_secs(request.overlap_seconds);
+    Ok(PreparedRotation { prepared, replaced: id, overlap })
+}
+
+fn works(key: &ApiKey, now: Timestamp) -> Result<()> {
+    if key.revoked_at.is_some() || key.expires_at.is_some_and(|at| at <= now) {
+        let message = "the key is revoked or expired and cannot be rotated; create a new one";
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
+    Ok(())
+}
+
+/// Stores a new key.
+pub fn create(
+    app: &Arc<App>,
+    prepared: Prepared,
+    request: Option<Idempotency>,
+    render: once::Render<CreatedKey>,
+) -> Commit<Reply> {
+    let scope = prepared.scope;
+    once::once(app, scope, request, Secrecy::Secret, render, move |tx| store(tx, &prepared))
+}
+
+/// Stores a new key on behalf of the operator.
+pub fn issue(app: &Arc<App>, prepared: Prepared) -> Commit<CreatedKey> {
+    app.store.write(prepared.scope, move |tx| store(tx, &prepared))
+}
+
+/// Stores the replacement; the old key ends after the overlap.
+pub fn rotate(
+    app: &Arc<App>,
+    rotation: PreparedRotation,
+    request: Option<Idempotency>,
+    render: once::Render<CreatedKey>,
+) -> Commit<Reply> {
+    let scope = rotation.prepared.scope;
+    once::once(app, scope, request, Secrecy::Secret, render, move |tx| replace(tx, &rotation))
+}
+
+fn store(tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<CreatedKey> {
+    api_keys::insert(tx, &prepared.new)?;
+    let key = must_find(tx, prepared.new.id)?;
+    Ok(CreatedKey { key, secret: prepared.secret.clone() })
+}
+
+fn replace(tx: &Tx<'_, AccountScope>, rotation: &PreparedRotation) -> Result<CreatedKey> {
+    // It may have been revoked since the replacement was prepared.
+    works(&must_find(tx, rotation.replaced)?, tx.now())?;
+    let created = store(tx, &rotation.prepared)?;
+    api_keys::expire(tx, rotation.replaced, tx.now().plus(rotation.overlap))?;
+    Ok(created)
+}
+
+/// The account's keys, newest first, revoked ones included.
+pub fn list(app: &App, scope: AccountScope, page: &PageRequest) -> Result<Page<ApiKey>> {
+    let before = page.after.as_ref().map(Cursor::uuid).transpose()?.map(ApiKeyId::from_uuid);
+    let rows = app
+        .store
+        .read(scope, |snapshot| api_keys::list(snapshot, before, super::one_more(page)))?;
+    Ok(Page::cut(rows, page.limit, |key| Cursor::from_uuid(key.id.uuid())))
+}
+
+/// The account's key of that id.
+pub fn get(app: &App, scope: AccountScope, id: ApiKeyId) -> Result<ApiKey> {
+    app.store.read(scope, |snapshot| must_find(snapshot, id))
+}
+
+/// Ends a key at once; one that was revoked before stays so.
+pub fn revoke(app: &App, scope: AccountScope, id: ApiKeyId) -> Commit<ApiKey> {
+    app.store.write(scope, move |tx| {
+        must_find(tx, id)?;
+        api_keys::revoke(tx, id)?;
+        must_find(tx, id)
+    })
+}
+
+fn must_find(snapshot: &Snapshot<'_, AccountScope>, id: ApiKeyId) -> Result<ApiKey> {
+    api_keys::find(snapshot, id)?.ok_or_else(|| Error::not_found("API key"))
+}

@@ -1,0 +1,195 @@
+//! What can be done with credits, apart from jobs: look, give, correct, and let expire.
+
+use std::{ops::Range, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{App, accounts};
+use crate::{
+    domain::{
+        AccountId, Bucket, Credits, Cursor, EntryKind, Error, EventType, GrantId, JobId, Page,
+        PageRequest, Result, Timestamp,
+    },
+    store::{
+        AccountScope, Commit, SystemScope, Tx,
+        ledger::{self, Balance, NewGrant},
+        ledger_entries::{self, Grant, LedgerEntry, LedgerFilter},
+    },
+};
+
+/// Accounts whose grants one round of maintenance lets expire.
+const ACCOUNTS_PER_ROUND: u32 = 10_000;
+/// Their writes that wait for the writer at the same time.
+const WRITES_AT_ONCE: usize = 64;
+
+/// Which entries of the ledger to list.
+#[derive(Clone, Debug, Default)]
+pub struct EntryFilter {
+    /// Only this kind.
+    pub kind: Option<EntryKind>,
+    /// Only this job's.
+    pub job: Option<JobId>,
+    /// Only from this time (included) to that (excluded).
+    pub created: Option<Range<Timestamp>>,
+}
+
+/// Credits that the operator gives.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRequest {
+    /// How many; above zero.
+    pub amount: Credits,
+    /// Where they go.
+    #[serde(default = "paid")]
+    pub bucket: Bucket,
+    /// Why, for the ledger.
+    #[serde(default = "by_the_operator")]
+    #[schemars(length(min = 1, max = 500))]
+    pub reason: String,
+    /// When what is left of them expires.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A correction of the balance by the operator.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdjustRequest {
+    /// By how much; below zero to take credits away, also beyond the balance.
+    pub delta: Credits,
+    /// The bucket that changes.
+    #[serde(default = "paid")]
+    pub bucket: Bucket,
+    /// Why, for the ledger.
+    #[serde(default = "by_the_operator")]
+    #[schemars(length(min = 1, max = 500))]
+    pub reason: String,
+}
+
+fn paid() -> Bucket {
+    Bucket::Paid
+}
+
+fn by_the_operator() -> String {
+    "by the operator".to_owned()
+}
+
+/// The data of `credits.granted`.
+#[derive(Serialize)]
+struct Granted<'a> {
+    amount: Credits,
+    account_id: AccountId,
+    source: &'a str,
+}
+
+/// What the account can spend and what is set aside.
+pub fn balance(app: &App, scope: AccountScope) -> Result<Balance> {
+    app.store.read(scope, ledger::balance)
+}
+
+/// The account's ledger, newest first.
+pub fn entries(
+    app: &App,
+    scope: AccountScope,
+    filter: EntryFilter,
+    page: &PageRequest,
+) -> Result<Page<LedgerEntry>> {
+    let EntryFilter { kind, job, created } = filter;
+    let before = page.after.as_ref().map(Cursor::number).transpose()?;
+    let filter = LedgerFilter { kind, job, created, before };
+    let rows = app.store.read(scope, |snapshot| {
+        ledger_entries::entries(snapshot, &filter, super::one_more(page))
+    })?;
+    Ok(Page::cut(rows, page.limit, |entry| Cursor::from_number(entry.n)))
+}
+
+/// The account's grants, newest first.
+pub fn grants(app: &App, scope: AccountScope, page: &PageRequest) -> Result<Page<Grant>> {
+    let before = page.after.as_ref().map(Cursor::uuid).transpose()?.map(GrantId::from_uuid);
+    let rows = app
+        .store
+        .read(scope, |snapshot| ledger_entries::grants(snapshot, before, super::one_more(page)))?;
+    Ok(Page::cut(rows, page.limit, |grant| Cursor::from_uuid(grant.id.uuid())))
+}
+
+/// Gives an account credits, and tells its endpoints.
+pub fn grant(
+    app: &Arc<App>,
+    account: AccountId,
+    request: GrantRequest,
+    request_id: Option<String>,
+) -> Commit<Grant> {
+    if let Err(error) = check_grant(&request, app.ambient.now()) {
+        return Commit::refused(error);
+    }
+    let GrantRequest { amount, bucket, reason, expires_at } = request;
+    let id = GrantId::from_uuid(app.ambient.uuid());
+    let new = NewGrant { id, bucket, amount, reason, expires_at, request_id };
+    let this = Arc::clone(app);
+    app.store.write(SystemScope::new(), move |tx| {
+        accounts::within(tx, account, |tx| give(&this, tx, &new, "operator"))
+    })
+}
+
+fn check_grant(request: &GrantRequest, now: Timestamp) -> Result<()> {
+    if !request.amount.is_positive() {
+        return Err(Error::invalid("amount", "amount must be above zero"));
+    }
+    if request.expires_at.is_some_and(|at| at <= now) {
+        return Err(Error::invalid("expires_at", "expires_at must be in the future"));
+    }
+    super::text("reason", &request.reason, 500)
+}
+
+/// The transaction of every grant, whatever its source.
+pub(super) fn give(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    new: &NewGrant,
+    source: &str,
+) -> Result<Grant> {
+    ledger::grant(tx, new)?;
+    let account_id = tx.scope().account_id();
+    let granted = Granted { amount: new.amount, account_id, source };
+    app.emit(tx, EventType::CreditsGranted, &granted)?;
+    ledger_entries::grant(tx, new.id)?.ok_or_else(|| Error::internal("a new grant is gone"))
+}
+
+/// Corrects an account's balance; gives the new one.
+pub fn adjust(
+    app: &Arc<App>,
+    account: AccountId,
+    request: AdjustRequest,
+    request_id: Option<String>,
+) -> Commit<Balance> {
+    if request.delta.is_zero() {
+        return Commit::refused(Error::invalid("delta", "delta must not be zero"));
+    }
+    if let Err(error) = super::text("reason", &request.reason, 500) {
+        return Commit::refused(error);
+    }
+    app.store.write(SystemScope::new(), move |tx| {
+        accounts::within(tx, account, |tx| {
+            let AdjustRequest { delta, bucket, reason } = &request;
+            ledger::adjust(tx, *bucket, *delta, reason, request_id.as_deref())?;
+            ledger::balance(tx)
+        })
+    })
+}
+
+/// Takes back what is left of grants past their date, one write for each account; gives how many
+/// grants it touched.
+pub fn expire_due_grants(app: &App) -> Result<usize> {
+    let due = app.store.read(SystemScope::new(), |snapshot| {
+        ledger::accounts_with_expired_grants(snapshot, ACCOUNTS_PER_ROUND)
+    })?;
+    let mut touched = 0;
+    for some in due.chunks(WRITES_AT_ONCE) {
+        let writes: Vec<_> =
+            some.iter().map(|scope| app.store.write(*scope, ledger::expire_grants)).collect();
+        for write in writes {
+            touched += write.wait()?;
+        }
+    }
+    Ok(touched)
+}

@@ -1,0 +1,476 @@
+//! The proof that the books are right: every rule that ties balance, ledger, grants, jobs and queue
+//! together, as a statement that finds the rows which break it.
+//!
+//! Each statement reads a table from end to end or seeks by an index, and none is run per row, so a
+//! million entries take seconds.
+
+use rusqlite::Row;
+
+use super::{scope::SystemScope, tx::Snapshot};
+use crate::domain::{AccountId, JobId, Result};
+
+/// Problems that are listed, at most.
+const PROBLEMS_MAX: usize = 100;
+
+/// What was looked at and what is wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Audit {
+    /// Accounts.
+    pub accounts: u64,
+    /// Entries of all ledgers.
+    pub entries: u64,
+    /// Jobs.
+    pub jobs: u64,
+    /// A sentence for each problem, with the ids; at most 100.
+    pub problems: Vec<String>,
+}
+
+/// A rule and the statement that finds what breaks it: the internal number of an account, that of a
+/// job or null, and particulars. `?1` limits the rows. Amounts in particulars are microcredits.
+struct Rule {
+    broken: &'static str,
+    sql: &'static str,
+}
+
+/// An account's ledger in figures, for the rules that compare them with its balance.
+macro_rules! sums {
+    ($rest:literal) => {
+        concat!(
+            "with l as materialized (
+               select account, count(*) as entries, min(n) as first, max(n) as last,
+                 sum(case bucket when 'free' then delta else 0 end) as free,
+                 sum(case bucket when 'paid' then delta else 0 end) as paid,
+                 -sum(case when bucket = 'free' and kind in ('reserve', 'release')
+                      then delta else 0 end) as reserved_free,
+                 -sum(case when bucket = 'paid' and kind in ('reserve', 'release')
+                      then delta else 0 end) as reserved_paid
+               from main.ledger group by account) ",
+            $rest
+        )
+    };
+}
+
+/// What each reservation of each job did, bucket by bucket.
+macro_rules! rounds {
+    ($rest:literal) => {
+        concat!(
+            "with l as (
+               select job, round, min(account) as account, max(account) as last_account,
+                 -sum(case when kind = 'reserve' and bucket = 'free' then delta else 0 end)
+                   as reserved_free,
+                 -sum(case when kind = 'reserve' and bucket = 'paid' then delta else 0 end)
+                   as reserved_paid,
+                 sum(case when kind = 'release' and bucket = 'free' then delta else 0 end)
+                   as released_free,
+                 sum(case when kind = 'release' and bucket = 'paid' then delta else 0 end)
+                   as released_paid,
+                 -sum(case when kind = 'charge' then delta else 0 end) as charged,
+                 sum(kind = 'release') as releases, sum(kind = 'charge') as charges,
+                 sum(kind not in ('reserve', 'release', 'charge')) as others
+               from main.ledger where job is not null group by job, round) ",
+            $rest
+        )
+    };
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        broken: "has no balance",
+        sql: "select a.seq, null, '' from main.account a
+              where not exists (select 1 from main.balance b where b.account = a.seq) limit ?1",
+    },
+    Rule {
+        broken: "has a balance that is not the sum of its entries",
+        sql: sums!(
+            "select b.account, null,
+               'free ' || b.free || ' and paid ' || b.paid || ', by entries '
+                 || coalesce(l.free, 0) || ' and ' || coalesce(l.paid, 0)
+             from main.balance b left join l on l.account = b.account
+             where b.free <> coalesce(l.free, 0) or b.paid <> coalesce(l.paid, 0) limit ?1"
+        ),
+    },
+    Rule {
+        broken: "has set aside another amount than its open reservations",
+        sql: sums!(
+            "select b.account, null,
+               'free ' || b.reserved_free || ' and paid ' || b.reserved_paid || ', by entries '
+                 || coalesce(l.reserved_free, 0) || ' and ' || coalesce(l.reserved_paid, 0)
+             from main.balance b left join l on l.account = b.account
+             where b.reserved_free <> coalesce(l.reserved_free, 0)
+               or b.reserved_paid <> coalesce(l.reserved_paid, 0) limit ?1"
+        ),
+    },
+    Rule {
+        broken: "has entries that are not numbered from 1 without gaps",
+        sql: sums!(
+            "select b.account, null,
+               coalesce(l.entries, 0) || ' entries from ' || coalesce(l.first, 1) || ' to '
+                 || coalesce(l.last, 0) || ', the balance counts ' || b.entries
+             from main.balance b left join l on l.account = b.account
+             where b.entries <> coalesce(l.entries, 0) or b.entries <> coalesce(l.last, 0)
+               or coalesce(l.first, 1) <> 1 limit ?1"
+        ),
+    },
+    Rule {
+        broken: "has an entry whose balance_after is not the sum so far",
+        sql: "select account, null, 'entry ' || n || ' says ' || balance_after || ', not ' || running
+              from (select account, n, balance_after,
+                      sum(delta) over (partition by account order by n) as running
+                    from main.ledger)
+              where balance_after <> running limit ?1",
+    },
+    Rule {
+        broken: "has an entry whose sign does not fit its kind",
+        sql: "select account, null, 'entry ' || n || ' is a ' || kind || ' of ' || delta
+              from main.ledger
+              where delta = 0 or (kind in ('grant', 'release') and delta < 0)
+                or (kind in ('reserve', 'charge', 'expire') and delta > 0) limit ?1",
+    },
+    Rule {
+        broken: "has entries of a round that does not exist, or in another account",
+        sql: rounds!(
+            "select l.account, l.job, 'round ' || l.round || ', the job is in ' || j.round
+             from l join main.job j on j.seq = l.job
+             where l.round > j.round or l.round < 1 or l.account <> j.account
+               or l.last_account <> j.account or l.others > 0 limit ?1"
+        ),
+    },
+    Rule {
+        broken: "has another reservation than its row says",
+        sql: rounds!(
+            "select l.account, l.job, 'free ' || l.reserved_free || ' and paid ' || l.reserved_paid
+               || ', the job says ' || j.reserved_free || ' and ' || j.reserved_paid
+             from l join main.job j on j.seq = l.job and j.round = l.round
+             where l.reserved_free <> j.reserved_free or l.reserved_paid <> j.reserved_paid limit ?1"
+        ),
+    },
+    Rule {
+        broken: "has no reservation though its row says so",
+        sql: "select j.account, j.seq,
+                'free ' || j.reserved_free || ' and paid ' || j.reserved_paid
+              from main.job j where (j.reserved_free > 0 or j.reserved_paid > 0)
+                and not exists (select 1 from main.ledger l
+                  where l.job = j.seq and l.round = j.round and l.kind = 'reserve') limit ?1",
+    },
+    Rule {
+        broken: "is not over, and yet its reservation was released or charged",
+        sql: rounds!(
+            "select l.account, l.job, 'released ' || (l.released_free + l.released_paid)
+               || ', charged ' || l.charged
+             from l join main.job j on j.seq = l.job and j.round = l.round
+             where j.status in (2, 3) and (l.releases > 0 or l.charges > 0) limit ?1"
+        ),
+    },
+    Rule {
+        broken: "is over, and what was reserved did not come back exactly",
+        sql: rounds!(
+            "select l.account, l.job, 'round ' || l.round || ' reserved ' || l.reserved_free
+               || ' and ' || l.reserved_paid || ', released ' || l.released_free || ' and '
+               || l.released_paid
+             from l join main.job j on j.seq = l.job
+             where (j.status >= 4 or l.round < j.round)
+               and (l.released_free <> l.reserved_free or l.released_paid <> l.reserved_paid)
+             limit ?1"
+        ),
+    },
+    Rule {
+        broken: "has charges other than its result says",
+        sql: rounds!(
+            "select l.account, l.job, 'round ' || l.round || ' charged ' || l.charged
+               || ', the result says ' || coalesce(r.charged, 0)
+             from l join main.job j on j.seq = l.job left join main.job_result r on r.job = l.job
+             where l.charged <> case when j.status = 4 and l.round = j.round
+               then coalesce(r.charged, 0) else 0 end limit ?1"
+        ),
+    },
+    Rule {
+        broken: "has a result that says it was charged, and no charge",
+        sql: "select j.account, j.seq, 'the result says ' || r.charged
+              from main.job_result r join main.job j on j.seq = r.job
+              where r.charged <> 0 and (j.status <> 4 or not exists (select 1 from main.ledger l
+                where l.job = j.seq and l.round = j.round and l.kind = 'charge')) limit ?1",
+    },
+    Rule {
+        broken: "has a result though it is not over, or is over without a result",
+        sql: "select j.account, j.seq, 'status ' || j.status
+              from main.job j left join main.job_result r on r.job = j.seq
+              where (j.status >= 4) <> (r.job is not null) limit ?1",
+    },
+    Rule {
+        broken: "is lost: it is not over and not in the queue",
+        sql: "select j.account, j.seq, 'status ' || j.status from main.job j
+              where j.status in (2, 3) and not exists (select 1 from main.queue q
+                where q.queue = 2 and q.subject = j.seq and q.account = j.account) limit ?1",
+    },
+    Rule {
+        broken: "has a row in the queue for a job that is over or does not exist",
+        sql: "select q.account, j.seq, 'subject ' || q.subject
+              from main.queue q left join main.job j on j.seq = q.subject
+              where q.queue = 2 and (j.seq is null or j.status >= 4 or j.account <> q.account)
+              limit ?1",
+    },
+    Rule {
+        broken: "has a grant without its entry, or with another",
+        sql: "with l as materialized (
+                select account, grant_id,
+                  sum(kind = 'grant') as grants,
+                  sum(case kind when 'grant' then delta else 0 end) as given,
+                  -sum(case kind when 'expire' then delta else 0 end) as expired,
+                  min(bucket) as bucket, max(bucket) as last_bucket
+                from main.ledger where grant_id is not null group by account, grant_id)
+              select g.account, null, 'grant ' || lower(hex(g.id)) || ' of ' || g.amount
+                || ', by entries ' || coalesce(l.given, 0) || ', expired ' || coalesce(l.expired, 0)
+                || ', remaining ' || g.remaining
+              from main.credit_grant g left join l on l.account = g.account and l.grant_id = g.id
+              where l.grants is not 1 or l.given <> g.amount or l.bucket <> g.bucket
+                or l.last_bucket <> g.bucket or l.expired > g.amount - g.remaining limit ?1",
+    },
+    Rule {
+        broken: "has an entry of a grant that does not exist",
+        sql: "select l.account, null, 'entry ' || l.n from main.ledger l
+              where (l.kind in ('grant', 'expire') and l.grant_id is null)
+                or (l.grant_id is not null and not exists (select 1 from main.credit_grant g
+                  where g.account = l.account and g.id = l.grant_id)) limit ?1",
+    },
+];
+
+/// Looks at everything, in one consistent view.
+pub fn run(snapshot: &Snapshot<'_, SystemScope>) -> Result<Audit> {
+    let mut problems = Vec::new();
+    for rule in RULES {
+        let left = PROBLEMS_MAX - problems.len();
+        if left > 0 {
+            problems.extend(broken(snapshot, rule, left)?);
+        }
+    }
+    let count = |sql| {
+        let count = snapshot.one(sql, [], |row| row.get::<_, u64>(0))?;
+        Ok(count.unwrap_or_default())
+    };
+    Ok(Audit {
+        accounts: count("select count(*) from main.account")?,
+        entries: count("select count(*) from main.ledger")?,
+        jobs: count("select count(*) from main.job")?,
+        problems,
+    })
+}
+
+/// Internal numbers of what breaks a rule, with particulars.
+struct Breach {
+    account: i64,
+    job: Option<i64>,
+    particulars: String,
+}
+
+fn breach(row: &Row<'_>) -> rusqlite::Result<Breach> {
+    Ok(Breach { account: row.get(0)?, job: row.get(1)?, particulars: row.get(2)? })
+}
+
+fn broken(snapshot: &Snapshot<'_, SystemScope>, rule: &Rule, limit: usize) -> Result<Vec<String>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let breaches = snapshot.all(rule.sql, [limit], breach)?;
+    breaches.iter().map(|breach| sentence(snapshot, rule, breach)).collect()
+}
+
+/// Names the ids that people know. There are few breaches, so each may look them up.
+fn sentence(
+    snapshot: &Snapshot<'_, SystemScope>,
+    rule: &Rule,
+    Breach { account, job, particulars }: &Breach,
+) -> Result<String> {
+    let name: Option<AccountId> =
+        snapshot.one("select id from main.account where seq = ?1", [account], |row| row.get(0))?;
+    let name = name.map_or_else(|| format!("number {account}"), |id| id.to_string());
+    let job: Option<JobId> =
+        snapshot.one("select id from main.job where seq = ?1", [job], |row| row.get(0))?;
+    let job = job.map(|id| format!(", job {id},")).unwrap_or_default();
+    let particulars = Some(particulars).filter(|text| !text.is_empty());
+    let particulars = particulars.map(|text| format!(": {text}")).unwrap_or_default();
+    Ok(format!("account {name}{job} {}{particulars}", rule.broken))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ambient::Ambient,
+        domain::{Bucket, Credits, GrantId, JobStatus, ProjectId, QueueName, Split, Timestamp},
+        store::{
+            AccountScope, EngineSettings, Store, Tx, accounts,
+            jobs::{self, JobResult, NewJob},
+            ledger::{self, JobRound, NewGrant, Reservation},
+            queue::{self, Waiting, WorkId},
+        },
+    };
+
+    const RESERVED: Credits = Credits::from_micros(30);
+    const COST: Credits = Credits::from_micros(20);
+
+    struct Books {
+        store: Store,
+        _folder: tempfile::TempDir,
+    }
+
+    fn job(tx: &Tx<'_, AccountScope>, ambient: &Ambient) -> Result<(i64, JobRound)> {
+        let raw = |json: &str| serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
+        let new = NewJob {
+            id: JobId::from_uuid(ambient.uuid()),
+            project: 1,
+            api_key: 1,
+            model: "m".to_owned(),
+            user: None,
+            priority: 0,
+            max_attempts: 1,
+            request_id: "r".to_owned(),
+            run_at: tx.now(),
+            messages: raw("[]"),
+            output_schema: None,
+            metadata: None,
+            parameters: "{}".to_owned(),
+        };
+        let seq = jobs::insert(tx, &new)?;
+        let round = JobRound { job: seq, round: 1 };
+        let Reservation::Held(held) = ledger::reserve(tx, round, RESERVED)? else {
+            panic!("the balance covers it");
+        };
+        jobs::hold(tx, round, held)?;
+        Ok((seq, round))
+    }
+
+    /// An account with a grant, a job that succeeded (number 1) and one that waits (number 2).
+    fn books() -> Books {
+        let folder = tempfile::tempdir().unwrap();
+        let ambient = Ambient::manual(Timestamp::from_millis(1_000_000), 7);
+        let settings = EngineSettings { durable: false, ..EngineSettings::default() };
+        let path = folder.path().join("skai.db");
+        let (store, _writer) = Store::open(&path, &settings, &ambient).unwrap();
+        let made = store.write(SystemScope::new(), move |tx| {
+            let (account, project) = (ambient.uuid(), ambient.uuid());
+            let (account, project) = (AccountId::from_uuid(account), ProjectId::from_uuid(project));
+            let scope = accounts::insert(tx, account, project, "a")?;
+            tx.within(scope, |tx| {
+                let new = NewGrant {
+                    id: GrantId::from_uuid(ambient.uuid()),
+                    bucket: Bucket::Paid,
+                    amount: Credits::from_micros(1_000),
+                    reason: "a".to_owned(),
+                    expires_at: None,
+                    request_id: None,
+                };
+                ledger::grant(tx, &new)?;
+                let (done, round) = job(tx, &ambient)?;
+                let held = Split { paid: RESERVED, ..Split::default() };
+                ledger::settle(tx, round, held, COST)?;
+                let result = JobResult { charged: COST, ..JobResult::default() };
+                jobs::end(tx, done, JobStatus::Succeeded, &result)?;
+                let (waits, _) = job(tx, &ambient)?;
+                let id = WorkId { queue: QueueName::GenerationCreate, subject: waits };
+                let work = Waiting { id, lane: 1, priority: 0, run_at: tx.now() };
+                queue::push(tx, work, tx.now())
+            })
+        });
+        made.wait().unwrap();
+        Books { store, _folder: folder }
+    }
+
+    impl Books {
+        /// What the audit says after somebody laid hands on the rows.
+        fn after(&self, tampering: &'static [&'static str]) -> Vec<String> {
+            let tampered = self.store.write(SystemScope::new(), move |tx| {
+                for sql in tampering {
+                    assert!(tx.execute(sql, []).unwrap() <= 1, "{sql}");
+                }
+                Ok(())
+            });
+            tampered.wait().unwrap();
+            self.store.read(SystemScope::new(), run).unwrap().problems
+        }
+    }
+
+    const UNLOCK: &str = "drop trigger ledger_keeps_entries";
+    const UNLOCK_ALL: &str = "drop trigger ledger_keeps_all_entries";
+
+    #[test]
+    fn books_that_are_right_have_no_problems() {
+        let books = books();
+        assert_eq!(books.after(&[]), Vec::<String>::new());
+        let audit = books.store.read(SystemScope::new(), run).unwrap();
+        assert_eq!((audit.accounts, audit.entries, audit.jobs), (1, 5, 2));
+    }
+
+    /// Every rule is broken by somebody, and then says so.
+    #[test]
+    fn whatever_is_changed_is_found() {
+        let cases: &[(&[&str], &str)] = &[
+            (&["delete from main.balance"], "has no balance"),
+            (&["update main.balance set paid = paid + 1"], "not the sum of its entries"),
+            (&["update main.balance set reserved_paid = 31"], "has set aside another amount"),
+            (&["update main.balance set entries = 4"], "not numbered from 1 without gaps"),
+            (&[UNLOCK_ALL, "delete from main.ledger where n = 2"], "1 to 5, the balance counts 5"),
+            (&[UNLOCK, "update main.ledger set balance_after = 0 where n = 4"], "entry 4 says 0"),
+            (
+                &[UNLOCK, "update main.ledger set delta = 20 where n = 4"],
+                "entry 4 is a charge of 20",
+            ),
+            (&[UNLOCK, "update main.ledger set round = 2 where n = 5"], "round 2, the job is in 1"),
+            (&["update main.job set reserved_paid = 29 where seq = 2"], "another reservation than"),
+            (
+                &[UNLOCK_ALL, "delete from main.ledger where n = 5"],
+                "has no reservation though its row says so: free 0 and paid 30",
+            ),
+            (
+                &["insert into main.ledger values (1, 6, 'release', 'paid', 30, 980, 2, 1, null,
+                   null, null, 1)"],
+                "is not over, and yet its reservation was released",
+            ),
+            (
+                &[UNLOCK, "update main.ledger set delta = 29 where n = 3"],
+                "did not come back exactly",
+            ),
+            (&["update main.job_result set charged = 19"], "charges other than its result says"),
+            (
+                &[UNLOCK_ALL, "delete from main.ledger where n = 4"],
+                "says it was charged, and no charge",
+            ),
+            (&["delete from main.job_result"], "is over without a result"),
+            (&["delete from main.queue"], "is lost: it is not over and not in the queue: status 2"),
+            (
+                &["update main.queue set subject = 9"],
+                "a job that is over or does not exist: subject 9",
+            ),
+            (
+                &["update main.queue set subject = 1"],
+                "a job that is over or does not exist: subject 1",
+            ),
+            (&["update main.credit_grant set amount = 1001"], "a grant without its entry, or with"),
+            (
+                &["delete from main.credit_grant"],
+                "an entry of a grant that does not exist: entry 1",
+            ),
+        ];
+        for (tampering, expected) in cases {
+            let problems = books().after(tampering);
+            let named = |problem: &String| problem.contains(expected);
+            assert!(problems.iter().any(named), "{tampering:?}: {expected}: {problems:#?}");
+            assert!(problems.iter().all(|problem| problem.starts_with("account 0000000")));
+        }
+        let all: Vec<String> = cases.iter().flat_map(|(t, _)| books().after(t)).collect();
+        for rule in RULES {
+            assert!(all.iter().any(|problem| problem.contains(rule.broken)), "{}", rule.broken);
+        }
+    }
+
+    #[test]
+    fn problems_are_bounded() {
+        let books = books();
+        let many = books.store.write(SystemScope::new(), |tx| {
+            tx.execute(
+                "with recursive n (n) as (select 100 union all select n + 1 from n where n < 400)
+                 insert into main.queue select 2, n, 1, 1, 0, 1, 1, 0, 0, null from n",
+                [],
+            )
+        });
+        many.wait().unwrap();
+        assert_eq!(books.after(&[]).len(), PROBLEMS_MAX);
+    }
+}

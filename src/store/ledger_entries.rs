@@ -1,0 +1,206 @@
+//! Reading credits: the lines of the ledger, and the grants.
+
+use std::ops::Range;
+
+use rusqlite::Row;
+
+use super::{
+    row::{derived_uuid, named},
+    scope::AccountScope,
+    tx::Snapshot,
+};
+use crate::domain::{Bucket, Credits, EntryKind, GrantId, JobId, LedgerEntryId, Result, Timestamp};
+
+/// One line of the ledger.
+#[derive(Clone, Debug)]
+pub struct LedgerEntry {
+    /// Its place in the account's ledger, without gaps from 1.
+    pub n: i64,
+    /// Public id.
+    pub id: LedgerEntryId,
+    /// What it records.
+    pub kind: EntryKind,
+    /// The bucket that changed.
+    pub bucket: Bucket,
+    /// By how much.
+    pub delta: Credits,
+    /// What could be spent afterwards, both buckets together.
+    pub balance_after: Credits,
+    /// Why, where a person or a rule said so.
+    pub reason: Option<String>,
+    /// The job's model, for entries of jobs.
+    pub product_name: Option<String>,
+    /// The job it belongs to.
+    pub job_id: Option<JobId>,
+    /// The grant it belongs to.
+    pub grant_id: Option<GrantId>,
+    /// The request that caused it.
+    pub request_id: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
+    let (account, n, created_at) = (row.get("account")?, row.get("n")?, row.get("created_at")?);
+    Ok(LedgerEntry {
+        n,
+        id: LedgerEntryId::from_uuid(derived_uuid(account, n, created_at)),
+        kind: named(row, "kind", EntryKind::parse)?,
+        bucket: named(row, "bucket", Bucket::parse)?,
+        delta: row.get("delta")?,
+        balance_after: row.get("balance_after")?,
+        reason: row.get("reason")?,
+        product_name: row.get("model")?,
+        job_id: row.get("job_id")?,
+        grant_id: row.get("grant_id")?,
+        request_id: row.get("request")?,
+        created_at,
+    })
+}
+
+/// Which entries to list.
+#[derive(Clone, Debug, Default)]
+pub struct LedgerFilter {
+    /// Only this kind.
+    pub kind: Option<EntryKind>,
+    /// Only this job's.
+    pub job: Option<JobId>,
+    /// Only from this time (included) to that (excluded).
+    pub created: Option<Range<Timestamp>>,
+    /// Only entries with a lower number.
+    pub before: Option<i64>,
+}
+
+/// The account's entries, newest first.
+pub fn entries(
+    snapshot: &Snapshot<'_, AccountScope>,
+    filter: &LedgerFilter,
+    limit: u32,
+) -> Result<Vec<LedgerEntry>> {
+    if let Some(job) = filter.job {
+        return of_job(snapshot, job, filter, limit);
+    }
+    let created = filter.created();
+    let kind = filter.kind.map(EntryKind::as_str);
+    snapshot.all(
+        "select l.*, j.id as job_id, j.model, coalesce(l.request_id, j.request_id) as request
+         from ledger l left join job j on j.seq = l.job
+         where (?1 is null or l.n < ?1) and (?2 is null or l.kind = ?2)
+           and l.created_at >= ?3 and l.created_at < ?4
+         order by l.n desc limit ?5",
+        (filter.before, kind, created.start, created.end, limit),
+        entry,
+    )
+}
+
+/// The bounds of `round`, which hold always, make the planner prefer the index `ledger_by_job` to
+/// the account's whole ledger.
+const ENTRIES_OF_JOB: &str = "select l.*, j.id as job_id, j.model, j.request_id as request
+     from job j join ledger l on l.job = j.seq and l.round >= 1 and l.round <= j.round
+     where j.seq = ?1 and (?2 is null or l.n < ?2) and (?3 is null or l.kind = ?3)
+       and l.created_at >= ?4 and l.created_at < ?5
+     order by l.n desc limit ?6";
+
+fn of_job(
+    snapshot: &Snapshot<'_, AccountScope>,
+    job: JobId,
+    filter: &LedgerFilter,
+    limit: u32,
+) -> Result<Vec<LedgerEntry>> {
+    let seq = snapshot.one("select seq from job where id = ?1", [job], |row| row.get(0))?;
+    let Some(seq): Option<i64> = seq else { return Ok(Vec::new()) };
+    let created = filter.created();
+    let kind = filter.kind.map(EntryKind::as_str);
+    snapshot.all(
+        ENTRIES_OF_JOB,
+        (seq, filter.before, kind, created.start, created.end, limit),
+        entry,
+    )
+}
+
+impl LedgerFilter {
+    fn created(&self) -> Range<Timestamp> {
+        let always = Timestamp::default()..Timestamp::from_millis(i64::MAX);
+        self.created.clone().unwrap_or(always)
+    }
+}
+
+/// Credits given at one time and what is left of them.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Public id.
+    pub id: GrantId,
+    /// Where they went.
+    pub bucket: Bucket,
+    /// How many they were.
+    pub amount: Credits,
+    /// How many are left.
+    pub remaining: Credits,
+    /// Why they were given.
+    pub reason: String,
+    /// When what is left expires.
+    pub expires_at: Option<Timestamp>,
+    /// When they were given.
+    pub created_at: Timestamp,
+}
+
+fn read_grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+    Ok(Grant {
+        id: row.get("id")?,
+        bucket: named(row, "bucket", Bucket::parse)?,
+        amount: row.get("amount")?,
+        remaining: row.get("remaining")?,
+        reason: row.get("reason")?,
+        expires_at: row.get("expires_at")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+/// The account's grant of that id.
+pub fn grant(snapshot: &Snapshot<'_, AccountScope>, id: GrantId) -> Result<Option<Grant>> {
+    snapshot.one("select * from credit_grant where id = ?1", [id], read_grant)
+}
+
+/// The account's grants older than `before`, newest first.
+pub fn grants(
+    snapshot: &Snapshot<'_, AccountScope>,
+    before: Option<GrantId>,
+    limit: u32,
+) -> Result<Vec<Grant>> {
+    snapshot.all(
+        "select * from credit_grant where ?1 is null or id < ?1 order by id desc limit ?2",
+        (before, limit),
+        read_grant,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ambient::Ambient,
+        domain::{AccountId, ProjectId},
+        store::{EngineSettings, Store, SystemScope, accounts},
+    };
+
+    #[test]
+    fn the_entries_of_a_job_are_found_by_its_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let ambient = Ambient::system();
+        let settings = EngineSettings { durable: false, ..EngineSettings::default() };
+        let path = folder.path().join("skai.db");
+        let (store, _writer) = Store::open(&path, &settings, &ambient).unwrap();
+        let (account, project) = (ambient.uuid(), ambient.uuid());
+        let made = store.write(SystemScope::new(), move |tx| {
+            accounts::insert(tx, AccountId::from_uuid(account), ProjectId::from_uuid(project), "a")
+        });
+        let scope = made.wait().unwrap();
+        let sql: &'static str = format!("explain query plan {ENTRIES_OF_JOB}").leak();
+        let plan = store.read(scope, |snapshot| {
+            let params = (1, None::<i64>, None::<&str>, 0, i64::MAX, 10);
+            snapshot.all(sql, params, |row| row.get::<_, String>("detail"))
+        });
+        let plan = plan.unwrap().join("; ");
+        assert!(plan.contains("USING INDEX ledger_by_job (job=? AND round>"), "{plan}");
+    }
+}

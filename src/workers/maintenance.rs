@@ -1,0 +1,73 @@
+//! What has to be done from time to time, whatever else happens: forgetting and expiring.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crate::{
+    ambient::lock,
+    app::{self, App, credits},
+    domain::Result,
+};
+
+/// How often there is a round.
+const PERIOD: Duration = Duration::from_mins(1);
+/// Saved answers that one write removes, so that it stays short.
+const ANSWERS_PER_WRITE: u32 = 1_000;
+/// Writes of that kind in one round. A million answers a day are some 700 in a round.
+const WRITES_PER_ROUND: u32 = 60;
+
+/// Does its rounds once a minute; the ticker may call it as often as it likes.
+pub struct Maintenance {
+    app: Arc<App>,
+    last: Mutex<Option<Duration>>,
+}
+
+impl Maintenance {
+    /// The first round is due at once.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, last: Mutex::new(None) }
+    }
+
+    /// Does a round if one is due. What fails is logged and waits for the next.
+    pub fn tick(&self) {
+        if !self.is_due() {
+            return;
+        }
+        report("forget saved answers", self.forget_answers());
+        report("expire grants", credits::expire_due_grants(&self.app));
+    }
+
+    fn is_due(&self) -> bool {
+        let now = self.app.ambient.monotonic();
+        let mut last = lock(&self.last);
+        let due = last.is_none_or(|last| now.saturating_sub(last) >= PERIOD);
+        if due {
+            *last = Some(now);
+        }
+        due
+    }
+
+    fn forget_answers(&self) -> Result<usize> {
+        let mut forgotten = 0;
+        for _ in 0..WRITES_PER_ROUND {
+            let removed = app::forget_answers(&self.app, ANSWERS_PER_WRITE).wait()?;
+            forgotten += removed;
+            if removed < ANSWERS_PER_WRITE as usize {
+                break;
+            }
+        }
+        Ok(forgotten)
+    }
+}
+
+fn report(duty: &str, done: Result<usize>) {
+    match done {
+        Ok(0) => {}
+        Ok(rows) => tracing::debug!(duty, rows, "maintenance"),
+        Err(error) => {
+            tracing::error!(duty, error = &error as &dyn std::error::Error, "maintenance failed");
+        }
+    }
+}
