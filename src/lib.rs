@@ -4,6 +4,7 @@ pub mod domain;
 
 pub mod ambient;
 pub mod config;
+pub mod observe;
 
 pub mod store;
 pub mod webhooks;

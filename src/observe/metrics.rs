@@ -1,0 +1,351 @@
+//! Numbers for Prometheus. What happens often is counted here as it happens; what others count
+//! anyway is asked for when somebody looks.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, MetricEncoder, text::encode},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::{Family, MetricConstructor},
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+    },
+    registry::{Registry, Unit},
+};
+
+/// The numbers of one server.
+pub struct Metrics {
+    registry: Registry,
+    pulled: Arc<Pulled>,
+    requests: Family<RequestLabels, Counter>,
+    request_durations: Family<RouteLabels, Histogram, Buckets>,
+    connections: Gauge,
+    jobs: Family<StatusLabels, Counter>,
+    provider_calls: Family<ProviderLabels, Counter>,
+    provider_durations: Family<ProviderName, Histogram, Buckets>,
+    webhook_attempts: Family<OutcomeLabels, Counter>,
+    webhook_durations: Histogram,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct StatusLabels {
+    status: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ProviderName {
+    provider: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+/// Upper bounds of a histogram, in seconds.
+#[derive(Clone)]
+struct Buckets(&'static [f64]);
+
+/// Our own answers take a millisecond or a few; `?wait=` up to a minute.
+const ANSWERS: Buckets = Buckets(&[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+]);
+/// Others' answers take longer.
+const CALLS: Buckets =
+    Buckets(&[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]);
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(self.0.iter().copied())
+    }
+}
+
+/// A number that somebody else keeps.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sample {
+    /// The metric's name without `skai_` and, for counters, without `_total`.
+    pub name: &'static str,
+    /// What it counts; the same for all samples of a name.
+    pub help: &'static str,
+    /// True where it only rises.
+    pub is_counter: bool,
+    /// Tells the samples of one name apart.
+    pub labels: Vec<(&'static str, Cow<'static, str>)>,
+    /// The number.
+    pub value: f64,
+}
+
+impl Sample {
+    /// A number that goes up and down.
+    pub fn gauge(name: &'static str, help: &'static str, value: f64) -> Self {
+        Self { name, help, is_counter: false, labels: Vec::new(), value }
+    }
+
+    /// A number that only rises.
+    pub fn counter(name: &'static str, help: &'static str, value: f64) -> Self {
+        Self { is_counter: true, ..Self::gauge(name, help, value) }
+    }
+
+    /// Adds a label.
+    #[must_use]
+    pub fn label(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.labels.push((name, value.into()));
+        self
+    }
+}
+
+type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
+
+/// Who is asked at each look.
+#[derive(Default)]
+struct Pulled(RwLock<Vec<Source>>);
+
+impl fmt::Debug for Pulled {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Pulled")
+    }
+}
+
+impl Collector for Pulled {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut samples: Vec<Sample> = {
+            let sources = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            sources.iter().flat_map(|source| source()).collect()
+        };
+        // The format wants all samples of a name together.
+        samples.sort_by_key(|sample| sample.name);
+        for family in samples.chunk_by(|one, next| one.name == next.name) {
+            encode_family(&mut encoder, family)?;
+        }
+        Ok(())
+    }
+}
+
+fn encode_family(encoder: &mut DescriptorEncoder<'_>, family: &[Sample]) -> fmt::Result {
+    let Some(first) = family.first() else { return Ok(()) };
+    let counter = ConstCounter::new(0.0_f64);
+    let gauge = ConstGauge::new(0.0_f64);
+    let kind = if first.is_counter { counter.metric_type() } else { gauge.metric_type() };
+    let mut metric = encoder.encode_descriptor(first.name, first.help, None, kind)?;
+    for sample in family {
+        if sample.labels.is_empty() {
+            return encode_value(sample, metric);
+        }
+        encode_value(sample, metric.encode_family(&sample.labels)?)?;
+    }
+    Ok(())
+}
+
+fn encode_value(sample: &Sample, encoder: MetricEncoder<'_>) -> fmt::Result {
+    if sample.is_counter {
+        ConstCounter::new(sample.value).encode(encoder)
+    } else {
+        ConstGauge::new(sample.value).encode(encoder)
+    }
+}
+
+impl Metrics {
+    /// All numbers at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("skai"),
+            pulled: Arc::default(),
+            requests: Family::default(),
+            request_durations: Family::new_with_constructor(ANSWERS),
+            connections: Gauge::default(),
+            jobs: Family::default(),
+            provider_calls: Family::default(),
+            provider_durations: Family::new_with_constructor(CALLS),
+            webhook_attempts: Family::default(),
+            webhook_durations: CALLS.new_metric(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "http_requests",
+            "Requests that were answered, by route and status",
+            self.requests.clone(),
+        );
+        registry.register_with_unit(
+            "http_request_duration",
+            "From the end of a request's headers to the beginning of its answer",
+            Unit::Seconds,
+            self.request_durations.clone(),
+        );
+        registry.register("http_connections", "Open connections", self.connections.clone());
+        registry.register(
+            "jobs_ended",
+            "Jobs that reached a terminal status since the start",
+            self.jobs.clone(),
+        );
+        registry.register(
+            "provider_calls",
+            "Calls to providers, by outcome",
+            self.provider_calls.clone(),
+        );
+        registry.register_with_unit(
+            "provider_call_duration",
+            "How long providers took",
+            Unit::Seconds,
+            self.provider_durations.clone(),
+        );
+        registry.register(
+            "webhook_attempts",
+            "Tries to deliver a webhook, by outcome",
+            self.webhook_attempts.clone(),
+        );
+        registry.register_with_unit(
+            "webhook_attempt_duration",
+            "How long endpoints took",
+            Unit::Seconds,
+            self.webhook_durations.clone(),
+        );
+        registry.register_collector(Box::new(Arc::clone(&self.pulled)));
+    }
+
+    /// Asks `source` at each look. It must be quick and must not wait.
+    pub fn pull(&self, source: impl Fn() -> Vec<Sample> + Send + Sync + 'static) {
+        let mut sources = self.pulled.0.write().unwrap_or_else(PoisonError::into_inner);
+        sources.push(Box::new(source));
+    }
+
+    /// Counts an answer. `route` is the path in the route table, so that there are only so many.
+    pub fn request(&self, method: &str, route: Option<&'static str>, status: u16, took: Duration) {
+        let (method, route) = (known_method(method), route.unwrap_or("none"));
+        self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+        let labels = RouteLabels { method, route };
+        self.request_durations.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Says how many connections are open.
+    pub fn connections(&self, open: usize) {
+        self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a job that reached this terminal status.
+    pub fn job_ended(&self, status: &'static str) {
+        self.jobs.get_or_create(&StatusLabels { status }).inc();
+    }
+
+    /// Counts a call to a provider of the configuration. `outcome` is `ok` or an error code.
+    pub fn provider_call(&self, provider: &str, outcome: &'static str, took: Duration) {
+        let labels = ProviderLabels { provider: provider.to_owned(), outcome };
+        self.provider_calls.get_or_create(&labels).inc();
+        let labels = ProviderName { provider: provider.to_owned() };
+        self.provider_durations.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Counts a try to deliver a webhook.
+    pub fn webhook_attempt(&self, outcome: &'static str, took: Duration) {
+        self.webhook_attempts.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.webhook_durations.observe(took.as_secs_f64());
+    }
+
+    /// All numbers in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(16 << 10);
+        // Writing to a string does not fail.
+        drop(encode(&mut text, &self.registry));
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Metrics")
+    }
+}
+
+/// Clients may invent methods; labels must not multiply with them.
+fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_what_was_counted_and_what_is_asked_for() {
+        let metrics = Metrics::new();
+        let took = Duration::from_millis(2);
+        metrics.request("GET", Some("/v1/jobs/{id}"), 200, took);
+        metrics.request("BREW", None, 404, took);
+        metrics.connections(3);
+        metrics.job_ended("succeeded");
+        metrics.provider_call("sandbox", "ok", took);
+        metrics.webhook_attempt("timeout", took);
+        metrics.pull(|| {
+            vec![
+                Sample::gauge("queue_depth", "Work", 7.0)
+                    .label("queue", "a")
+                    .label("state", "ready"),
+                Sample::counter("commits", "Commits", 9.0),
+                Sample::gauge("queue_depth", "Work", 1.0)
+                    .label("queue", "b")
+                    .label("state", "ready"),
+            ]
+        });
+        let text = metrics.render();
+        for line in [
+            r#"skai_http_requests_total{method="GET",route="/v1/jobs/{id}",status="200"} 1"#,
+            r#"skai_http_requests_total{method="other",route="none",status="404"} 1"#,
+            r#"skai_http_request_duration_seconds_bucket{le="0.0025",method="GET",route="/v1/jobs/{id}"} 1"#,
+            "skai_http_connections 3",
+            r#"skai_jobs_ended_total{status="succeeded"} 1"#,
+            r#"skai_provider_calls_total{provider="sandbox",outcome="ok"} 1"#,
+            r#"skai_webhook_attempts_total{outcome="timeout"} 1"#,
+            "skai_commits_total 9.0",
+            r#"skai_queue_depth{queue="a",state="ready"} 7.0"#,
+            r#"skai_queue_depth{queue="b",state="ready"} 1.0"#,
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+        assert_eq!(text.matches("# TYPE skai_queue_depth gauge").count(), 1);
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn two_servers_count_apart() {
+        let (one, other) = (Metrics::new(), Metrics::new());
+        one.job_ended("failed");
+        assert!(!other.render().contains("status=\"failed\""));
+    }
+}
