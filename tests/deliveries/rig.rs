@@ -59,8 +59,16 @@ impl Rig {
         let guard = Guard::new(vec!["127.0.0.0/8".parse().unwrap()]);
         let sender = Sender::new(guard.clone(), &ambient, Limits::default());
         let auth = authenticator(&ambient, &store);
-        let app =
-            App { ambient, store, auth, catalog: catalog(), vault, guard, watches: Watches::default(), settings: policy() };
+        let app = App {
+            ambient,
+            store,
+            auth,
+            catalog: catalog(),
+            vault,
+            guard,
+            watches: Watches::default(),
+            settings: policy(),
+        };
         let app = Arc::new(app);
         Self {
             caller: caller(&app, "first"),
