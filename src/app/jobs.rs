@@ -17,7 +17,7 @@ use crate::{
         AccountScope, Commit, SystemScope, Tx, dead_letters,
         idempotency::Answer,
         jobs::{self, Job, JobEvent, JobFilter, JobRequest, JobResult, NewJob},
-        ledger::{self, JobRound, Reservation},
+        ledger::{self, Cover, JobRound},
         queue::{self, Claimed, Lease, Waiting, WorkId},
     },
 };
@@ -144,12 +144,11 @@ fn as_accepted(tx: &Tx<'_, AccountScope>, seq: i64, reserved: Credits) -> Result
 
 fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<Job> {
     // Refusals come before the first write, so that they cost the other deeds of the batch nothing.
-    refuse_short(ledger::balance(tx)?.available, prepared.estimate)?;
+    let reserved = cover(tx, prepared.estimate)?;
     let new = &prepared.new;
-    let seq = jobs::insert(tx, new)?;
-    let round = JobRound { job: seq, round: 1 };
-    let reserved = reserve(tx, round, prepared.estimate)?;
-    jobs::event(tx, seq, new.id, "queued", None)?;
+    let seq = jobs::insert(tx, new, reserved)?;
+    ledger::reserve(tx, JobRound { job: seq, round: 1 }, reserved)?;
+    jobs::first_event(tx, seq, new.id, "queued")?;
     enqueue(app, tx, seq, new.priority, new.run_at)?;
     Ok(Job {
         seq,
@@ -175,22 +174,12 @@ fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<J
     })
 }
 
-fn reserve(tx: &Tx<'_, AccountScope>, round: JobRound, amount: Credits) -> Result<Split> {
-    match ledger::reserve(tx, round, amount)? {
-        Reservation::Held(held) => {
-            jobs::hold(tx, round, held)?;
-            Ok(held)
-        }
-        Reservation::Short { available } => Err(short(amount, available)),
+/// What is to be set aside for a job, or 402.
+fn cover(tx: &Tx<'_, AccountScope>, required: Credits) -> Result<Split> {
+    match ledger::cover(tx, required)? {
+        Cover::Held(held) => Ok(held),
+        Cover::Short { available } => Err(short(required, available)),
     }
-}
-
-fn refuse_short(available: Split, required: Credits) -> Result<()> {
-    let available = available.total().unwrap_or_default();
-    if required.is_positive() && available < required {
-        return Err(short(required, available));
-    }
-    Ok(())
 }
 
 fn short(required: Credits, available: Credits) -> Error {
@@ -488,11 +477,10 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result
         return Err(ended(&job, "cannot be retried"));
     }
     let estimate = estimate_again(app, &job)?;
-    refuse_short(ledger::balance(tx)?.available, estimate)?;
-    jobs::restart(tx, job.seq)?;
+    let held = cover(tx, estimate)?;
     let round = JobRound { job: job.seq, round: job.round + 1 };
-    jobs::hold(tx, round, Split::default())?;
-    reserve(tx, round, estimate)?;
+    jobs::restart(tx, round, held)?;
+    ledger::reserve(tx, round, held)?;
     let work = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
     dead_letters::redriven(tx, work)?;
     jobs::event(tx, job.seq, job.id, "queued", Some(r#"{"retry":true}"#))?;

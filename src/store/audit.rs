@@ -298,7 +298,7 @@ mod tests {
         store::{
             AccountScope, EngineSettings, Store, Tx, accounts,
             jobs::{self, JobResult, NewJob},
-            ledger::{self, JobRound, NewGrant, Reservation},
+            ledger::{self, Cover, JobRound, NewGrant},
             queue::{self, Waiting, WorkId},
         },
     };
@@ -328,12 +328,12 @@ mod tests {
             metadata: None,
             parameters: "{}".to_owned(),
         };
-        let seq = jobs::insert(tx, &new)?;
-        let round = JobRound { job: seq, round: 1 };
-        let Reservation::Held(held) = ledger::reserve(tx, round, RESERVED)? else {
+        let Cover::Held(held) = ledger::cover(tx, RESERVED)? else {
             panic!("the balance covers it");
         };
-        jobs::hold(tx, round, held)?;
+        let seq = jobs::insert(tx, &new, held)?;
+        let round = JobRound { job: seq, round: 1 };
+        ledger::reserve(tx, round, held)?;
         Ok((seq, round))
     }
 

@@ -207,13 +207,13 @@ fn job_result(row: &Row<'_>, finished_at: Timestamp) -> rusqlite::Result<JobResu
     })
 }
 
-/// Adds a queued job; gives its internal number.
-pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob) -> Result<i64> {
+/// Adds a queued job, for which `held` is set aside; gives its internal number.
+pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, held: Split) -> Result<i64> {
     let seq = tx.insert(
         "insert into main.job (account, id, project, api_key, status, round, attempts, max_attempts,
            priority, model, end_user, reserved_free, reserved_paid, request_id, run_at,
            created_at, started_at)
-         values (?1, ?2, ?3, ?4, 2, 1, 0, ?5, ?6, ?7, ?8, 0, 0, ?9, ?10, ?11, ?11)",
+         values (?1, ?2, ?3, ?4, 2, 1, 0, ?5, ?6, ?7, ?8, ?12, ?13, ?9, ?10, ?11, ?11)",
         rusqlite::params![
             tx.scope().seq(),
             new.id,
@@ -226,6 +226,8 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob) -> Result<i64> {
             new.request_id,
             new.run_at,
             tx.now(),
+            held.free,
+            held.paid,
         ],
     )?;
     tx.execute(
@@ -241,6 +243,21 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob) -> Result<i64> {
         ),
     )?;
     Ok(seq)
+}
+
+/// Begins the story of a new job.
+pub fn first_event(
+    tx: &Tx<'_, AccountScope>,
+    job: i64,
+    id: JobId,
+    name: &'static str,
+) -> Result<()> {
+    tx.execute(
+        "insert into main.job_event (job, n, account, name, created_at) values (?1, 1, ?2, ?3, ?4)",
+        (job, tx.scope().seq(), name, tx.now()),
+    )?;
+    tx.signal(Signal::Job(id));
+    Ok(())
 }
 
 /// Adds a line to the job's story. `data` is a JSON object.
@@ -260,15 +277,6 @@ pub fn event(
     Ok(())
 }
 
-/// Remembers what the job's reservation set aside.
-pub fn hold(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> {
-    tx.execute(
-        "update main.job set round = ?2, reserved_free = ?3, reserved_paid = ?4 where seq = ?1",
-        (of.job, of.round, held.free, held.paid),
-    )?;
-    Ok(())
-}
-
 /// Sets where the job stands.
 pub fn set_status(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus) -> Result<()> {
     tx.execute("update main.job set status = ?2 where seq = ?1", (job, number(to)))?;
@@ -284,10 +292,14 @@ pub fn start(tx: &Tx<'_, AccountScope>, job: i64, attempts: u32) -> Result<()> {
     Ok(())
 }
 
-/// Lets a job that ended wait again, as in its first round.
-pub fn restart(tx: &Tx<'_, AccountScope>, job: i64) -> Result<()> {
-    tx.execute("delete from main.job_result where job = ?1", [job])?;
-    tx.execute("update main.job set status = 2, attempts = 0 where seq = ?1", [job])?;
+/// Lets a job that ended wait again, in a new round for which `held` is set aside.
+pub fn restart(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> {
+    tx.execute("delete from main.job_result where job = ?1", [of.job])?;
+    tx.execute(
+        "update main.job set status = 2, attempts = 0, round = ?2, reserved_free = ?3,
+           reserved_paid = ?4 where seq = ?1",
+        (of.job, of.round, held.free, held.paid),
+    )?;
     Ok(())
 }
 

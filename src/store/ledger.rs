@@ -41,10 +41,10 @@ struct Cause<'a> {
     request_id: Option<&'a str>,
 }
 
-/// The answer to a reservation.
+/// Whether a balance covers an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reservation {
-    /// The amount is set aside, from these buckets.
+pub enum Cover {
+    /// It does, with these parts of its buckets.
     Held(Split),
     /// There is less to spend than that.
     Short {
@@ -150,19 +150,24 @@ pub fn balance(snapshot: &Snapshot<'_, AccountScope>) -> Result<Balance> {
     found.ok_or_else(|| Error::internal("an account has no balance"))
 }
 
-/// Sets aside what a job may cost, where the balance covers it.
-pub fn reserve(tx: &Tx<'_, AccountScope>, of: JobRound, amount: Credits) -> Result<Reservation> {
-    let mut books = Books::open(tx)?;
-    let available = books.balance.available.total().ok_or_else(beyond)?;
+/// What would be taken from which bucket to set `amount` aside now.
+pub fn cover(snapshot: &Snapshot<'_, AccountScope>, amount: Credits) -> Result<Cover> {
+    let balance = balance(snapshot)?;
+    let available = balance.available.total().ok_or_else(beyond)?;
     if amount > available.max(Credits::ZERO) {
-        return Ok(Reservation::Short { available });
+        return Ok(Cover::Short { available });
     }
-    let held = books.balance.available.cover(amount).ok_or_else(beyond)?;
-    if !amount.is_zero() {
-        books.hold(EntryKind::Reserve, held, of)?;
-        books.close()?;
+    Ok(Cover::Held(balance.available.cover(amount).ok_or_else(beyond)?))
+}
+
+/// Sets aside what [`cover`] found in the same transaction.
+pub fn reserve(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> {
+    if held == Split::default() {
+        return Ok(());
     }
-    Ok(Reservation::Held(held))
+    let mut books = Books::open(tx)?;
+    books.hold(EntryKind::Reserve, held, of)?;
+    books.close()
 }
 
 /// Gives back what was set aside for a job that ended without success.
