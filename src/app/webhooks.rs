@@ -4,13 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
 
 use super::{App, Caller, Reply, Secrecy, deliveries, once, vault::Purpose};
 use crate::{
     domain::{
-        AccountId, EndpointId, EndpointUrl, Error, ErrorKind, EventFilter, EventType, Idempotency,
-        Result, RetryPolicy, Timestamp, WebhookSecret,
+        EndpointId, EndpointUrl, Error, ErrorKind, EventFilter, EventType, Idempotency, Result,
+        RetryPolicy, Timestamp, WebhookSecret,
     },
     store::{
         AccountScope, Commit, Snapshot,
@@ -77,6 +78,7 @@ fn yes() -> bool {
 }
 
 /// Tells null from nothing.
+#[expect(clippy::option_option, reason = "the three cases of a member of a JSON merge patch")]
 fn present<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<Option<String>>, D::Error> {
@@ -93,20 +95,12 @@ pub struct EndpointWithSecret {
 }
 
 /// How many deliveries were put back into the queue.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Redriven {
     /// How many.
     pub count: u32,
     /// True where there may be more: the same request again takes the next.
     pub has_more: bool,
-}
-
-/// The data of `ping`.
-#[derive(Serialize)]
-struct Ping<'a> {
-    endpoint_id: EndpointId,
-    account_id: AccountId,
-    request_id: &'a str,
 }
 
 /// Adds an endpoint with a new secret. [`ErrorKind::Conflict`] where the account has too many.
@@ -263,7 +257,7 @@ pub fn test(
     once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
         let endpoint = must_be_active(tx, id)?;
         let account_id = tx.scope().account_id();
-        let data = Ping { endpoint_id: id, account_id, request_id: &request_id };
+        let data = json!({"endpoint_id": id, "account_id": account_id, "request_id": request_id});
         let (event, payload) = this.event(EventType::Ping, tx.now(), &data)?;
         let Endpoint { seq, events, retry_policy, .. } = endpoint;
         let to = Listening { seq, events, retry_policy };

@@ -1,6 +1,8 @@
 //! The deeds on a real database file and a real sender, with a clock that stands still until it is
 //! set, and a queue that is worked off step by step.
 
+#![allow(clippy::unnecessary_wraps, reason = "the signatures are those that the deeds take")]
+
 use std::{cell::Cell, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
@@ -241,28 +243,22 @@ fn bytes(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
-// The signature is that of `Render`.
-#[allow(clippy::unnecessary_wraps, reason = "as the deeds want it")]
 pub(super) fn show_secret(made: &EndpointWithSecret) -> Result<Vec<u8>> {
     Ok(bytes(&json!({"id": made.endpoint.id, "secret": made.secret.text()})))
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "as the deeds want it")]
 pub(super) fn show_delivery(delivery: &Delivery) -> Result<Vec<u8>> {
     Ok(bytes(&json!({"id": delivery.id})))
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "as the deeds want it")]
 pub(super) fn show_letter(letter: &DeadLetter) -> Result<Vec<u8>> {
     Ok(bytes(&json!({"id": letter.id, "redriven_at": letter.redriven_at})))
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "as the deeds want it")]
 pub(super) fn show_job(job: &Job) -> Result<Vec<u8>> {
     Ok(bytes(&json!({"id": job.id, "status": job.status})))
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "as the deeds want it")]
 pub(super) fn show_count(redriven: &webhooks::Redriven) -> Result<Vec<u8>> {
     Ok(bytes(&json!([redriven.count, redriven.has_more])))
 }

@@ -181,7 +181,7 @@ fn a_redrive_starts_the_retries_again_and_goes_on_counting() {
     let log = rig.log(delivery);
     assert_eq!((log.delivery.stage, log.delivery.attempts), (Stage::Failed, 12));
     let numbers: Vec<_> = log.attempts.iter().map(|attempt| attempt.n).collect();
-    assert_eq!(numbers, Vec::from_iter(1..=12));
+    assert_eq!(numbers, (1..=12).collect::<Vec<_>>());
     rig.receiver.always(Answer::new(200, ""));
     redrive().wait().unwrap();
     rig.work();
