@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How often there is a round.
-const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_mins(1);
 /// Saved answers that one write removes, so that it stays short.
 const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
