@@ -351,10 +351,10 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) 
     jobs::end(tx, job.seq, JobStatus::Succeeded, result)?;
     let reserved = job.reserved.total().unwrap_or_default();
     let overrun = result.charged.checked_sub(reserved).filter(|over| over.is_positive());
-    let data = match overrun {
-        Some(overrun) => json!({"credits_charged": result.charged, "overrun": overrun}),
-        None => json!({"credits_charged": result.charged}),
-    };
+    let mut data = json!({"provider": result.provider, "credits_charged": result.charged});
+    if let Some(overrun) = overrun {
+        data["overrun"] = json!(overrun);
+    }
     jobs::event(tx, job.seq, job.id, "succeeded", Some(&data.to_string()))?;
     let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
     let completed = Completed {

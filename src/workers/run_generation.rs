@@ -60,7 +60,7 @@ impl Kind for RunGeneration {
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
         let outcome = match self.attempt(&job, stop)? {
             Attempt::Abandoned => return Ok(()),
-            Attempt::Answered(answer) => self.succeeded(answer)?,
+            Attempt::Answered(answer) => succeeded(answer)?,
             Attempt::Failed(error) => Outcome::Failed { error, retry_at: None, exhausted: false },
             Attempt::Unanswered(error) => self.unanswered(claimed, &job, error),
         };
@@ -220,12 +220,6 @@ impl RunGeneration {
         }
     }
 
-    fn succeeded(&self, answer: Answer) -> Result<Outcome> {
-        let Answer { model, output, text, usage } = answer;
-        let cost = model.cost(usage).map_err(Error::internal)?;
-        Ok(Outcome::Succeeded { output, text, provider: model.provider.clone(), usage, cost })
-    }
-
     /// Decides whether to try again: only where that can help, attempts are left, and the next one
     /// would still begin within the job's time to live.
     fn unanswered(&self, claimed: &Claimed, job: &Job, error: ProviderError) -> Outcome {
@@ -246,6 +240,13 @@ impl RunGeneration {
             retry_at,
         }
     }
+}
+
+/// Charges what the tokens of all calls cost at the price of the model that answered.
+fn succeeded(answer: Answer) -> Result<Outcome> {
+    let Answer { model, output, text, usage } = answer;
+    let cost = model.cost(usage).map_err(Error::internal)?;
+    Ok(Outcome::Succeeded { output, text, provider: model.provider.clone(), usage, cost })
 }
 
 /// What asking one model led to; an error is its provider's.

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "not every helper is used at every time")]
 
 pub(crate) mod client;
+pub(crate) mod deeds;
 pub(crate) mod provider;
 pub(crate) mod receiver;
 pub(crate) mod scripted;

@@ -1,0 +1,200 @@
+//! The deeds over a real database in a temporary folder, without a server, on a clock that tests set.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use skai_server::{
+    ambient::Ambient,
+    app::{
+        App, Caller, Settings, Vault, accounts,
+        auth::{AuthSettings, Authenticator},
+        credits,
+        jobs::{self, Outcome},
+        ledger_audit,
+    },
+    domain::{
+        AccountId, Backoff, Bucket, Catalog, Credits, JobError, JobErrorCode, JobId, Model, Price,
+        QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
+    },
+    store::{
+        AccountScope, EngineSettings, Store, SystemScope,
+        jobs::Job,
+        ledger::Balance,
+        queue::{self, Claimed, Lease, WorkId},
+    },
+};
+
+/// The deeds, and what they stand on.
+pub(crate) struct Deeds {
+    pub(crate) app: Arc<App>,
+    pub(crate) ambient: Ambient,
+    _folder: tempfile::TempDir,
+}
+
+/// An amount in microcredits.
+pub(crate) fn micros(micros: i64) -> Credits {
+    Credits::from_micros(micros)
+}
+
+/// A model at the provider `test`: a microcredit for each completion token, `input` for each of the prompt.
+pub(crate) fn model(name: &str, input: i64) -> Model {
+    let price = Price {
+        input_per_million: micros(input * 1_000_000),
+        output_per_million: micros(1_000_000),
+    };
+    Model {
+        name: name.to_owned(),
+        provider: "test".to_owned(),
+        upstream: format!("upstream-{name}"),
+        tariff: Tariff::Priced(price),
+        max_tokens: 100,
+    }
+}
+
+impl Deeds {
+    pub(crate) fn new(models: impl IntoIterator<Item = Model>) -> Self {
+        Self::with(models, |_| ())
+    }
+
+    pub(crate) fn with(
+        models: impl IntoIterator<Item = Model>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ambient = Ambient::manual("2026-11-20T09:00:00Z".parse().unwrap(), 1);
+        let engine = EngineSettings { durable: false, readers: 2, ..EngineSettings::default() };
+        let (store, _writer) =
+            Store::open(&folder.path().join("skai.db"), &engine, &ambient).unwrap();
+        let limit: RateLimit = "1000,1m".parse().unwrap();
+        let auth = AuthSettings {
+            rate_limit: limit,
+            operator_rate_limit: limit,
+            failed_attempts: limit,
+            operator_token: Secret::default(),
+        };
+        let mut settings = settings();
+        change(&mut settings);
+        let app = App {
+            auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
+            vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
+            catalog: Catalog::new(models),
+            ambient: ambient.clone(),
+            store,
+            settings,
+        };
+        Self { app: Arc::new(app), ambient, _folder: folder }
+    }
+
+    /// A new account without credits.
+    pub(crate) fn account(&self, name: &str) -> AccountScope {
+        let new = accounts::NewAccount { name: name.to_owned() };
+        let created = accounts::create(&self.app, new).wait().unwrap();
+        accounts::scope(&self.app, created.account.id).unwrap()
+    }
+
+    pub(crate) fn grant(
+        &self,
+        account: AccountId,
+        bucket: Bucket,
+        amount: i64,
+        expires_at: Option<Timestamp>,
+    ) {
+        let reason = "test".to_owned();
+        let request = credits::GrantRequest { amount: micros(amount), bucket, reason, expires_at };
+        credits::grant(&self.app, account, request, None).wait().unwrap();
+    }
+
+    pub(crate) fn balance(&self, scope: AccountScope) -> Balance {
+        credits::balance(&self.app, scope).unwrap()
+    }
+
+    /// Asks for a job; `more` is added to the smallest request for model `m`.
+    pub(crate) fn submit(&self, scope: AccountScope, more: &Value) -> Result<Job> {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        for (key, value) in more.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        let request = serde_json::from_str(&body.to_string()).unwrap();
+        let caller = caller(scope);
+        let prepared = jobs::prepare(&self.app, &caller, &request)?;
+        Ok(jobs::submit(&self.app, &caller, prepared, None).wait()?.job)
+    }
+
+    /// Leases the job; `None` where it does not wait.
+    pub(crate) fn claim(&self, job: i64, token: i64) -> Option<Claimed> {
+        let id = WorkId { queue: QueueName::GenerationCreate, subject: job };
+        let lease = Lease { id, token };
+        let claimed = self.app.store.write(SystemScope::new(), move |tx| queue::claim(tx, lease));
+        claimed.wait().unwrap()
+    }
+
+    /// Leases the job and begins an attempt.
+    pub(crate) fn begin(&self, job: i64, token: i64) -> (Claimed, Job) {
+        let claimed = self.claim(job, token).expect("the job waits");
+        let begun = claimed.clone();
+        let job = self.app.store.write(SystemScope::new(), move |tx| jobs::begin(tx, &begun));
+        (claimed, job.wait().unwrap().expect("the job is not over"))
+    }
+
+    pub(crate) fn finish(&self, claimed: &Claimed, job: Job, outcome: Outcome) -> bool {
+        jobs::finish(&self.app, claimed, job, outcome).wait().unwrap()
+    }
+
+    pub(crate) fn job(&self, scope: AccountScope, id: JobId) -> Job {
+        let found = self.app.store.read(scope, |tx| skai_server::store::jobs::find(tx, id));
+        found.unwrap().expect("the job exists")
+    }
+
+    /// The names and data of the job's events.
+    pub(crate) fn story(&self, scope: AccountScope, job: i64) -> Vec<(String, Value)> {
+        let events =
+            self.app.store.read(scope, |tx| skai_server::store::jobs::events(tx, job, 0, 100));
+        let data = |raw: Option<Box<serde_json::value::RawValue>>| {
+            raw.map_or(Value::Null, |raw| serde_json::from_str(raw.get()).unwrap())
+        };
+        events.unwrap().into_iter().map(|event| (event.name, data(event.data))).collect()
+    }
+
+    /// Fails where the books are not right.
+    pub(crate) fn verify(&self) {
+        let report = ledger_audit::verify(&self.app).unwrap();
+        assert!(report.ok, "{:#?}", report.problems);
+    }
+}
+
+pub(crate) fn caller(scope: AccountScope) -> Caller {
+    Caller { scope, project: 1, key: 1, request_id: "req-1".to_owned() }
+}
+
+/// Success at this cost.
+pub(crate) fn success(cost: i64) -> Outcome {
+    Outcome::Succeeded {
+        output: None,
+        text: "done".to_owned(),
+        provider: "test".to_owned(),
+        usage: Usage::new(0, 1),
+        cost: micros(cost),
+    }
+}
+
+/// Failure; to be tried again at `retry_at`.
+pub(crate) fn failure(retry_at: Option<Timestamp>) -> Outcome {
+    let error = JobError { code: JobErrorCode::ServerError, message: "no".to_owned() };
+    Outcome::Failed { error, retry_at, exhausted: retry_at.is_none() }
+}
+
+fn settings() -> Settings {
+    let hour = Duration::from_hours(1);
+    Settings {
+        idempotency_ttl: 24 * hour,
+        job_ttl: hour / 2,
+        job_backoff: Backoff::default(),
+        max_repairs: 1,
+        max_timeout: hour,
+        delivery_ttl: 2 * hour,
+        delivery_backoff: Backoff::default(),
+        extended_backoff: Backoff::default(),
+        rotation_overlap: 24 * hour,
+        disable_after: 24 * hour,
+    }
+}
