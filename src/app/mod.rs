@@ -16,7 +16,7 @@ mod vault;
 mod watch;
 pub mod webhooks;
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 pub use argon::hash as hash_api_key;
 pub use limits::{KeyBuckets, RateClass};
@@ -31,6 +31,8 @@ use auth::Authenticator;
 use crate::{
     ambient::Ambient,
     domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy},
+    domain::{Backoff, Catalog},
+    observe::Metrics,
     store::{AccountScope, Store},
     webhooks::guard::Guard,
 };
@@ -53,6 +55,10 @@ pub struct App {
     pub guard: Guard,
     /// What the operator decided.
     pub settings: Settings,
+    /// Counts, for whoever looks.
+    pub metrics: Metrics,
+    /// True once the server is stopping.
+    pub draining: AtomicBool,
 }
 
 /// Policy that deeds follow.

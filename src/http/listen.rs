@@ -48,6 +48,8 @@ pub struct ConnectionLimits {
     pub streams: u32,
     /// How long requests may take to end once the server is stopping.
     pub drain: Duration,
+    /// Counts the open connections.
+    pub open: Arc<AtomicUsize>,
 }
 
 impl Default for ConnectionLimits {
@@ -60,6 +62,7 @@ impl Default for ConnectionLimits {
             header_bytes: 32 << 10,
             streams: 100,
             drain: Duration::from_secs(30),
+            open: Arc::default(),
         }
     }
 }
@@ -106,7 +109,7 @@ where
             limits: limits.clone(),
             phase: phase.subscribe(),
             peer,
-            _slot: slot,
+            _slot: Slot::new(slot, &limits.open),
         };
         tokio::spawn(connection.run(stream, answer.clone()));
     }
@@ -185,7 +188,26 @@ struct Connection {
     phase: watch::Receiver<Phase>,
     peer: SocketAddr,
     /// Freed when the connection ends.
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
+}
+
+/// A place among the connections.
+struct Slot {
+    _permit: OwnedSemaphorePermit,
+    open: Arc<AtomicUsize>,
+}
+
+impl Slot {
+    fn new(permit: OwnedSemaphorePermit, open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self { _permit: permit, open: Arc::clone(open) }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Connection {

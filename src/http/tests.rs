@@ -4,7 +4,7 @@ use std::{
     io::{ErrorKind as IoErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Mutex, atomic::AtomicBool, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -31,6 +31,7 @@ use crate::{
         AccountId, ApiKey, ApiKeyId, Backoff, Catalog, Environment, Error, JobId, ProjectId,
         RateLimit, Result, Scope, Secret,
     },
+    observe::Metrics,
     store::{
         EngineSettings, Store, SystemScope, accounts,
         api_keys::{self, NewApiKey},
@@ -269,6 +270,8 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         watches: Watches::default(),
         guard: crate::webhooks::guard::Guard::new(Vec::new()),
         settings,
+        metrics: Metrics::new(),
+        draining: AtomicBool::new(false),
     }
 }
 

@@ -14,7 +14,7 @@ use prometheus_client::{
     metrics::{
         counter::{ConstCounter, Counter},
         family::{Family, MetricConstructor},
-        gauge::{ConstGauge, Gauge},
+        gauge::ConstGauge,
         histogram::Histogram,
     },
     registry::{Registry, Unit},
@@ -26,7 +26,6 @@ pub struct Metrics {
     pulled: Arc<Pulled>,
     requests: Family<RequestLabels, Counter>,
     request_durations: Family<RouteLabels, Histogram, Buckets>,
-    connections: Gauge,
     jobs: Family<StatusLabels, Counter>,
     provider_calls: Family<ProviderLabels, Counter>,
     provider_durations: Family<ProviderName, Histogram, Buckets>,
@@ -178,7 +177,6 @@ impl Metrics {
             pulled: Arc::default(),
             requests: Family::default(),
             request_durations: Family::new_with_constructor(ANSWERS),
-            connections: Gauge::default(),
             jobs: Family::default(),
             provider_calls: Family::default(),
             provider_durations: Family::new_with_constructor(CALLS),
@@ -202,7 +200,6 @@ impl Metrics {
             Unit::Seconds,
             self.request_durations.clone(),
         );
-        registry.register("http_connections", "Open connections", self.connections.clone());
         registry.register(
             "jobs_ended",
             "Jobs that reached a terminal status since the start",
@@ -245,11 +242,6 @@ impl Metrics {
         self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
         let labels = RouteLabels { method, route };
         self.request_durations.get_or_create(&labels).observe(took.as_secs_f64());
-    }
-
-    /// Says how many connections are open.
-    pub fn connections(&self, open: usize) {
-        self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
     /// Counts a job that reached this terminal status.
@@ -308,7 +300,6 @@ mod tests {
         let took = Duration::from_millis(2);
         metrics.request("GET", Some("/v1/jobs/{id}"), 200, took);
         metrics.request("BREW", None, 404, took);
-        metrics.connections(3);
         metrics.job_ended("succeeded");
         metrics.provider_call("sandbox", "ok", took);
         metrics.webhook_attempt("timeout", took);
@@ -328,7 +319,6 @@ mod tests {
             r#"skai_http_requests_total{method="GET",route="/v1/jobs/{id}",status="200"} 1"#,
             r#"skai_http_requests_total{method="other",route="none",status="404"} 1"#,
             r#"skai_http_request_duration_seconds_bucket{le="0.0025",method="GET",route="/v1/jobs/{id}"} 1"#,
-            "skai_http_connections 3",
             r#"skai_jobs_ended_total{status="succeeded"} 1"#,
             r#"skai_provider_calls_total{provider="sandbox",outcome="ok"} 1"#,
             r#"skai_webhook_attempts_total{outcome="timeout"} 1"#,

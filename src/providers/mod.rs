@@ -135,8 +135,41 @@ impl Providers {
         Self(settings.map(|(name, of)| (name, provider(of))).collect())
     }
 
+    /// Tells `observer` of every call from now on.
+    #[must_use]
+    pub fn observed(self, ambient: &Ambient, observer: Observer) -> Self {
+        let observe = |(name, inner): (String, Arc<dyn Provider>)| {
+            let (ambient, observer) = (ambient.clone(), Arc::clone(&observer));
+            let observed = Observed { name: name.clone(), inner, ambient, observer };
+            (name, Arc::new(observed) as Arc<dyn Provider>)
+        };
+        Self(self.0.into_iter().map(observe).collect())
+    }
+
     /// The provider of that name in the configuration.
     pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
         self.0.get(name).cloned()
+    }
+}
+
+/// Told about each call: the provider's name, `ok` or the error's code, and how long it took.
+pub type Observer = Arc<dyn Fn(&str, &'static str, Duration) + Send + Sync>;
+
+/// A provider whose calls are counted.
+struct Observed {
+    name: String,
+    inner: Arc<dyn Provider>,
+    ambient: Ambient,
+    observer: Observer,
+}
+
+impl Provider for Observed {
+    fn complete(&self, call: &Call<'_>) -> Result<Completion, ProviderError> {
+        let began = self.ambient.monotonic();
+        let answer = self.inner.complete(call);
+        let took = self.ambient.monotonic().saturating_sub(began);
+        let outcome = answer.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
+        (self.observer)(&self.name, outcome, took);
+        answer
     }
 }

@@ -19,7 +19,10 @@ pub use ticker::Ticker;
 
 use crate::{
     domain::{QueueName, Result},
-    store::{SystemScope, Tx, queue::Claimed},
+    store::{
+        Store, SystemScope, Tx,
+        queue::{self as table, Claimed},
+    },
 };
 
 /// A kind of work.
@@ -39,6 +42,11 @@ pub trait Kind: Send + Sync + 'static {
 
     /// Records that the work will not be tried again, in a transaction that ends the lease.
     fn give_up(&self, claimed: &Claimed, why: GiveUp) -> Result<()>;
+}
+
+/// Draws the number of this start. Leases that earlier starts took are void.
+pub fn boot(store: &Store) -> Result<i64> {
+    store.write(SystemScope::new(), table::boot).wait()
 }
 
 /// Why work is given up without another attempt.

@@ -324,6 +324,7 @@ pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResul
             tx.now(),
         ],
     )?;
+    tx.signal(Signal::Ended(to));
     Ok(())
 }
 

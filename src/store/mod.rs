@@ -46,7 +46,7 @@ use crate::{
     domain::{Error, Result},
 };
 use engine::{
-    connection::{Confined, open_writer},
+    connection::{Confined, open_to_look, open_writer},
     migrate,
     readers::{self, Readers},
     writer::{Deed, Entry, Writer},
@@ -172,6 +172,18 @@ impl Store {
         listeners.push(Box::new(listener));
     }
 
+    /// Writes a row of no meaning, to see whether the disk takes it.
+    pub fn probe(&self) -> Commit<()> {
+        self.write(SystemScope::new(), |tx| {
+            tx.execute(
+                "insert into main.meta (name, value) values ('probes', 1)
+                 on conflict (name) do update set value = value + 1",
+                [],
+            )?;
+            Ok(())
+        })
+    }
+
     /// Why the last commit failed, where it did.
     pub fn trouble(&self) -> Option<String> {
         lock(&self.shared.trouble).clone()
@@ -186,6 +198,20 @@ impl Store {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// The schema version of the file, which stays as it is; 0 where it is missing or empty.
+pub fn schema_version(path: &Path) -> std::result::Result<u32, OpenError> {
+    if !path.exists() {
+        return Ok(0);
+    }
+    Ok(migrate::version(&open_to_look(path)?)?)
+}
+
+/// Copies the database as it is now to a new file, also while a server writes to it.
+pub fn copy(path: &Path, to: &Path) -> std::result::Result<(), OpenError> {
+    open_to_look(path)?.execute("vacuum into ?1", [to.to_string_lossy()])?;
+    Ok(())
 }
 
 fn unavailable(message: &str) -> Error {

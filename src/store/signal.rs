@@ -3,7 +3,7 @@
 //! A signal is a hint: who hears it looks at the database before it acts.
 
 use super::queue::{Waiting, WorkId};
-use crate::domain::{ApiKeyId, JobId};
+use crate::domain::{ApiKeyId, JobId, JobStatus};
 
 /// Something that was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Signal {
     Withdrawn(WorkId),
     /// A job took a step.
     Job(JobId),
+    /// A job reached this terminal status.
+    Ended(JobStatus),
     /// A key must not be accepted from memory any more.
     KeyChanged(ApiKeyId),
     /// Queues were paused or resumed.

@@ -125,7 +125,11 @@ pub struct Attempt {
 pub struct Sender {
     agent: Agent,
     ambient: Ambient,
+    observer: Option<Observer>,
 }
+
+/// Told about each attempt.
+pub type Observer = Box<dyn Fn(&Attempt) + Send + Sync>;
 
 /// What is known once the server answered.
 struct Answer {
@@ -164,6 +168,7 @@ impl Sender {
         Self {
             agent: Agent::with_parts(config, DefaultConnector::new(), resolver),
             ambient: ambient.clone(),
+            observer: None,
         }
     }
 
@@ -177,6 +182,12 @@ impl Sender {
             body,
             timeout: None,
         })
+    }
+
+    /// Tells `observer` of every attempt from now on.
+    #[must_use]
+    pub fn observed(self, observer: Observer) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// Sends `request` once and waits for the outcome.
@@ -193,12 +204,16 @@ impl Sender {
             retry_after: None,
             body: String::new(),
         });
-        Attempt {
+        let attempt = Attempt {
             outcome: answer.outcome,
             retry_after: answer.retry_after,
             duration,
             response_body: answer.body,
+        };
+        if let Some(observer) = &self.observer {
+            observer(&attempt);
         }
+        attempt
     }
 
     fn exchange(&self, uri: &Uri, request: &Request<'_>) -> Result<Answer, Outcome> {

@@ -1,6 +1,9 @@
 //! What the server says of itself.
 
-use std::sync::OnceLock;
+use std::{
+    sync::{OnceLock, atomic::Ordering},
+    time::Duration,
+};
 
 use hyper::{StatusCode, body::Bytes};
 use schemars::JsonSchema;
@@ -22,6 +25,24 @@ pub(super) struct Health {
 /// `GET /healthz`
 pub(super) async fn health(_: Request) -> Result<Reply> {
     Reply::ok(&Health { status: "ok" })
+}
+
+/// `GET /readyz`
+pub(super) async fn ready(request: Request) -> Result<Reply> {
+    let soon = Duration::from_secs(2);
+    if request.app.draining.load(Ordering::Relaxed) {
+        return Err(Error::unavailable("server: draining, it is about to stop", soon));
+    }
+    match request.app.store.trouble() {
+        Some(trouble) => Err(Error::unavailable(format!("database: {trouble}"), soon)),
+        None => Reply::ok(&Health { status: "ok" }),
+    }
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(request: Request) -> Result<Reply> {
+    const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(Reply::text(TEXT, request.app.metrics.render()))
 }
 
 /// `GET /openapi.json`

@@ -5,7 +5,7 @@ mod meta;
 
 use hyper::StatusCode;
 
-use super::routes::{Route, handler};
+use super::routes::{Access, Route, handler};
 use crate::domain::{ErrorKind, GenerationRequest, JobStatus, Page, Scope, Timestamp};
 
 /// All routes. What is not here is 404.
@@ -14,6 +14,14 @@ pub(crate) fn table() -> Vec<Route> {
         Route::get("/healthz", "getHealth", handler!(meta::health))
             .summary("Whether the process is alive.")
             .answers::<meta::Health>(hyper::StatusCode::OK),
+        Route::get("/readyz", "getReadiness", handler!(meta::ready))
+            .summary("Whether the server takes work: the database can write and nothing is stopping.")
+            .answers::<meta::Health>(hyper::StatusCode::OK)
+            .errors(&[ErrorKind::Unavailable]),
+        Route::get("/metrics", "getMetrics", handler!(meta::metrics))
+            .summary("Numbers in the OpenMetrics text format, for Prometheus.")
+            .access(Access::Metrics)
+            .media_types(&["application/openmetrics-text"]),
         Route::get("/openapi.json", "getOpenApi", handler!(meta::openapi))
             .summary("This document.")
             .answers::<serde_json::Value>(hyper::StatusCode::OK),

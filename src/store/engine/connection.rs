@@ -84,6 +84,14 @@ pub(in crate::store) fn open_reader(
     Ok(Confined { sql: connection, tenancy })
 }
 
+/// Opens a file that may have any schema, to look at it or copy it.
+pub(in crate::store) fn open_to_look(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(30))?;
+    Ok(connection)
+}
+
 /// What both kinds share. `recursive_triggers` makes `insert or replace` pass the delete guards.
 fn harden(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;

@@ -1,0 +1,193 @@
+//! From the configuration to the settings of each part.
+
+use std::{io, sync::atomic::AtomicBool, time::Duration};
+
+use hyper::header::HeaderValue;
+
+use crate::{
+    ambient::Ambient,
+    app::{
+        self, App, Vault,
+        auth::{AuthSettings, Authenticator},
+    },
+    config::{self, Config, ProviderKind, Synchronous},
+    domain::{Backoff, Catalog, Model, Price, QueueName, Secret, Tariff},
+    http,
+    observe::Metrics,
+    providers::{OpenAiSettings, ProviderSettings, Providers},
+    queue::QueueSettings,
+    store::{EngineSettings, Store},
+    webhooks::guard::Guard,
+};
+
+/// The configuration asks for a kind of provider that this version lacks.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "providers.{0}: kind \"anthropic\" is not available in this version; use \"openai\" or \"sandbox\""
+)]
+pub struct UnsupportedProvider(String);
+
+/// What deeds work with.
+pub fn app(
+    config: &Config,
+    ambient: Ambient,
+    store: Store,
+    vault: Vault,
+    operator_token: Secret<String>,
+) -> io::Result<App> {
+    let auth = Authenticator::start(ambient.clone(), auth(config, operator_token), store.clone())?;
+    Ok(App {
+        ambient,
+        store,
+        auth,
+        catalog: catalog(config),
+        vault,
+        guard: Guard::new(config.webhooks.allow_networks.clone()),
+        settings: settings(config),
+        metrics: Metrics::new(),
+        draining: AtomicBool::new(false),
+    })
+}
+
+/// How the database is opened.
+pub fn engine(config: &Config) -> EngineSettings {
+    let store = &config.store;
+    EngineSettings {
+        readers: store.readers,
+        batch: store.batch,
+        waiting: store.writer_queue,
+        checkpoint_pages: store.checkpoint_pages,
+        durable: store.synchronous == Synchronous::Full,
+        busy_timeout: store.busy_timeout,
+    }
+}
+
+fn auth(config: &Config, operator_token: Secret<String>) -> AuthSettings {
+    AuthSettings {
+        rate_limit: config.rate_limit.default,
+        operator_rate_limit: config.rate_limit.default,
+        failed_attempts: config.auth.failed_attempts,
+        operator_token,
+    }
+}
+
+fn settings(config: &Config) -> app::Settings {
+    let backoff = |delays: &[Duration]| Backoff::new(delays.iter().copied());
+    let (jobs, deliveries) = (&config.queues.generation_create, &config.queues.webhook_delivery);
+    app::Settings {
+        idempotency_ttl: config.idempotency.ttl,
+        job_ttl: jobs.ttl,
+        job_backoff: backoff(&jobs.backoff),
+        max_repairs: config.jobs.max_repairs,
+        max_timeout: config.jobs.max_timeout,
+        delivery_ttl: deliveries.ttl,
+        delivery_backoff: backoff(&deliveries.backoff),
+        extended_backoff: backoff(&config.webhooks.extended_backoff),
+        rotation_overlap: config.webhooks.rotation_overlap,
+        disable_after: config.webhooks.disable_after,
+    }
+}
+
+fn catalog(config: &Config) -> Catalog {
+    let default = config.jobs.default_max_tokens;
+    Catalog::new(config.models.iter().map(|(name, model)| Model {
+        name: name.clone(),
+        provider: model.provider.clone(),
+        upstream: model.upstream.clone(),
+        tariff: tariff(model),
+        max_tokens: model.max_tokens.unwrap_or(default),
+    }))
+}
+
+fn tariff(model: &config::Model) -> Tariff {
+    match (model.free, model.input_per_million, model.output_per_million) {
+        (true, ..) => Tariff::Free,
+        (false, Some(input_per_million), Some(output_per_million)) => {
+            Tariff::Priced(Price { input_per_million, output_per_million })
+        }
+        _ => Tariff::Unknown,
+    }
+}
+
+/// Who runs the models.
+pub(super) fn providers(
+    config: &Config,
+    ambient: &Ambient,
+) -> Result<Providers, UnsupportedProvider> {
+    let settings = config.providers.iter().map(|(name, provider)| {
+        let settings = match provider.kind {
+            ProviderKind::OpenAi => ProviderSettings::OpenAi(OpenAiSettings {
+                base_url: provider.base_url.clone(),
+                api_key: provider.api_key.clone(),
+                timeout: provider.timeout.unwrap_or(config.jobs.provider_timeout),
+            }),
+            ProviderKind::Sandbox => ProviderSettings::Sandbox,
+            ProviderKind::Anthropic => return Err(UnsupportedProvider(name.clone())),
+        };
+        Ok((name.clone(), settings))
+    });
+    Ok(Providers::new(ambient, settings.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// How a queue is run.
+pub(super) fn queue(
+    config: &Config,
+    name: QueueName,
+    slow_after: Option<Duration>,
+) -> QueueSettings {
+    let queue = config.queues.get(name);
+    QueueSettings {
+        concurrency: queue.concurrency,
+        lane_limit: u32::try_from(queue.lane_concurrency).unwrap_or(u32::MAX),
+        slow_after,
+        max_runtime: queue.max_runtime,
+        max_crashes: queue.max_crashes,
+        paused: queue.paused,
+    }
+}
+
+/// How requests are taken.
+pub(super) fn edge(config: &Config) -> http::Settings {
+    let http = &config.http;
+    let origin = |origin: &String| HeaderValue::from_str(origin).ok();
+    http::Settings {
+        body_limit: http.body_limit,
+        body_timeout: http.body_timeout,
+        trusted_proxies: http.trusted_proxies.clone(),
+        cors_origins: http.cors_origins.iter().filter_map(origin).collect(),
+        metrics_open: http.metrics_open,
+    }
+}
+
+/// What a connection may take.
+pub(super) fn connections(config: &Config) -> http::ConnectionLimits {
+    let http = &config.http;
+    http::ConnectionLimits {
+        connections: u32::try_from(http.max_connections).unwrap_or(u32::MAX),
+        header_timeout: http.header_timeout,
+        idle_timeout: http.idle_timeout,
+        drain: http.drain_timeout,
+        ..http::ConnectionLimits::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Usage;
+
+    #[test]
+    fn the_embedded_models_have_their_prices() {
+        let catalog = catalog(&Config::embedded().unwrap());
+        let million = Usage::new(1_000_000, 1_000_000);
+        let cost = |name| catalog.find(name, "model").unwrap().cost(million).unwrap().to_string();
+        assert_eq!((cost("gpt-4o-mini"), cost("sandbox")), ("750".to_owned(), "0".to_owned()));
+    }
+
+    #[test]
+    fn a_provider_that_is_not_there_is_refused() {
+        let mut config = Config::embedded().unwrap();
+        config.providers.get_mut("openai").unwrap().kind = ProviderKind::Anthropic;
+        assert!(providers(&config, &Ambient::system()).is_err());
+    }
+}
