@@ -31,7 +31,6 @@ use auth::Authenticator;
 use crate::{
     ambient::Ambient,
     domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy},
-    domain::{Backoff, Catalog},
     observe::Metrics,
     store::{AccountScope, Store},
     webhooks::guard::Guard,

@@ -121,7 +121,6 @@ pub struct Attempt {
 }
 
 /// Sends requests and keeps connections open for the next. Threads share one.
-#[derive(Clone)]
 pub struct Sender {
     agent: Agent,
     ambient: Ambient,
