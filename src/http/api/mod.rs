@@ -15,7 +15,9 @@ pub(crate) fn table() -> Vec<Route> {
             .summary("Whether the process is alive.")
             .answers::<meta::Health>(hyper::StatusCode::OK),
         Route::get("/readyz", "getReadiness", handler!(meta::ready))
-            .summary("Whether the server takes work: the database can write and nothing is stopping.")
+            .summary(
+                "Whether the server takes work: the database can write and nothing is stopping.",
+            )
             .answers::<meta::Health>(hyper::StatusCode::OK)
             .errors(&[ErrorKind::Unavailable]),
         Route::get("/metrics", "getMetrics", handler!(meta::metrics))
