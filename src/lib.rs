@@ -16,3 +16,5 @@ pub mod queue;
 
 pub mod http;
 pub mod workers;
+
+pub mod server;

@@ -37,7 +37,7 @@ use crate::{
     queue::{self, Kind, QueueStats, Runner, Ticker},
     store::{OpenError, Signal, Store},
     webhooks::send::{Attempt, Limits, Outcome, Sender},
-    workers::{DeliverWebhook, Maintenance, RunGeneration},
+    workers::{Maintenance, RunGeneration, deliver_webhook::DeliverWebhook},
 };
 
 /// Connections that may wait to be accepted; the system may allow fewer.
@@ -119,7 +119,10 @@ pub enum Ended {
 
 impl Server {
     /// Opens the data folder and starts everything. Once this returns, requests are answered.
-    #[expect(clippy::needless_pass_by_value, reason = "the server is what the configuration is for")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the server is what the configuration is for"
+    )]
     pub fn start(config: Config, ambient: Ambient) -> Result<Self, StartError> {
         let folder = DataFolder::lock(&config.data_dir)?;
         let runtime = runtime(&config)?;
@@ -179,7 +182,7 @@ impl Server {
                 signals.next().await;
                 tracing::info!("stopping; a second signal ends the process at once");
                 // Where nobody listens the server has ended already.
-                drop(tell.send(Event::Stop));
+                let _sent = tell.send(Event::Stop);
                 signals.next().await;
                 std::process::exit(1);
             });
@@ -201,8 +204,8 @@ impl Server {
     /// Accepts nothing more, lets requests and attempts end as long as `http.drain_timeout` says,
     /// gives back the rest, and closes the database.
     pub fn stop(self) {
-        self.app.draining.store(true, Ordering::Relaxed);
-        drop(self.http.close.send(()));
+        self.app.watches.close();
+        let _sent = self.http.close.send(());
         self.ticker.stop();
         let patience = self.drain;
         let drains = [drain(self.generations, patience), drain(self.deliveries, patience)];
@@ -226,8 +229,7 @@ fn runtime(config: &Config) -> io::Result<Runtime> {
 fn listen(runtime: &Runtime, address: SocketAddr) -> Result<TcpListener, StartError> {
     let _entered = runtime.enter();
     let bind = || {
-        let socket =
-            if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
@@ -241,11 +243,14 @@ fn listen_to_store(app: &Arc<App>, tell: &mpsc::Sender<Event>) {
     app.store.listen(move |signals| {
         let Some(app) = listener.upgrade() else { return };
         app.auth.hear(signals);
+        app.watches.hear(signals);
         for signal in signals {
             match signal {
                 Signal::Ended(status) => app.metrics.job_ended(status.as_str()),
                 // Where nobody listens the server is ending already.
-                Signal::Fatal => drop(tell.send(Event::Fatal)),
+                Signal::Fatal => {
+                    let _sent = tell.send(Event::Fatal);
+                }
                 _ => {}
             }
         }
@@ -280,7 +285,7 @@ fn run_deliveries(
     let limits = Limits { total: config.webhooks.timeout, ..Limits::default() };
     let counted = Arc::downgrade(app);
     let sender = Sender::new(app.guard.clone(), &app.ambient, limits);
-    let sender = sender.observed(Box::new(move |attempt: &Attempt| {
+    let sender = sender.observed(Arc::new(move |attempt: &Attempt| {
         if let Some(app) = counted.upgrade() {
             app.metrics.webhook_attempt(outcome_of(attempt), attempt.duration);
         }
@@ -428,7 +433,7 @@ fn close(writer: JoinHandle<()>) {
     let (closed, waiting) = mpsc::channel();
     let waiter = ambient::thread("closing", move || {
         let ended = writer.join();
-        drop(closed.send(ended.is_ok()));
+        let _sent = closed.send(ended.is_ok());
     });
     if waiter.is_err() || waiting.recv_timeout(FAREWELL) != Ok(true) {
         tracing::warn!("the write-ahead log was not folded; the next start does it");

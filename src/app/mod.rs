@@ -16,7 +16,7 @@ mod vault;
 mod watch;
 pub mod webhooks;
 
-use std::{sync::atomic::AtomicBool, time::Duration};
+use std::time::Duration;
 
 pub use argon::hash as hash_api_key;
 pub use limits::{KeyBuckets, RateClass};
@@ -56,8 +56,6 @@ pub struct App {
     pub settings: Settings,
     /// Counts, for whoever looks.
     pub metrics: Metrics,
-    /// True once the server is stopping.
-    pub draining: AtomicBool,
 }
 
 /// Policy that deeds follow.

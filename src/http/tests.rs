@@ -4,7 +4,7 @@ use std::{
     io::{ErrorKind as IoErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
-    sync::{Arc, Mutex, atomic::AtomicBool, mpsc},
+    sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -271,7 +271,6 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         guard: crate::webhooks::guard::Guard::new(Vec::new()),
         settings,
         metrics: Metrics::new(),
-        draining: AtomicBool::new(false),
     }
 }
 

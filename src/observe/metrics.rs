@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -267,7 +267,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 << 10);
         // Writing to a string does not fail.
-        drop(encode(&mut text, &self.registry));
+        let _infallible = encode(&mut text, &self.registry);
         text
     }
 }

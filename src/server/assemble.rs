@@ -1,13 +1,13 @@
 //! From the configuration to the settings of each part.
 
-use std::{io, sync::atomic::AtomicBool, time::Duration};
+use std::{io, time::Duration};
 
 use hyper::header::HeaderValue;
 
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Vault,
+        self, App, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     config::{self, Config, ProviderKind, Synchronous},
@@ -42,10 +42,10 @@ pub fn app(
         auth,
         catalog: catalog(config),
         vault,
+        watches: Watches::default(),
         guard: Guard::new(config.webhooks.allow_networks.clone()),
         settings: settings(config),
         metrics: Metrics::new(),
-        draining: AtomicBool::new(false),
     })
 }
 

@@ -3,7 +3,7 @@
 //! The other side is not trusted: it may hang, drip, redirect or answer without end. Nothing of its
 //! headers is kept but `Retry-After`. Nothing is sent twice in secret: the queue decides on retries.
 
-use std::{io::Read, time::Duration};
+use std::{io::Read, sync::Arc, time::Duration};
 
 use http::{Method, Uri, header};
 use ureq::{Agent, AsSendBody, Body, config::Config, unversioned::transport::DefaultConnector};
@@ -128,7 +128,7 @@ pub struct Sender {
 }
 
 /// Told about each attempt.
-pub type Observer = Box<dyn Fn(&Attempt) + Send + Sync>;
+pub type Observer = Arc<dyn Fn(&Attempt) + Send + Sync>;
 
 /// What is known once the server answered.
 struct Answer {

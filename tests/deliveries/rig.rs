@@ -19,6 +19,7 @@ use skai_server::{
         IdempotencyKey, Model, ProjectId, QueueName, Result, RetryPolicy, Secret, Tariff,
         Timestamp,
     },
+    observe::Metrics,
     queue::{GiveUp, Kind, Stop},
     store::{
         Commit, EngineSettings, Store, SystemScope, accounts,
@@ -70,6 +71,7 @@ impl Rig {
             guard,
             watches: Watches::default(),
             settings: policy(),
+            metrics: Metrics::new(),
         };
         let app = Arc::new(app);
         Self {

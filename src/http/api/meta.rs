@@ -1,9 +1,6 @@
 //! What the server says of itself.
 
-use std::{
-    sync::{OnceLock, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
 use hyper::{StatusCode, body::Bytes};
 use schemars::JsonSchema;
@@ -30,7 +27,7 @@ pub(super) async fn health(_: Request) -> Result<Reply> {
 /// `GET /readyz`
 pub(super) async fn ready(request: Request) -> Result<Reply> {
     let soon = Duration::from_secs(2);
-    if request.app.draining.load(Ordering::Relaxed) {
+    if request.app.watches.is_closed() {
         return Err(Error::unavailable("server: draining, it is about to stop", soon));
     }
     match request.app.store.trouble() {
