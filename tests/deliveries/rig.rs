@@ -3,7 +3,11 @@
 
 #![allow(clippy::unnecessary_wraps, reason = "the signatures are those that the deeds take")]
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use skai_server::{
@@ -19,6 +23,7 @@ use skai_server::{
         IdempotencyKey, Model, ProjectId, QueueName, Result, RetryPolicy, Secret, Tariff,
         Timestamp,
     },
+    observe::Metrics,
     queue::{GiveUp, Kind, Stop},
     store::{
         Commit, EngineSettings, Store, SystemScope, accounts,
@@ -70,6 +75,8 @@ impl Rig {
             guard,
             watches: Watches::default(),
             settings: policy(),
+            metrics: Metrics::default(),
+            draining: AtomicBool::new(false),
         };
         let app = Arc::new(app);
         Self {
