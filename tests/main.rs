@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and it uses the real clock and threads"
 )]
 
+mod licences;
 mod support;
 
 mod deliveries;

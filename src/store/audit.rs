@@ -4,8 +4,6 @@
 //! Each statement reads a table from end to end or seeks by an index, and none is run per row, so a
 //! million entries take seconds.
 
-use rusqlite::Row;
-
 use super::{scope::SystemScope, tx::Snapshot};
 use crate::domain::{AccountId, JobId, Result};
 
@@ -25,220 +23,140 @@ pub struct Audit {
     pub problems: Vec<String>,
 }
 
-/// A rule and the statement that finds what breaks it: the internal number of an account, that of a
-/// job or null, and particulars. `?1` limits the rows. Amounts in particulars are microcredits.
-struct Rule {
-    broken: &'static str,
-    sql: &'static str,
-}
-
-/// An account's ledger in figures, for the rules that compare them with its balance.
-macro_rules! sums {
-    ($rest:literal) => {
-        concat!(
-            "with l as materialized (
-               select account, count(*) as entries, min(n) as first, max(n) as last,
-                 sum(case bucket when 'free' then delta else 0 end) as free,
-                 sum(case bucket when 'paid' then delta else 0 end) as paid,
-                 -sum(case when bucket = 'free' and kind in ('reserve', 'release')
-                      then delta else 0 end) as reserved_free,
-                 -sum(case when bucket = 'paid' and kind in ('reserve', 'release')
-                      then delta else 0 end) as reserved_paid
-               from main.ledger group by account) ",
-            $rest
-        )
-    };
-}
-
-/// What each reservation of each job did, bucket by bucket.
-macro_rules! rounds {
-    ($rest:literal) => {
-        concat!(
-            "with l as (
-               select job, round, min(account) as account, max(account) as last_account,
-                 -sum(case when kind = 'reserve' and bucket = 'free' then delta else 0 end)
-                   as reserved_free,
-                 -sum(case when kind = 'reserve' and bucket = 'paid' then delta else 0 end)
-                   as reserved_paid,
-                 sum(case when kind = 'release' and bucket = 'free' then delta else 0 end)
-                   as released_free,
-                 sum(case when kind = 'release' and bucket = 'paid' then delta else 0 end)
-                   as released_paid,
-                 -sum(case when kind = 'charge' then delta else 0 end) as charged,
-                 sum(kind = 'release') as releases, sum(kind = 'charge') as charges,
-                 sum(kind not in ('reserve', 'release', 'charge')) as others
-               from main.ledger where job is not null group by job, round) ",
-            $rest
-        )
-    };
-}
-
-const RULES: &[Rule] = &[
-    Rule {
-        broken: "has no balance",
-        sql: "select a.seq, null, '' from main.account a
-              where not exists (select 1 from main.balance b where b.account = a.seq) limit ?1",
-    },
-    Rule {
-        broken: "has a balance that is not the sum of its entries",
-        sql: sums!(
-            "select b.account, null,
-               'free ' || b.free || ' and paid ' || b.paid || ', by entries '
-                 || coalesce(l.free, 0) || ' and ' || coalesce(l.paid, 0)
-             from main.balance b left join l on l.account = b.account
-             where b.free <> coalesce(l.free, 0) or b.paid <> coalesce(l.paid, 0) limit ?1"
-        ),
-    },
-    Rule {
-        broken: "has set aside another amount than its open reservations",
-        sql: sums!(
-            "select b.account, null,
-               'free ' || b.reserved_free || ' and paid ' || b.reserved_paid || ', by entries '
-                 || coalesce(l.reserved_free, 0) || ' and ' || coalesce(l.reserved_paid, 0)
-             from main.balance b left join l on l.account = b.account
-             where b.reserved_free <> coalesce(l.reserved_free, 0)
-               or b.reserved_paid <> coalesce(l.reserved_paid, 0) limit ?1"
-        ),
-    },
-    Rule {
-        broken: "has entries that are not numbered from 1 without gaps",
-        sql: sums!(
-            "select b.account, null,
-               coalesce(l.entries, 0) || ' entries from ' || coalesce(l.first, 1) || ' to '
-                 || coalesce(l.last, 0) || ', the balance counts ' || b.entries
-             from main.balance b left join l on l.account = b.account
-             where b.entries <> coalesce(l.entries, 0) or b.entries <> coalesce(l.last, 0)
-               or coalesce(l.first, 1) <> 1 limit ?1"
-        ),
-    },
-    Rule {
-        broken: "has an entry whose balance_after is not the sum so far",
-        sql: "select account, null, 'entry ' || n || ' says ' || balance_after || ', not ' || running
-              from (select account, n, balance_after,
-                      sum(delta) over (partition by account order by n) as running
-                    from main.ledger)
-              where balance_after <> running limit ?1",
-    },
-    Rule {
-        broken: "has an entry whose sign does not fit its kind",
-        sql: "select account, null, 'entry ' || n || ' is a ' || kind || ' of ' || delta
-              from main.ledger
-              where delta = 0 or (kind in ('grant', 'release') and delta < 0)
-                or (kind in ('reserve', 'charge', 'expire') and delta > 0) limit ?1",
-    },
-    Rule {
-        broken: "has entries of a round that does not exist, or in another account",
-        sql: rounds!(
-            "select l.account, l.job, 'round ' || l.round || ', the job is in ' || j.round
-             from l join main.job j on j.seq = l.job
-             where l.round > j.round or l.round < 1 or l.account <> j.account
-               or l.last_account <> j.account or l.others > 0 limit ?1"
-        ),
-    },
-    Rule {
-        broken: "has another reservation than its row says",
-        sql: rounds!(
-            "select l.account, l.job, 'free ' || l.reserved_free || ' and paid ' || l.reserved_paid
-               || ', the job says ' || j.reserved_free || ' and ' || j.reserved_paid
-             from l join main.job j on j.seq = l.job and j.round = l.round
-             where l.reserved_free <> j.reserved_free or l.reserved_paid <> j.reserved_paid limit ?1"
-        ),
-    },
-    Rule {
-        broken: "has no reservation though its row says so",
-        sql: "select j.account, j.seq,
-                'free ' || j.reserved_free || ' and paid ' || j.reserved_paid
-              from main.job j where (j.reserved_free > 0 or j.reserved_paid > 0)
-                and not exists (select 1 from main.ledger l
-                  where l.job = j.seq and l.round = j.round and l.kind = 'reserve') limit ?1",
-    },
-    Rule {
-        broken: "is not over, and yet its reservation was released or charged",
-        sql: rounds!(
-            "select l.account, l.job, 'released ' || (l.released_free + l.released_paid)
-               || ', charged ' || l.charged
-             from l join main.job j on j.seq = l.job and j.round = l.round
-             where j.status in (2, 3) and (l.releases > 0 or l.charges > 0) limit ?1"
-        ),
-    },
-    Rule {
-        broken: "is over, and what was reserved did not come back exactly",
-        sql: rounds!(
-            "select l.account, l.job, 'round ' || l.round || ' reserved ' || l.reserved_free
-               || ' and ' || l.reserved_paid || ', released ' || l.released_free || ' and '
-               || l.released_paid
-             from l join main.job j on j.seq = l.job
-             where (j.status >= 4 or l.round < j.round)
-               and (l.released_free <> l.reserved_free or l.released_paid <> l.reserved_paid)
-             limit ?1"
-        ),
-    },
-    Rule {
-        broken: "has charges other than its result says",
-        sql: rounds!(
-            "select l.account, l.job, 'round ' || l.round || ' charged ' || l.charged
-               || ', the result says ' || coalesce(r.charged, 0)
-             from l join main.job j on j.seq = l.job left join main.job_result r on r.job = l.job
-             where l.charged <> case when j.status = 4 and l.round = j.round
-               then coalesce(r.charged, 0) else 0 end limit ?1"
-        ),
-    },
-    Rule {
-        broken: "has a result that says it was charged, and no charge",
-        sql: "select j.account, j.seq, 'the result says ' || r.charged
-              from main.job_result r join main.job j on j.seq = r.job
-              where r.charged <> 0 and (j.status <> 4 or not exists (select 1 from main.ledger l
-                where l.job = j.seq and l.round = j.round and l.kind = 'charge')) limit ?1",
-    },
-    Rule {
-        broken: "has a result though it is not over, or is over without a result",
-        sql: "select j.account, j.seq, 'status ' || j.status
-              from main.job j left join main.job_result r on r.job = j.seq
-              where (j.status >= 4) <> (r.job is not null) limit ?1",
-    },
-    Rule {
-        broken: "is lost: it is not over and not in the queue",
-        sql: "select j.account, j.seq, 'status ' || j.status from main.job j
-              where j.status in (2, 3) and not exists (select 1 from main.queue q
-                where q.queue = 2 and q.subject = j.seq and q.account = j.account) limit ?1",
-    },
-    Rule {
-        broken: "has a row in the queue for a job that is over or does not exist",
-        sql: "select q.account, j.seq, 'subject ' || q.subject
-              from main.queue q left join main.job j on j.seq = q.subject
-              where q.queue = 2 and (j.seq is null or j.status >= 4 or j.account <> q.account)
-              limit ?1",
-    },
-    Rule {
-        broken: "has a grant without its entry, or with another",
-        sql: "with l as materialized (
-                select account, grant_id,
-                  sum(kind = 'grant') as grants,
-                  sum(case kind when 'grant' then delta else 0 end) as given,
-                  -sum(case kind when 'expire' then delta else 0 end) as expired,
-                  min(bucket) as bucket, max(bucket) as last_bucket
-                from main.ledger where grant_id is not null group by account, grant_id)
-              select g.account, null, 'grant ' || lower(hex(g.id)) || ' of ' || g.amount
-                || ', by entries ' || coalesce(l.given, 0) || ', expired ' || coalesce(l.expired, 0)
-                || ', remaining ' || g.remaining
-              from main.credit_grant g left join l on l.account = g.account and l.grant_id = g.id
-              where l.grants is not 1 or l.given <> g.amount or l.bucket <> g.bucket
-                or l.last_bucket <> g.bucket or l.expired > g.amount - g.remaining limit ?1",
-    },
-    Rule {
-        broken: "has an entry of a grant that does not exist",
-        sql: "select l.account, null, 'entry ' || l.n from main.ledger l
-              where (l.kind in ('grant', 'expire') and l.grant_id is null)
-                or (l.grant_id is not null and not exists (select 1 from main.credit_grant g
-                  where g.account = l.account and g.id = l.grant_id)) limit ?1",
-    },
+/// Rules as statements that find what breaks them: the internal number of an account, that of a job or
+/// null, and what is wrong in words. `?1` limits the rows. Amounts are microcredits.
+///
+/// Rules that look at the same sums share a statement, so that the ledger is read few times.
+const RULES: [&str; 12] = [
+    "select a.seq, null, 'has no balance' from main.account a
+     where not exists (select 1 from main.balance b where b.account = a.seq) limit ?1",
+    // Each balance against the sums of its ledger.
+    "with l as materialized (
+       select account, count(*) as entries, min(n) as first, max(n) as last,
+         sum(case bucket when 'free' then delta else 0 end) as free,
+         sum(case bucket when 'paid' then delta else 0 end) as paid,
+         -sum(case when bucket = 'free' and kind in ('reserve', 'release') then delta else 0 end)
+           as reserved_free,
+         -sum(case when bucket = 'paid' and kind in ('reserve', 'release') then delta else 0 end)
+           as reserved_paid
+       from main.ledger group by account)
+     select b.account, null,
+       'has a balance that is not the sum of its entries: free ' || b.free || ' and paid ' || b.paid
+         || ', by entries ' || coalesce(l.free, 0) || ' and ' || coalesce(l.paid, 0)
+     from main.balance b left join l on l.account = b.account
+     where b.free <> coalesce(l.free, 0) or b.paid <> coalesce(l.paid, 0)
+     union all
+     select b.account, null,
+       'has set aside another amount than its open reservations: free ' || b.reserved_free
+         || ' and paid ' || b.reserved_paid || ', by entries ' || coalesce(l.reserved_free, 0)
+         || ' and ' || coalesce(l.reserved_paid, 0)
+     from main.balance b left join l on l.account = b.account
+     where b.reserved_free <> coalesce(l.reserved_free, 0)
+       or b.reserved_paid <> coalesce(l.reserved_paid, 0)
+     union all
+     select b.account, null,
+       'has entries that are not numbered from 1 without gaps: ' || coalesce(l.entries, 0)
+         || ' entries from ' || coalesce(l.first, 1) || ' to ' || coalesce(l.last, 0)
+         || ', the balance counts ' || b.entries
+     from main.balance b left join l on l.account = b.account
+     where b.entries <> coalesce(l.entries, 0) or b.entries <> coalesce(l.last, 0)
+       or coalesce(l.first, 1) <> 1
+     limit ?1",
+    "select account, null, 'has an entry whose balance_after is not the sum so far: entry ' || n
+       || ' says ' || balance_after || ', not ' || running
+     from (select account, n, balance_after,
+             sum(delta) over (partition by account order by n) as running
+           from main.ledger)
+     where balance_after <> running limit ?1",
+    "select account, null, 'has an entry whose sign does not fit its kind: entry ' || n || ' is a '
+       || kind || ' of ' || delta
+     from main.ledger
+     where delta = 0 or (kind in ('grant', 'release') and delta < 0)
+       or (kind in ('reserve', 'charge', 'expire') and delta > 0) limit ?1",
+    // Each reservation against its job: what the job says, and how it was resolved.
+    "with l as (
+       select job, round, min(account) as account, max(account) as last_account,
+         -sum(case when kind = 'reserve' and bucket = 'free' then delta else 0 end)
+           as reserved_free,
+         -sum(case when kind = 'reserve' and bucket = 'paid' then delta else 0 end)
+           as reserved_paid,
+         sum(case when kind = 'release' and bucket = 'free' then delta else 0 end) as released_free,
+         sum(case when kind = 'release' and bucket = 'paid' then delta else 0 end) as released_paid,
+         -sum(case when kind = 'charge' then delta else 0 end) as charged,
+         sum(kind in ('release', 'charge')) as resolutions,
+         sum(kind not in ('reserve', 'release', 'charge')) as others
+       from main.ledger where job is not null group by job, round)
+     select account, job, broken from (
+       select l.account, l.job, case
+         when l.round > j.round or l.round < 1 or l.others > 0 or l.account <> j.account
+             or l.last_account <> j.account
+           then 'has entries of a round that does not exist, or in another account: round '
+             || l.round || ', the job is in ' || j.round
+         when l.round = j.round and (l.reserved_free <> j.reserved_free
+             or l.reserved_paid <> j.reserved_paid)
+           then 'has another reservation than its row says: free ' || l.reserved_free
+             || ' and paid ' || l.reserved_paid || ', the job says ' || j.reserved_free || ' and '
+             || j.reserved_paid
+         when l.round = j.round and j.status in (2, 3) and l.resolutions > 0
+           then 'is not over, and yet its reservation was resolved: released '
+             || (l.released_free + l.released_paid) || ', charged ' || l.charged
+         when (l.round < j.round or j.status >= 4) and (l.released_free <> l.reserved_free
+             or l.released_paid <> l.reserved_paid)
+           then 'is over, and what was reserved did not come back exactly: round ' || l.round
+             || ' reserved ' || l.reserved_free || ' and ' || l.reserved_paid || ', released '
+             || l.released_free || ' and ' || l.released_paid
+         when l.charged <> case when j.status = 4 and l.round = j.round
+             then coalesce(r.charged, 0) else 0 end
+           then 'has charges other than its result says: round ' || l.round || ' charged '
+             || l.charged || ', the result says ' || coalesce(r.charged, 0)
+         end as broken
+       from l join main.job j on j.seq = l.job left join main.job_result r on r.job = l.job)
+     where broken is not null limit ?1",
+    "select j.account, j.seq, 'has no reservation though its row says so: free ' || j.reserved_free
+       || ' and paid ' || j.reserved_paid
+     from main.job j where (j.reserved_free > 0 or j.reserved_paid > 0)
+       and not exists (select 1 from main.ledger l
+         where l.job = j.seq and l.round = j.round and l.kind = 'reserve') limit ?1",
+    "select j.account, j.seq, 'has a result that says it was charged, and no charge: ' || r.charged
+     from main.job_result r join main.job j on j.seq = r.job
+     where r.charged <> 0 and (j.status <> 4 or not exists (select 1 from main.ledger l
+       where l.job = j.seq and l.round = j.round and l.kind = 'charge')) limit ?1",
+    "select j.account, j.seq, 'is over without a result, or has one and is not over: status '
+       || j.status
+     from main.job j left join main.job_result r on r.job = j.seq
+     where (j.status >= 4) <> (r.job is not null) limit ?1",
+    "select j.account, j.seq, 'is lost: it is not over and not in the queue: status ' || j.status
+     from main.job j
+     where j.status in (2, 3) and not exists (select 1 from main.queue q
+       where q.queue = 2 and q.subject = j.seq and q.account = j.account) limit ?1",
+    "select q.account, j.seq,
+       'has a row in the queue for a job that is over or does not exist: subject ' || q.subject
+     from main.queue q left join main.job j on j.seq = q.subject
+     where q.queue = 2 and (j.seq is null or j.status >= 4 or j.account <> q.account) limit ?1",
+    "with l as materialized (
+       select account, grant_id, sum(kind = 'grant') as grants,
+         sum(case kind when 'grant' then delta else 0 end) as given,
+         -sum(case kind when 'expire' then delta else 0 end) as expired,
+         min(bucket) as bucket, max(bucket) as last_bucket
+       from main.ledger where grant_id is not null group by account, grant_id)
+     select g.account, null, 'has a grant without its entry, or with another: grant '
+       || lower(hex(g.id)) || ' of ' || g.amount || ', by entries ' || coalesce(l.given, 0)
+       || ', expired ' || coalesce(l.expired, 0) || ', remaining ' || g.remaining
+     from main.credit_grant g left join l on l.account = g.account and l.grant_id = g.id
+     where l.grants is not 1 or l.given <> g.amount or l.bucket <> g.bucket
+       or l.last_bucket <> g.bucket or l.expired > g.amount - g.remaining limit ?1",
+    "select l.account, null, 'has an entry of a grant that does not exist: entry ' || l.n
+     from main.ledger l
+     where (l.kind in ('grant', 'expire') and l.grant_id is null)
+       or (l.grant_id is not null and not exists (select 1 from main.credit_grant g
+         where g.account = l.account and g.id = l.grant_id)) limit ?1",
 ];
 
 /// Looks at everything, in one consistent view.
 pub fn run(snapshot: &Snapshot<'_, SystemScope>) -> Result<Audit> {
     let mut problems = Vec::new();
     for rule in RULES {
-        let left = PROBLEMS_MAX - problems.len();
+        let left = PROBLEMS_MAX.saturating_sub(problems.len());
         if left > 0 {
             problems.extend(broken(snapshot, rule, left)?);
         }
@@ -255,28 +173,29 @@ pub fn run(snapshot: &Snapshot<'_, SystemScope>) -> Result<Audit> {
     })
 }
 
-/// Internal numbers of what breaks a rule, with particulars.
+/// Internal numbers of what breaks a rule, and what is wrong with it.
 struct Breach {
     account: i64,
     job: Option<i64>,
-    particulars: String,
+    what: String,
 }
 
-fn breach(row: &Row<'_>) -> rusqlite::Result<Breach> {
-    Ok(Breach { account: row.get(0)?, job: row.get(1)?, particulars: row.get(2)? })
-}
-
-fn broken(snapshot: &Snapshot<'_, SystemScope>, rule: &Rule, limit: usize) -> Result<Vec<String>> {
+fn broken(
+    snapshot: &Snapshot<'_, SystemScope>,
+    rule: &'static str,
+    limit: usize,
+) -> Result<Vec<String>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let breaches = snapshot.all(rule.sql, [limit], breach)?;
-    breaches.iter().map(|breach| sentence(snapshot, rule, breach)).collect()
+    let breaches = snapshot.all(rule, [limit], |row| {
+        Ok(Breach { account: row.get(0)?, job: row.get(1)?, what: row.get(2)? })
+    })?;
+    breaches.iter().map(|breach| sentence(snapshot, breach)).collect()
 }
 
 /// Names the ids that people know. There are few breaches, so each may look them up.
 fn sentence(
     snapshot: &Snapshot<'_, SystemScope>,
-    rule: &Rule,
-    Breach { account, job, particulars }: &Breach,
+    Breach { account, job, what }: &Breach,
 ) -> Result<String> {
     let name: Option<AccountId> =
         snapshot.one("select id from main.account where seq = ?1", [account], |row| row.get(0))?;
@@ -284,9 +203,7 @@ fn sentence(
     let job: Option<JobId> =
         snapshot.one("select id from main.job where seq = ?1", [job], |row| row.get(0))?;
     let job = job.map(|id| format!(", job {id},")).unwrap_or_default();
-    let particulars = Some(particulars).filter(|text| !text.is_empty());
-    let particulars = particulars.map(|text| format!(": {text}")).unwrap_or_default();
-    Ok(format!("account {name}{job} {}{particulars}", rule.broken))
+    Ok(format!("account {name}{job} {what}"))
 }
 
 #[cfg(test)]
@@ -421,7 +338,7 @@ mod tests {
             (
                 &["insert into main.ledger values (1, 6, 'release', 'paid', 30, 980, 2, 1, null,
                    null, null, 1)"],
-                "is not over, and yet its reservation was released",
+                "is not over, and yet its reservation was resolved",
             ),
             (
                 &[UNLOCK, "update main.ledger set delta = 29 where n = 3"],
@@ -430,7 +347,7 @@ mod tests {
             (&["update main.job_result set charged = 19"], "charges other than its result says"),
             (
                 &[UNLOCK_ALL, "delete from main.ledger where n = 4"],
-                "says it was charged, and no charge",
+                "says it was charged, and no charge: 20",
             ),
             (&["delete from main.job_result"], "is over without a result"),
             (&["delete from main.queue"], "is lost: it is not over and not in the queue: status 2"),
@@ -453,10 +370,6 @@ mod tests {
             let named = |problem: &String| problem.contains(expected);
             assert!(problems.iter().any(named), "{tampering:?}: {expected}: {problems:#?}");
             assert!(problems.iter().all(|problem| problem.starts_with("account 0000000")));
-        }
-        let all: Vec<String> = cases.iter().flat_map(|(t, _)| books().after(t)).collect();
-        for rule in RULES {
-            assert!(all.iter().any(|problem| problem.contains(rule.broken)), "{}", rule.broken);
         }
     }
 

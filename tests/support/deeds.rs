@@ -1,12 +1,15 @@
 //! The deeds over a real database in a temporary folder, without a server, on a clock that tests set.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Caller, Settings, Vault, accounts,
+        App, Caller, Settings, Vault, Watches, accounts,
         auth::{AuthSettings, Authenticator},
         credits,
         jobs::{self, Outcome},
@@ -16,12 +19,14 @@ use skai_server::{
         AccountId, Backoff, Bucket, Catalog, Credits, JobError, JobErrorCode, JobId, Model, Price,
         QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
     },
+    observe::Metrics,
     store::{
         AccountScope, EngineSettings, Store, SystemScope,
         jobs::Job,
         ledger::Balance,
         queue::{self, Claimed, Lease, WorkId},
     },
+    webhooks::guard::Guard,
 };
 
 /// The deeds, and what they stand on.
@@ -78,6 +83,10 @@ impl Deeds {
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
+            watches: Watches::default(),
+            guard: Guard::new(Vec::new()),
+            metrics: Metrics::default(),
+            draining: AtomicBool::new(false),
             ambient: ambient.clone(),
             store,
             settings,
