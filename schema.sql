@@ -5,6 +5,9 @@
 -- point to. Times are milliseconds since 1970 in UTC. Credits are integer microcredits. JSON is text.
 -- Every row of a tenant carries its `account`; the store refuses statements of one account that
 -- would see or touch another's rows, also where the SQL forgot to say so (src/store/tenancy.rs).
+-- Foreign keys lead to `account` alone, from tables with an index that begins with it: with triggers on
+-- a table SQLite looks through all tables that refer to it at every insert. `ledger verify` proves the
+-- rest.
 -- Numbered states start at 2: SQLite stores 0 and 1 without a byte and 2 to 127 in one, so a row
 -- never grows when its state changes, and never has to move.
 
@@ -39,7 +42,7 @@ create table project (
 create table api_key (
   seq integer primary key,
   account integer not null references account (seq),
-  project integer not null references project (seq),
+  project integer not null,
   id blob not null,
   name text not null,
   prefix text not null unique,
@@ -92,7 +95,7 @@ create table ledger (
   bucket text not null check (bucket in ('free', 'paid')),
   delta integer not null,
   balance_after integer not null,
-  job integer references job (seq),
+  job integer,
   round integer,
   grant_id blob,
   reason text,
@@ -151,7 +154,7 @@ create index job_unsuccessful on job (account, status, id) where status >= 5;
 
 -- What the client asked for; never changes. `parameters` holds the settings of the call.
 create table job_request (
-  job integer primary key references job (seq),
+  job integer primary key,
   account integer not null,
   messages text not null,
   output_schema text,
@@ -161,7 +164,7 @@ create table job_request (
 
 -- What came of it; written once when the job ends, removed when it is tried again.
 create table job_result (
-  job integer primary key references job (seq),
+  job integer primary key,
   account integer not null,
   output text,
   output_text text,
@@ -176,7 +179,7 @@ create table job_result (
 
 -- The story of a job, one line per step.
 create table job_event (
-  job integer not null references job (seq),
+  job integer not null,
   n integer not null,
   account integer not null,
   name text not null,
@@ -194,7 +197,7 @@ create table job_event (
 create table queue (
   queue integer not null check (queue between 2 and 5),
   subject integer not null,
-  account integer not null references account (seq),
+  account integer not null,
   lane integer not null,
   priority integer not null,
   run_at integer not null,
@@ -255,7 +258,7 @@ create table webhook_delivery (
   seq integer primary key,
   account integer not null references account (seq),
   id blob not null,
-  endpoint integer not null references webhook_endpoint (seq),
+  endpoint integer not null,
   event_id blob not null,
   event_type text not null,
   payload text not null,
@@ -269,7 +272,7 @@ create index webhook_delivery_failed on webhook_delivery (endpoint, id) where st
 
 -- Each try of a delivery: what was answered, or why there was no answer.
 create table webhook_attempt (
-  delivery integer not null references webhook_delivery (seq),
+  delivery integer not null,
   n integer not null,
   account integer not null,
   status_code integer,

@@ -1,9 +1,6 @@
 //! The deeds over a real database in a temporary folder, without a server, on a clock that tests set.
 
-use std::{
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use skai_server::{
@@ -86,7 +83,6 @@ impl Deeds {
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
             metrics: Metrics::default(),
-            draining: AtomicBool::new(false),
             ambient: ambient.clone(),
             store,
             settings,

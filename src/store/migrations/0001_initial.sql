@@ -25,7 +25,7 @@ create table project (
 create table api_key (
   seq integer primary key,
   account integer not null references account (seq),
-  project integer not null references project (seq),
+  project integer not null,
   id blob not null,
   name text not null,
   prefix text not null unique,
@@ -68,7 +68,7 @@ create table ledger (
   bucket text not null check (bucket in ('free', 'paid')),
   delta integer not null,
   balance_after integer not null,
-  job integer references job (seq),
+  job integer,
   round integer,
   grant_id blob,
   reason text,
@@ -121,7 +121,7 @@ create table job (
 create index job_unsuccessful on job (account, status, id) where status >= 5;
 
 create table job_request (
-  job integer primary key references job (seq),
+  job integer primary key,
   account integer not null,
   messages text not null,
   output_schema text,
@@ -130,7 +130,7 @@ create table job_request (
 ) strict;
 
 create table job_result (
-  job integer primary key references job (seq),
+  job integer primary key,
   account integer not null,
   output text,
   output_text text,
@@ -144,7 +144,7 @@ create table job_result (
 ) strict;
 
 create table job_event (
-  job integer not null references job (seq),
+  job integer not null,
   n integer not null,
   account integer not null,
   name text not null,
@@ -156,7 +156,7 @@ create table job_event (
 create table queue (
   queue integer not null check (queue between 2 and 5),
   subject integer not null,
-  account integer not null references account (seq),
+  account integer not null,
   lane integer not null,
   priority integer not null,
   run_at integer not null,
@@ -211,7 +211,7 @@ create table webhook_delivery (
   seq integer primary key,
   account integer not null references account (seq),
   id blob not null,
-  endpoint integer not null references webhook_endpoint (seq),
+  endpoint integer not null,
   event_id blob not null,
   event_type text not null,
   payload text not null,
@@ -224,7 +224,7 @@ create table webhook_delivery (
 create index webhook_delivery_failed on webhook_delivery (endpoint, id) where status = 4;
 
 create table webhook_attempt (
-  delivery integer not null references webhook_delivery (seq),
+  delivery integer not null,
   n integer not null,
   account integer not null,
   status_code integer,
