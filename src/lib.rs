@@ -18,3 +18,5 @@ pub mod http;
 pub mod workers;
 
 pub mod server;
+
+pub mod cli;

@@ -1,3 +1,7 @@
 //! The command `skai-server`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    skai_server::cli::run()
+}

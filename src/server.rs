@@ -34,6 +34,7 @@ use crate::{
     domain::{self, QueueName},
     http::{self, BadTable, Edge, Served},
     observe::metrics::Sample,
+    providers::Observer,
     queue::{self, Kind, QueueStats, Runner, Ticker},
     store::{OpenError, Signal, Store},
     webhooks::send::{Attempt, Limits, Outcome, Sender},
@@ -264,14 +265,12 @@ fn run_generations(
 ) -> Result<Runner<RunGeneration>, StartError> {
     let counted = Arc::downgrade(app);
     let providers = assemble::providers(config, &app.ambient)?;
-    let providers = providers.observed(
-        &app.ambient,
-        Arc::new(move |provider: &str, outcome, took| {
-            if let Some(app) = counted.upgrade() {
-                app.metrics.provider_call(provider, outcome, took);
-            }
-        }),
-    );
+    let observer: Observer = Arc::new(move |provider, outcome, took| {
+        if let Some(app) = counted.upgrade() {
+            app.metrics.provider_call(provider, outcome, took);
+        }
+    });
+    let providers = providers.observed(&app.ambient, &observer);
     let kind = RunGeneration::new(Arc::clone(app), Arc::new(providers));
     let settings = assemble::queue(config, QueueName::GenerationCreate, None);
     Ok(Runner::start(kind, &app.store, &app.ambient, settings, boot)?)

@@ -85,6 +85,11 @@ impl Config {
         Self::load(None, std::iter::empty())
     }
 
+    /// The embedded `config.toml`: every key, its default and what it is for.
+    pub const fn documentation() -> &'static str {
+        EMBEDDED
+    }
+
     /// Reads the defaults, then `file`, then `environment`; what comes later wins, key by key.
     ///
     /// Variables that begin with `SKAI_` must name a key; of the others only the known aliases are looked at.

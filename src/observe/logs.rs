@@ -170,17 +170,14 @@ fn json(now: Timestamp, level: Level, target: &str, fields: Fields) -> String {
 }
 
 fn pretty(now: Timestamp, level: Level, target: &str, fields: &Fields, coloured: bool) -> String {
-    let mut line = format!("{now} ");
-    let name = level.as_str();
-    match colour(level).filter(|_| coloured) {
-        Some(colour) => line.push_str(&format!("\x1b[{colour}m{name:>5}\x1b[0m")),
-        None => line.push_str(&format!("{name:>5}")),
-    }
     let place = target.strip_prefix("skai_server::").unwrap_or(target);
-    line.push_str(&format!(" {place}: "));
+    let mut line = match colour(level).filter(|_| coloured) {
+        Some(colour) => format!("{now} \x1b[{colour}m{level:>5}\x1b[0m {place}: "),
+        None => format!("{now} {level:>5} {place}: "),
+    };
     push_safe(&mut line, &fields.message);
     for (name, value) in &fields.others {
-        line.push_str(&format!(" {name}="));
+        let _infallible = write!(line, " {name}=");
         match value {
             Value::String(text) => push_safe(&mut line, text),
             other => line.push_str(&other.to_string()),

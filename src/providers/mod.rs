@@ -137,11 +137,11 @@ impl Providers {
 
     /// Tells `observer` of every call from now on.
     #[must_use]
-    pub fn observed(self, ambient: &Ambient, observer: Observer) -> Self {
+    pub fn observed(self, ambient: &Ambient, observer: &Observer) -> Self {
         let observe = |(name, inner): (String, Arc<dyn Provider>)| {
-            let (ambient, observer) = (ambient.clone(), Arc::clone(&observer));
-            let observed = Observed { name: name.clone(), inner, ambient, observer };
-            (name, Arc::new(observed) as Arc<dyn Provider>)
+            let (ambient, observer) = (ambient.clone(), Arc::clone(observer));
+            let provider = Observed { name: name.clone(), inner, ambient, observer };
+            (name, Arc::new(provider) as Arc<dyn Provider>)
         };
         Self(self.0.into_iter().map(observe).collect())
     }

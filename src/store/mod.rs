@@ -46,7 +46,7 @@ use crate::{
     domain::{Error, Result},
 };
 use engine::{
-    connection::{Confined, open_to_look, open_writer},
+    connection::{Confined, make_private, open_to_look, open_writer},
     migrate,
     readers::{self, Readers},
     writer::{Deed, Entry, Writer},
@@ -210,6 +210,7 @@ pub fn schema_version(path: &Path) -> std::result::Result<u32, OpenError> {
 
 /// Copies the database as it is now to a new file, also while a server writes to it.
 pub fn copy(path: &Path, to: &Path) -> std::result::Result<(), OpenError> {
+    make_private(to);
     open_to_look(path)?.execute("vacuum into ?1", [to.to_string_lossy()])?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
@@ -52,6 +52,7 @@ pub(in crate::store) fn open_writer(
     path: &Path,
     settings: &EngineSettings,
 ) -> rusqlite::Result<Connection> {
+    make_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(settings.busy_timeout)?;
     connection.pragma_update(None, "page_size", 4096)?;
@@ -67,6 +68,13 @@ pub(in crate::store) fn open_writer(
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     harden(&connection)?;
     Ok(connection)
+}
+
+/// Makes the file, where it is missing, as its owner's alone; SQLite gives its other files the same
+/// mode. What fails here fails again, with a better message, when SQLite opens the file.
+pub(in crate::store) fn make_private(path: &Path) {
+    let mut options = OpenOptions::new();
+    drop(options.write(true).create(true).truncate(false).mode(0o600).open(path));
 }
 
 /// Opens the file for reading alone.

@@ -1,0 +1,102 @@
+//! `backup` and `restore`: a folder with a consistent copy of the database and the key that its secrets
+//! are sealed with. Whoever has the folder has everything, so it is as secret as the data folder.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::{DONE, Output};
+use crate::{config::Config, server::DataFolder, store};
+
+/// What a backup consists of.
+const DATABASE: &str = "skai.db";
+const KEY: &str = "secret.key";
+
+#[derive(Args)]
+pub(super) struct Backup {
+    /// The folder to make; it must not exist
+    #[arg(long, value_name = "PATH")]
+    to: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct Restore {
+    /// The folder that a backup made
+    #[arg(long, value_name = "PATH")]
+    from: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Backup {
+    pub(super) fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let database = config.data_dir.join(DATABASE);
+        if !database.exists() {
+            bail!("there is no database in {}; set data_dir", config.data_dir.display());
+        }
+        let to = &self.to;
+        let made = DirBuilder::new().mode(0o700).create(to);
+        made.with_context(|| format!("cannot make {}; name a new folder", to.display()))?;
+        store::copy(&database, &to.join(DATABASE))?;
+        File::open(to.join(DATABASE))?.sync_all()?;
+        copy(&config.data_dir.join(KEY), &to.join(KEY))?;
+        sync(to)?;
+        let text = format!("wrote {}; it holds the key of all secrets", to.display());
+        self.output.print(&json!({"ok": true, "path": to}), &text)?;
+        Ok(DONE)
+    }
+}
+
+impl Restore {
+    pub(super) fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let from = &self.from;
+        for part in [DATABASE, KEY] {
+            if !from.join(part).exists() {
+                bail!("{} is no backup: {part} is missing", from.display());
+            }
+        }
+        store::schema_version(&from.join(DATABASE))
+            .with_context(|| format!("{} is damaged", from.join(DATABASE).display()))?;
+        let folder = DataFolder::lock(&config.data_dir)?;
+        if folder.database().exists() || folder.key().exists() {
+            let place = config.data_dir.display();
+            bail!("{place} has data already; move it away, or set data_dir to another folder");
+        }
+        copy(&from.join(KEY), &folder.key())?;
+        // The database comes last and at once, so that no half of it is ever taken for whole.
+        let arriving = config.data_dir.join("skai.db.restoring");
+        drop(fs::remove_file(&arriving));
+        copy(&from.join(DATABASE), &arriving)?;
+        fs::rename(&arriving, folder.database())?;
+        sync(&config.data_dir)?;
+        let text = format!("restored {}", config.data_dir.display());
+        self.output.print(&json!({"ok": true, "data_dir": config.data_dir}), &text)?;
+        Ok(DONE)
+    }
+}
+
+/// Copies to a new file that is its owner's alone.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let copied = || -> io::Result<()> {
+        let mut source = File::open(from)?;
+        let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+        io::copy(&mut source, &mut target)?;
+        target.sync_all()
+    };
+    copied().with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+}
+
+/// Makes the names of new files last.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,71 @@
+//! `credits`: gives an account credits.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{DONE, Output, local::Local};
+use crate::{
+    ambient::Ambient,
+    app::credits::{self, GrantRequest},
+    config::Config,
+    domain::{self, AccountId, Bucket, Error},
+};
+
+#[derive(Subcommand)]
+pub(super) enum Credits {
+    /// Give credits
+    Grant(Grant),
+}
+
+#[derive(Args)]
+pub(super) struct Grant {
+    /// The account's id
+    #[arg(long, value_name = "ID")]
+    account: AccountId,
+    /// How many, exact to 6 decimals
+    #[arg(long, value_name = "X")]
+    amount: domain::Credits,
+    /// Where they go; free ones are used first
+    #[arg(long, default_value = "paid", value_parser = ["paid", "free"])]
+    bucket: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Credits {
+    pub(super) fn run(self, config: &Config, ambient: Ambient) -> anyhow::Result<ExitCode> {
+        let Self::Grant(grant) = self;
+        let local = Local::open(config, ambient)?;
+        grant.run(&local)?;
+        local.close();
+        Ok(DONE)
+    }
+}
+
+impl Grant {
+    fn run(self, local: &Local) -> anyhow::Result<()> {
+        let bucket = Bucket::parse(&self.bucket).unwrap_or(Bucket::Paid);
+        let request = request(self.amount, bucket)?;
+        let grant = credits::grant(&local.app, self.account, request, None).wait()?;
+        let balance = credits::balance(&local.app, local.scope(self.account)?)?;
+        let available = balance.available.total().unwrap_or_default();
+        let object = json!({
+            "grant_id": grant.id, "account_id": self.account, "amount": grant.amount,
+            "bucket": self.bucket, "available": available,
+        });
+        let text =
+            format!("granted {} {} credits; {available} available", grant.amount, self.bucket);
+        Ok(self.output.print(&object, &text)?)
+    }
+}
+
+/// A grant of the operator's.
+pub(super) fn request(amount: domain::Credits, bucket: Bucket) -> anyhow::Result<GrantRequest> {
+    if !amount.is_positive() {
+        return Err(Error::invalid("amount", "the amount of credits must be above zero").into());
+    }
+    let reason = "granted on the command line".to_owned();
+    Ok(GrantRequest { amount, bucket, reason, expires_at: None })
+}

@@ -1,0 +1,25 @@
+//! `serve`: runs the server until it is told to stop.
+
+use std::process::ExitCode;
+
+use super::{DONE, FAILED, say};
+use crate::{
+    ambient::Ambient,
+    config::Config,
+    server::{Ended, Server},
+};
+
+pub(super) fn run(config: Config, ambient: &Ambient) -> anyhow::Result<ExitCode> {
+    let began = ambient.monotonic();
+    let server = Server::start(config, ambient.clone())?;
+    server.obey_signals()?;
+    let took_ms =
+        u64::try_from(ambient.monotonic().saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
+    let line = format!("listening on http://{}", server.address());
+    tracing::info!(took_ms, version = env!("CARGO_PKG_VERSION"), "{line}");
+    say(&line)?;
+    Ok(match server.wait() {
+        Ended::Stopped => DONE,
+        Ended::Failed => ExitCode::from(FAILED),
+    })
+}
