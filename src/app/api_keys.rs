@@ -19,7 +19,7 @@ use crate::{
         PageRequest, ProjectId, RateLimit, RefusedScope, Result, ScopeSet, Secret, Timestamp,
     },
     store::{
-        AccountScope, Commit, Snapshot, Tx,
+        AccountScope, Commit, Snapshot, SystemScope, Tx,
         accounts::{self, Project},
         api_keys::{self, ApiKey, NewApiKey},
     },
@@ -290,6 +290,18 @@ pub fn revoke(app: &App, scope: AccountScope, id: ApiKeyId) -> Commit<ApiKey> {
     })
 }
 
+/// Ends a key of any account at once, on behalf of the operator.
+pub fn revoke_any(app: &App, id: ApiKeyId) -> Commit<()> {
+    app.store.write(SystemScope::new(), move |tx| {
+        let account = api_keys::account_of(tx, id)?.ok_or_else(not_found)?;
+        tx.within(account, |tx| api_keys::revoke(tx, id)).map(drop)
+    })
+}
+
+fn not_found() -> Error {
+    Error::not_found("API key")
+}
+
 fn must_find(snapshot: &Snapshot<'_, AccountScope>, id: ApiKeyId) -> Result<ApiKey> {
-    api_keys::find(snapshot, id)?.ok_or_else(|| Error::not_found("API key"))
+    api_keys::find(snapshot, id)?.ok_or_else(not_found)
 }

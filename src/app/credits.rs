@@ -56,7 +56,7 @@ pub struct GrantRequest {
 #[serde(deny_unknown_fields)]
 pub struct AdjustRequest {
     /// By how much; below zero to take credits away, also beyond the balance.
-    pub delta: Credits,
+    pub amount: Credits,
     /// The bucket that changes.
     #[serde(default = "paid")]
     pub bucket: Bucket,
@@ -162,16 +162,16 @@ pub fn adjust(
     request: AdjustRequest,
     request_id: Option<String>,
 ) -> Commit<Balance> {
-    if request.delta.is_zero() {
-        return Commit::refused(Error::invalid("delta", "delta must not be zero"));
+    if request.amount.is_zero() {
+        return Commit::refused(Error::invalid("amount", "amount must not be zero"));
     }
     if let Err(error) = super::text("reason", &request.reason, 500) {
         return Commit::refused(error);
     }
     app.store.write(SystemScope::new(), move |tx| {
         accounts::within(tx, account, |tx| {
-            let AdjustRequest { delta, bucket, reason } = &request;
-            ledger::adjust(tx, *bucket, *delta, reason, request_id.as_deref())?;
+            let AdjustRequest { amount, bucket, reason } = &request;
+            ledger::adjust(tx, *bucket, *amount, reason, request_id.as_deref())?;
             ledger::balance(tx)
         })
     })

@@ -40,11 +40,19 @@ pub struct KeyBuckets {
 impl KeyBuckets {
     /// Takes a token of the class. `now` is monotonic.
     pub fn take(&self, class: RateClass, limit: RateLimit, now: Duration) -> Quota {
-        lock(match class {
+        lock(self.of(class)).take(limit, now)
+    }
+
+    /// What is left of the class's budget. `now` is monotonic.
+    pub fn quota(&self, class: RateClass, limit: RateLimit, now: Duration) -> Quota {
+        lock(self.of(class)).quota(limit, now)
+    }
+
+    const fn of(&self, class: RateClass) -> &Mutex<TokenBucket> {
+        match class {
             RateClass::Read => &self.read,
             RateClass::Write => &self.write,
-        })
-        .take(limit, now)
+        }
     }
 
     fn is_full(&self, now: Duration) -> bool {

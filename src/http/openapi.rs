@@ -84,6 +84,7 @@ fn headers() -> Map<String, Value> {
 fn operation(route: &Route, schemas: &mut Schemas) -> Value {
     let mut operation = json!({
         "operationId": route.operation,
+        "tags": [tag(route.path)],
         "summary": route.summary,
         "security": security(route.access),
         "parameters": parameters(route, schemas),
@@ -93,6 +94,16 @@ fn operation(route: &Route, schemas: &mut Schemas) -> Value {
         operation["requestBody"] = body;
     }
     operation
+}
+
+/// The resource that a path belongs to.
+fn tag(path: &str) -> &str {
+    let mut segments = path.split('/').skip(1);
+    match (segments.next(), segments.next()) {
+        (Some("v1"), Some(resource)) => resource,
+        (Some("admin"), _) => "admin",
+        _ => "server",
+    }
 }
 
 fn security(access: Access) -> Value {

@@ -111,6 +111,13 @@ impl Request {
         PageRequest::parse(self.query_text("limit"), self.query_text("cursor"))
     }
 
+    /// This list from `cursor` on: path and query.
+    pub(crate) fn continued(&self, cursor: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.query.iter().filter(|(name, _)| name != "cursor"));
+        format!("{}?{}", self.path(), query.append_pair("cursor", cursor).finish())
+    }
+
     /// The body as a type. Fields that the type doesn't have are refused where it says so
     /// (`#[serde(deny_unknown_fields)]`); errors name the field by its path.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {

@@ -108,6 +108,8 @@ pub struct Project {
     pub name: String,
     /// True for test projects, whose keys are `sk_test_…`.
     pub is_test: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// The account's project of that name.
@@ -129,5 +131,6 @@ fn read_project(row: &Row<'_>) -> rusqlite::Result<Project> {
         id: row.get("id")?,
         name: row.get("name")?,
         is_test: row.get::<_, String>("environment")? == "test",
+        created_at: row.get("created_at")?,
     })
 }

@@ -110,6 +110,20 @@ pub fn by_prefix(
     )
 }
 
+/// The account of the key of that id.
+pub fn account_of(
+    snapshot: &Snapshot<'_, SystemScope>,
+    id: ApiKeyId,
+) -> Result<Option<AccountScope>> {
+    let system = snapshot.scope();
+    snapshot.one(
+        "select a.seq, a.id from main.api_key k join main.account a on a.seq = k.account
+         where k.id = ?1",
+        [id],
+        |row| Ok(system.account(row.get("seq")?, row.get("id")?)),
+    )
+}
+
 /// Adds a key.
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewApiKey) -> Result<()> {
     tx.execute(

@@ -194,6 +194,14 @@ impl Store {
         *lock(&self.shared.commits)
     }
 
+    /// Bytes of the database file and of its write-ahead log.
+    pub fn size(&self) -> u64 {
+        let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        length(&self.path) + length(Path::new(&log))
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

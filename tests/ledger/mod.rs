@@ -197,7 +197,7 @@ impl World {
     fn adjust(&mut self, account: usize, free: bool, delta: i64) {
         let (bucket, at) = bucket(free);
         let reason = "test".to_owned();
-        let request = credits::AdjustRequest { delta: micros(delta), bucket, reason };
+        let request = credits::AdjustRequest { amount: micros(delta), bucket, reason };
         let id = self.accounts[account].account_id();
         credits::adjust(&self.deeds.app, id, request, None).wait().unwrap();
         self.books[account].available[at] += delta;

@@ -24,6 +24,14 @@ pub(super) async fn health(_: Request) -> Result<Reply> {
     Reply::ok(&Health { status: "ok" })
 }
 
+/// A sign that the server takes work.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Readiness {
+    /// Always `ready`.
+    #[schemars(extend("const" = "ready"))]
+    status: &'static str,
+}
+
 /// `GET /readyz`
 pub(super) async fn ready(request: Request) -> Result<Reply> {
     let soon = Duration::from_secs(2);
@@ -32,14 +40,16 @@ pub(super) async fn ready(request: Request) -> Result<Reply> {
     }
     match request.app.store.trouble() {
         Some(trouble) => Err(Error::unavailable(format!("database: {trouble}"), soon)),
-        None => Reply::ok(&Health { status: "ok" }),
+        None => Reply::ok(&Readiness { status: "ready" }),
     }
 }
 
-/// `GET /metrics`
+/// `GET /metrics`: the older of Prometheus' formats reads the newer one too.
 pub(super) async fn metrics(request: Request) -> Result<Reply> {
-    const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(Reply::text(TEXT, request.app.metrics.render()))
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    let newer = request.accepts("application/openmetrics-text");
+    Ok(Reply::text(if newer { OPEN_METRICS } else { TEXT }, request.app.metrics.render()))
 }
 
 /// `GET /openapi.json`

@@ -1,36 +1,92 @@
 //! The table of all routes, and a file of handlers per resource.
 
-mod jobs;
+mod docs;
 mod meta;
 
+mod jobs;
+
+mod dead_letters;
+mod deliveries;
+mod webhooks;
+
+mod credits;
+
+mod api_keys;
+mod me;
+
+mod accounts;
+mod queues;
+
 use hyper::StatusCode;
+use serde::Serialize;
+use uuid::Uuid;
 
 use super::routes::{Access, Route, handler};
-use crate::domain::{ErrorKind, GenerationRequest, JobStatus, Page, Scope, Timestamp};
+use crate::{
+    app::{
+        accounts::{AccountChange, NewAccount},
+        api_keys::{KeyRequest, RotateRequest},
+        credits::{AdjustRequest, GrantRequest},
+        webhooks::{EndpointPatch, EndpointRequest},
+    },
+    domain::{
+        AccountId, Cursor, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
+        GenerationRequest, JobId, JobStatus, Page, PageRequest, Result, Scope, Timestamp,
+    },
+};
 
 /// All routes. What is not here is 404.
 pub(crate) fn table() -> Vec<Route> {
-    vec![
+    let mut table = Vec::new();
+    table.extend(server());
+    table.extend(jobs());
+    table.extend(webhooks());
+    table.extend(deliveries());
+    table.extend(dead_letters());
+    table.extend(credits());
+    table.extend(api_keys());
+    table.extend(accounts());
+    table.extend(operator());
+    table
+}
+
+/// The id of the row that a page starts after.
+fn before<T>(page: &PageRequest, id: fn(Uuid) -> T) -> Result<Option<T>> {
+    Ok(page.after.as_ref().map(Cursor::uuid).transpose()?.map(id))
+}
+
+/// Rows to read for a page: one more than it has, to see whether there is a next one.
+fn one_more(page: &PageRequest) -> u32 {
+    u32::try_from(page.limit).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// The bytes of an answer.
+fn json(body: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(body).map_err(Error::internal)
+}
+
+/// What the server says of itself.
+fn server() -> [Route; 5] {
+    [
         Route::get("/healthz", "getHealth", handler!(meta::health))
             .summary("Whether the process is alive.")
-            .answers::<meta::Health>(hyper::StatusCode::OK),
+            .answers::<meta::Health>(StatusCode::OK),
         Route::get("/readyz", "getReadiness", handler!(meta::ready))
             .summary(
                 "Whether the server takes work: the database can write and nothing is stopping.",
             )
-            .answers::<meta::Health>(hyper::StatusCode::OK)
-            .errors(&[ErrorKind::Unavailable]),
+            .answers::<meta::Readiness>(StatusCode::OK),
         Route::get("/metrics", "getMetrics", handler!(meta::metrics))
-            .summary("Numbers in the OpenMetrics text format, for Prometheus.")
+            .summary("Numbers for Prometheus, in its text format or as OpenMetrics.")
             .access(Access::Metrics)
-            .media_types(&["application/openmetrics-text"]),
+            .media_types(&["text/plain", "application/openmetrics-text"]),
         Route::get("/openapi.json", "getOpenApi", handler!(meta::openapi))
-            .summary("This document.")
-            .answers::<serde_json::Value>(hyper::StatusCode::OK),
+            .summary("The OpenAPI document of this API.")
+            .answers::<serde_json::Value>(StatusCode::OK),
+        Route::get("/docs", "getReference", handler!(docs::page))
+            .summary("The API reference as a page.")
+            .media_types(&["text/html"]),
     ]
-    .into_iter()
-    .chain(jobs())
-    .collect()
 }
 
 /// Jobs and their stories.
@@ -81,4 +137,254 @@ fn jobs() -> [Route; 6] {
             .answers::<JobBody<'_>>(StatusCode::ACCEPTED)
             .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits]),
     ]
+}
+
+/// The places that receive webhooks.
+fn webhooks() -> [Route; 8] {
+    use webhooks::{EndpointBody, RedriveRequest, RedrivenBody, RotationRequest, SecretBody};
+    const ALL: &str = "/v1/webhooks/endpoints";
+    const ONE: &str = "/v1/webhooks/endpoints/{id}";
+    [
+        Route::post(ALL, "createWebhookEndpoint", handler!(webhooks::create))
+            .summary("Adds an endpoint. Its secret is in this answer alone.")
+            .scope(Scope::WebhooksWrite)
+            .takes::<EndpointRequest>()
+            .answers::<SecretBody<'_>>(StatusCode::CREATED)
+            .errors(&[ErrorKind::Conflict]),
+        Route::get(ALL, "listWebhookEndpoints", handler!(webhooks::list))
+            .summary("Lists endpoints, newest first.")
+            .scope(Scope::WebhooksRead)
+            .paged()
+            .answers::<Page<EndpointBody<'_>>>(StatusCode::OK),
+        Route::get(ONE, "getWebhookEndpoint", handler!(webhooks::get))
+            .summary("Shows an endpoint.")
+            .scope(Scope::WebhooksRead)
+            .answers::<EndpointBody<'_>>(StatusCode::OK),
+        Route::patch(ONE, "updateWebhookEndpoint", handler!(webhooks::update))
+            .summary("Changes an endpoint. What is left out stays.")
+            .scope(Scope::WebhooksWrite)
+            .takes::<EndpointPatch>()
+            .answers::<EndpointBody<'_>>(StatusCode::OK),
+        Route::delete(ONE, "deleteWebhookEndpoint", handler!(webhooks::delete))
+            .summary("Deletes an endpoint. Deliveries on their way to it fail at their next try.")
+            .scope(Scope::WebhooksWrite)
+            .answers_nothing(),
+        Route::post(
+            "/v1/webhooks/endpoints/{id}/rotate-secret",
+            "rotateWebhookSecret",
+            handler!(webhooks::rotate_secret),
+        )
+        .summary("Gives an endpoint a new secret; the old one signs too for a while.")
+        .scope(Scope::WebhooksWrite)
+        .may_take::<RotationRequest>()
+        .answers::<SecretBody<'_>>(StatusCode::OK),
+        Route::post(
+            "/v1/webhooks/endpoints/{id}/test",
+            "testWebhookEndpoint",
+            handler!(webhooks::test),
+        )
+        .summary("Sends a `ping` to an endpoint, whatever events it wants.")
+        .scope(Scope::WebhooksWrite)
+        .answers::<deliveries::DeliveryBody<'_>>(StatusCode::ACCEPTED)
+        .errors(&[ErrorKind::Conflict]),
+        Route::post(
+            "/v1/webhooks/endpoints/{id}/redrive",
+            "redriveWebhookEndpoint",
+            handler!(webhooks::redrive),
+        )
+        .summary("Puts deliveries to an endpoint that failed back into the queue, up to 1,000.")
+        .scope(Scope::WebhooksWrite)
+        .may_take::<RedriveRequest>()
+        .answers::<RedrivenBody>(StatusCode::ACCEPTED)
+        .errors(&[ErrorKind::Conflict]),
+    ]
+}
+
+/// Events on their way to endpoints.
+fn deliveries() -> [Route; 3] {
+    use deliveries::{DeliveryBody, LogBody};
+    [
+        Route::get("/v1/webhooks/deliveries", "listDeliveries", handler!(deliveries::list))
+            .summary("Lists deliveries, newest first.")
+            .scope(Scope::WebhooksRead)
+            .paged()
+            .query::<DeliveryStatus>("status", "Only deliveries with this status.")
+            .query::<EndpointId>("endpoint_id", "Only deliveries to this endpoint.")
+            .query::<EventType>("event_type", "Only deliveries of this event.")
+            .answers::<Page<DeliveryBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/webhooks/deliveries/{id}", "getDelivery", handler!(deliveries::get))
+            .summary("Shows a delivery and every try to bring it to its endpoint.")
+            .scope(Scope::WebhooksRead)
+            .answers::<LogBody<'_>>(StatusCode::OK),
+        Route::post(
+            "/v1/webhooks/deliveries/{id}/redrive",
+            "redriveDelivery",
+            handler!(deliveries::redrive),
+        )
+        .summary("Puts a delivery that failed back into the queue, with all its retries.")
+        .scope(Scope::WebhooksWrite)
+        .answers::<DeliveryBody<'_>>(StatusCode::ACCEPTED)
+        .errors(&[ErrorKind::Conflict]),
+    ]
+}
+
+/// Work that its queue gave up on.
+fn dead_letters() -> [Route; 2] {
+    use dead_letters::DeadLetterBody;
+    [
+        Route::get("/v1/dlq", "listDeadLetters", handler!(dead_letters::list))
+            .summary("Lists work that was given up and not put back, newest first.")
+            .scope(Scope::JobsRead)
+            .paged()
+            .query::<String>("queue", "Only of this queue, such as `generation.create.dlq`.")
+            .answers::<Page<DeadLetterBody<'_>>>(StatusCode::OK),
+        Route::post("/v1/dlq/{id}/redrive", "redriveDeadLetter", handler!(dead_letters::redrive))
+            .summary("Puts work back into its queue: a job with a new reservation, a delivery with all its retries.")
+            .scope(Scope::JobsWrite)
+            .answers::<DeadLetterBody<'_>>(StatusCode::ACCEPTED)
+            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits]),
+    ]
+}
+
+/// What the account can spend, and where it came from and went.
+fn credits() -> [Route; 3] {
+    use credits::{BalanceBody, EntryBody, GrantBody};
+    [
+        Route::get("/v1/credits/balance", "getBalance", handler!(credits::balance))
+            .summary("Shows what the account can spend.")
+            .scope(Scope::CreditsRead)
+            .answers::<BalanceBody>(StatusCode::OK),
+        Route::get("/v1/credits/ledger", "listLedgerEntries", handler!(credits::ledger))
+            .summary(
+                "Lists the ledger, newest first. As CSV, up to 10,000 rows where no limit is \
+                 given; the header `Link` then says where it goes on.",
+            )
+            .scope(Scope::CreditsRead)
+            .paged()
+            .query::<EntryKind>("kind", "Only entries of this kind.")
+            .query::<JobId>("job_id", "Only entries of this job.")
+            .query::<Timestamp>("created_after", "Only entries made at this time or later.")
+            .query::<Timestamp>("created_before", "Only entries made before this time.")
+            .media_types(&["text/csv"])
+            .answers::<Page<EntryBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/credits/grants", "listGrants", handler!(credits::grants))
+            .summary("Lists credits that were given or bought, newest first.")
+            .scope(Scope::CreditsRead)
+            .paged()
+            .answers::<Page<GrantBody<'_>>>(StatusCode::OK),
+    ]
+}
+
+/// The account's keys, and what the caller is.
+fn api_keys() -> [Route; 6] {
+    use api_keys::{KeyBody, NewKeyBody};
+    [
+        Route::post("/v1/api-keys", "createApiKey", handler!(api_keys::create))
+            .summary(
+                "Makes a key with scopes that your key has. Its secret is in this answer alone.",
+            )
+            .scope(Scope::KeysWrite)
+            .takes::<KeyRequest>()
+            .answers::<NewKeyBody<'_>>(StatusCode::CREATED),
+        Route::get("/v1/api-keys", "listApiKeys", handler!(api_keys::list))
+            .summary("Lists keys, newest first, revoked ones included.")
+            .scope(Scope::KeysRead)
+            .paged()
+            .answers::<Page<KeyBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/api-keys/{id}", "getApiKey", handler!(api_keys::get))
+            .summary("Shows a key.")
+            .scope(Scope::KeysRead)
+            .answers::<KeyBody<'_>>(StatusCode::OK),
+        Route::delete("/v1/api-keys/{id}", "revokeApiKey", handler!(api_keys::revoke))
+            .summary("Revokes a key. It is refused at once.")
+            .scope(Scope::KeysWrite)
+            .answers_nothing(),
+        Route::post("/v1/api-keys/{id}/rotate", "rotateApiKey", handler!(api_keys::rotate))
+            .summary(
+                "Makes a key with the settings of another, which works until the overlap ends.",
+            )
+            .scope(Scope::KeysWrite)
+            .may_take::<RotateRequest>()
+            .answers::<NewKeyBody<'_>>(StatusCode::CREATED)
+            .errors(&[ErrorKind::Conflict]),
+        Route::get("/v1/me", "getMe", handler!(me::get))
+            .summary(
+                "Shows the account, project and key of the caller, and what is left of its limits.",
+            )
+            .access(Access::AnyKey)
+            .answers::<me::MeBody<'_>>(StatusCode::OK),
+    ]
+}
+
+/// The operator's view of tenants and their credits.
+fn accounts() -> [Route; 6] {
+    use accounts::{AccountBody, CreatedBody, DetailBody};
+    const ALL: &str = "/admin/v1/accounts";
+    const ONE: &str = "/admin/v1/accounts/{id}";
+    [
+        Route::post(ALL, "createAccount", handler!(accounts::create))
+            .summary("Makes an account with a project `default` and no credits.")
+            .takes::<NewAccount>()
+            .answers::<CreatedBody<'_>>(StatusCode::CREATED),
+        Route::get(ALL, "listAccounts", handler!(accounts::list))
+            .summary("Lists accounts, newest first.")
+            .paged()
+            .answers::<Page<AccountBody<'_>>>(StatusCode::OK),
+        Route::get(ONE, "getAccount", handler!(accounts::get))
+            .summary("Shows an account and its balance.")
+            .answers::<DetailBody<'_>>(StatusCode::OK),
+        Route::patch(ONE, "updateAccount", handler!(accounts::update))
+            .summary("Renames, suspends or resumes an account. What is left out stays.")
+            .takes::<AccountChange>()
+            .answers::<AccountBody<'_>>(StatusCode::OK),
+        Route::post(
+            "/admin/v1/accounts/{id}/credits/grants",
+            "grantCredits",
+            handler!(accounts::grant),
+        )
+        .summary("Gives an account credits.")
+        .takes::<GrantRequest>()
+        .answers::<credits::GrantBody<'_>>(StatusCode::CREATED),
+        Route::post(
+            "/admin/v1/accounts/{id}/credits/adjust",
+            "adjustCredits",
+            handler!(accounts::adjust),
+        )
+        .summary("Corrects an account's balance.")
+        .takes::<AdjustRequest>()
+        .answers::<credits::BalanceBody>(StatusCode::CREATED),
+    ]
+    .map(|route| route.access(Access::Operator))
+}
+
+/// The operator's keys and queues.
+fn operator() -> [Route; 6] {
+    use api_keys::{IssueRequest, KeyBody, NewKeyBody};
+    use queues::{QueueBody, StatsBody};
+    [
+        Route::post("/admin/v1/keys", "issueApiKey", handler!(api_keys::issue))
+            .summary("Makes a key for an account. Its secret is in this answer alone.")
+            .takes::<IssueRequest>()
+            .answers::<NewKeyBody<'_>>(StatusCode::CREATED)
+            .errors(&[ErrorKind::NotFound, ErrorKind::InsufficientScope]),
+        Route::get("/admin/v1/keys", "listKeysOfAccount", handler!(api_keys::list_of_account))
+            .summary("Lists the keys of an account, newest first, revoked ones included.")
+            .paged()
+            .query::<AccountId>("account_id", "The account; required.")
+            .answers::<Page<KeyBody<'_>>>(StatusCode::OK)
+            .errors(&[ErrorKind::NotFound]),
+        Route::delete("/admin/v1/keys/{id}", "revokeAnyApiKey", handler!(api_keys::revoke_any))
+            .summary("Revokes a key of any account. It is refused at once.")
+            .answers_nothing(),
+        Route::get("/admin/v1/stats", "getStats", handler!(queues::stats))
+            .summary("Shows the queues, the database and the version.")
+            .answers::<StatsBody>(StatusCode::OK),
+        Route::post("/admin/v1/queues/{name}/pause", "pauseQueue", handler!(queues::pause))
+            .summary("Lets a queue stand still. Work that has begun ends as usual.")
+            .answers::<QueueBody>(StatusCode::OK),
+        Route::post("/admin/v1/queues/{name}/resume", "resumeQueue", handler!(queues::resume))
+            .summary("Lets a queue go on.")
+            .answers::<QueueBody>(StatusCode::OK),
+    ]
+    .map(|route| route.access(Access::Operator))
 }

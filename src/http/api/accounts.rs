@@ -1,0 +1,109 @@
+//! `/admin/v1/accounts`: the operator's view of tenants and their credits.
+
+use hyper::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::credits::{BalanceBody, GrantBody};
+use crate::{
+    app::{accounts, credits},
+    domain::{AccountId, Page, ProjectId, Result, Timestamp},
+    http::{reply::Reply, request::Request},
+    store::accounts::Account,
+};
+
+/// A tenant.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Account")]
+pub(super) struct AccountBody<'a> {
+    id: AccountId,
+    #[schemars(extend("const" = "account"))]
+    object: &'static str,
+    name: &'a str,
+    /// Whether its keys are refused.
+    suspended: bool,
+    suspended_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+impl<'a> AccountBody<'a> {
+    fn of(account: &'a Account) -> Self {
+        Self {
+            id: account.id,
+            object: "account",
+            name: &account.name,
+            suspended: account.suspended_at.is_some(),
+            suspended_at: account.suspended_at,
+            created_at: account.created_at,
+        }
+    }
+}
+
+/// A new tenant.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewAccountAnswer")]
+pub(super) struct CreatedBody<'a> {
+    #[serde(flatten)]
+    account: AccountBody<'a>,
+    /// Its project `default`.
+    project_id: ProjectId,
+}
+
+/// A tenant and what it can spend.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AccountWithBalance")]
+pub(super) struct DetailBody<'a> {
+    #[serde(flatten)]
+    account: AccountBody<'a>,
+    balance: BalanceBody,
+}
+
+/// `POST /admin/v1/accounts`
+pub(super) async fn create(request: Request) -> Result<Reply> {
+    let created = accounts::create(&request.app, request.json()?).await?;
+    let account = AccountBody::of(&created.account);
+    Reply::created(&CreatedBody { account, project_id: created.project })
+}
+
+/// `GET /admin/v1/accounts`
+pub(super) async fn list(request: Request) -> Result<Reply> {
+    let page = request.page()?;
+    let page = request.blocking(move |app| accounts::list(app, &page)).await?;
+    let bodies: Vec<_> = page.data.iter().map(AccountBody::of).collect();
+    Reply::ok(&Page::of(bodies, page.next_cursor))
+}
+
+/// `GET /admin/v1/accounts/{id}`
+pub(super) async fn get(request: Request) -> Result<Reply> {
+    let id = request.id("id")?;
+    let look = move |app: &_| {
+        let balance = credits::balance(app, accounts::scope(app, id)?)?;
+        Ok((accounts::get(app, id)?, balance))
+    };
+    let (account, balance) = request.blocking(look).await?;
+    let (account, balance) = (AccountBody::of(&account), BalanceBody::of(&balance)?);
+    Reply::ok(&DetailBody { account, balance })
+}
+
+/// `PATCH /admin/v1/accounts/{id}`
+pub(super) async fn update(request: Request) -> Result<Reply> {
+    let (id, change) = (request.id("id")?, request.json()?);
+    let account = accounts::update(&request.app, id, change).await?;
+    Reply::ok(&AccountBody::of(&account))
+}
+
+/// `POST /admin/v1/accounts/{id}/credits/grants`
+pub(super) async fn grant(request: Request) -> Result<Reply> {
+    let (id, body) = (request.id("id")?, request.json()?);
+    let named = Some(request.id.as_str().to_owned());
+    let grant = credits::grant(&request.app, id, body, named).await?;
+    Reply::created(&GrantBody::of(&grant))
+}
+
+/// `POST /admin/v1/accounts/{id}/credits/adjust`
+pub(super) async fn adjust(request: Request) -> Result<Reply> {
+    let (id, body) = (request.id("id")?, request.json()?);
+    let named = Some(request.id.as_str().to_owned());
+    let balance = credits::adjust(&request.app, id, body, named).await?;
+    Reply::json(StatusCode::CREATED, &BalanceBody::of(&balance)?)
+}

@@ -1,0 +1,171 @@
+//! `/v1/api-keys`, and `/admin/v1/keys` for the operator.
+
+use hyper::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::json;
+use crate::{
+    app::{
+        accounts,
+        api_keys::{self, CreatedKey, KeyRequest, RotateRequest},
+    },
+    domain::{AccountId, ApiKeyId, Error, Page, ProjectId, Result, ScopeSet, Timestamp},
+    http::{reply::Reply, request::Request},
+    store::api_keys::ApiKey,
+};
+
+/// An API key; without its secret.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
+pub(super) struct KeyBody<'a> {
+    id: ApiKeyId,
+    #[schemars(extend("const" = "api_key"))]
+    object: &'static str,
+    name: &'a str,
+    project_id: ProjectId,
+    /// The part of the key that may be shown, to tell it from others.
+    prefix: &'a str,
+    /// What it may do.
+    #[schemars(with = "ScopeSet")]
+    scopes: Vec<&'a str>,
+    /// Its own rate limit, such as `600,1m`; null where the server's holds.
+    rate_limit: Option<&'a str>,
+    /// When it ends or ended.
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    /// When it was last used, at most a minute old.
+    last_used_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+impl<'a> KeyBody<'a> {
+    pub(super) fn of(key: &'a ApiKey) -> Self {
+        Self {
+            id: key.id,
+            object: "api_key",
+            name: &key.name,
+            project_id: key.project.1,
+            prefix: &key.prefix,
+            scopes: key.scopes.split(' ').collect(),
+            rate_limit: key.rate_limit.as_deref(),
+            expires_at: key.expires_at,
+            revoked_at: key.revoked_at,
+            last_used_at: key.last_used_at,
+            created_at: key.created_at,
+        }
+    }
+}
+
+/// A new API key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiKeyWithSecret")]
+pub(super) struct NewKeyBody<'a> {
+    #[serde(flatten)]
+    api_key: KeyBody<'a>,
+    /// `sk_live_…` or `sk_test_…`; shown this once.
+    key: &'a str,
+}
+
+fn with_secret(created: &CreatedKey) -> Result<Vec<u8>> {
+    json(&NewKeyBody { api_key: KeyBody::of(&created.key), key: created.secret.expose() })
+}
+
+/// `POST /v1/api-keys`
+pub(super) async fn create(request: Request) -> Result<Reply> {
+    let body: KeyRequest = request.json()?;
+    let (scope, granted) = (request.session()?.scope, request.session()?.scopes);
+    let prepare = move |app: &_| api_keys::prepare(app, scope, granted, &body);
+    let prepared = request.blocking(prepare).await?;
+    let idempotency = request.idempotency.clone();
+    let done = api_keys::create(&request.app, prepared, idempotency, with_secret).await?;
+    Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
+}
+
+/// `GET /v1/api-keys`
+pub(super) async fn list(request: Request) -> Result<Reply> {
+    let (page, scope) = (request.page()?, request.session()?.scope);
+    let page = request.blocking(move |app| api_keys::list(app, scope, &page)).await?;
+    keys(&page)
+}
+
+fn keys(page: &Page<ApiKey>) -> Result<Reply> {
+    let bodies: Vec<_> = page.data.iter().map(KeyBody::of).collect();
+    Reply::ok(&Page::of(bodies, page.next_cursor.clone()))
+}
+
+/// `GET /v1/api-keys/{id}`
+pub(super) async fn get(request: Request) -> Result<Reply> {
+    let (id, scope) = (request.id("id")?, request.session()?.scope);
+    let key = request.blocking(move |app| api_keys::get(app, scope, id)).await?;
+    Reply::ok(&KeyBody::of(&key))
+}
+
+/// `DELETE /v1/api-keys/{id}`
+pub(super) async fn revoke(request: Request) -> Result<Reply> {
+    let (id, scope) = (request.id("id")?, request.session()?.scope);
+    api_keys::revoke(&request.app, scope, id).await?;
+    Ok(Reply::no_content())
+}
+
+/// `POST /v1/api-keys/{id}/rotate`
+pub(super) async fn rotate(request: Request) -> Result<Reply> {
+    let (id, body): (_, RotateRequest) = (request.id("id")?, request.json()?);
+    let (scope, granted) = (request.session()?.scope, request.session()?.scopes);
+    let prepare = move |app: &_| api_keys::prepare_rotation(app, scope, granted, id, &body);
+    let rotation = request.blocking(prepare).await?;
+    let idempotency = request.idempotency.clone();
+    let done = api_keys::rotate(&request.app, rotation, idempotency, with_secret).await?;
+    Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
+}
+
+/// A key that the operator makes for an account.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "OperatorKeyRequest")]
+pub(super) struct IssueRequest {
+    account_id: AccountId,
+    /// What people call it.
+    #[schemars(length(min = 1, max = 200))]
+    name: String,
+    /// Its project; the project `default` where none is named.
+    project_id: Option<ProjectId>,
+    /// What it may do.
+    #[schemars(with = "ScopeSet")]
+    scopes: Vec<String>,
+    /// When it ends.
+    expires_at: Option<Timestamp>,
+    /// Its own rate limit, such as `600,1m`.
+    rate_limit: Option<String>,
+}
+
+/// `POST /admin/v1/keys`
+pub(super) async fn issue(request: Request) -> Result<Reply> {
+    let IssueRequest { account_id, name, project_id, scopes, expires_at, rate_limit } =
+        request.json()?;
+    let body = KeyRequest { name, project_id, scopes, expires_at, rate_limit };
+    let prepared = request
+        .blocking(move |app| {
+            let scope = accounts::scope(app, account_id)?;
+            api_keys::prepare(app, scope, ScopeSet::ALL, &body)
+        })
+        .await?;
+    let created = api_keys::issue(&request.app, prepared).await?;
+    Ok(Reply::json_bytes(StatusCode::CREATED, with_secret(&created)?))
+}
+
+/// `GET /admin/v1/keys`
+pub(super) async fn list_of_account(request: Request) -> Result<Reply> {
+    let page = request.page()?;
+    let account: AccountId = request.query("account_id")?.ok_or_else(|| {
+        Error::invalid("account_id", "account_id must name the account whose keys to list")
+    })?;
+    let look = move |app: &_| api_keys::list(app, accounts::scope(app, account)?, &page);
+    keys(&request.blocking(look).await?)
+}
+
+/// `DELETE /admin/v1/keys/{id}`
+pub(super) async fn revoke_any(request: Request) -> Result<Reply> {
+    api_keys::revoke_any(&request.app, request.id("id")?).await?;
+    Ok(Reply::no_content())
+}

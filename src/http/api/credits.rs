@@ -1,0 +1,257 @@
+//! `/v1/credits`: the balance, the ledger and the grants.
+
+use hyper::header::HeaderValue;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    app::credits::{self, EntryFilter},
+    domain::{
+        Bucket, Credits, EntryKind, Error, GrantId, JobId, LedgerEntryId, Page, PageRequest,
+        Result, Timestamp,
+    },
+    http::{reply::Reply, request::Request},
+    store::{
+        ledger::Balance,
+        ledger_entries::{Grant, LedgerEntry},
+    },
+};
+
+/// Rows of a CSV file; what is beyond them comes with the next request.
+const CSV_ROWS: usize = 10_000;
+
+/// What an account can spend.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Balance")]
+pub(super) struct BalanceBody {
+    #[schemars(extend("const" = "balance"))]
+    object: &'static str,
+    /// What can be spent: free and paid together.
+    available: Credits,
+    /// What jobs that have not ended hold.
+    reserved: Credits,
+    /// The part of `available` that was given.
+    free: Credits,
+    /// The part of `available` that was bought.
+    paid: Credits,
+}
+
+impl BalanceBody {
+    pub(super) fn of(balance: &Balance) -> Result<Self> {
+        let beyond = || Error::internal("a balance is too large to be shown");
+        Ok(Self {
+            object: "balance",
+            available: balance.available.total().ok_or_else(beyond)?,
+            reserved: balance.reserved.total().ok_or_else(beyond)?,
+            free: balance.available.free,
+            paid: balance.available.paid,
+        })
+    }
+}
+
+/// One line of the ledger.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LedgerEntry")]
+pub(super) struct EntryBody<'a> {
+    id: LedgerEntryId,
+    #[schemars(extend("const" = "ledger_entry"))]
+    object: &'static str,
+    kind: EntryKind,
+    /// The bucket that changed.
+    bucket: Bucket,
+    /// By how much.
+    delta: Credits,
+    /// What could be spent afterwards, both buckets together.
+    balance_after: Credits,
+    /// Why, where a person or a rule said so.
+    reason: Option<&'a str>,
+    /// The job's model, for entries of jobs.
+    product_name: Option<&'a str>,
+    job_id: Option<JobId>,
+    grant_id: Option<GrantId>,
+    /// The payment, for grants that were bought.
+    stripe_event_id: Option<&'a str>,
+    request_id: Option<&'a str>,
+    created_at: Timestamp,
+}
+
+impl<'a> EntryBody<'a> {
+    fn of(entry: &'a LedgerEntry) -> Self {
+        Self {
+            id: entry.id,
+            object: "ledger_entry",
+            kind: entry.kind,
+            bucket: entry.bucket,
+            delta: entry.delta,
+            balance_after: entry.balance_after,
+            reason: entry.reason.as_deref(),
+            product_name: entry.product_name.as_deref(),
+            job_id: entry.job_id,
+            grant_id: entry.grant_id,
+            stripe_event_id: None,
+            request_id: entry.request_id.as_deref(),
+            created_at: entry.created_at,
+        }
+    }
+}
+
+/// Credits given at one time.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreditGrant")]
+pub(super) struct GrantBody<'a> {
+    id: GrantId,
+    #[schemars(extend("const" = "credit_grant"))]
+    object: &'static str,
+    amount: Credits,
+    /// How many are left.
+    remaining: Credits,
+    bucket: Bucket,
+    reason: &'a str,
+    /// When what is left expires.
+    expires_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+impl<'a> GrantBody<'a> {
+    pub(super) fn of(grant: &'a Grant) -> Self {
+        Self {
+            id: grant.id,
+            object: "credit_grant",
+            amount: grant.amount,
+            remaining: grant.remaining,
+            bucket: grant.bucket,
+            reason: &grant.reason,
+            expires_at: grant.expires_at,
+            created_at: grant.created_at,
+        }
+    }
+}
+
+/// `GET /v1/credits/balance`
+pub(super) async fn balance(request: Request) -> Result<Reply> {
+    let scope = request.session()?.scope;
+    let balance = request.blocking(move |app| credits::balance(app, scope)).await?;
+    Reply::ok(&BalanceBody::of(&balance)?)
+}
+
+/// `GET /v1/credits/ledger`
+pub(super) async fn ledger(request: Request) -> Result<Reply> {
+    let scope = request.session()?.scope;
+    let (filter, mut page) = (entry_filter(&request)?, request.page()?);
+    let is_csv = request.accepts("text/csv");
+    if is_csv && request.query_text("limit").is_none() {
+        page.limit = CSV_ROWS;
+    }
+    let entries = move |app: &_| credits::entries(app, scope, filter, &page);
+    let page = request.blocking(entries).await?;
+    if is_csv {
+        return csv_reply(&request, &page);
+    }
+    let bodies: Vec<_> = page.data.iter().map(EntryBody::of).collect();
+    Reply::ok(&Page::of(bodies, page.next_cursor))
+}
+
+fn entry_filter(request: &Request) -> Result<EntryFilter> {
+    let kind = request.query_text("kind").map(|name| {
+        let names = || EntryKind::ALL.map(EntryKind::as_str).join(", ");
+        EntryKind::parse(name)
+            .ok_or_else(|| Error::invalid("kind", format!("kind must be one of {}", names())))
+    });
+    let after: Option<Timestamp> = request.query("created_after")?;
+    let before: Option<Timestamp> = request.query("created_before")?;
+    let always = Timestamp::default()..Timestamp::from_millis(i64::MAX);
+    Ok(EntryFilter {
+        kind: kind.transpose()?,
+        job: request.query("job_id")?,
+        created: Some(after.unwrap_or(always.start)..before.unwrap_or(always.end)),
+    })
+}
+
+/// The file, and in `Link` (RFC 8288) where its continuation is.
+fn csv_reply(request: &Request, page: &Page<LedgerEntry>) -> Result<Reply> {
+    let reply = Reply::text("text/csv; charset=utf-8; header=present", csv(&page.data)?);
+    let name = HeaderValue::from_static("attachment; filename=\"ledger.csv\"");
+    let reply = reply.header("content-disposition", name);
+    let Some(cursor) = &page.next_cursor else { return Ok(reply) };
+    let link = format!("<{}>; rel=\"next\"", request.continued(cursor));
+    Ok(reply.header("link", HeaderValue::try_from(link).map_err(Error::internal)?))
+}
+
+/// RFC 4180, with the names of the JSON fields as the first row.
+fn csv(entries: &[LedgerEntry]) -> Result<Vec<u8>> {
+    let mut out = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(vec![]);
+    out.write_record([
+        "id",
+        "kind",
+        "bucket",
+        "delta",
+        "balance_after",
+        "reason",
+        "product_name",
+        "job_id",
+        "grant_id",
+        "stripe_event_id",
+        "request_id",
+        "created_at",
+    ])
+    .map_err(Error::internal)?;
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    for entry in entries {
+        out.write_record([
+            entry.id.to_string(),
+            entry.kind.as_str().to_owned(),
+            entry.bucket.as_str().to_owned(),
+            entry.delta.to_string(),
+            entry.balance_after.to_string(),
+            text(&entry.reason),
+            text(&entry.product_name),
+            entry.job_id.map(|id| id.to_string()).unwrap_or_default(),
+            entry.grant_id.map(|id| id.to_string()).unwrap_or_default(),
+            String::new(),
+            text(&entry.request_id),
+            entry.created_at.to_string(),
+        ])
+        .map_err(Error::internal)?;
+    }
+    out.into_inner().map_err(|error| Error::internal(error.to_string()))
+}
+
+/// `GET /v1/credits/grants`
+pub(super) async fn grants(request: Request) -> Result<Reply> {
+    let (page, scope): (PageRequest, _) = (request.page()?, request.session()?.scope);
+    let page = request.blocking(move |app| credits::grants(app, scope, &page)).await?;
+    let bodies: Vec<_> = page.data.iter().map(GrantBody::of).collect();
+    Reply::ok(&Page::of(bodies, page.next_cursor))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_ledger_is_written_as_rfc_4180_says() {
+        let entry = LedgerEntry {
+            n: 1,
+            id: LedgerEntryId::from_uuid(Uuid::from_u128(7)),
+            kind: EntryKind::Grant,
+            bucket: Bucket::Paid,
+            delta: Credits::from_micros(-1_500_000),
+            balance_after: Credits::from_micros(1),
+            reason: Some("a \"gift\", twice\nor more".to_owned()),
+            product_name: None,
+            job_id: None,
+            grant_id: Some(GrantId::from_uuid(Uuid::from_u128(8))),
+            request_id: None,
+            created_at: Timestamp::from_millis(0),
+        };
+        let text = String::from_utf8(csv(&[entry]).unwrap()).unwrap();
+        let (head, row) = text.split_once("\r\n").unwrap();
+        assert_eq!(head.split(',').count(), 12);
+        let expected = "00000000-0000-0000-0000-000000000007,grant,paid,-1.5,0.000001,\
+            \"a \"\"gift\"\", twice\nor more\",,,00000000-0000-0000-0000-000000000008,,,\
+            1970-01-01T00:00:00.000Z\r\n";
+        assert_eq!(row, expected);
+    }
+}

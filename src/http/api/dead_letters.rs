@@ -1,0 +1,86 @@
+//! `/v1/dlq`: work that its queue gave up on.
+
+use hyper::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{before, json, one_more};
+use crate::{
+    app::dead_letters,
+    domain::{Cursor, DeadLetterId, DeliveryId, Error, JobId, Page, QueueName, Result, Timestamp},
+    http::{reply::Reply, request::Request},
+    store::dead_letters::DeadLetter,
+};
+
+/// Work that its queue gave up on.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetter")]
+pub(super) struct DeadLetterBody<'a> {
+    id: DeadLetterId,
+    #[schemars(extend("const" = "dead_letter"))]
+    object: &'static str,
+    /// The queue's name with `.dlq`.
+    queue: String,
+    /// The job, in `generation.create.dlq`.
+    job_id: Option<JobId>,
+    /// The delivery, in `webhook.delivery.dlq`.
+    delivery_id: Option<DeliveryId>,
+    /// Why it was given up: an error code.
+    reason: &'a str,
+    /// The same in words.
+    message: &'a str,
+    /// Attempts that were made.
+    attempts: u32,
+    /// When it was given up.
+    created_at: Timestamp,
+    /// When it was put back into its queue.
+    redriven_at: Option<Timestamp>,
+}
+
+impl<'a> DeadLetterBody<'a> {
+    fn of(letter: &'a DeadLetter) -> Self {
+        Self {
+            id: letter.id,
+            object: "dead_letter",
+            queue: format!("{}.dlq", letter.work.queue.as_str()),
+            job_id: letter.job_id,
+            delivery_id: letter.delivery_id,
+            reason: &letter.reason,
+            message: &letter.message,
+            attempts: letter.attempts,
+            created_at: letter.created_at,
+            redriven_at: letter.redriven_at,
+        }
+    }
+}
+
+fn bytes(letter: &DeadLetter) -> Result<Vec<u8>> {
+    json(&DeadLetterBody::of(letter))
+}
+
+/// `GET /v1/dlq`
+pub(super) async fn list(request: Request) -> Result<Reply> {
+    let (page, caller) = (request.page()?, request.caller()?);
+    let queue = request.query_text("queue").map(queue).transpose()?;
+    let (before, rows) = (before(&page, DeadLetterId::from_uuid)?, one_more(&page));
+    let rows =
+        request.blocking(move |app| dead_letters::list(app, &caller, queue, before, rows)).await?;
+    let page = Page::cut(rows, page.limit, |letter| Cursor::from_uuid(letter.id.uuid()));
+    let bodies: Vec<_> = page.data.iter().map(DeadLetterBody::of).collect();
+    Reply::ok(&Page::of(bodies, page.next_cursor))
+}
+
+fn queue(name: &str) -> Result<QueueName> {
+    QueueName::parse_dead(name).ok_or_else(|| {
+        let names = QueueName::ALL.map(|queue| format!("{}.dlq", queue.as_str())).join(", ");
+        Error::invalid("queue", format!("queue must be one of {names}"))
+    })
+}
+
+/// `POST /v1/dlq/{id}/redrive`
+pub(super) async fn redrive(request: Request) -> Result<Reply> {
+    let (id, caller) = (request.id("id")?, request.caller()?);
+    let idempotency = request.idempotency.clone();
+    let done = dead_letters::redrive(&request.app, &caller, id, idempotency, bytes).await?;
+    Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
+}

@@ -1,0 +1,162 @@
+//! `/v1/webhooks/deliveries`: events on their way to endpoints.
+
+use hyper::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{before, json, one_more};
+use crate::{
+    app::deliveries,
+    domain::{
+        Cursor, DeliveryId, DeliveryStatus, EndpointId, Error, EventId, EventType, Page, Result,
+        Timestamp,
+    },
+    http::{reply::Reply, request::Request},
+    store::deliveries::{Attempt, Delivery, DeliveryFilter, Stage},
+};
+
+/// One event on its way to one endpoint.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WebhookDelivery")]
+pub(super) struct DeliveryBody<'a> {
+    id: DeliveryId,
+    #[schemars(extend("const" = "webhook_delivery"))]
+    object: &'static str,
+    endpoint_id: EndpointId,
+    /// The event, the same for all endpoints.
+    event_id: EventId,
+    #[schemars(with = "EventType")]
+    event_type: &'a str,
+    status: DeliveryStatus,
+    /// The body, exactly as it is sent and signed.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    payload: &'a RawValue,
+    /// Tries made.
+    attempt_count: u32,
+    /// When the event happened.
+    created_at: Timestamp,
+    /// When it was delivered or given up.
+    finished_at: Option<Timestamp>,
+}
+
+impl<'a> DeliveryBody<'a> {
+    fn of(delivery: &'a Delivery) -> Result<Self> {
+        Ok(Self {
+            id: delivery.id,
+            object: "webhook_delivery",
+            endpoint_id: delivery.endpoint.1,
+            event_id: delivery.event_id,
+            event_type: &delivery.event_type,
+            status: match delivery.stage {
+                Stage::Pending => DeliveryStatus::Pending,
+                Stage::Delivered => DeliveryStatus::Delivered,
+                Stage::Failed => DeliveryStatus::Failed,
+            },
+            payload: serde_json::from_str(&delivery.payload).map_err(Error::internal)?,
+            attempt_count: delivery.attempts,
+            created_at: delivery.created_at,
+            finished_at: delivery.finished_at,
+        })
+    }
+}
+
+/// A delivery as the bytes of an answer.
+pub(super) fn bytes(delivery: &Delivery) -> Result<Vec<u8>> {
+    json(&DeliveryBody::of(delivery)?)
+}
+
+/// One try to bring a delivery to its endpoint.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WebhookAttempt")]
+struct AttemptBody<'a> {
+    #[schemars(extend("const" = "webhook_attempt"))]
+    object: &'static str,
+    /// Its number, from 1.
+    number: i64,
+    /// The status of the answer, where there was one.
+    status_code: Option<u16>,
+    /// Why there was no answer.
+    error: Option<&'a str>,
+    /// The first 16 KiB of the answer's body.
+    response_body: Option<&'a str>,
+    duration_ms: i64,
+    /// When it ended.
+    created_at: Timestamp,
+}
+
+impl<'a> AttemptBody<'a> {
+    fn of(attempt: &'a Attempt) -> Self {
+        Self {
+            object: "webhook_attempt",
+            number: attempt.n,
+            status_code: attempt.status_code,
+            error: attempt.error.as_deref(),
+            response_body: attempt.response.as_deref(),
+            duration_ms: attempt.duration_ms,
+            created_at: attempt.created_at,
+        }
+    }
+}
+
+/// A delivery and every try to bring it to its endpoint.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WebhookDeliveryLog")]
+pub(super) struct LogBody<'a> {
+    #[serde(flatten)]
+    delivery: DeliveryBody<'a>,
+    /// Oldest first.
+    attempts: Vec<AttemptBody<'a>>,
+}
+
+/// `GET /v1/webhooks/deliveries`
+pub(super) async fn list(request: Request) -> Result<Reply> {
+    let (page, caller) = (request.page()?, request.caller()?);
+    let filter = DeliveryFilter {
+        stage: request.query_text("status").map(stage).transpose()?,
+        endpoint: request.query("endpoint_id")?,
+        event_type: request.query_text("event_type").map(event_type).transpose()?,
+        before: before(&page, DeliveryId::from_uuid)?,
+    };
+    let rows = one_more(&page);
+    let rows = request.blocking(move |app| deliveries::list(app, &caller, &filter, rows)).await?;
+    let page = Page::cut(rows, page.limit, |delivery| Cursor::from_uuid(delivery.id.uuid()));
+    let bodies: Vec<_> = page.data.iter().map(DeliveryBody::of).collect::<Result<_>>()?;
+    Reply::ok(&Page::of(bodies, page.next_cursor))
+}
+
+fn stage(name: &str) -> Result<Stage> {
+    match DeliveryStatus::parse(name) {
+        Some(DeliveryStatus::Pending) => Ok(Stage::Pending),
+        Some(DeliveryStatus::Delivered) => Ok(Stage::Delivered),
+        Some(DeliveryStatus::Failed) => Ok(Stage::Failed),
+        None => {
+            let names = DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ");
+            Err(Error::invalid("status", format!("status must be one of {names}")))
+        }
+    }
+}
+
+fn event_type(name: &str) -> Result<String> {
+    let known = EventType::parse(name).ok_or_else(|| {
+        let names = EventType::ALL.map(EventType::as_str).join(", ");
+        Error::invalid("event_type", format!("event_type must be one of {names}"))
+    })?;
+    Ok(known.as_str().to_owned())
+}
+
+/// `GET /v1/webhooks/deliveries/{id}`
+pub(super) async fn get(request: Request) -> Result<Reply> {
+    let (id, caller) = (request.id("id")?, request.caller()?);
+    let log = request.blocking(move |app| deliveries::get(app, &caller, id)).await?;
+    let attempts = log.attempts.iter().map(AttemptBody::of).collect();
+    Reply::ok(&LogBody { delivery: DeliveryBody::of(&log.delivery)?, attempts })
+}
+
+/// `POST /v1/webhooks/deliveries/{id}/redrive`
+pub(super) async fn redrive(request: Request) -> Result<Reply> {
+    let (id, caller) = (request.id("id")?, request.caller()?);
+    let idempotency = request.idempotency.clone();
+    let done = deliveries::redrive(&request.app, &caller, id, idempotency, bytes).await?;
+    Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
+}
