@@ -5,7 +5,7 @@
 
 use std::{
     cell::Cell,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::Duration,
 };
 
