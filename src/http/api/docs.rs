@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn the_page_shows_every_operation_and_loads_nothing() {
         let document = document(&super::super::table());
-        let page = render(&document).unwrap();
+        let page = render(&document).unwrap().replace("&#x2f;", "/");
         for (path, methods) in entries(&document["paths"]) {
             for (_, described) in entries(methods) {
                 let id = format!("id=\"{}\"", text(&described["operationId"]));
