@@ -106,6 +106,7 @@ fn refused() -> Error {
 
 /// One page of a list.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub struct Page<T> {
     /// Always `list`.
     #[schemars(extend("const" = "list"))]

@@ -441,7 +441,7 @@ fn what_the_operator_may_not_give_is_named() {
     ] {
         assert_eq!(grant(body).unwrap_err().as_deref(), Some(param));
     }
-    let nothing = serde_json::from_str(r#"{"delta": 0}"#).unwrap();
+    let nothing = serde_json::from_str(r#"{"amount": 0}"#).unwrap();
     assert!(credits::adjust(&deeds.app, account, nothing, None).wait().is_err());
     let unknown = skai_server::domain::AccountId::from_uuid(deeds.ambient.uuid());
     let request = serde_json::from_str(r#"{"amount": 1}"#).unwrap();

@@ -265,6 +265,7 @@ mod tests {
         for (name, _) in entries(&document["components"]["schemas"]) {
             assert!(page.contains(&format!("id=\"schema-{name}\"")), "{name}");
         }
+        assert!(page.contains("<code>INVALID_REQUEST</code>") && page.contains("#schema-JobList"));
         assert!(page.contains(&format!("<style>{STYLE}</style>")));
         for forbidden in ["<script", "http://", "https://", " style=", "src=", "@import", "url("] {
             assert!(!page.contains(forbidden), "{forbidden}");

@@ -39,6 +39,7 @@ pub(super) struct JobCredits {
 
 /// A job.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
 pub(super) struct JobBody<'a> {
     id: JobId,
     /// The same as `id`.
@@ -128,6 +129,7 @@ fn bytes(job: &Job) -> Result<Vec<u8>> {
 
 /// One step of a job's story.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobEvent")]
 pub(super) struct EventBody<'a> {
     id: crate::domain::EventId,
     #[schemars(extend("const" = "job_event"))]
