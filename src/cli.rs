@@ -20,7 +20,7 @@ mod serve;
 use std::{
     env,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -141,7 +141,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         say(&serde_json::to_string_pretty(&http::openapi())?)?;
         return Ok(DONE);
     }
-    let config = load(file)?;
+    let config = load(file.as_deref())?;
     let ambient = Ambient::system();
     let is_server = matches!(command, Command::Serve);
     log(&config.log, is_server, &ambient)?;
@@ -165,12 +165,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn load(file: Option<PathBuf>) -> Result<Config, ConfigError> {
+fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     // Names and values that are not UTF-8 are nobody's settings.
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    Config::load(file.as_deref(), env::vars_os().filter_map(text))
+    Config::load(file, env::vars_os().filter_map(text))
 }
 
 /// A server logs as configured, commands only what is wrong.

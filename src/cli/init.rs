@@ -42,7 +42,7 @@ fn write(path: &Path) -> anyhow::Result<()> {
 }
 
 fn fill(path: &Path) -> anyhow::Result<()> {
-    let (config, ambient) = (load(Some(path.to_owned()))?, Ambient::system());
+    let (config, ambient) = (load(Some(path))?, Ambient::system());
     let folder = DataFolder::open(&config.data_dir)?;
     operator_token(&config, &folder, &ambient)?;
     Local::open(&config, ambient)?.close();
