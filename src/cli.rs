@@ -20,7 +20,7 @@ mod serve;
 use std::{
     env,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -165,7 +165,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn load(file: Option<&std::path::Path>) -> Result<Config, ConfigError> {
+fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     // Names and values that are not UTF-8 are nobody's settings.
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))

@@ -11,7 +11,9 @@
 mod licences;
 mod support;
 
+mod cli;
 mod deliveries;
 mod generation;
 mod ledger;
 mod providers;
+mod server;

@@ -6,6 +6,7 @@
 
 pub(crate) mod client;
 pub(crate) mod deeds;
+pub(crate) mod program;
 pub(crate) mod provider;
 pub(crate) mod receiver;
 pub(crate) mod scripted;
