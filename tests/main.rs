@@ -17,3 +17,6 @@ mod generation;
 mod ledger;
 mod providers;
 mod server;
+mod queue;
+mod store;
+mod tidy;
