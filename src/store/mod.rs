@@ -49,8 +49,7 @@ use crate::{
     domain::{Error, Result},
 };
 use engine::{
-    connection::{Confined, make_private, open_to_look, open_writer},
-    connection::{Confined, open_to_look, open_writer, prepare_writer},
+    connection::{Confined, make_private, open_to_look, open_writer, prepare_writer},
     migrate,
     readers::{self, Readers},
     writer::{Deed, Entry, Writer},
