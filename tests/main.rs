@@ -16,7 +16,7 @@ mod deliveries;
 mod generation;
 mod ledger;
 mod providers;
-mod server;
 mod queue;
+mod server;
 mod store;
 mod tidy;
