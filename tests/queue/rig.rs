@@ -247,6 +247,11 @@ impl Rig {
         self.events.try_recv().ok()
     }
 
+    /// What happens within a moment.
+    pub(super) fn soon(&self) -> Option<Event> {
+        self.events.recv_timeout(Duration::from_millis(20)).ok()
+    }
+
     /// The next thing to happen is the beginning of an attempt.
     pub(super) fn begun(&self) -> Attempt {
         match self.next() {
