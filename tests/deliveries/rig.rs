@@ -3,11 +3,7 @@
 
 #![allow(clippy::unnecessary_wraps, reason = "the signatures are those that the deeds take")]
 
-use std::{
-    cell::Cell,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use skai_server::{
