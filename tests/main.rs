@@ -11,6 +11,7 @@
 mod licences;
 mod support;
 
+mod api;
 mod cli;
 mod deliveries;
 mod generation;

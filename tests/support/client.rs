@@ -91,6 +91,12 @@ impl Client {
         other
     }
 
+    /// The value of the header `Authorization` that it sends; empty if none.
+    pub(crate) fn authorization(&self) -> &str {
+        let mut headers = self.headers.iter();
+        headers.find(|(name, _)| name == "Authorization").map_or("", |(_, value)| value)
+    }
+
     pub(crate) fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[], None)
     }

@@ -11,6 +11,7 @@ pub(crate) mod provider;
 pub(crate) mod receiver;
 pub(crate) mod scripted;
 mod selftest;
+pub(crate) mod server;
 
 use std::time::Duration;
 

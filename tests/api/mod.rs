@@ -1,0 +1,11 @@
+//! The contract with clients, over sockets, against the whole server.
+
+mod conventions;
+mod idempotency;
+mod lists;
+mod refusals;
+
+mod jobs;
+mod webhooks;
+
+mod coverage;
