@@ -2,7 +2,7 @@
 
 use skai_server::queue::GiveUp;
 
-use super::rig::{POISON, Rig, SECOND, settings, until};
+use super::rig::{Attempt, POISON, Rig, SECOND, settings, until};
 
 #[test]
 fn a_start_on_a_locked_database_still_takes_back_old_leases() {
@@ -53,7 +53,7 @@ fn work_that_cannot_begin_holds_up_nobody_and_is_given_up() {
     rig.push(1, [1, POISON, 1_000]);
     let runner = rig.start(settings(3));
     let mut begun = [rig.begun(), rig.begun()];
-    begun.sort_by_key(|attempt| attempt.subject());
+    begun.sort_by_key(Attempt::subject);
     assert_eq!(
         begun.each_ref().map(|it| (it.subject(), it.claimed.attempts)),
         [(1, 1), (1_000, 1)]

@@ -192,7 +192,7 @@ impl Calls<'_> {
     fn change<T: Debug + PartialEq + Send + 'static>(
         &mut self,
         name: &'static str,
-        expected: T,
+        expected: &T,
         mut change: impl FnMut(&Tx<'_, AccountScope>) -> Result<T> + Send + 'static,
     ) {
         self.called.insert(name);
@@ -200,7 +200,7 @@ impl Calls<'_> {
         let before = rows(self.deeds, account);
         let given = self.deeds.app.store.write(self.ours, move |tx| change(tx)).wait();
         if let Ok(given) = given {
-            assert_eq!(given, expected, "{name}");
+            assert_eq!(&given, expected, "{name}");
         }
         assert_eq!(rows(self.deeds, account), before, "{name}");
     }
@@ -264,18 +264,18 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
 fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     let (seq, lease, key) = (has.job.seq, has.lease, has.key);
     let work = WorkId { queue: QueueName::GenerationCreate, subject: seq };
-    calls.change("api_keys::revoke", false, move |tx| api_keys::revoke(tx, key));
-    calls.change("api_keys::expire", (), move |tx| api_keys::expire(tx, key, tx.now()));
-    calls.change("api_keys::touch", (), move |tx| api_keys::touch(tx, key));
-    calls.change("dead_letters::redriven", (), move |tx| dead_letters::redriven(tx, work));
-    calls.change("jobs::set_status", (), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));
-    calls.change("jobs::start", (), move |tx| jobs::start(tx, seq, 9));
+    calls.change("api_keys::revoke", &false, move |tx| api_keys::revoke(tx, key));
+    calls.change("api_keys::expire", &(), move |tx| api_keys::expire(tx, key, tx.now()));
+    calls.change("api_keys::touch", &(), move |tx| api_keys::touch(tx, key));
+    calls.change("dead_letters::redriven", &(), move |tx| dead_letters::redriven(tx, work));
+    calls.change("jobs::set_status", &(), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));
+    calls.change("jobs::start", &(), move |tx| jobs::start(tx, seq, 9));
     let round = JobRound { job: seq, round: 2 };
-    calls.change("jobs::restart", (), move |tx| jobs::restart(tx, round, Split::default()));
-    calls.change("queue::finish", false, move |tx| queue::finish(tx, lease));
-    calls.change("queue::release", false, move |tx| queue::release(tx, lease, tx.now(), false));
-    calls.change("queue::withdraw", false, move |tx| queue::withdraw(tx, work));
-    calls.change("jobs::end", (), move |tx| {
+    calls.change("jobs::restart", &(), move |tx| jobs::restart(tx, round, Split::default()));
+    calls.change("queue::finish", &false, move |tx| queue::finish(tx, lease));
+    calls.change("queue::release", &false, move |tx| queue::release(tx, lease, tx.now(), false));
+    calls.change("queue::withdraw", &false, move |tx| queue::withdraw(tx, work));
+    calls.change("jobs::end", &(), move |tx| {
         let result = JobResult {
             output: None,
             output_text: None,
@@ -294,18 +294,18 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
 fn change_webhooks(calls: &mut Calls<'_>, has: &Theirs) {
     let ((seq, id), delivery) = (has.endpoint, has.delivery.0);
     let stage = deliveries::Stage::Delivered;
-    calls.change("deliveries::set_stage", (), move |tx| {
+    calls.change("deliveries::set_stage", &(), move |tx| {
         deliveries::set_stage(tx, delivery, stage, 9)
     });
-    calls.change("webhooks::update", false, move |tx| {
+    calls.change("webhooks::update", &false, move |tx| {
         let change = webhooks::EndpointChange { active: Some(false), ..Default::default() };
         webhooks::update(tx, id, &change)
     });
-    calls.change("webhooks::delete", false, move |tx| webhooks::delete(tx, id));
-    calls.change("webhooks::rotate", false, move |tx| webhooks::rotate(tx, id, b"x", tx.now()));
-    calls.change("webhooks::succeeded", (), move |tx| webhooks::succeeded(tx, seq));
-    calls.change("webhooks::failed", None, move |tx| webhooks::failed(tx, seq));
-    calls.change("webhooks::disable", false, move |tx| webhooks::disable(tx, seq, "x"));
+    calls.change("webhooks::delete", &false, move |tx| webhooks::delete(tx, id));
+    calls.change("webhooks::rotate", &false, move |tx| webhooks::rotate(tx, id, b"x", tx.now()));
+    calls.change("webhooks::succeeded", &(), move |tx| webhooks::succeeded(tx, seq));
+    calls.change("webhooks::failed", &None, move |tx| webhooks::failed(tx, seq));
+    calls.change("webhooks::disable", &false, move |tx| webhooks::disable(tx, seq, "x"));
 }
 
 /// Nobody can settle what another account set aside: the index of the ledger, or our own balance, is in
@@ -313,11 +313,11 @@ fn change_webhooks(calls: &mut Calls<'_>, has: &Theirs) {
 fn change_books(calls: &mut Calls<'_>, has: &Theirs) {
     let of = JobRound { job: has.job.seq, round: 1 };
     let held = Split { free: micros(1), paid: micros(0) };
-    calls.change("ledger::release", (), move |tx| {
+    calls.change("ledger::release", &(), move |tx| {
         ledger::release(tx, of, held)?;
         Err(skai_server::domain::Error::not_found("job"))
     });
-    calls.change("ledger::settle", (), move |tx| {
+    calls.change("ledger::settle", &(), move |tx| {
         ledger::settle(tx, of, held, micros(1))?;
         Err(skai_server::domain::Error::not_found("job"))
     });

@@ -22,13 +22,13 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        Self::with(EngineSettings { durable: false, readers: 2, ..EngineSettings::default() })
+        Self::with(&EngineSettings { durable: false, readers: 2, ..EngineSettings::default() })
     }
 
-    fn with(engine: EngineSettings) -> Self {
+    fn with(engine: &EngineSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ambient = Ambient::system();
-        let (store, _writer) = Store::open(&file(folder.path()), &engine, &ambient).unwrap();
+        let (store, _writer) = Store::open(&file(folder.path()), engine, &ambient).unwrap();
         Self { store, ambient, folder }
     }
 

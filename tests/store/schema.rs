@@ -61,7 +61,7 @@ fn the_library_does_not_lose_commits() {
 
 #[test]
 fn what_the_file_promises_is_set() {
-    let rig = Rig::with(EngineSettings::default());
+    let rig = Rig::with(&EngineSettings::default());
     let outside = rig.outside();
     let pragma = |name: &str| -> String {
         let value: rusqlite::types::Value =

@@ -102,10 +102,10 @@ fn a_deed_fails_alone() {
     for commit in good {
         commit.wait().unwrap();
     }
-    use ErrorKind::{InvalidRequest as Refused, ServerError as Failed};
+    let (refused, failed) = (ErrorKind::InvalidRequest, ErrorKind::ServerError);
     assert_eq!(
         kinds,
-        [Refused, Failed, Failed, Refused, Failed, Refused, Failed, Refused, Failed, Refused]
+        [refused, failed, failed, refused, failed, refused, failed, refused, failed, refused]
     );
     assert_eq!(rig.names(), ["good 0", "good 1", "good 2", "good 3", "good 4"]);
     rig.account("the writer goes on").wait().unwrap();
@@ -179,7 +179,8 @@ fn who_stops_waiting_still_gets_the_deed_done() {
 
 #[test]
 fn too_many_waiting_deeds_are_refused() {
-    let rig = Rig::with(EngineSettings { waiting: 3, durable: false, ..EngineSettings::default() });
+    let rig =
+        Rig::with(&EngineSettings { waiting: 3, durable: false, ..EngineSettings::default() });
     let hold = hold(&rig);
     let commits: Vec<_> = (0..5).map(|n| rig.account(&n.to_string())).collect();
     hold.send(()).unwrap();
@@ -214,7 +215,7 @@ fn another_programs_lock_is_waited_for_and_then_refused() {
         durable: false,
         ..EngineSettings::default()
     };
-    let rig = Rig::with(engine);
+    let rig = Rig::with(&engine);
     rig.account("before").wait().unwrap();
     let outside = rig.outside();
     outside.execute_batch("begin immediate").unwrap();
@@ -279,7 +280,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Fifty times over, as DiskFull comes where the log cannot grow; the unit tests of the store reach
+/// Fifty times over, since a full disk shows where the log cannot grow; the unit tests of the store reach
 /// the same without a mount.
 #[test]
 fn a_full_disk_refuses_writes_serves_reads_and_recovers() {

@@ -30,8 +30,8 @@ fn floor(module: &str) -> usize {
     })
 }
 
-fn may(user: &str, used: &str) -> bool {
-    user == used || floor(used) < floor(user) || NEIGHBOURS.contains(&(user, used))
+fn may(importer: &str, used: &str) -> bool {
+    importer == used || floor(used) < floor(importer) || NEIGHBOURS.contains(&(importer, used))
 }
 
 /// The top-level modules that the code names by `crate::…`, in a group or not.

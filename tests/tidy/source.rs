@@ -46,7 +46,8 @@ pub(super) fn files(folder: &str) -> Vec<Source> {
     let mut paths = Vec::new();
     collect(folder, &mut paths);
     paths.sort();
-    paths.into_iter().filter(|path| path.ends_with(".rs")).map(Source::read).collect()
+    let is_rust = |path: &String| Path::new(path).extension().is_some_and(|end| end == "rs");
+    paths.into_iter().filter(is_rust).map(Source::read).collect()
 }
 
 /// All files below `folder`, whatever they hold.
