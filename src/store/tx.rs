@@ -61,6 +61,14 @@ impl<'c, S: Scope> Snapshot<'c, S> {
     }
 
     fn confine(&self, sql: &'static str) -> Result<()> {
+        if self.connection.sql.is_autocommit() {
+            // The engine rolled back by itself, and the deed passed that over: what it writes now would
+            // be committed on its own.
+            return Err(Error::unavailable(
+                "the transaction ended early; retry",
+                fault::RETRY_AFTER,
+            ));
+        }
         if self.scope.confined_to().is_none() {
             return Ok(());
         }
