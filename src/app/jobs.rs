@@ -17,7 +17,7 @@ use crate::{
         AccountScope, Commit, SystemScope, Tx, dead_letters,
         idempotency::Answer,
         jobs::{self, Job, JobEvent, JobFilter, JobRequest, JobResult, NewJob},
-        ledger::{self, Cover, JobRound},
+        ledger::{self, Cover, Hold, JobRound},
         queue::{self, Claimed, Lease, Waiting, WorkId},
     },
 };
@@ -144,10 +144,10 @@ fn as_accepted(tx: &Tx<'_, AccountScope>, seq: i64, reserved: Credits) -> Result
 
 fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<Job> {
     // Refusals come before the first write, so that they cost the other deeds of the batch nothing.
-    let reserved = cover(tx, prepared.estimate)?;
+    let hold = cover(tx, prepared.estimate)?;
     let new = &prepared.new;
-    let seq = jobs::insert(tx, new, reserved)?;
-    ledger::reserve(tx, JobRound { job: seq, round: 1 }, reserved)?;
+    let seq = jobs::insert(tx, new, hold.split)?;
+    ledger::reserve(tx, JobRound { job: seq, round: 1 }, hold)?;
     jobs::first_event(tx, seq, new.id, "queued")?;
     enqueue(app, tx, seq, new.priority, new.run_at)?;
     Ok(Job {
@@ -160,7 +160,7 @@ fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<J
         attempts: 0,
         max_attempts: new.max_attempts,
         priority: new.priority,
-        reserved,
+        reserved: hold.split,
         request_id: new.request_id.clone(),
         created_at: tx.now(),
         started_at: None,
@@ -175,9 +175,9 @@ fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<J
 }
 
 /// What is to be set aside for a job, or 402.
-fn cover(tx: &Tx<'_, AccountScope>, required: Credits) -> Result<Split> {
+fn cover(tx: &Tx<'_, AccountScope>, required: Credits) -> Result<Hold> {
     match ledger::cover(tx, required)? {
-        Cover::Held(held) => Ok(held),
+        Cover::Held(hold) => Ok(hold),
         Cover::Short { available } => Err(short(required, available)),
     }
 }
@@ -477,10 +477,10 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result
         return Err(ended(&job, "cannot be retried"));
     }
     let estimate = estimate_again(app, &job)?;
-    let held = cover(tx, estimate)?;
+    let hold = cover(tx, estimate)?;
     let round = JobRound { job: job.seq, round: job.round + 1 };
-    jobs::restart(tx, round, held)?;
-    ledger::reserve(tx, round, held)?;
+    jobs::restart(tx, round, hold.split)?;
+    ledger::reserve(tx, round, hold)?;
     let work = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
     dead_letters::redriven(tx, work)?;
     jobs::event(tx, job.seq, job.id, "queued", Some(r#"{"retry":true}"#))?;

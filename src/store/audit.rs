@@ -248,7 +248,7 @@ mod tests {
         let Cover::Held(held) = ledger::cover(tx, RESERVED)? else {
             panic!("the balance covers it");
         };
-        let seq = jobs::insert(tx, &new, held)?;
+        let seq = jobs::insert(tx, &new, held.split)?;
         let round = JobRound { job: seq, round: 1 };
         ledger::reserve(tx, round, held)?;
         Ok((seq, round))

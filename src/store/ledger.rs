@@ -41,11 +41,20 @@ struct Cause<'a> {
     request_id: Option<&'a str>,
 }
 
+/// What is about to be set aside, and the balance that it is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "nothing is set aside before `reserve`"]
+pub struct Hold {
+    balance: Balance,
+    /// The parts of the buckets.
+    pub split: Split,
+}
+
 /// Whether a balance covers an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cover {
-    /// It does, with these parts of its buckets.
-    Held(Split),
+    /// It does.
+    Held(Hold),
     /// There is less to spend than that.
     Short {
         /// What can be spent.
@@ -157,16 +166,17 @@ pub fn cover(snapshot: &Snapshot<'_, AccountScope>, amount: Credits) -> Result<C
     if amount > available.max(Credits::ZERO) {
         return Ok(Cover::Short { available });
     }
-    Ok(Cover::Held(balance.available.cover(amount).ok_or_else(beyond)?))
+    let split = balance.available.cover(amount).ok_or_else(beyond)?;
+    Ok(Cover::Held(Hold { balance, split }))
 }
 
 /// Sets aside what [`cover`] found in the same transaction.
-pub fn reserve(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> {
-    if held == Split::default() {
+pub fn reserve(tx: &Tx<'_, AccountScope>, of: JobRound, hold: Hold) -> Result<()> {
+    if hold.split == Split::default() {
         return Ok(());
     }
-    let mut books = Books::open(tx)?;
-    books.hold(EntryKind::Reserve, held, of)?;
+    let mut books = Books { tx, balance: hold.balance };
+    books.hold(EntryKind::Reserve, hold.split, of)?;
     books.close()
 }
 

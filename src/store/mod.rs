@@ -49,6 +49,7 @@ use crate::{
     domain::{Error, Result},
 };
 use engine::{
+    checkpoint::Checkpointer,
     connection::{Confined, make_private, open_to_look, open_writer, prepare_writer},
     migrate,
     readers::{self, Readers},
@@ -117,6 +118,7 @@ impl Store {
         migrate::refuse_newer(&sql)?;
         prepare_writer(&sql, settings)?;
         migrate::run(&sql, path, ambient.now())?;
+        let checkpointer = Checkpointer::start(&mut sql, path, settings)?;
         let tenancy = Tenancy::install(&mut sql, true)?;
         let readers = readers::open(path.to_owned(), settings)?;
         let (sender, deeds) = mpsc::sync_channel(settings.waiting);
@@ -124,6 +126,7 @@ impl Store {
         let writer = Writer {
             connection: Confined { sql, tenancy },
             deeds,
+            checkpointer,
             shared: Arc::clone(&shared),
             ambient: ambient.clone(),
             batch: settings.batch,

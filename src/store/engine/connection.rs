@@ -72,7 +72,7 @@ pub(in crate::store) fn prepare_writer(
         if settings.durable { "full" } else { "normal" },
     )?;
     connection.pragma_update(None, "cache_size", -16_384)?;
-    connection.pragma_update(None, "wal_autocheckpoint", settings.checkpoint_pages)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     harden(connection)
 }
@@ -82,6 +82,19 @@ pub(in crate::store) fn prepare_writer(
 pub(in crate::store) fn make_private(path: &Path) {
     let mut options = OpenOptions::new();
     drop(options.write(true).create(true).truncate(false).mode(0o600).open(path));
+}
+
+/// Opens the file to copy the write-ahead log into it, and for nothing else.
+pub(in crate::store) fn open_checkpointer(
+    path: &Path,
+    settings: &EngineSettings,
+) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(settings.busy_timeout)?;
+    connection.pragma_update(None, "cache_size", -64)?;
+    harden(&connection)?;
+    Ok(connection)
 }
 
 /// Opens the file for reading alone.

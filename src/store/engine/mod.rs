@@ -1,5 +1,6 @@
 //! How statements reach SQLite: one thread writes, a pool reads.
 
+pub(super) mod checkpoint;
 pub(super) mod connection;
 pub(super) mod migrate;
 pub(super) mod readers;

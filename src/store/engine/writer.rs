@@ -17,7 +17,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::connection::Confined;
+use super::{checkpoint::Checkpointer, connection::Confined};
 use crate::{
     ambient::Ambient,
     domain::{Error, ErrorKind, Result, Timestamp},
@@ -98,6 +98,7 @@ where
 pub(in crate::store) struct Writer {
     pub(in crate::store) connection: Confined,
     pub(in crate::store) deeds: Receiver<Box<dyn Deed>>,
+    pub(in crate::store) checkpointer: Checkpointer,
     pub(in crate::store) shared: Arc<Shared>,
     pub(in crate::store) ambient: Ambient,
     pub(in crate::store) batch: usize,
@@ -165,6 +166,7 @@ impl Writer {
         for deed in deeds {
             deed.answer();
         }
+        self.checkpointer.committed(&self.connection.sql);
     }
 
     /// The database refused: nobody's deed was done.

@@ -1,0 +1,89 @@
+//! Copying the write-ahead log into the database beside the writer, so that no deed waits for it.
+//!
+//! A second connection copies what is in the log; commits go on meanwhile. What they added is little,
+//! and the writer copies it between two batches: then all is copied, and the log starts again from its
+//! beginning instead of growing.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+};
+
+use rusqlite::Connection;
+
+use super::connection::{EngineSettings, open_checkpointer};
+use crate::ambient;
+
+/// A log this many times longer than wished for is copied by the writer itself: readers that look
+/// at an old state for long, or a slow disk, may keep the thread from catching up.
+const PATIENCE: u32 = 4;
+
+/// Tells the thread when to copy.
+pub(in crate::store) struct Checkpointer {
+    limit: u32,
+    state: Arc<State>,
+    wake: SyncSender<()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Pages in the log after the last commit.
+    pages: AtomicU32,
+    /// The thread has copied what it saw; the rest is for the writer.
+    copied: AtomicBool,
+}
+
+impl Checkpointer {
+    /// Starts the thread; it ends with the checkpointer.
+    pub(in crate::store) fn start(
+        writer: &mut Connection,
+        path: &Path,
+        settings: &EngineSettings,
+    ) -> Result<Self, super::super::OpenError> {
+        let state = Arc::new(State::default());
+        let pages = Arc::clone(&state);
+        writer.wal_hook(Some(move |_: &mut _, in_log: i32| {
+            pages.pages.store(in_log.unsigned_abs(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let (wake, waits) = sync_channel(1);
+        let (connection, copied) = (open_checkpointer(path, settings)?, Arc::clone(&state));
+        ambient::thread("checkpoint", move || copy_when_told(&connection, &waits, &copied))?;
+        Ok(Self { limit: settings.checkpoint_pages, state, wake })
+    }
+
+    /// Called by the writer after each commit.
+    pub(in crate::store) fn committed(&self, writer: &Connection) {
+        if self.state.copied.swap(false, Ordering::Acquire) {
+            return passive(writer);
+        }
+        let pages = self.state.pages.load(Ordering::Relaxed);
+        if pages > self.limit.saturating_mul(PATIENCE) {
+            passive(writer);
+        } else if pages > self.limit {
+            // Where this is refused, the thread was told already.
+            self.wake.try_send(()).unwrap_or_default();
+        }
+    }
+}
+
+fn copy_when_told(connection: &Connection, waits: &Receiver<()>, state: &State) {
+    while waits.recv().is_ok() {
+        passive(connection);
+        state.copied.store(true, Ordering::Release);
+    }
+}
+
+/// Copies what no reader still needs and never waits for one.
+fn passive(connection: &Connection) {
+    let copied = connection
+        .prepare_cached("pragma wal_checkpoint(passive)")
+        .and_then(|mut statement| statement.query_row([], |_| Ok(())));
+    if let Err(error) = copied {
+        tracing::warn!(%error, "the log could not be copied into the database");
+    }
+}
