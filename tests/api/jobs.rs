@@ -188,7 +188,7 @@ fn retry_after_is_honoured() {
     account.run_job(&json!({}));
     let calls = provider.wait_for_calls(2, LIMIT);
     let waited = calls[1].at - calls[0].at;
-    assert!(waited >= Duration::from_secs(1) && waited < Duration::from_secs(4), "{waited:?}");
+    assert!(waited >= Duration::from_secs(1) && waited < Duration::from_secs(10), "{waited:?}");
 }
 
 #[test]
@@ -370,6 +370,12 @@ fn events_are_followed_live_and_resumed() {
     assert_eq!(serde_json::from_str::<Value>(data).unwrap(), rows[1]);
 }
 
+/// For whom the provider was called, once it was called so often.
+fn users(provider: &Provider, count: usize) -> Vec<String> {
+    let calls = provider.wait_for_calls(count, LIMIT);
+    calls.iter().map(|call| call.json()["user"].as_str().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn priority_and_run_at_order_an_accounts_jobs() {
     let provider = Provider::start();
@@ -377,7 +383,7 @@ fn priority_and_run_at_order_an_accounts_jobs() {
     let server = builder.config(|c| c.queues.generation_create.concurrency = 1).start();
     let account = server.account();
     server.set_paused("generation.create", true);
-    let soon = skai_server::ambient::Ambient::system().now().plus(Duration::from_millis(1500));
+    let soon = skai_server::ambient::Ambient::system().now().plus(Duration::from_secs(3));
     let post = |user: &str, more: Value| {
         let mut body = more;
         body["user"] = json!(user);
@@ -390,9 +396,7 @@ fn priority_and_run_at_order_an_accounts_jobs() {
     let due = post("due", json!({"run_at": "2020-01-01T00:00:00Z", "priority": 4}));
     server.set_paused("generation.create", false);
     let done = account.wait_job(&later);
-    let users: Vec<_> = provider.wait_for_calls(6, LIMIT).iter().map(|call| call.json()).collect();
-    let users: Vec<_> = users.iter().map(|call| call["user"].as_str().unwrap()).collect();
-    assert_eq!(users, ["high", "due", "first", "second", "low", "later"]);
+    assert_eq!(users(&provider, 6), ["high", "due", "first", "second", "low", "later"]);
     assert!(done["started_at"].as_str().unwrap() >= soon.to_string().as_str());
     account.wait_job(&due);
 }
@@ -416,14 +420,14 @@ fn one_account_does_not_delay_anothers_first_job() {
             })
         })
         .collect();
-    posting.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in posting {
+        thread.join().unwrap();
+    }
     provider.wait_for_in_flight(1);
     other.post_job(&json!({"model": "free", "user": "other"}));
     provider.say("quick");
     provider.release();
-    let calls = provider.wait_for_calls(3, LIMIT);
-    let at = calls.iter().position(|call| call.json()["user"] == "other");
-    assert!(at.is_some_and(|at| at <= 2), "it came as number {at:?}");
+    assert_eq!(users(&provider, 2)[..2], ["busy", "other"]);
     server.set_paused("generation.create", true);
 }
 
@@ -431,7 +435,7 @@ fn one_account_does_not_delay_anothers_first_job() {
 fn a_job_that_waits_too_long_expires() {
     let (provider, receiver) = (Provider::start(), Receiver::start());
     let builder = TestServer::builder().provider(&provider);
-    let ttl = Duration::from_millis(300);
+    let ttl = Duration::from_secs(1);
     let server = builder
         .config(|config| {
             config.queues.generation_create.ttl = ttl;
@@ -476,13 +480,12 @@ fn a_queue_is_paused_and_resumed() {
     let provider = Provider::start();
     let server = TestServer::builder().provider(&provider).start();
     let account = server.account();
-    let state = server.set_paused("generation.create", true);
-    assert_eq!((&state["object"], &state["paused"]), (&json!("queue"), &json!(true)));
+    let answer = server.set_paused("generation.create", true);
+    assert_eq!((&answer["object"], &answer["paused"]), (&json!("queue"), &json!(true)));
     let jobs: Vec<_> = (0..3).map(|_| account.post_job(&json!({}))).collect();
     let stats = server.operator().get("/admin/v1/stats").expect(200).json();
-    let queue =
-        stats["queues"].as_array().unwrap().iter().find(|q| q["name"] == "generation.create");
-    let queue = queue.unwrap();
+    let mut queues = stats["queues"].as_array().unwrap().iter();
+    let queue = queues.find(|queue| queue["name"] == "generation.create").unwrap();
     assert_eq!((&queue["waiting"], &queue["running"]), (&json!(3), &json!(0)));
     assert_eq!(queue["paused"], true);
     assert!(jobs.iter().all(|job| account.look(job)["status"] == "queued"));
@@ -499,4 +502,25 @@ fn the_sandbox_needs_no_provider() {
     assert_eq!((&done["status"], &done["provider"]), (&json!("succeeded"), &json!("sandbox")));
     assert!(done["output"]["n"].is_i64(), "{done}");
     assert_eq!(done["credits"], json!({"reserved": 0, "charged": 0}));
+}
+
+#[test]
+fn what_a_stopped_server_gave_back_runs_after_the_next_start() {
+    let provider = Provider::start();
+    let builder = TestServer::builder().provider(&provider);
+    let server = builder.config(|c| c.http.drain_timeout = Duration::from_millis(50)).start();
+    let account = server.account();
+    provider.queue(completion("nobody waits for this").held());
+    let running = account.post_job(&json!({}));
+    provider.wait_for_in_flight(1);
+    let later = account.post_job(&json!({"run_at": "2020-01-01T00:00:00Z"}));
+    let server = server.restart();
+    let account = account.at(&server);
+    for job in [&running, &later] {
+        let done = account.wait_job(job);
+        assert_eq!((&done["status"], &done["output_text"]), (&json!("succeeded"), &json!(TEXT)));
+        assert_eq!(kinds(&account, &done), ["reserve", "release", "charge"]);
+    }
+    assert_eq!(account.balance(), left(2 * COST));
+    provider.release();
 }

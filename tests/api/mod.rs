@@ -9,3 +9,4 @@ mod jobs;
 mod webhooks;
 
 mod coverage;
+mod document;
