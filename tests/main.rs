@@ -17,4 +17,7 @@ mod deliveries;
 mod generation;
 mod ledger;
 mod providers;
+mod queue;
 mod server;
+mod store;
+mod tidy;

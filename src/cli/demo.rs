@@ -62,8 +62,8 @@ impl Demo {
         let took = ambient.monotonic().saturating_sub(began);
         let mut evidence = Evidence::default();
         evidence.step("A server of its own")?;
-        evidence
-            .prove(&format!("listening on http://{} after {took:.1?}", server.address()), true)?;
+        let claim = format!("ready on http://{} after {took:.1?}", server.address());
+        evidence.prove(&claim, server.app().store.trouble().is_none())?;
         show(&format!("data in {}", folder.display()))?;
         let shown = tell(&server, ambient, &mut evidence);
         let ended = self.end(server, shown, &evidence);
@@ -152,8 +152,10 @@ fn make_account(app: &Arc<App>, evidence: &mut Evidence) -> anyhow::Result<Strin
     let prepared = api_keys::prepare(app, scope, ScopeSet::ALL, &request)?;
     let key = api_keys::issue(app, prepared).wait()?;
     let grant = super::credits::request("10".parse()?, Bucket::Paid)?;
-    let grant = credits::grant(app, account, grant, None).wait()?;
-    evidence.prove(&format!("account {account}, {} credits granted", grant.amount), true)?;
+    credits::grant(app, account, grant, None).wait()?;
+    let available = credits::balance(app, scope)?.available.total().unwrap_or_default();
+    let claim = format!("account {account}, {available} credits available");
+    evidence.prove(&claim, available == "10".parse()?)?;
     Ok(key.secret.expose().clone())
 }
 
@@ -211,7 +213,9 @@ fn follow(client: &Client, job: &str, evidence: &mut Evidence) -> anyhow::Result
     let mut names = Vec::new();
     client.follow(&format!("/v1/jobs/{job}/events"), |name, data| {
         names.push(name.to_owned());
-        show(&format!("{name:<10} {data}"))
+        let event: Value = serde_json::from_str(data)?;
+        let at = event["created_at"].as_str().unwrap_or_default();
+        show(&format!("{at}  {name:<10} {}", event["data"]))
     })?;
     let is_whole = names.first().is_some_and(|name| name.contains("queued"))
         && names.last().is_some_and(|name| name.contains("succeeded"));

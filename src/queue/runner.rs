@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
+    slice,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -18,10 +19,10 @@ use super::{
 };
 use crate::{
     ambient::{self, Ambient, lock},
-    domain::{Result, Timestamp},
+    domain::{Error, ErrorKind, Result, Timestamp},
     store::{
         Signal, Store, SystemScope,
-        queue::{self, Claimed, Lease, WorkId},
+        queue::{self, Claimed, Lease, Waiting, WorkId},
     },
 };
 
@@ -33,6 +34,8 @@ const EXTRA_THREADS: usize = 64;
 const SCAN: u32 = 10_000;
 /// The wall clock may jump, so nobody sleeps longer than this until a time of that clock.
 const NAP: Duration = Duration::from_secs(5);
+/// How long to wait before asking a database again that refused.
+const REST: Duration = Duration::from_secs(1);
 
 /// What a queue is doing, for metrics and the operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +79,8 @@ struct State {
     running: BTreeMap<i64, Running>,
     /// Work whose time is over, to be given up whatever else runs.
     overdue: VecDeque<i64>,
+    /// Attempts that broke off while the database took no writes: it does not know yet.
+    broken: Vec<Lease>,
     /// Threads at work, those included whose result nobody wants.
     threads: usize,
     paused: bool,
@@ -131,6 +136,8 @@ impl<K: Kind> Runner<K> {
         let waker = Arc::downgrade(&inner);
         ambient.on_set(move || {
             if let Some(inner) = waker.upgrade() {
+                // Under the lock, lest the dispatcher is just about to sleep by the old time.
+                let _state = lock(&inner.state);
                 inner.wake.notify_all();
             }
         });
@@ -185,20 +192,69 @@ impl<K: Kind> Inner<K> {
     }
 
     fn dispatch(self: &Arc<Self>) {
-        if let Err(error) = self.reclaim() {
+        while let Err(error) = self.reclaim() {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "leases of an earlier start stay"
+                "leases of an earlier start could not be taken back yet"
             );
+            self.rest();
+            if lock(&self.state).draining {
+                return;
+            }
         }
         while let Some(wanted) = self.next() {
             if let Err(error) = self.claim(&wanted) {
                 tracing::error!(error = &error as &dyn std::error::Error, "claim failed");
-                self.forget(&wanted);
-                // The database refuses: try again soon, but not at once.
-                let state = lock(&self.state);
-                drop(self.wake.wait_timeout(state, Duration::from_secs(1)));
+                self.claim_apart(&wanted, &error);
             }
+        }
+    }
+
+    /// The database refuses: try again soon, but not at once.
+    fn rest(&self) {
+        let state = lock(&self.state);
+        if !state.draining {
+            drop(self.wake.wait_timeout_while(state, REST, |state| !state.draining));
+        }
+    }
+
+    /// One row may have spoiled the claim of all: each is claimed by itself, and the one that fails
+    /// again waits as after a crash. Where the database refuses, all of them wait again.
+    fn claim_apart(self: &Arc<Self>, wanted: &[Wanted], error: &Error) {
+        if error.kind() == ErrorKind::Unavailable {
+            self.forget(wanted);
+            self.rest();
+            return;
+        }
+        for one in wanted {
+            if let Err(error) = self.claim(slice::from_ref(one)) {
+                let id = one.lease.id;
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    queue = K::QUEUE.as_str(),
+                    subject = id.subject,
+                    "an attempt could not begin"
+                );
+                self.set_back(one);
+            }
+        }
+    }
+
+    /// Counts a crash against a row that waits.
+    fn set_back(&self, wanted: &Wanted) {
+        let lease = wanted.lease;
+        let set_back = self.store.write(SystemScope::new(), move |tx| {
+            if queue::claim(tx, lease)?.is_some() {
+                queue::crash(tx, lease)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = set_back.wait() {
+            tracing::error!(error = &error as &dyn std::error::Error, "the row waits as it is");
+            self.forget(slice::from_ref(wanted));
+            self.rest();
+        } else {
+            self.ended(lease.token);
         }
     }
 
@@ -240,7 +296,10 @@ impl<K: Kind> Inner<K> {
                 drop(state);
                 let paused = self.is_paused();
                 state = lock(&self.state);
-                state.paused = paused;
+                match paused {
+                    Some(paused) => state.paused = paused,
+                    None => state.review_pause = true,
+                }
                 continue;
             }
             let wanted = self.pick(&mut state);
@@ -269,6 +328,7 @@ impl<K: Kind> Inner<K> {
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "scan failed");
                     lock(&self.state).stale = true;
+                    self.rest();
                     return;
                 }
             };
@@ -284,16 +344,25 @@ impl<K: Kind> Inner<K> {
         }
     }
 
-    fn is_paused(&self) -> bool {
-        let stored = self.store.read(SystemScope::new(), queue::paused);
-        self.settings.paused || stored.is_ok_and(|queues| queues.contains(&K::QUEUE))
+    /// `None` where the database cannot tell.
+    fn is_paused(&self) -> Option<bool> {
+        match self.store.read(SystemScope::new(), queue::paused) {
+            Ok(queues) => Some(self.settings.paused || queues.contains(&K::QUEUE)),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "pauses not known");
+                self.rest();
+                None
+            }
+        }
     }
 
     fn pick(&self, state: &mut State) -> Vec<Wanted> {
         let now = self.ambient.now();
         state.order.promote(now);
         let mut wanted = Vec::new();
+        let threads_max = self.threads_max() + EXTRA_THREADS;
         while wanted.len() < CLAIM_MAX
+            && state.threads + wanted.len() < threads_max
             && let Some(subject) = state.overdue.pop_front()
         {
             wanted.push(self.want(subject, None));
@@ -316,9 +385,13 @@ impl<K: Kind> Inner<K> {
         Wanted { lease: Lease { id, token: (self.boot << 32) | claim }, lane }
     }
 
+    fn threads_max(&self) -> usize {
+        self.settings.concurrency * 2 + EXTRA_THREADS
+    }
+
     fn free_slots(&self, state: &State) -> usize {
         let settings = &self.settings;
-        let threads = (settings.concurrency * 2 + EXTRA_THREADS).saturating_sub(state.threads);
+        let threads = self.threads_max().saturating_sub(state.threads);
         let occupied = match settings.slow_after {
             None => state.running.len(),
             Some(slow) => {
@@ -362,8 +435,14 @@ impl<K: Kind> Inner<K> {
             .wait()?;
         for (wanted, begun) in wanted.iter().zip(claimed) {
             match begun {
-                Some(begun) => self.hand_over(begun),
-                None => self.ended(wanted.lease.token),
+                Start::Attempt(begun) => self.hand_over(begun),
+                Start::Gone => self.ended(wanted.lease.token),
+                Start::Later(row) => {
+                    if wanted.lane.is_some() {
+                        lock(&self.state).order.add(&row, self.ambient.now());
+                    }
+                    self.ended(wanted.lease.token);
+                }
             }
         }
         Ok(())
@@ -373,18 +452,19 @@ impl<K: Kind> Inner<K> {
         &self,
         tx: &crate::store::Tx<'_, SystemScope>,
         lease: Lease,
-    ) -> Result<Option<Begun<K::Task>>> {
+    ) -> Result<Start<K::Task>> {
         let Some(claimed) = queue::claim(tx, lease)? else {
-            return Ok(None);
+            let row = queue::find_waiting(tx, lease.id)?;
+            return Ok(row.map_or(Start::Gone, Start::Later));
         };
         if let Some(why) = self.hopeless(&claimed, tx.now()) {
-            return Ok(Some(Begun { claimed, task: Err(why) }));
+            return Ok(Start::Attempt(Begun { claimed, task: Err(why) }));
         }
         if let Some(task) = self.kind.begin(tx, &claimed)? {
-            return Ok(Some(Begun { claimed, task: Ok(task) }));
+            return Ok(Start::Attempt(Begun { claimed, task: Ok(task) }));
         }
         queue::withdraw(tx, lease.id)?;
-        Ok(None)
+        Ok(Start::Gone)
     }
 
     fn hopeless(&self, claimed: &Claimed, now: Timestamp) -> Option<GiveUp> {
@@ -405,11 +485,12 @@ impl<K: Kind> Inner<K> {
     fn attempt(&self, begun: Begun<K::Task>) {
         let Begun { claimed, task } = begun;
         let lease = claimed.lease;
-        let stop = lock(&self.state)
-            .running
-            .get(&lease.token)
-            .map(|running| Arc::clone(&running.stop))
-            .unwrap_or_default();
+        let running = lock(&self.state).running.get(&lease.token).map(|it| Arc::clone(&it.stop));
+        let Some(stop) = running else {
+            // Withdrawn before it began.
+            self.ended(lease.token);
+            return;
+        };
         let outcome = catch_unwind(AssertUnwindSafe(|| match task {
             Ok(task) => self.kind.run(&claimed, task, &stop),
             Err(why) => self.kind.give_up(&claimed, why),
@@ -433,10 +514,8 @@ impl<K: Kind> Inner<K> {
     fn crashed(&self, lease: Lease) {
         let retry = self.store.write(SystemScope::new(), move |tx| queue::crash(tx, lease)).wait();
         if let Err(error) = retry {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the lease stays until the next start"
-            );
+            tracing::error!(error = &error as &dyn std::error::Error, "crash not recorded yet");
+            lock(&self.state).broken.push(lease);
         }
     }
 
@@ -470,6 +549,10 @@ impl<K: Kind> Inner<K> {
             state.overdue = overdue.into();
             (self.stuck(&mut state), found)
         };
+        let broken = std::mem::take(&mut lock(&self.state).broken);
+        for lease in broken {
+            self.crashed(lease);
+        }
         for lease in &stuck {
             tracing::error!(
                 queue = K::QUEUE.as_str(),
@@ -540,6 +623,16 @@ impl<K: Kind> Inner<K> {
             );
         }
     }
+}
+
+/// What became of a row that the dispatcher wanted.
+enum Start<T> {
+    /// It was leased.
+    Attempt(Begun<T>),
+    /// It is gone, or leased to another.
+    Gone,
+    /// It waits, but is not due: its time was changed, or the clock went back.
+    Later(Waiting),
 }
 
 /// A leased row with what its attempt needs, or why there will be none.

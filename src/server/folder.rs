@@ -102,7 +102,7 @@ fn make_token(path: &Path, ambient: &Ambient) -> io::Result<String> {
         Ok(mut file) => {
             writeln!(file, "{token}")?;
             file.sync_all()?;
-            tracing::info!(path = %path.display(), "made a bearer for /admin/v1");
+            tracing::info!(path = %path.display(), "made what opens /admin/v1");
             Ok(token)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(path),

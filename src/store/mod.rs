@@ -8,6 +8,8 @@ mod row;
 mod scope;
 mod signal;
 mod tenancy;
+#[cfg(test)]
+mod tests;
 mod tx;
 
 pub mod accounts;
@@ -23,6 +25,7 @@ pub mod queue;
 pub mod webhooks;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, RwLock,
@@ -46,7 +49,7 @@ use crate::{
     domain::{Error, Result},
 };
 use engine::{
-    connection::{Confined, make_private, open_to_look, open_writer},
+    connection::{Confined, make_private, open_to_look, open_writer, prepare_writer},
     migrate,
     readers::{self, Readers},
     writer::{Deed, Entry, Writer},
@@ -111,6 +114,8 @@ impl Store {
         ambient: &Ambient,
     ) -> std::result::Result<(Self, JoinHandle<()>), OpenError> {
         let mut sql = open_writer(path, settings)?;
+        migrate::refuse_newer(&sql)?;
+        prepare_writer(&sql, settings)?;
         migrate::run(&sql, path, ambient.now())?;
         let tenancy = Tenancy::install(&mut sql, true)?;
         let readers = readers::open(path.to_owned(), settings)?;
@@ -223,6 +228,11 @@ pub fn copy(path: &Path, to: &Path) -> std::result::Result<(), OpenError> {
     Ok(())
 }
 
+/// The tables whose rows belong to tenants.
+pub const fn tenant_tables() -> &'static [&'static str] {
+    &tenancy::TENANT_TABLES
+}
+
 fn unavailable(message: &str) -> Error {
     Error::unavailable(message, fault::RETRY_AFTER)
 }
@@ -234,7 +244,10 @@ impl Shared {
         }
         let listeners = self.listeners.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         for listener in listeners.iter() {
-            listener(signals);
+            // What was committed is still to be answered, whatever becomes of who listens.
+            if catch_unwind(AssertUnwindSafe(|| listener(signals))).is_err() {
+                tracing::error!("a listener panicked after a commit");
+            }
         }
     }
 

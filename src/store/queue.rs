@@ -98,15 +98,24 @@ pub fn push(tx: &Tx<'_, AccountScope>, work: Waiting, expires_at: Timestamp) -> 
     Ok(())
 }
 
-/// Leases a row that waits; `None` where it is gone, leased or not due any more.
+/// Leases a row that waits; `None` where it is gone, leased or not due. Work whose time is over is always due.
 pub fn claim(tx: &Tx<'_, SystemScope>, lease: Lease) -> Result<Option<Claimed>> {
     let system = tx.scope();
     tx.one(
         "update main.queue set lease = ?3, attempts = attempts + 1
-         where queue = ?1 and subject = ?2 and lease is null and run_at <= ?4
+         where queue = ?1 and subject = ?2 and lease is null and (run_at <= ?4 or expires_at <= ?4)
          returning *, (select id from main.account where seq = queue.account) as account_id",
         (lease.id.queue.number(), lease.id.subject, lease.token, tx.now()),
         |row| claimed(row, system, lease),
+    )
+}
+
+/// The row, if it waits.
+pub fn find_waiting(snapshot: &Snapshot<'_, SystemScope>, id: WorkId) -> Result<Option<Waiting>> {
+    snapshot.one(
+        "select * from main.queue where queue = ?1 and subject = ?2 and lease is null",
+        (id.queue.number(), id.subject),
+        waiting,
     )
 }
 

@@ -48,8 +48,8 @@ pub(in crate::store) const TENANT_TABLES: [&str; 15] = [
     "webhook_endpoint",
 ];
 
-/// Internal numbers, which say nothing about a row: the engine looks them up for foreign keys.
-const KEY_COLUMNS: [&str; 6] = ["seq", "account", "project", "job", "endpoint", "delivery"];
+/// The one column that foreign keys lead to: the engine looks it up at every insert.
+const PARENT: (&str, &str) = ("account", "seq");
 
 /// Accounts are numbered from 1, so these never are one.
 const NOBODY: i64 = 0;
@@ -59,8 +59,8 @@ const SYSTEM: i64 = -1;
 pub(in crate::store) struct Tenancy {
     current: Arc<AtomicI64>,
     recorder: Arc<Mutex<Recorder>>,
-    /// Statements that passed, by address: the SQL of this program is static.
-    passed: RefCell<HashSet<usize>>,
+    /// Statements that passed, by address and length: the SQL of this program is static.
+    passed: RefCell<HashSet<(usize, usize)>>,
 }
 
 /// What the authorizer saw while a statement was prepared.
@@ -73,6 +73,7 @@ struct Recorder {
     views: HashMap<String, u32>,
     filters: HashMap<String, u32>,
     selects_at_top: u32,
+    parent_read: bool,
     forbidden: Option<String>,
 }
 
@@ -118,9 +119,12 @@ impl Tenancy {
         connection: &Connection,
         sql: &'static str,
     ) -> Result<(), String> {
-        let address = sql.as_ptr() as usize;
-        if self.passed.borrow().contains(&address) {
+        let place = (sql.as_ptr() as usize, sql.len());
+        if self.passed.borrow().contains(&place) {
             return Ok(());
+        }
+        if replaces(sql) {
+            return Err(format!("a tenant's statement may not replace rows: {sql}"));
         }
         *lock(&self.recorder) = Recorder { recording: true, ..Recorder::default() };
         let prepared = connection.prepare(sql).map(drop);
@@ -129,7 +133,7 @@ impl Tenancy {
         if let Some(reason) = seen.verdict() {
             return Err(format!("a tenant's statement {reason}: {sql}"));
         }
-        self.passed.borrow_mut().insert(address);
+        self.passed.borrow_mut().insert(place);
         Ok(())
     }
 }
@@ -139,7 +143,9 @@ impl Recorder {
         let tenant = |table: &str| TENANT_TABLES.contains(&table);
         let accessor = context.accessor;
         match context.action {
-            AuthAction::Read { column_name, .. } if KEY_COLUMNS.contains(&column_name) => {}
+            AuthAction::Read { table_name, column_name } if (table_name, column_name) == PARENT => {
+                self.parent_read = true;
+            }
             AuthAction::Read { table_name, .. } if !tenant(table_name) => {
                 self.forbid(table_name, "reads");
             }
@@ -186,6 +192,9 @@ impl Recorder {
         if self.forbidden.is_some() {
             return self.forbidden;
         }
+        if self.parent_read && self.writes.is_empty() {
+            return Some("reads account, which is not a tenant's table".to_owned());
+        }
         for table in &self.direct_reads {
             if !self.writes.contains(table) || self.selects_at_top > 0 {
                 return Some(format!("reads main.{table} past its view"));
@@ -199,6 +208,21 @@ impl Recorder {
         }
         None
     }
+}
+
+/// Whether the statement resolves conflicts by `replace`: that overwrites a row although the guard of
+/// its deletion passes it over.
+fn replaces(sql: &str) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    sql.match_indices("replace").any(|(at, word)| {
+        let is_call = sql[at + word.len()..].trim_start().starts_with('(');
+        let goes_on =
+            |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        let bytes = sql.as_bytes();
+        let is_part = at.checked_sub(1).is_some_and(|before| goes_on(bytes.get(before)))
+            || goes_on(bytes.get(at + word.len()));
+        !is_call && !is_part
+    })
 }
 
 fn install_functions(connection: &Connection, current: &Arc<AtomicI64>) -> rusqlite::Result<()> {

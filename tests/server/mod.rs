@@ -29,7 +29,7 @@ fn says_that_it_is_alive_ready_and_what_it_counts() {
     let server = start(&folder);
     let client = Client::new(server.address());
     assert_eq!(client.get("/healthz").expect(200).json(), json!({"status": "ok"}));
-    assert_eq!(client.get("/readyz").expect(200).json(), json!({"status": "ok"}));
+    assert_eq!(client.get("/readyz").expect(200).json(), json!({"status": "ready"}));
     client.get("/nowhere").expect(404);
     let numbers = client.get("/metrics").expect(200);
     for line in [

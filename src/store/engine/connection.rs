@@ -47,7 +47,7 @@ pub(in crate::store) struct Confined {
 /// Statements kept ready per connection; more than this program has.
 const STATEMENTS: usize = 256;
 
-/// Opens the file for writing, creating it where it is missing.
+/// Opens the file for writing, creating it where it is missing; changes nothing in it yet.
 pub(in crate::store) fn open_writer(
     path: &Path,
     settings: &EngineSettings,
@@ -55,6 +55,14 @@ pub(in crate::store) fn open_writer(
     make_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(settings.busy_timeout)?;
+    Ok(connection)
+}
+
+/// Sets what the writer relies on.
+pub(in crate::store) fn prepare_writer(
+    connection: &Connection,
+    settings: &EngineSettings,
+) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", 4096)?;
     connection.pragma_update(None, "auto_vacuum", "incremental")?;
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -66,8 +74,7 @@ pub(in crate::store) fn open_writer(
     connection.pragma_update(None, "cache_size", -16_384)?;
     connection.pragma_update(None, "wal_autocheckpoint", settings.checkpoint_pages)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
-    harden(&connection)?;
-    Ok(connection)
+    harden(connection)
 }
 
 /// Makes the file, where it is missing, as its owner's alone; SQLite gives its other files the same

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::connection::Confined;
 use crate::{
     ambient::Ambient,
-    domain::{Error, Result, Timestamp},
+    domain::{Error, ErrorKind, Result, Timestamp},
     store::{
         Shared, fault,
         scope::Scope,
@@ -41,6 +41,8 @@ pub(in crate::store) trait Deed: Send {
         now: Timestamp,
         signals: &RefCell<Vec<Signal>>,
     ) -> bool;
+    /// Why it failed, for whoever reads.
+    fn failure(&self) -> Option<&Error>;
     /// Replaces whatever the result was.
     fn fail(&mut self, error: Error);
     /// Gives the result to whoever waits.
@@ -74,6 +76,10 @@ where
         let succeeded = result.is_ok();
         self.result = Some(result);
         succeeded
+    }
+
+    fn failure(&self) -> Option<&Error> {
+        self.result.as_ref()?.as_ref().err()
     }
 
     fn fail(&mut self, error: Error) {
@@ -142,10 +148,14 @@ impl Writer {
             deeds.push(next);
         }
         let started = self.ambient.monotonic();
+        let changes = self.connection.sql.total_changes();
         let signals = RefCell::new(Vec::new());
         match self.commit(&mut deeds, &signals) {
             Ok(()) => {
-                self.shared.recovered();
+                // A commit of nothing says nothing about the disk.
+                if self.connection.sql.total_changes() != changes {
+                    self.shared.recovered();
+                }
                 let taken = self.ambient.monotonic().saturating_sub(started);
                 self.shared.committed(deeds.len(), taken);
                 self.shared.publish(&signals.into_inner());
@@ -158,12 +168,11 @@ impl Writer {
     }
 
     /// The database refused: nobody's deed was done.
-    fn fail(&mut self, deeds: &mut [Box<dyn Deed>], error: rusqlite::Error) {
+    fn fail(&mut self, deeds: &mut [Box<dyn Deed>], failure: Failure) {
         if !self.connection.sql.is_autocommit() {
             drop(self.connection.sql.execute_batch("rollback"));
         }
-        let fatal = fault::is_fatal(&error);
-        let error = fault::of(error);
+        let Failure { error, fatal } = failure;
         tracing::error!(error = &error as &dyn std::error::Error, fatal, "commit failed");
         self.shared.degraded(error.message());
         for deed in deeds {
@@ -179,7 +188,7 @@ impl Writer {
         &mut self,
         deeds: &mut [Box<dyn Deed>],
         signals: &RefCell<Vec<Signal>>,
-    ) -> rusqlite::Result<()> {
+    ) -> std::result::Result<(), Failure> {
         let now = self.ambient.now();
         self.statement("begin immediate")?;
         let Some(spoiler) = self.run_together(deeds, now, signals) else {
@@ -213,6 +222,8 @@ impl Writer {
         let told = signals.borrow().len();
         let run = AssertUnwindSafe(|| deed.run(&self.connection, now, signals));
         match catch_unwind(run) {
+            // SQLite may have rolled back by itself, though the deed passed that error over.
+            Ok(true) if self.connection.sql.is_autocommit() => Ran::Dirty,
             Ok(true) => Ran::Clean,
             Ok(false) => {
                 signals.borrow_mut().truncate(told);
@@ -236,13 +247,16 @@ impl Writer {
         spoiler: (usize, Ran),
         now: Timestamp,
         signals: &RefCell<Vec<Signal>>,
-    ) -> rusqlite::Result<()> {
+    ) -> std::result::Result<(), Failure> {
         for (at, deed) in deeds.iter_mut().enumerate() {
             if (at, Ran::Panicked) == spoiler {
                 continue;
             }
             self.statement("savepoint deed")?;
             if self.run_one(deed.as_mut(), now, signals) != Ran::Clean {
+                if self.connection.sql.is_autocommit() {
+                    return Err(Failure::ended(deed.failure()));
+                }
                 self.statement("rollback to deed")?;
             }
             self.statement("release deed")?;
@@ -250,7 +264,29 @@ impl Writer {
         Ok(())
     }
 
-    fn statement(&self, sql: &str) -> rusqlite::Result<()> {
-        self.connection.sql.prepare_cached(sql)?.execute([]).map(drop)
+    fn statement(&self, sql: &str) -> std::result::Result<(), Failure> {
+        let run = self.connection.sql.prepare_cached(sql);
+        run.and_then(|mut it| it.execute([])).map(drop).map_err(Failure::of)
+    }
+}
+
+/// Why nothing of a batch was committed.
+struct Failure {
+    error: Error,
+    /// Memory and file may differ now.
+    fatal: bool,
+}
+
+impl Failure {
+    fn of(error: rusqlite::Error) -> Self {
+        Self { fatal: fault::is_fatal(&error), error: fault::of(error) }
+    }
+
+    /// The engine ended the transaction by itself, as it does where the disk is full: what the deeds
+    /// before did is undone too.
+    fn ended(cause: Option<&Error>) -> Self {
+        let told = cause.filter(|cause| cause.kind() == ErrorKind::Unavailable);
+        let message = told.map_or("the transaction ended early; retry", Error::message);
+        Self { error: Error::unavailable(message, fault::RETRY_AFTER), fatal: false }
     }
 }

@@ -1,0 +1,349 @@
+//! Every function of the store that takes an account's scope, called with the ids of another account.
+
+use std::{collections::BTreeSet, fmt::Debug};
+
+use serde_json::json;
+use skai_server::{
+    app::credits,
+    domain::{
+        ApiKeyId, Bucket, DeadLetterId, DeliveryId, EndpointId, EventId, GrantId, JobStatus,
+        ProjectId, QueueName, Result, Split, Timestamp,
+    },
+    store::{
+        AccountScope, Snapshot, Tx, accounts, api_keys, dead_letters, deliveries, idempotency,
+        jobs::{self, JobResult},
+        ledger::{self, JobRound},
+        ledger_entries,
+        queue::{self, Lease, WorkId},
+        webhooks,
+    },
+};
+
+use crate::support::deeds::{Deeds, micros, model};
+
+/// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
+/// one that only becomes part of a row of their own.
+const WITHOUT_FOREIGN_IDS: [&str; 25] = [
+    "accounts::project",
+    "api_keys::insert",
+    "api_keys::list",
+    "dead_letters::insert",
+    "dead_letters::list",
+    "deliveries::attempted",
+    "deliveries::insert",
+    "deliveries::list",
+    "idempotency::save",
+    "jobs::event",
+    "jobs::first_event",
+    "jobs::insert",
+    "jobs::list",
+    "ledger::adjust",
+    "ledger::balance",
+    "ledger::cover",
+    "ledger::expire_grants",
+    "ledger::grant",
+    "ledger::reserve",
+    "ledger_entries::grants",
+    "queue::push",
+    "webhooks::active",
+    "webhooks::count",
+    "webhooks::insert",
+    "webhooks::list",
+];
+
+/// What the other account has.
+struct Theirs {
+    project: ProjectId,
+    key: ApiKeyId,
+    job: jobs::Job,
+    lease: Lease,
+    endpoint: (i64, EndpointId),
+    delivery: (i64, DeliveryId),
+    letter: DeadLetterId,
+    grant: GrantId,
+}
+
+const SAVED: idempotency::KeyHash = [7; 16];
+
+fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
+    deeds.grant(scope.account_id(), Bucket::Free, 1_000, None);
+    let job = deeds.submit(scope, &json!({})).unwrap();
+    let (claimed, job) = deeds.begin(job.seq, 77);
+    let uuid = || deeds.ambient.uuid();
+    let (key, letter) = (ApiKeyId::from_uuid(uuid()), DeadLetterId::from_uuid(uuid()));
+    let endpoint = EndpointId::from_uuid(uuid());
+    let (delivery, event_id) = (DeliveryId::from_uuid(uuid()), EventId::from_uuid(uuid()));
+    let work = claimed.lease.id;
+    let store = &deeds.app.store;
+    let project = store.read(scope, |it| accounts::project(it, "default")).unwrap().unwrap();
+    let project_seq = project.seq;
+    let numbers = store.write(scope, move |tx| {
+        let text = || "theirs".to_owned();
+        api_keys::insert(
+            tx,
+            &api_keys::NewApiKey {
+                id: key,
+                project: project_seq,
+                name: text(),
+                prefix: text(),
+                hash: text(),
+                scopes: text(),
+                rate_limit: None,
+                expires_at: None,
+            },
+        )?;
+        dead_letters::insert(tx, letter, work, "reason", "message", 1)?;
+        webhooks::insert(
+            tx,
+            &webhooks::NewEndpoint {
+                id: endpoint,
+                url: text(),
+                events: text(),
+                description: None,
+                active: true,
+                retry_policy: "standard".to_owned(),
+                secret: vec![1],
+            },
+        )?;
+        let endpoint = webhooks::find(tx, endpoint)?.unwrap().seq;
+        let new = deliveries::NewDelivery {
+            id: delivery,
+            endpoint,
+            event_id,
+            event_type: "theirs",
+            payload: "theirs",
+        };
+        let delivery = deliveries::insert(tx, &new)?;
+        deliveries::attempted(tx, delivery, &attempt())?;
+        deliveries::set_stage(tx, delivery, deliveries::Stage::Failed, 1)?;
+        let answer = idempotency::Answer::Body(b"theirs".to_vec());
+        let saved = idempotency::Saved { body_hash: [0; 32], answer };
+        idempotency::save(tx, &SAVED, &saved, Timestamp::from_millis(i64::MAX))?;
+        Ok((endpoint, delivery))
+    });
+    let (endpoint_seq, delivery_seq) = numbers.wait().unwrap();
+    let grants = store.read(scope, |it| ledger_entries::grants(it, None, 1)).unwrap();
+    Theirs {
+        project: project.id,
+        key,
+        job,
+        lease: claimed.lease,
+        endpoint: (endpoint_seq, endpoint),
+        delivery: (delivery_seq, delivery),
+        letter,
+        grant: grants[0].id,
+    }
+}
+
+fn attempt() -> deliveries::Attempt {
+    deliveries::Attempt {
+        n: 1,
+        status_code: None,
+        error: None,
+        response: None,
+        duration_ms: 1,
+        created_at: Timestamp::default(),
+    }
+}
+
+/// All rows of all tenants, as text.
+fn rows(deeds: &Deeds, account: i64) -> Vec<String> {
+    let outside = rusqlite::Connection::open(deeds.app.store.path()).unwrap();
+    let mut rows = Vec::new();
+    for table in skai_server::store::tenant_tables() {
+        let sql = format!("select * from {table} where account = {account}");
+        let mut statement = outside.prepare(&sql).unwrap();
+        let columns = statement.column_count();
+        let found = statement.query_map([], |row| {
+            (0..columns)
+                .map(|at| row.get(at))
+                .collect::<rusqlite::Result<Vec<rusqlite::types::Value>>>()
+        });
+        rows.extend(found.unwrap().map(|row| format!("{table} {:?}", row.unwrap())));
+    }
+    rows
+}
+
+/// Calls functions under our scope with their ids, and keeps which.
+struct Calls<'a> {
+    deeds: &'a Deeds,
+    ours: AccountScope,
+    theirs: AccountScope,
+    called: BTreeSet<&'static str>,
+}
+
+impl Calls<'_> {
+    /// Finds under their scope, and nothing under ours.
+    fn find<T: Debug>(
+        &mut self,
+        name: &'static str,
+        look: impl Fn(&Snapshot<'_, AccountScope>) -> Result<T>,
+        is_nothing: impl Fn(&T) -> bool,
+    ) {
+        self.called.insert(name);
+        let store = &self.deeds.app.store;
+        let found = store.read(self.theirs, |snapshot| look(snapshot)).unwrap();
+        assert!(!is_nothing(&found), "{name} finds nothing even for its owner");
+        let foreign = store.read(self.ours, |snapshot| look(snapshot)).unwrap();
+        assert!(is_nothing(&foreign), "{name} found {foreign:?}");
+    }
+
+    /// Changes nothing of theirs; what it gives is `expected`, or an error.
+    fn change<T: Debug + PartialEq + Send + 'static>(
+        &mut self,
+        name: &'static str,
+        expected: T,
+        mut change: impl FnMut(&Tx<'_, AccountScope>) -> Result<T> + Send + 'static,
+    ) {
+        self.called.insert(name);
+        let account = self.theirs.seq().number();
+        let before = rows(self.deeds, account);
+        let given = self.deeds.app.store.write(self.ours, move |tx| change(tx)).wait();
+        if let Ok(given) = given {
+            assert_eq!(given, expected, "{name}");
+        }
+        assert_eq!(rows(self.deeds, account), before, "{name}");
+    }
+}
+
+#[test]
+fn no_function_finds_or_changes_what_another_account_has() {
+    let deeds = Deeds::new([model("m", 1)]);
+    let (ours, theirs) = (deeds.account("ours"), deeds.account("theirs"));
+    let has = fill(&deeds, theirs);
+    let mut calls = Calls { deeds: &deeds, ours, theirs, called: BTreeSet::new() };
+    find(&mut calls, &has);
+    change_work(&mut calls, &has);
+    change_webhooks(&mut calls, &has);
+    change_books(&mut calls, &has);
+    let covered: BTreeSet<&str> = calls.called.iter().copied().chain(WITHOUT_FOREIGN_IDS).collect();
+    let written = functions();
+    let written: BTreeSet<&str> = written.iter().map(String::as_str).collect();
+    assert_eq!(
+        written, covered,
+        "each function that takes an account's scope belongs in this test"
+    );
+    deeds.verify();
+    assert_eq!(credits::balance(&deeds.app, ours).unwrap(), ledger::Balance::default());
+}
+
+fn find(calls: &mut Calls<'_>, has: &Theirs) {
+    let (key, job, letter) = (has.key, &has.job, has.letter);
+    let (delivery, endpoint) = (has.delivery, has.endpoint);
+    let job_of = ledger_entries::LedgerFilter { job: Some(job.id), ..Default::default() };
+    calls.find(
+        "accounts::project_by_id",
+        |it| accounts::project_by_id(it, has.project),
+        Option::is_none,
+    );
+    calls.find("api_keys::find", |it| api_keys::find(it, key), Option::is_none);
+    calls.find("dead_letters::find", |it| dead_letters::find(it, letter), Option::is_none);
+    calls.find("deliveries::find", |it| deliveries::find(it, delivery.1), Option::is_none);
+    calls.find("deliveries::by_seq", |it| deliveries::by_seq(it, delivery.0), Option::is_none);
+    let since = Timestamp::default();
+    calls.find(
+        "deliveries::failed_since",
+        |it| deliveries::failed_since(it, endpoint.0, since, 9),
+        Vec::is_empty,
+    );
+    calls.find("deliveries::attempts", |it| deliveries::attempts(it, delivery.0), Vec::is_empty);
+    calls.find("idempotency::find", |it| idempotency::find(it, &SAVED), Option::is_none);
+    calls.find("jobs::find", |it| jobs::find(it, job.id), Option::is_none);
+    calls.find("jobs::by_seq", |it| jobs::by_seq(it, job.seq), Option::is_none);
+    calls.find("jobs::events", |it| jobs::events(it, job.seq, 0, 9), Vec::is_empty);
+    calls.find(
+        "ledger_entries::entries",
+        |it| ledger_entries::entries(it, &job_of, 9),
+        Vec::is_empty,
+    );
+    calls.find("ledger_entries::grant", |it| ledger_entries::grant(it, has.grant), Option::is_none);
+    calls.find("webhooks::find", |it| webhooks::find(it, endpoint.1), Option::is_none);
+    calls.find("webhooks::by_seq", |it| webhooks::by_seq(it, endpoint.0), Option::is_none);
+}
+
+fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
+    let (seq, lease, key) = (has.job.seq, has.lease, has.key);
+    let work = WorkId { queue: QueueName::GenerationCreate, subject: seq };
+    calls.change("api_keys::revoke", false, move |tx| api_keys::revoke(tx, key));
+    calls.change("api_keys::expire", (), move |tx| api_keys::expire(tx, key, tx.now()));
+    calls.change("api_keys::touch", (), move |tx| api_keys::touch(tx, key));
+    calls.change("dead_letters::redriven", (), move |tx| dead_letters::redriven(tx, work));
+    calls.change("jobs::set_status", (), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));
+    calls.change("jobs::start", (), move |tx| jobs::start(tx, seq, 9));
+    let round = JobRound { job: seq, round: 2 };
+    calls.change("jobs::restart", (), move |tx| jobs::restart(tx, round, Split::default()));
+    calls.change("queue::finish", false, move |tx| queue::finish(tx, lease));
+    calls.change("queue::release", false, move |tx| queue::release(tx, lease, tx.now(), false));
+    calls.change("queue::withdraw", false, move |tx| queue::withdraw(tx, work));
+    calls.change("jobs::end", (), move |tx| {
+        let result = JobResult {
+            output: None,
+            output_text: None,
+            provider: None,
+            usage: None,
+            charged: micros(0),
+            error: None,
+            finished_at: tx.now(),
+        };
+        jobs::end(tx, seq, JobStatus::Succeeded, &result)?;
+        // It has written a result of our own for a job that we do not have; that is undone.
+        Err(skai_server::domain::Error::not_found("job"))
+    });
+}
+
+fn change_webhooks(calls: &mut Calls<'_>, has: &Theirs) {
+    let ((seq, id), delivery) = (has.endpoint, has.delivery.0);
+    let stage = deliveries::Stage::Delivered;
+    calls.change("deliveries::set_stage", (), move |tx| {
+        deliveries::set_stage(tx, delivery, stage, 9)
+    });
+    calls.change("webhooks::update", false, move |tx| {
+        let change = webhooks::EndpointChange { active: Some(false), ..Default::default() };
+        webhooks::update(tx, id, &change)
+    });
+    calls.change("webhooks::delete", false, move |tx| webhooks::delete(tx, id));
+    calls.change("webhooks::rotate", false, move |tx| webhooks::rotate(tx, id, b"x", tx.now()));
+    calls.change("webhooks::succeeded", (), move |tx| webhooks::succeeded(tx, seq));
+    calls.change("webhooks::failed", None, move |tx| webhooks::failed(tx, seq));
+    calls.change("webhooks::disable", false, move |tx| webhooks::disable(tx, seq, "x"));
+}
+
+/// Nobody can settle what another account set aside: the index of the ledger, or our own balance, is in
+/// the way.
+fn change_books(calls: &mut Calls<'_>, has: &Theirs) {
+    let of = JobRound { job: has.job.seq, round: 1 };
+    let held = Split { free: micros(1), paid: micros(0) };
+    calls.change("ledger::release", (), move |tx| {
+        ledger::release(tx, of, held)?;
+        Err(skai_server::domain::Error::not_found("job"))
+    });
+    calls.change("ledger::settle", (), move |tx| {
+        ledger::settle(tx, of, held, micros(1))?;
+        Err(skai_server::domain::Error::not_found("job"))
+    });
+}
+
+/// `file::name` of every public function of a table family that takes an account's scope.
+fn functions() -> BTreeSet<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store");
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(file) = path.file_stem().and_then(|name| name.to_str()) else { continue };
+        if path.is_dir() || ["mod", "tx", "scope"].contains(&file) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for rest in text.split("\npub fn ").skip(1) {
+            let signature = rest.split(" {").next().unwrap();
+            let name = signature.split(['(', '<']).next().unwrap();
+            if signature.contains("AccountScope>,")
+                || signature.contains("AccountScope>)")
+                || signature.contains("_, S>")
+            {
+                found.insert(format!("{file}::{name}"));
+            }
+        }
+    }
+    found
+}
