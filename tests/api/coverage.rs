@@ -3,9 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::conventions::refused;
+use super::{
+    conventions::refused,
+    document::{Access, Document, Operation},
+};
 use crate::support::{
     Client, Provider, Receiver,
     client::Reply,
@@ -13,142 +16,16 @@ use crate::support::{
     server::{Account, Endpoint, OPERATOR, TestServer},
 };
 
-/// A route as the document describes it.
-pub(super) struct Operation {
-    pub(super) id: String,
-    method: String,
-    path: String,
-    access: Access,
-    takes_body: bool,
-    success: u16,
-}
-
-#[derive(Clone, PartialEq, Debug)]
-enum Access {
-    Open,
-    /// With the scope, or with any key.
-    Tenant(Option<String>),
-    Operator,
-}
-
-/// The server's own description of itself.
-pub(super) struct Document(Value);
-
-impl Document {
-    pub(super) fn of(server: &TestServer) -> Self {
-        Self(server.client().get("/openapi.json").expect(200).json())
-    }
-
-    pub(super) fn operations(&self) -> Vec<Operation> {
-        let paths = self.0["paths"].as_object().unwrap();
-        let all = paths.iter().flat_map(|(path, methods)| {
-            let methods = methods.as_object().unwrap();
-            methods.iter().map(|(method, operation)| Operation::read(path, method, operation))
-        });
-        all.collect()
-    }
-
-    /// Fails unless the document has this answer with exactly these fields.
-    pub(super) fn check(&self, operation: &Operation, reply: &Reply) {
-        let Operation { id, method, path, .. } = operation;
-        let method = method.to_ascii_lowercase();
-        let answer = &self.0["paths"][path][method]["responses"][reply.status.to_string()];
-        assert!(answer.is_object(), "{id} answers {}, which it does not document", reply.status);
-        let media_type = reply.header("content-type").unwrap_or_default();
-        if media_type != "application/json" {
-            return;
-        }
-        match &answer["content"][media_type]["schema"] {
-            Value::Object(schema) => self.validate(id, schema, &reply.json()),
-            // Any JSON: the document itself.
-            Value::Bool(true) if id == "getOpenApi" => {}
-            _ => panic!("{id} documents no JSON"),
-        }
-        let headers = answer["headers"].as_object().unwrap();
-        let documented: BTreeSet<_> =
-            headers.keys().map(|name| name.to_ascii_lowercase()).collect();
-        let given = reply.headers.iter().map(|(name, _)| name.clone());
-        let of_every_answer =
-            ["content-type", "content-length", "date", "x-content-type-options", "referrer-policy"];
-        for name in given.filter(|name| !of_every_answer.contains(&name.as_str())) {
-            let known = documented.contains(&name) || ["location", "link"].contains(&&*name);
-            assert!(known, "{id} answers with {name}, which it does not document");
-        }
-    }
-
-    fn validate(&self, id: &str, schema: &Map<String, Value>, body: &Value) {
-        let mut whole = json!({"components": {"schemas": self.0["components"]["schemas"]}});
-        for (key, value) in schema {
-            whole[key] = value.clone();
-        }
-        close(&mut whole);
-        let validator = jsonschema::validator_for(&whole).unwrap();
-        let faults: Vec<_> = validator
-            .iter_errors(body)
-            .map(|fault| format!("{}: {fault}", fault.instance_path()))
-            .collect();
-        assert!(faults.is_empty(), "{id} answers {body:#}, but {faults:#?}");
-    }
-}
-
-/// Allows no field that is not named.
-fn close(schema: &mut Value) {
-    match schema {
-        Value::Array(all) => all.iter_mut().for_each(close),
-        Value::Object(map) => {
-            map.values_mut().for_each(close);
-            if map.get("properties").is_some_and(Value::is_object) {
-                map.entry("additionalProperties").or_insert(json!(false));
-            }
-        }
-        _ => {}
-    }
-}
+/// An id that nothing has.
+const NOBODY: &str = "01939b2a-7c1e-7000-8000-000000000000";
 
 impl Operation {
-    fn read(path: &str, method: &str, operation: &Value) -> Self {
-        let security = operation["security"].as_array().unwrap();
-        let open = security.is_empty() || security.contains(&json!({}));
-        let access = if open {
-            Access::Open
-        } else if security[0]["operator"].is_array() {
-            Access::Operator
-        } else {
-            let scopes = security[0]["apiKey"].as_array().expect("a key or the operator");
-            Access::Tenant(scopes.first().map(|scope| scope.as_str().unwrap().to_owned()))
-        };
-        let responses = operation["responses"].as_object().unwrap().keys();
-        let mut successes = responses.filter(|status| status.starts_with('2'));
-        Self {
-            id: operation["operationId"].as_str().unwrap().to_owned(),
-            method: method.to_ascii_uppercase(),
-            path: path.to_owned(),
-            access,
-            takes_body: operation["requestBody"]["required"] == true,
-            success: successes.next().unwrap().parse().unwrap(),
-        }
-    }
-
-    /// The path with this in its place.
-    fn at(&self, name: &str) -> String {
-        match self.path.split_once('{') {
-            None => self.path.clone(),
-            Some((before, rest)) => format!("{before}{name}{}", rest.split_once('}').unwrap().1),
-        }
-    }
-
-    fn is_for_one(&self) -> bool {
-        self.path.contains('{')
-    }
-
     fn call(&self, client: &Client, path: &str, world: &World) -> Reply {
-        match body(&self.id, world) {
-            Some(body) => client.send_json(&self.method, path, &[], &body),
-            None => {
-                assert!(!self.takes_body, "the tests have no body for {}", self.id);
-                client.send(&self.method, path, &[], None)
-            }
-        }
+        let body = body(&self.id, world);
+        assert!(body.is_some() || !self.takes_body, "the tests have no body for {}", self.id);
+        let headers = [("Content-Type", "application/json")];
+        let body = body.map(|body| body.to_string());
+        client.send(&self.method, path, &headers, body.as_deref().map(str::as_bytes))
     }
 }
 
@@ -288,7 +165,7 @@ fn every_route_wants_its_credentials() {
     let nobody = world.server.client();
     let operator = nobody.with_key(OPERATOR);
     for operation in document.operations() {
-        let path = operation.at("01939b2a-7c1e-7000-8000-000000000000");
+        let path = operation.at(NOBODY);
         let strangers = match operation.access {
             Access::Open => continue,
             Access::Tenant(_) => [&nobody, &operator],
@@ -307,11 +184,11 @@ fn every_route_wants_its_scope() {
     let world = World::new();
     let document = Document::of(&world.server);
     let operations = document.operations();
-    let scoped = |operation: &Operation| match &operation.access {
+    let scope_of = |operation: &Operation| match &operation.access {
         Access::Tenant(scope) => scope.clone(),
-        _ => None,
+        Access::Open | Access::Operator => None,
     };
-    let scopes: BTreeSet<_> = operations.iter().filter_map(scoped).collect();
+    let scopes: BTreeSet<_> = operations.iter().filter_map(scope_of).collect();
     let all: Vec<_> = skai_server::domain::Scope::ALL.iter().map(|scope| scope.as_str()).collect();
     let key = |scopes: &[&str]| {
         let key = world.server.key(&world.account.id, &json!(scopes), &json!({}));
@@ -324,8 +201,8 @@ fn every_route_wants_its_scope() {
             .filter(|other| *other != scope && *other != "credits:write")
             .collect();
         let (with, without) = (key(&[scope]), key(&others));
-        for operation in operations.iter().filter(|one| scoped(one).as_ref() == Some(scope)) {
-            let path = operation.at("01939b2a-7c1e-7000-8000-000000000000");
+        for operation in operations.iter().filter(|one| scope_of(one).as_ref() == Some(scope)) {
+            let path = operation.at(NOBODY);
             let reply = operation.call(&without, &path, &world);
             refused(&reply, 403, "INSUFFICIENT_SCOPE");
             document.check(operation, &reply);
@@ -344,6 +221,65 @@ fn every_route_wants_its_scope() {
     assert_eq!(any, ["getMe"]);
     // `billing:read` is another name of `credits:read`.
     key(&["billing:read"]).get("/v1/credits/balance").expect(200);
+}
+
+#[test]
+fn every_route_documents_its_refusals() {
+    let world = World::new();
+    let document = Document::of(&world.server);
+    for operation in document.operations() {
+        let (client, path) = (world.may(&operation), operation.at(NOBODY));
+        let check = |reply: Reply, status: u16, code: &str| {
+            refused(&reply, status, code);
+            document.check(&operation, &reply);
+        };
+        let ask = |headers: &[(&str, &str)], body: Option<&[u8]>| {
+            client.send(&operation.method, &path, headers, body)
+        };
+        let odd = format!("{path}?extra=1");
+        check(client.send(&operation.method, &odd, &[], None), 400, "INVALID_REQUEST");
+        if operation.takes_body {
+            let json = ("Content-Type", "application/json");
+            check(ask(&[json], Some(b"{")), 400, "INVALID_JSON");
+            check(ask(&[json], Some(b"{\"extra\":1}")), 400, "INVALID_REQUEST");
+            check(
+                ask(&[("Content-Type", "text/plain")], Some(b"{}")),
+                415,
+                "UNSUPPORTED_MEDIA_TYPE",
+            );
+            check(ask(&[json], Some(&vec![b' '; (1 << 20) + 1])), 413, "BODY_TOO_LARGE");
+        }
+        if operation.method == "POST" && path.starts_with("/v1/") {
+            let reply = client.with_header("Idempotency-Key", "");
+            check(operation.call(&reply, &path, &world), 400, "INVALID_REQUEST");
+        }
+    }
+}
+
+#[test]
+fn every_route_of_tenants_is_limited_and_closed_to_the_suspended() {
+    let world = World::new();
+    let document = Document::of(&world.server);
+    let limit = json!({"rate_limit": "1,24h"});
+    let limited = world.server.key(&world.account.id, &json!(["*"]), &limit);
+    let limited = world.server.client().with_key(&limited);
+    limited.get("/v1/jobs").expect(200);
+    refused(&limited.post("/v1/jobs/generations", &json!({})), 400, "INVALID_REQUEST");
+    let suspended = world.server.account();
+    let path = format!("/admin/v1/accounts/{}", suspended.id);
+    world.server.operator().patch(&path, &json!({"suspended": true})).expect(200);
+    for operation in document.operations() {
+        if !matches!(operation.access, Access::Tenant(_)) {
+            continue;
+        }
+        let reply = operation.call(&limited, &operation.at(NOBODY), &world);
+        refused(&reply, 429, "RATE_LIMIT");
+        assert!(reply.header("retry-after").is_some(), "{}", operation.id);
+        document.check(&operation, &reply);
+        let reply = operation.call(&suspended.client, &operation.at(NOBODY), &world);
+        refused(&reply, 403, "ACCOUNT_SUSPENDED");
+        document.check(&operation, &reply);
+    }
 }
 
 #[test]
@@ -389,64 +325,4 @@ fn no_account_reaches_anothers_objects() {
     let me = world.account.client.get("/v1/me").expect(200).json();
     let body = json!({"name": "k", "scopes": ["jobs:read"], "project_id": me["project"]["id"]});
     refused(&stranger.client.post("/v1/api-keys", &body), 400, "INVALID_REQUEST");
-}
-
-#[test]
-fn the_document_is_the_reviewed_one() {
-    let server = TestServer::start();
-    let mut document = Document::of(&server).0;
-    document["info"]["version"] = json!("[version]");
-    shorten(&mut document);
-    insta::assert_snapshot!("openapi", serde_json::to_string_pretty(&document).unwrap());
-}
-
-/// Writes references and answers in a line each, since there are hundreds of them.
-fn shorten(value: &mut Value) {
-    match value {
-        Value::Array(all) => all.iter_mut().for_each(shorten),
-        Value::Object(map) => {
-            map.values_mut().for_each(shorten);
-            if let Some(Value::Object(headers)) = map.get("headers")
-                && headers.values().all(Value::is_string)
-            {
-                let names: Vec<_> = headers.keys().map(String::as_str).collect();
-                map["headers"] = json!(names.join(", "));
-            }
-            let only = |name: &str| map.get(name).filter(|_| map.len() == 1).cloned();
-            let wrapped =
-                only("$ref").or_else(|| only("schema")).or_else(|| only("application/json"));
-            let text = |name: &str| map.get(name).and_then(Value::as_str);
-            let answer = (text("description"), text("headers"), text("content"));
-            if let Some(wrapped) = wrapped {
-                *value = wrapped;
-            } else if let (Some(description), Some(headers), Some(content)) = answer {
-                *value = json!(format!("{description}: {content} with {headers}"));
-            } else if map.get("in") == Some(&json!("header")) {
-                *value = json!(format!("header {}", map["name"]));
-            }
-        }
-        _ => {}
-    }
-}
-
-#[test]
-fn the_document_names_what_it_refers_to() {
-    let server = TestServer::start();
-    let document = Document::of(&server).0;
-    let mut ids = BTreeSet::new();
-    for operation in Document(document.clone()).operations() {
-        assert!(ids.insert(operation.id.clone()), "{} is there twice", operation.id);
-    }
-    let mut todo = vec![&document];
-    while let Some(value) = todo.pop() {
-        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
-            let found = document.pointer(reference.trim_start_matches('#'));
-            assert!(found.is_some(), "{reference} leads nowhere");
-        }
-        match value {
-            Value::Array(all) => todo.extend(all),
-            Value::Object(all) => todo.extend(all.values()),
-            _ => {}
-        }
-    }
 }

@@ -12,12 +12,13 @@ use crate::support::{
     server::{Account, COST, CREDITS, TestServer, job},
 };
 
-/// What is left of [`CREDITS`].
-fn left(spent: u64) -> (Value, Value) {
+/// The balance after that was spent of [`CREDITS`].
+pub(super) fn left(spent: u64) -> (Value, Value) {
     (json!(u64::try_from(CREDITS).unwrap() - spent), json!(0))
 }
 
-fn kinds(account: &Account, job: &Value) -> Vec<String> {
+/// The kinds of the ledger's entries for the job, oldest first.
+pub(super) fn kinds(account: &Account, job: &Value) -> Vec<String> {
     account.entries(job).into_iter().map(|(kind, _)| kind).collect()
 }
 
@@ -188,7 +189,7 @@ fn retry_after_is_honoured() {
     account.run_job(&json!({}));
     let calls = provider.wait_for_calls(2, LIMIT);
     let waited = calls[1].at - calls[0].at;
-    assert!(waited >= Duration::from_secs(1) && waited < Duration::from_secs(4), "{waited:?}");
+    assert!(waited >= Duration::from_secs(1) && waited < Duration::from_secs(10), "{waited:?}");
 }
 
 #[test]
@@ -371,93 +372,6 @@ fn events_are_followed_live_and_resumed() {
 }
 
 #[test]
-fn priority_and_run_at_order_an_accounts_jobs() {
-    let provider = Provider::start();
-    let builder = TestServer::builder().provider(&provider);
-    let server = builder.config(|c| c.queues.generation_create.concurrency = 1).start();
-    let account = server.account();
-    server.set_paused("generation.create", true);
-    let soon = skai_server::ambient::Ambient::system().now().plus(Duration::from_millis(1500));
-    let post = |user: &str, more: Value| {
-        let mut body = more;
-        body["user"] = json!(user);
-        account.post_job(&body)
-    };
-    let later = post("later", json!({"priority": 100, "run_at": soon}));
-    for (user, priority) in [("low", -5), ("first", 0), ("second", 0), ("high", 5)] {
-        post(user, json!({"priority": priority}));
-    }
-    let due = post("due", json!({"run_at": "2020-01-01T00:00:00Z", "priority": 4}));
-    server.set_paused("generation.create", false);
-    let done = account.wait_job(&later);
-    let users: Vec<_> = provider.wait_for_calls(6, LIMIT).iter().map(|call| call.json()).collect();
-    let users: Vec<_> = users.iter().map(|call| call["user"].as_str().unwrap()).collect();
-    assert_eq!(users, ["high", "due", "first", "second", "low", "later"]);
-    assert!(done["started_at"].as_str().unwrap() >= soon.to_string().as_str());
-    account.wait_job(&due);
-}
-
-#[test]
-fn one_account_does_not_delay_anothers_first_job() {
-    const WAITING: usize = 2000;
-    let provider = Provider::start();
-    let builder = TestServer::builder().provider(&provider);
-    let server = builder.config(|c| c.queues.generation_create.concurrency = 1).start();
-    let (busy, other) = (server.account(), server.account());
-    provider.always(completion("x").held());
-    let posting: Vec<_> = (0..8)
-        .map(|_| {
-            let client = busy.client.clone();
-            std::thread::spawn(move || {
-                let body = job(&json!({"model": "free", "user": "busy"}));
-                for _ in 0..WAITING / 8 {
-                    client.post("/v1/jobs/generations", &body).expect(202);
-                }
-            })
-        })
-        .collect();
-    posting.into_iter().for_each(|thread| thread.join().unwrap());
-    provider.wait_for_in_flight(1);
-    other.post_job(&json!({"model": "free", "user": "other"}));
-    provider.say("quick");
-    provider.release();
-    let calls = provider.wait_for_calls(3, LIMIT);
-    let at = calls.iter().position(|call| call.json()["user"] == "other");
-    assert!(at.is_some_and(|at| at <= 2), "it came as number {at:?}");
-    server.set_paused("generation.create", true);
-}
-
-#[test]
-fn a_job_that_waits_too_long_expires() {
-    let (provider, receiver) = (Provider::start(), Receiver::start());
-    let builder = TestServer::builder().provider(&provider);
-    let ttl = Duration::from_millis(300);
-    let server = builder
-        .config(|config| {
-            config.queues.generation_create.ttl = ttl;
-            config.queues.generation_create.concurrency = 1;
-        })
-        .start();
-    let account = server.account();
-    account.endpoint(&receiver, "/hook", &json!({"events": ["job.failed"]}));
-    provider.queue(completion("slow").held());
-    let running = account.post_job(&json!({}));
-    provider.wait_for_in_flight(1);
-    let waiting = account.post_job(&json!({}));
-    let expired = account.wait_job(&waiting);
-    assert_eq!(
-        (&expired["status"], &expired["error"]["code"]),
-        (&json!("expired"), &json!("EXPIRED"))
-    );
-    assert_eq!(kinds(&account, &expired), ["reserve", "release"]);
-    assert_eq!(receiver.wait_for_deliveries(1)[0].json()["data"]["error"]["code"], "EXPIRED");
-    provider.release();
-    assert_eq!(account.wait_job(&running)["status"], "succeeded");
-    account.deed(&waiting, "retry").expect(202);
-    assert_eq!(account.wait_job(&waiting)["status"], "succeeded");
-}
-
-#[test]
 fn fallback_models_answer_where_the_first_cannot() {
     let (provider, other) = (Provider::start(), Provider::start());
     let server = TestServer::builder().provider(&provider).other_provider(&other).start();
@@ -469,26 +383,6 @@ fn fallback_models_answer_where_the_first_cannot() {
     // Reserved for the dearest of them, charged at the price of the one that answered.
     assert_eq!(done["credits"], json!({"reserved": 3 * (82 + 100), "charged": 45}));
     assert_eq!(other.wait_for_calls(1, LIMIT)[0].json()["model"], "upstream-second");
-}
-
-#[test]
-fn a_queue_is_paused_and_resumed() {
-    let provider = Provider::start();
-    let server = TestServer::builder().provider(&provider).start();
-    let account = server.account();
-    let state = server.set_paused("generation.create", true);
-    assert_eq!((&state["object"], &state["paused"]), (&json!("queue"), &json!(true)));
-    let jobs: Vec<_> = (0..3).map(|_| account.post_job(&json!({}))).collect();
-    let stats = server.operator().get("/admin/v1/stats").expect(200).json();
-    let queue =
-        stats["queues"].as_array().unwrap().iter().find(|q| q["name"] == "generation.create");
-    let queue = queue.unwrap();
-    assert_eq!((&queue["waiting"], &queue["running"]), (&json!(3), &json!(0)));
-    assert_eq!(queue["paused"], true);
-    assert!(jobs.iter().all(|job| account.look(job)["status"] == "queued"));
-    assert!(provider.received().is_empty());
-    assert_eq!(server.set_paused("generation.create", false)["paused"], false);
-    assert!(jobs.iter().all(|job| account.wait_job(job)["status"] == "succeeded"));
 }
 
 #[test]

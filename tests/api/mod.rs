@@ -6,6 +6,8 @@ mod lists;
 mod refusals;
 
 mod jobs;
+mod queue;
 mod webhooks;
 
 mod coverage;
+mod document;

@@ -90,7 +90,9 @@ fn failed_tries_are_repeated_under_one_key() {
     for name in ["x-delivery-key", "webhook-id", "x-delivery-id"] {
         assert!(headers(name).iter().all(|value| *value == headers(name)[0]), "{name}");
     }
-    tries.iter().for_each(|request| verify(request, &endpoint.secret).unwrap());
+    for request in &tries {
+        verify(request, &endpoint.secret).unwrap();
+    }
     let codes: Vec<_> =
         log["attempts"].as_array().unwrap().iter().map(|a| &a["status_code"]).collect();
     assert_eq!(codes, [&json!(500), &json!(302), &Value::Null, &json!(200)]);
@@ -119,7 +121,7 @@ fn a_hanging_endpoint_delays_only_itself() {
     }
     quick.wait_for_deliveries(20);
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(3), "they took {took:?}");
+    assert!(took < Duration::from_secs(5), "they took {took:?}");
     assert!(hanging.in_flight() >= 1, "it still hangs");
     hanging.always(Answer::new(200, ""));
     hanging.release();

@@ -50,8 +50,8 @@ impl Builder {
         let mut config = self.0;
         let folder = tempfile::tempdir().unwrap();
         config.data_dir = folder.path().join("data");
-        let server = Server::start(config, Ambient::system()).unwrap();
-        TestServer { server: Some(server), accounts: Cell::new(0), _folder: folder }
+        let server = Server::start(config.clone(), Ambient::system()).unwrap();
+        TestServer { server: Some(server), accounts: Cell::new(0), config, _folder: folder }
     }
 }
 
@@ -59,6 +59,7 @@ impl Builder {
 pub(crate) struct TestServer {
     server: Option<Server>,
     accounts: Cell<u32>,
+    config: Config,
     _folder: tempfile::TempDir,
 }
 
@@ -69,6 +70,14 @@ impl TestServer {
 
     pub(crate) fn start() -> Self {
         Self::builder().start()
+    }
+
+    /// Stops, and starts again on the same folder, at another port.
+    pub(crate) fn restart(mut self) -> Self {
+        self.server.take().unwrap().stop();
+        let started = Server::start(self.config.clone(), Ambient::system());
+        self.server = Some(started.unwrap());
+        self
     }
 
     /// A client without credentials.
@@ -203,6 +212,13 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    /// The same account at another start of its server.
+    pub(crate) fn at(&self, server: &TestServer) -> Self {
+        let authorization = self.client.authorization();
+        let client = server.client().with_header("Authorization", authorization);
+        Self { id: self.id.clone(), client }
+    }
+
     /// Posts the smallest job with `more` in it, which must be accepted.
     #[track_caller]
     pub(crate) fn post_job(&self, more: &Value) -> Value {
