@@ -31,8 +31,20 @@ pub(super) struct World {
 }
 
 impl World {
-    /// `generations` are more settings of `[queues."generation.create"]`.
+    /// With an account. `http` and `generations` are more settings of `[http]` and
+    /// `[queues."generation.create"]`.
     pub(super) fn new(http: &str, generations: &str) -> Self {
+        let mut world = Self::configured(http, generations);
+        world.account = world.program.account(&CREDITS.to_string());
+        world
+    }
+
+    /// Without a data folder.
+    pub(super) fn untouched() -> Self {
+        Self::configured("", "")
+    }
+
+    fn configured(http: &str, generations: &str) -> Self {
         let (program, provider) = (Program::new(), Provider::start());
         // Each job gets an answer of its own, so that a mix-up would show.
         provider.answer_with(|call| {
@@ -65,7 +77,7 @@ impl World {
             provider.base_url()
         );
         std::fs::write(program.path().join("config.toml"), settings).unwrap();
-        let account = program.account(&CREDITS.to_string());
+        let account = Account { id: String::new(), key: String::new() };
         Self { program, provider, receiver: Receiver::start(), account }
     }
 

@@ -4,6 +4,8 @@ mod load;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    process::Stdio,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -194,8 +196,9 @@ fn a_job_that_meets_three_crashes_is_given_up_and_not_charged() {
 
     // The defect is mended: the job gets another chance and is charged like any other.
     world.provider.say(&answer_to("It"));
-    let path = format!("/v1/dlq/{}/redrive", text(&letters[0]["id"]));
-    assert!((200..300).contains(&client.post(&path, &json!({})).status));
+    let letter = text(&letters[0]["id"]);
+    let redrive = ["dlq", "redrive", "--account", &world.account.id, letter, "--json"];
+    world.program.json(&[&["--config", "config.toml"], &redrive[..]].concat());
     let job = ended(&client, id);
     assert_eq!(
         (&job["status"], job["credits"]["charged"].as_f64()),
@@ -252,4 +255,52 @@ fn what_outlasts_the_drain_is_given_back_uncounted() {
     let job = ended(&world.client(&again), text(&posted["id"]));
     assert_eq!((&job["status"], &job["attempts"]), (&json!("succeeded"), &json!(1)), "{job}");
     assert_eq!(world.program.json(&["ledger", "verify", "--json"])["ok"], true);
+}
+
+#[test]
+fn a_kill_at_any_step_of_the_first_start_leaves_a_folder_that_starts() {
+    for step in ["lock", "skai.db", "skai.db-wal", "secret.key", "operator.token"] {
+        let world = World::untouched();
+        let mut first = world.program.command(&["--config", "config.toml"]);
+        let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let began = Instant::now();
+        while !world.program.data_dir().join(step).exists() {
+            assert!(began.elapsed() < LIMIT, "{step} is not made");
+            thread::yield_now();
+        }
+        first.kill().unwrap();
+        first.wait().unwrap();
+
+        let server = world.serve();
+        let account = world.program.account("1000");
+        let job = server.client(&account.key).post("/v1/jobs/generations", &job(step)).expect(202);
+        let job = ended(&server.client(&account.key), text(&job.json()["id"]));
+        assert_eq!(job["status"], "succeeded", "{job}");
+        let token = std::fs::read_to_string(world.program.data_dir().join("operator.token"));
+        let operator = server.client(token.unwrap().trim());
+        operator.get("/admin/v1/accounts").expect(200);
+    }
+}
+
+#[test]
+fn commands_and_a_server_that_start_at_once_on_a_new_folder_agree() {
+    let world = World::untouched();
+    let commands: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command =
+                world.program.command(&["account", "create", "--name", "A", "--json"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let server = world.serve();
+    for command in commands {
+        let output = command.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let client = server.client(text(&made["key"]));
+        // The secret is sealed by the server and opened again for the repeated request.
+        let body = json!({"url": world.receiver.url("/hook"), "events": ["*"]});
+        let register = || client.post_once("/v1/webhooks/endpoints", "once", &body).expect(201);
+        assert_eq!(register().json()["secret"], register().json()["secret"]);
+    }
 }
