@@ -420,10 +420,19 @@ fn observe(app: &App, served: &Served<'_>) {
     tracing::debug!(request_id = id, %client, method, route, status, took_us, "answered");
 }
 
-/// Drains a runner on a thread of its own. By now nobody else holds it for longer than a moment.
-fn drain<K: Kind>(runner: Arc<Runner<K>>, patience: Duration) -> Option<JoinHandle<()>> {
-    let runner = Arc::into_inner(runner)?;
-    ambient::thread("drain", move || runner.drain(patience)).ok()
+/// Drains a runner on a thread of its own. A look at the metrics may hold it too, for a moment.
+fn drain<K: Kind>(mut shared: Arc<Runner<K>>, patience: Duration) -> Option<JoinHandle<()>> {
+    let drain = move || {
+        let runner = loop {
+            match Arc::try_unwrap(shared) {
+                Ok(runner) => break runner,
+                Err(held) => shared = held,
+            }
+            std::thread::yield_now();
+        };
+        runner.drain(patience);
+    };
+    ambient::thread("drain", drain).ok()
 }
 
 /// Waits for the writer to fold the log into the database, unless an attempt that never ended

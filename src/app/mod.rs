@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use argon::hash as hash_api_key;
 pub use limits::{KeyBuckets, RateClass};
 pub use once::{Render, Reply, forget_answers};
-pub use vault::Vault;
+pub use vault::{Vault, create_private};
 pub use watch::{JobWatch, Watches};
 
 pub(crate) use once::Secrecy;

@@ -1,7 +1,7 @@
 //! Secrets at rest: sealed with a key that lies in a file beside the database, readable by its owner alone.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
@@ -78,14 +78,27 @@ impl Vault {
 /// Two processes may start at once: the first to create the file wins, the other reads it.
 fn make_key(path: &Path, ambient: &Ambient) -> io::Result<Vec<u8>> {
     let key: [u8; 32] = ambient.random();
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            file.write_all(&key)?;
-            file.sync_all()?;
-            Ok(key.to_vec())
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
+    if create_private(path, &key, ambient)? { Ok(key.to_vec()) } else { fs::read(path) }
+}
+
+/// Makes a file that its owner alone may read: whole or not at all, even where the process is killed
+/// meanwhile, and for ever once this returns. False, and nothing changed, where the file exists.
+pub fn create_private(path: &Path, contents: &[u8], ambient: &Ambient) -> io::Result<bool> {
+    let arriving = path.with_extension(format!("{}.new", ambient.uuid()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&arriving)?;
+    let written = file.write_all(contents).and_then(|()| file.sync_all());
+    // A link, unlike a rename, never replaces what somebody else made meanwhile.
+    let linked = written.and_then(|()| fs::hard_link(&arriving, path));
+    fs::remove_file(&arriving)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
+        Ok(()) => {
+            if let Some(folder) = path.parent() {
+                File::open(folder)?.sync_all()?;
+            }
+            Ok(true)
+        }
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
+    io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::{ambient::Ambient, config::Config, domain::Secret};
+use crate::{ambient::Ambient, app::create_private, config::Config, domain::Secret};
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -97,17 +97,12 @@ pub fn operator_token(
 
 /// Two processes may start at once: the first to create the file wins, the other reads it.
 fn make_token(path: &Path, ambient: &Ambient) -> io::Result<String> {
-    let token = format!("op_{}", URL_SAFE_NO_PAD.encode(ambient.random::<32>()));
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            writeln!(file, "{token}")?;
-            file.sync_all()?;
-            tracing::info!(path = %path.display(), "made what opens /admin/v1");
-            Ok(token)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(path),
-        Err(error) => Err(error),
+    let token = format!("op_{}\n", URL_SAFE_NO_PAD.encode(ambient.random::<32>()));
+    if !create_private(path, token.as_bytes(), ambient)? {
+        return fs::read_to_string(path);
     }
+    tracing::info!(path = %path.display(), "made a bearer for /admin/v1");
+    Ok(token)
 }
 
 #[cfg(test)]

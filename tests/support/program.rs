@@ -93,6 +93,11 @@ impl Running {
         Client::new(self.address).with_key(key)
     }
 
+    /// Ends the process in the middle of whatever it does (SIGKILL).
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+
     /// Sends the process a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

@@ -120,6 +120,8 @@ fn apply(
 ) -> Result<(), (u32, rusqlite::Error)> {
     let failed = |version| move |error| (version, error);
     connection.execute_batch("begin immediate").map_err(failed(found + 1))?;
+    // Another process may have done it while this one waited for the lock.
+    let found = version(connection).map_err(failed(found + 1))?;
     for &(version, script) in scripts.iter().filter(|(version, _)| *version > found) {
         let step = connection
             .execute_batch(script)
