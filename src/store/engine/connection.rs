@@ -31,7 +31,7 @@ impl Default for EngineSettings {
             readers: 4,
             batch: 256,
             waiting: 8192,
-            checkpoint_pages: 4000,
+            checkpoint_pages: 12_000,
             durable: true,
             busy_timeout: Duration::from_secs(30),
         }
