@@ -422,15 +422,12 @@ fn observe(app: &App, served: &Served<'_>) {
 
 /// Drains a runner on a thread of its own. A look at the metrics may hold it too, for a moment.
 fn drain<K: Kind>(mut shared: Arc<Runner<K>>, patience: Duration) -> Option<JoinHandle<()>> {
-    let drain = move || {
-        let runner = loop {
-            match Arc::try_unwrap(shared) {
-                Ok(runner) => break runner,
-                Err(held) => shared = held,
-            }
-            std::thread::yield_now();
-        };
-        runner.drain(patience);
+    let drain = move || loop {
+        match Arc::try_unwrap(shared) {
+            Ok(runner) => return runner.drain(patience),
+            Err(held) => shared = held,
+        }
+        std::thread::yield_now();
     };
     ambient::thread("drain", drain).ok()
 }

@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
+    thread::JoinHandle,
 };
 
 use rusqlite::Connection;
@@ -26,7 +27,8 @@ const PATIENCE: u32 = 4;
 pub(in crate::store) struct Checkpointer {
     limit: u32,
     state: Arc<State>,
-    wake: SyncSender<()>,
+    wake: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -52,8 +54,9 @@ impl Checkpointer {
         }))?;
         let (wake, waits) = sync_channel(1);
         let (connection, copied) = (open_checkpointer(path, settings)?, Arc::clone(&state));
-        ambient::thread("checkpoint", move || copy_when_told(&connection, &waits, &copied))?;
-        Ok(Self { limit: settings.checkpoint_pages, state, wake })
+        let copy = move || copy_when_told(&connection, &waits, &copied);
+        let thread = Some(ambient::thread("checkpoint", copy)?);
+        Ok(Self { limit: settings.checkpoint_pages, state, wake: Some(wake), thread })
     }
 
     /// Called by the writer after each commit.
@@ -66,7 +69,19 @@ impl Checkpointer {
             passive(writer);
         } else if pages > self.limit {
             // Where this is refused, the thread was told already.
-            self.wake.try_send(()).unwrap_or_default();
+            if let Some(wake) = &self.wake {
+                wake.try_send(()).unwrap_or_default();
+            }
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    /// Waits for the thread to close its connection: the last one to close removes the log.
+    fn drop(&mut self) {
+        drop(self.wake.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
         }
     }
 }
