@@ -203,7 +203,6 @@ pub fn prepare_rotation(
         let project = project(snapshot, Some(old.project.1))?;
         Ok((old, project))
     })?;
-    works(&old, app.ambient.now())?;
     covered(old.scopes.parse().map_err(Error::internal)?, granted)?;
     let draft = Draft {
         project: project.seq,

@@ -252,7 +252,7 @@ impl Authenticator {
         for signal in signals {
             match signal {
                 Signal::KeyChanged(key) => self.forget(*key),
-                Signal::Elsewhere => self.forget_all(),
+                Signal::AccountChanged | Signal::Elsewhere => self.forget_all(),
                 _ => {}
             }
         }

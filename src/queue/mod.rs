@@ -10,7 +10,7 @@ mod runner;
 mod ticker;
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Condvar, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ pub use runner::{QueueStats, Runner};
 pub use ticker::Ticker;
 
 use crate::{
+    ambient::lock,
     domain::{QueueName, Result},
     store::{
         Store, SystemScope, Tx,
@@ -60,16 +61,26 @@ pub enum GiveUp {
 
 /// Tells an attempt that nobody wants its result any more.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicBool);
+pub struct Stop {
+    set: Mutex<bool>,
+    told: Condvar,
+}
 
 impl Stop {
     /// True once the work was withdrawn or its time was up.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *lock(&self.set)
+    }
+
+    /// Waits for that long, or until it is set; gives whether it is.
+    pub fn pause(&self, length: Duration) -> bool {
+        let waited = self.told.wait_timeout_while(lock(&self.set), length, |set| !*set);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        *lock(&self.set) = true;
+        self.told.notify_all();
     }
 }
 

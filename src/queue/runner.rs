@@ -487,9 +487,9 @@ impl<K: Kind> Inner<K> {
         let lease = claimed.lease;
         let running = lock(&self.state).running.get(&lease.token).map(|it| Arc::clone(&it.stop));
         let Some(stop) = running else {
-            // Withdrawn before it began.
-            self.ended(lease.token);
-            return;
+            // Withdrawn before it began. The row may have been queued anew before it was leased.
+            self.put_back(lease);
+            return self.ended(lease.token);
         };
         let outcome = catch_unwind(AssertUnwindSafe(|| match task {
             Ok(task) => self.kind.run(&claimed, task, &stop),
@@ -508,6 +508,17 @@ impl<K: Kind> Inner<K> {
             Err(_) => self.crashed(lease),
         }
         self.ended(lease.token);
+    }
+
+    /// Lets work wait again whose attempt did not begin. No effect where its row is gone.
+    fn put_back(&self, lease: Lease) {
+        let back = self
+            .store
+            .write(SystemScope::new(), move |tx| queue::release(tx, lease, tx.now(), false));
+        if let Err(error) = back.wait() {
+            tracing::error!(error = &error as &dyn std::error::Error, "lease not given back yet");
+            lock(&self.state).broken.push(lease);
+        }
     }
 
     /// Lets work whose attempt broke off wait again; it counts as a crash.
@@ -654,12 +665,13 @@ impl State {
         true
     }
 
-    /// Nobody wants the result any more: the attempt is told, and its slot is free at once.
+    /// Nobody wants the result any more: attempts are told, and their slots are free at once.
     fn withdraw(&mut self, subject: i64) {
-        let holds = |(token, running): (&i64, &Running)| {
+        let of_subject = |(token, running): (&i64, &Running)| {
             (running.subject == subject).then(|| (*token, Arc::clone(&running.stop)))
         };
-        if let Some((token, stop)) = self.running.iter().find_map(holds) {
+        let told: Vec<_> = self.running.iter().filter_map(of_subject).collect();
+        for (token, stop) in told {
             stop.set();
             self.leave(token);
         }

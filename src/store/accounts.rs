@@ -92,7 +92,7 @@ pub fn update(
         (id, name, suspended, tx.now()),
     )?;
     if changed > 0 {
-        tx.signal(super::Signal::Elsewhere);
+        tx.signal(super::Signal::AccountChanged);
     }
     Ok(changed > 0)
 }

@@ -173,7 +173,7 @@ pub fn list(
 /// Ends a key at once; false where there is none or it was revoked before.
 pub fn revoke(tx: &Tx<'_, AccountScope>, id: ApiKeyId) -> Result<bool> {
     let changed = tx.execute(
-        "update main.api_key set revoked_at = ?2 where id = ?1 and revoked_at is null",
+        "update main.api_key set revoked_at = ?2 where account = current_account() and id = ?1 and revoked_at is null",
         (id, tx.now()),
     )?;
     tx.signal(Signal::KeyChanged(id));
@@ -183,7 +183,7 @@ pub fn revoke(tx: &Tx<'_, AccountScope>, id: ApiKeyId) -> Result<bool> {
 /// Lets a key end at `at`, unless it ends before.
 pub fn expire(tx: &Tx<'_, AccountScope>, id: ApiKeyId, at: Timestamp) -> Result<()> {
     tx.execute(
-        "update main.api_key set expires_at = min(coalesce(expires_at, ?2), ?2) where id = ?1",
+        "update main.api_key set expires_at = min(coalesce(expires_at, ?2), ?2) where account = current_account() and id = ?1",
         (id, at),
     )?;
     tx.signal(Signal::KeyChanged(id));
@@ -192,6 +192,9 @@ pub fn expire(tx: &Tx<'_, AccountScope>, id: ApiKeyId, at: Timestamp) -> Result<
 
 /// Remembers that the key was used.
 pub fn touch(tx: &Tx<'_, AccountScope>, id: ApiKeyId) -> Result<()> {
-    tx.execute("update main.api_key set last_used_at = ?2 where id = ?1", (id, tx.now()))?;
+    tx.execute(
+        "update main.api_key set last_used_at = ?2 where account = current_account() and id = ?1",
+        (id, tx.now()),
+    )?;
     Ok(())
 }

@@ -220,7 +220,8 @@ fn spend(tx: &Tx<'_, AccountScope>, bucket: Bucket, amount: Credits) -> Result<(
         let Some((id, remaining)) = grant else { break };
         let part = remaining.min(left);
         tx.execute(
-            "update main.credit_grant set remaining = remaining - ?2 where id = ?1",
+            "update main.credit_grant set remaining = remaining - ?2
+             where account = current_account() and id = ?1",
             (id, part),
         )?;
         left = left.checked_sub(part).ok_or_else(beyond)?;
@@ -245,12 +246,17 @@ pub struct NewGrant {
     pub request_id: Option<String>,
 }
 
-/// Gives credits.
+/// Gives credits. What of them pays a debt is spent at once: it cannot expire later.
 pub fn grant(tx: &Tx<'_, AccountScope>, new: &NewGrant) -> Result<()> {
+    let mut books = Books::open(tx)?;
+    let Balance { available, reserved, .. } = books.balance;
+    let owned = available.of(new.bucket).checked_add(reserved.of(new.bucket)).ok_or_else(beyond)?;
+    let debt = owned.negated().max(Credits::ZERO).min(new.amount);
+    let remaining = new.amount.checked_sub(debt).ok_or_else(beyond)?;
     tx.execute(
         "insert into main.credit_grant
            (account, id, bucket, amount, remaining, reason, expires_at, created_at)
-         values (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7)",
+         values (?1, ?2, ?3, ?4, ?8, ?5, ?6, ?7)",
         (
             tx.scope().seq(),
             new.id,
@@ -259,9 +265,9 @@ pub fn grant(tx: &Tx<'_, AccountScope>, new: &NewGrant) -> Result<()> {
             &new.reason,
             new.expires_at,
             tx.now(),
+            remaining,
         ),
     )?;
-    let mut books = Books::open(tx)?;
     let cause = Cause {
         grant: Some(new.id),
         reason: Some(&new.reason),
@@ -288,11 +294,11 @@ pub fn adjust(
 }
 
 /// Takes back what is left of grants past their date, but nothing that is set aside for a job: that
-/// goes when the job gives it back. Gives how many grants it touched.
+/// goes when the job gives it back. What is set aside is taken from the soonest-expiring grants. Gives how many grants it touched.
 pub fn expire_grants(tx: &Tx<'_, AccountScope>) -> Result<usize> {
     let due = tx.all(
         "select id, bucket, remaining from credit_grant
-         where remaining > 0 and expires_at <= ?1 order by expires_at limit 100",
+         where remaining > 0 and expires_at <= ?1 order by expires_at, id limit 100",
         [tx.now()],
         |row| {
             let bucket = named(row, "bucket", Bucket::parse)?;
@@ -300,14 +306,19 @@ pub fn expire_grants(tx: &Tx<'_, AccountScope>) -> Result<usize> {
         },
     )?;
     let mut books = Books::open(tx)?;
+    let mut set_aside = books.balance.reserved;
     let mut touched = 0;
     for (id, bucket, remaining) in due {
-        let amount = remaining.min(books.balance.available.of(bucket)).max(Credits::ZERO);
+        let held = remaining.min(set_aside.of(bucket));
+        set_aside = set_aside.plus(bucket, held.negated()).ok_or_else(beyond)?;
+        let free = remaining.checked_sub(held).ok_or_else(beyond)?;
+        let amount = free.min(books.balance.available.of(bucket)).max(Credits::ZERO);
         if amount.is_zero() {
             continue;
         }
         tx.execute(
-            "update main.credit_grant set remaining = remaining - ?2 where id = ?1",
+            "update main.credit_grant set remaining = remaining - ?2
+             where account = current_account() and id = ?1",
             (id, amount),
         )?;
         let cause = Cause { grant: Some(id), reason: Some("expired"), ..Cause::default() };

@@ -18,6 +18,8 @@ pub enum Signal {
     Ended(JobStatus),
     /// A key must not be accepted from memory any more.
     KeyChanged(ApiKeyId),
+    /// An account changed: none of its keys must be accepted from memory any more.
+    AccountChanged,
     /// Queues were paused or resumed.
     Paused,
     /// Another process wrote to the database: anything may have changed.

@@ -187,7 +187,7 @@ pub fn update(tx: &Tx<'_, AccountScope>, id: EndpointId, change: &EndpointChange
            disabled_reason = case when ?6 = 1 then null else disabled_reason end,
            failing_since = case when ?6 = 1 then null else failing_since end,
            retry_policy = coalesce(?7, retry_policy)
-         where id = ?1 and deleted_at is null",
+         where account = current_account() and id = ?1 and deleted_at is null",
         (
             id,
             &change.url,
@@ -205,7 +205,7 @@ pub fn update(tx: &Tx<'_, AccountScope>, id: EndpointId, change: &EndpointChange
 pub fn delete(tx: &Tx<'_, AccountScope>, id: EndpointId) -> Result<bool> {
     let changed = tx.execute(
         "update main.webhook_endpoint set active = 0, deleted_at = ?2
-         where id = ?1 and deleted_at is null",
+         where account = current_account() and id = ?1 and deleted_at is null",
         (id, tx.now()),
     )?;
     Ok(changed > 0)
@@ -221,7 +221,7 @@ pub fn rotate(
     let changed = tx.execute(
         "update main.webhook_endpoint set previous_secret = secret,
            previous_secret_expires_at = ?3, secret = ?2
-         where id = ?1 and deleted_at is null",
+         where account = current_account() and id = ?1 and deleted_at is null",
         (id, secret, overlap_until),
     )?;
     Ok(changed > 0)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::record;
 use crate::{
     app::{
         App,
@@ -61,8 +62,9 @@ impl Kind for DeliverWebhook {
             return Ok(());
         }
         let attempt = self.send(&task)?;
-        let recorded = deliveries::record(&self.app, claimed, task, attempt).wait()?;
-        if !recorded {
+        let recorded =
+            record(stop, || deliveries::record(&self.app, claimed, task.clone(), attempt.clone()))?;
+        if recorded != Some(true) {
             tracing::debug!("a late outcome of a delivery was discarded");
         }
         Ok(())

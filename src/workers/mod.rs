@@ -5,5 +5,35 @@ pub mod deliver_webhook;
 mod maintenance;
 mod run_generation;
 
+use std::time::Duration;
+
 pub use maintenance::Maintenance;
 pub use run_generation::RunGeneration;
+
+use crate::{
+    domain::{ErrorKind, Result},
+    queue::Stop,
+    store::Commit,
+};
+
+/// How long to wait before an outcome is recorded again that the database refused.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Records an outcome, again and again while the database cannot: what a provider was paid for, or a
+/// customer was told, is not done twice because a disk was full. Nothing is recorded once it is stopped.
+fn record<T>(stop: &Stop, deed: impl Fn() -> Commit<T>) -> Result<Option<T>> {
+    loop {
+        match deed().wait() {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "outcome not recorded yet"
+                );
+                if stop.pause(PAUSE) {
+                    return Ok(None);
+                }
+            }
+            other => return other.map(Some),
+        }
+    }
+}

@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, value::RawValue};
 
+use super::record;
 use crate::{
     app::{
         App,
@@ -65,8 +66,7 @@ impl Kind for RunGeneration {
             Attempt::Unanswered(error) => self.unanswered(claimed, &job, error),
         };
         // Where it is not recorded, somebody else ended the job meanwhile.
-        let _recorded = jobs::finish(&self.app, claimed, job, outcome).wait()?;
-        Ok(())
+        record(stop, || jobs::finish(&self.app, claimed, job.clone(), outcome.clone())).map(drop)
     }
 
     fn give_up(&self, claimed: &Claimed, why: GiveUp) -> Result<()> {

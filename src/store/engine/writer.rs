@@ -102,6 +102,8 @@ pub(in crate::store) struct Writer {
     pub(in crate::store) shared: Arc<Shared>,
     pub(in crate::store) ambient: Ambient,
     pub(in crate::store) batch: usize,
+    /// A commit could not be synced: nothing is written any more.
+    pub(in crate::store) dead: bool,
 }
 
 /// How a deed went within its batch.
@@ -129,8 +131,11 @@ impl Writer {
                 self.shared.publish(&[Signal::Elsewhere]);
             }
         }
+        if self.dead {
+            return;
+        }
         // Leaves a small log behind; whatever cannot be copied now is copied at the next start.
-        drop(self.connection.sql.execute_batch("pragma wal_checkpoint(truncate)"));
+        drop(self.connection.sql.execute_batch("pragma wal_checkpoint(passive)"));
     }
 
     /// Changes when another connection committed, not by our own commits.
@@ -147,6 +152,9 @@ impl Writer {
             && let Ok(next) = self.deeds.try_recv()
         {
             deeds.push(next);
+        }
+        if self.dead {
+            return refuse(deeds);
         }
         let started = self.ambient.monotonic();
         let changes = self.connection.sql.total_changes();
@@ -182,6 +190,7 @@ impl Writer {
             deed.fail(told);
         }
         if fatal {
+            self.dead = true;
             self.shared.publish(&[Signal::Fatal]);
         }
     }
@@ -290,5 +299,14 @@ impl Failure {
         let told = cause.filter(|cause| cause.kind() == ErrorKind::Unavailable);
         let message = told.map_or("the transaction ended early; retry", Error::message);
         Self { error: Error::unavailable(message, fault::RETRY_AFTER), fatal: false }
+    }
+}
+
+/// What is told to deeds that come after a commit that could not be synced.
+fn refuse(deeds: Vec<Box<dyn Deed>>) {
+    for mut deed in deeds {
+        let message = "the disk failed; the server stops and starts again from what the disk has";
+        deed.fail(Error::unavailable(message, fault::RETRY_AFTER));
+        deed.answer();
     }
 }
