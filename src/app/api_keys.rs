@@ -293,7 +293,8 @@ pub fn revoke(app: &App, scope: AccountScope, id: ApiKeyId) -> Commit<ApiKey> {
 /// Ends a key of any account at once, on behalf of the operator.
 pub fn revoke_any(app: &App, id: ApiKeyId) -> Commit<()> {
     app.store.write(SystemScope::new(), move |tx| {
-        let account = api_keys::account_of(tx, id)?.ok_or_else(not_found)?;
+        let account = api_keys::account_of(tx, id)?;
+        let account = account.ok_or_else(|| Error::none_on_server("API key"))?;
         tx.within(account, |tx| api_keys::revoke(tx, id)).map(drop)
     })
 }
