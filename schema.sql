@@ -207,7 +207,7 @@ create table queue (
   lease integer,
   primary key (queue, subject)
 ) strict, without rowid;
-create index queue_by_expiry on queue (expires_at);
+create index queue_by_expiry on queue (queue, expires_at);
 
 -- Queues that the operator paused.
 create table queue_pause (
