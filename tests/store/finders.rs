@@ -6,8 +6,8 @@ use serde_json::json;
 use skai_server::{
     app::credits,
     domain::{
-        ApiKeyId, Bucket, DeadLetterId, DeliveryId, EndpointId, EventId, GrantId, JobStatus,
-        ProjectId, QueueName, Result, Split, Timestamp,
+        ApiKeyId, Bucket, DeadLetterId, DeliveryId, DeliveryStatus, EndpointId, EventId, GrantId,
+        JobStatus, ProjectId, QueueName, Result, Split, Timestamp,
     },
     store::{
         AccountScope, Snapshot, Tx, accounts, api_keys, dead_letters, deliveries, idempotency,
@@ -115,7 +115,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         };
         let delivery = deliveries::insert(tx, &new)?;
         deliveries::attempted(tx, delivery, &attempt())?;
-        deliveries::set_stage(tx, delivery, deliveries::Stage::Failed, 1)?;
+        deliveries::set_status(tx, delivery, DeliveryStatus::Failed, 1)?;
         let answer = idempotency::Answer::Body(b"theirs".to_vec());
         let saved = idempotency::Saved { body_hash: [0; 32], answer };
         idempotency::save(tx, &SAVED, &saved, Timestamp::from_millis(i64::MAX))?;
@@ -293,9 +293,9 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
 
 fn change_webhooks(calls: &mut Calls<'_>, has: &Theirs) {
     let ((seq, id), delivery) = (has.endpoint, has.delivery.0);
-    let stage = deliveries::Stage::Delivered;
-    calls.change("deliveries::set_stage", &(), move |tx| {
-        deliveries::set_stage(tx, delivery, stage, 9)
+    let status = DeliveryStatus::Delivered;
+    calls.change("deliveries::set_status", &(), move |tx| {
+        deliveries::set_status(tx, delivery, status, 9)
     });
     calls.change("webhooks::update", &false, move |tx| {
         let change = webhooks::EndpointChange { active: Some(false), ..Default::default() };
