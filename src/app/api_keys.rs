@@ -219,7 +219,7 @@ pub fn prepare_rotation(
 }
 
 fn works(key: &ApiKey, now: Timestamp) -> Result<()> {
-    if key.revoked_at.is_some() || key.expires_at.is_some_and(|at| at <= now) {
+    if key.revoked_at.is_some() || key.ends_at().is_some_and(|at| at <= now) {
         let message = "the key is revoked or expired and cannot be rotated; create a new one";
         return Err(Error::new(ErrorKind::Conflict, message));
     }
@@ -263,7 +263,7 @@ fn replace(tx: &Tx<'_, AccountScope>, rotation: &PreparedRotation) -> Result<Cre
     // It may have been revoked since the replacement was prepared.
     works(&must_find(tx, rotation.replaced)?, tx.now())?;
     let created = store(tx, &rotation.prepared)?;
-    api_keys::expire(tx, rotation.replaced, tx.now().plus(rotation.overlap))?;
+    api_keys::retire(tx, rotation.replaced, tx.now().plus(rotation.overlap))?;
     Ok(created)
 }
 

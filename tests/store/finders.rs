@@ -265,7 +265,7 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     let (seq, lease, key) = (has.job.seq, has.lease, has.key);
     let work = WorkId { queue: QueueName::GenerationCreate, subject: seq };
     calls.change("api_keys::revoke", &false, move |tx| api_keys::revoke(tx, key));
-    calls.change("api_keys::expire", &(), move |tx| api_keys::expire(tx, key, tx.now()));
+    calls.change("api_keys::retire", &(), move |tx| api_keys::retire(tx, key, tx.now()));
     calls.change("api_keys::touch", &(), move |tx| api_keys::touch(tx, key));
     calls.change("dead_letters::redriven", &(), move |tx| dead_letters::redriven(tx, work));
     calls.change("jobs::set_status", &(), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));

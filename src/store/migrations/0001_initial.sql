@@ -34,6 +34,7 @@ create table api_key (
   rate_limit text,
   created_at integer not null,
   expires_at integer,
+  overlap_ends_at integer,
   revoked_at integer,
   last_used_at integer,
   unique (account, id)
