@@ -39,6 +39,7 @@ create table project (
 ) strict;
 
 -- A key to the API. The secret is not here: only its prefix, to find it, and its argon2id hash.
+-- `expires_at` is what its maker asked for; a key that was replaced ends at `overlap_ends_at` too.
 create table api_key (
   seq integer primary key,
   account integer not null references account (seq),
@@ -51,6 +52,7 @@ create table api_key (
   rate_limit text,
   created_at integer not null,
   expires_at integer,
+  overlap_ends_at integer,
   revoked_at integer,
   last_used_at integer,
   unique (account, id)
@@ -207,7 +209,7 @@ create table queue (
   lease integer,
   primary key (queue, subject)
 ) strict, without rowid;
-create index queue_by_expiry on queue (expires_at);
+create index queue_by_expiry on queue (queue, expires_at);
 
 -- Queues that the operator paused.
 create table queue_pause (

@@ -69,7 +69,7 @@ pub fn list(app: &App, page: &PageRequest) -> Result<Page<Account>> {
 pub fn get(app: &App, id: AccountId) -> Result<Account> {
     app.store
         .read(SystemScope::new(), |snapshot| accounts::find(snapshot, id))?
-        .ok_or_else(|| Error::not_found("account"))
+        .ok_or_else(|| Error::none_on_server("account"))
 }
 
 /// The right to the account's rows, for the operator.
@@ -101,7 +101,7 @@ pub(super) fn within<T>(
 }
 
 fn must_find(tx: &Tx<'_, SystemScope>, id: AccountId) -> Result<Account> {
-    accounts::find(tx, id)?.ok_or_else(|| Error::not_found("account"))
+    accounts::find(tx, id)?.ok_or_else(|| Error::none_on_server("account"))
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -218,7 +218,7 @@ pub fn prepare_rotation(
 }
 
 fn works(key: &ApiKey, now: Timestamp) -> Result<()> {
-    if key.revoked_at.is_some() || key.expires_at.is_some_and(|at| at <= now) {
+    if key.revoked_at.is_some() || key.ends_at().is_some_and(|at| at <= now) {
         let message = "the key is revoked or expired and cannot be rotated; create a new one";
         return Err(Error::new(ErrorKind::Conflict, message));
     }
@@ -262,7 +262,7 @@ fn replace(tx: &Tx<'_, AccountScope>, rotation: &PreparedRotation) -> Result<Cre
     // It may have been revoked since the replacement was prepared.
     works(&must_find(tx, rotation.replaced)?, tx.now())?;
     let created = store(tx, &rotation.prepared)?;
-    api_keys::expire(tx, rotation.replaced, tx.now().plus(rotation.overlap))?;
+    api_keys::retire(tx, rotation.replaced, tx.now().plus(rotation.overlap))?;
     Ok(created)
 }
 
@@ -292,7 +292,8 @@ pub fn revoke(app: &App, scope: AccountScope, id: ApiKeyId) -> Commit<ApiKey> {
 /// Ends a key of any account at once, on behalf of the operator.
 pub fn revoke_any(app: &App, id: ApiKeyId) -> Commit<()> {
     app.store.write(SystemScope::new(), move |tx| {
-        let account = api_keys::account_of(tx, id)?.ok_or_else(not_found)?;
+        let account = api_keys::account_of(tx, id)?;
+        let account = account.ok_or_else(|| Error::none_on_server("API key"))?;
         tx.within(account, |tx| api_keys::revoke(tx, id)).map(drop)
     })
 }

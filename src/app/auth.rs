@@ -342,7 +342,7 @@ impl Shared {
         };
         let now = self.ambient.now();
         let ended = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        if ended(key.revoked_at) || ended(key.expires_at) || !self.hash_matches(presented, &key) {
+        if ended(key.revoked_at) || ended(key.ends_at()) || !self.hash_matches(presented, &key) {
             return Ok(Verdict::Refused);
         }
         let own_limit = key.rate_limit.as_deref().map(str::parse).transpose();
@@ -353,7 +353,7 @@ impl Shared {
             project: key.project,
             environment: presented.environment(),
             scopes: key.scopes.parse().map_err(Error::internal)?,
-            expires_at: key.expires_at,
+            expires_at: key.ends_at(),
             rate_limit: own_limit.map_err(Error::internal)?.unwrap_or(self.settings.rate_limit),
             account_suspended: suspended_at.is_some(),
             buckets: self.limits.of(key.id, self.ambient.monotonic()),

@@ -4,23 +4,28 @@ use std::sync::Arc;
 
 use super::{App, Caller, Reply, Secrecy, deliveries, jobs, once};
 use crate::{
-    domain::{DeadLetterId, Error, ErrorKind, Idempotency, QueueName, Result},
+    domain::{
+        Cursor, DeadLetterId, Error, ErrorKind, Idempotency, Page, PageRequest, QueueName, Result,
+    },
     store::{
         AccountScope, Commit, Snapshot, Tx,
         dead_letters::{self, DeadLetter},
     },
 };
 
-/// At most `limit` dead letters that nobody redrove, of one queue or all, older than `before`,
-/// newest first. Blocks while it reads.
+/// The account's dead letters that nobody redrove, of one queue or all, newest first. Blocks while
+/// it reads.
 pub fn list(
     app: &App,
     caller: &Caller,
     queue: Option<QueueName>,
-    before: Option<DeadLetterId>,
-    limit: u32,
-) -> Result<Vec<DeadLetter>> {
-    app.store.read(caller.scope, |snapshot| dead_letters::list(snapshot, queue, before, limit))
+    page: &PageRequest,
+) -> Result<Page<DeadLetter>> {
+    let before = page.after.as_ref().map(Cursor::uuid).transpose()?.map(DeadLetterId::from_uuid);
+    let rows = app.store.read(caller.scope, |snapshot| {
+        dead_letters::list(snapshot, queue, before, super::one_more(page))
+    })?;
+    Ok(Page::cut(rows, page.limit, |letter| Cursor::from_uuid(letter.id.uuid())))
 }
 
 /// Puts the work back into its queue: a job with a new reservation, a delivery with all its

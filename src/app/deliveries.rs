@@ -9,12 +9,13 @@ use serde::Serialize;
 use super::{App, Caller, Reply, Secrecy, events, once, vault::Purpose, webhooks as endpoints};
 use crate::{
     domain::{
-        AccountId, Backoff, DeadLetterId, DeliveryId, EndpointId, Error, ErrorKind, EventType,
-        Idempotency, JobErrorCode, QueueName, Result, Timestamp, WebhookSecret,
+        AccountId, Backoff, Cursor, DeadLetterId, DeliveryId, DeliveryStatus, EndpointId, Error,
+        ErrorKind, EventType, Idempotency, JobErrorCode, Page, PageRequest, QueueName, Result,
+        Timestamp, WebhookSecret,
     },
     store::{
         AccountScope, Commit, Snapshot, SystemScope, Tx, dead_letters,
-        deliveries::{self, Attempt, Delivery, DeliveryFilter, Stage},
+        deliveries::{self, Attempt, Delivery, DeliveryFilter},
         queue::{self, Claimed, WorkId},
         webhooks::{self, Endpoint},
     },
@@ -33,14 +34,18 @@ pub struct DeliveryLog {
     pub attempts: Vec<Attempt>,
 }
 
-/// At most `limit` deliveries, newest first. Blocks while it reads.
+/// The account's deliveries, newest first. Blocks while it reads.
 pub fn list(
     app: &App,
     caller: &Caller,
     filter: &DeliveryFilter,
-    limit: u32,
-) -> Result<Vec<Delivery>> {
-    app.store.read(caller.scope, |snapshot| deliveries::list(snapshot, filter, limit))
+    page: &PageRequest,
+) -> Result<Page<Delivery>> {
+    let before = page.after.as_ref().map(Cursor::uuid).transpose()?.map(DeliveryId::from_uuid);
+    let rows = app.store.read(caller.scope, |snapshot| {
+        deliveries::list(snapshot, filter, before, super::one_more(page))
+    })?;
+    Ok(Page::cut(rows, page.limit, |delivery| Cursor::from_uuid(delivery.id.uuid())))
 }
 
 /// The delivery of that id and its tries. Blocks while it reads.
@@ -70,7 +75,7 @@ pub fn redrive(
 /// The transaction of [`redrive`], for redriving dead letters too.
 pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: DeliveryId) -> Result<()> {
     let delivery = must_find(tx, id)?;
-    if delivery.stage != Stage::Failed {
+    if delivery.status != DeliveryStatus::Failed {
         let message = "only a delivery that failed can be redriven";
         return Err(Error::new(ErrorKind::Conflict, message));
     }
@@ -106,7 +111,7 @@ fn put_back(
     delivery: &Delivery,
     endpoint: &Endpoint,
 ) -> Result<()> {
-    deliveries::set_stage(tx, delivery.seq, Stage::Pending, delivery.attempts)?;
+    deliveries::set_status(tx, delivery.seq, DeliveryStatus::Pending, delivery.attempts)?;
     dead_letters::redriven(tx, work(delivery))?;
     app.queue_delivery(tx, delivery.seq, endpoint.seq, &endpoint.retry_policy)
 }
@@ -127,7 +132,7 @@ pub fn begin(tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Deliv
         let Some(delivery) = deliveries::by_seq(tx, claimed.lease.id.subject)? else {
             return Ok(None);
         };
-        if delivery.stage != Stage::Pending {
+        if delivery.status != DeliveryStatus::Pending {
             return Ok(None);
         }
         let reason = match webhooks::find(tx, delivery.endpoint.1)? {
@@ -154,7 +159,7 @@ fn fail_unsent(tx: &Tx<'_, AccountScope>, delivery: &Delivery, reason: &str) -> 
         created_at: tx.now(),
     };
     deliveries::attempted(tx, delivery.seq, &line)?;
-    deliveries::set_stage(tx, delivery.seq, Stage::Failed, attempts)?;
+    deliveries::set_status(tx, delivery.seq, DeliveryStatus::Failed, attempts)?;
     Ok(attempts)
 }
 
@@ -233,13 +238,13 @@ fn conclude(
 ) -> Result<()> {
     // Only who holds the lease adds tries, so the number is still free.
     let attempts = task.delivery.attempts.saturating_add(1);
-    let stage = match verdict {
-        Verdict::Delivered => Stage::Delivered,
-        Verdict::Retry(_) => Stage::Pending,
-        Verdict::Gone | Verdict::Exhausted => Stage::Failed,
+    let status = match verdict {
+        Verdict::Delivered => DeliveryStatus::Delivered,
+        Verdict::Retry(_) => DeliveryStatus::Pending,
+        Verdict::Gone | Verdict::Exhausted => DeliveryStatus::Failed,
     };
     deliveries::attempted(tx, task.delivery.seq, &line(attempts, attempt, tx.now()))?;
-    deliveries::set_stage(tx, task.delivery.seq, stage, attempts)?;
+    deliveries::set_status(tx, task.delivery.seq, status, attempts)?;
     let endpoint = &task.endpoint;
     match verdict {
         Verdict::Delivered => webhooks::succeeded(tx, endpoint.seq),
@@ -301,7 +306,7 @@ pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Commit<
         let Some(delivery) = deliveries::by_seq(tx, claimed.lease.id.subject)? else {
             return Ok(false);
         };
-        if delivery.stage != Stage::Pending {
+        if delivery.status != DeliveryStatus::Pending {
             return Ok(false);
         }
         let reason = match code {

@@ -182,13 +182,20 @@ fn cover(tx: &Tx<'_, AccountScope>, required: Credits) -> Result<Hold> {
     }
 }
 
+/// The details of a 402. Not `json!`, which would read the numbers as floats.
+#[derive(Serialize)]
+struct Shortage {
+    required: Credits,
+    available: Credits,
+}
+
 fn short(required: Credits, available: Credits) -> Error {
     let message = format!(
         "the job may cost {required} credits and {available} are available; add credits, or lower \
          max_tokens"
     );
     Error::new(ErrorKind::InsufficientCredits, message)
-        .with_details(json!({"required": required, "available": available}))
+        .with_details(&Shortage { required, available })
 }
 
 fn enqueue(
@@ -272,6 +279,16 @@ pub enum Outcome {
     },
 }
 
+/// The data of the step `succeeded`.
+#[derive(Serialize)]
+struct Succeeded<'a> {
+    provider: Option<&'a str>,
+    credits_charged: Credits,
+    /// What it cost above its reservation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overrun: Option<Credits>,
+}
+
 /// The data of `job.completed`.
 #[derive(Serialize)]
 struct Completed<'a> {
@@ -351,11 +368,10 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) 
     jobs::end(tx, job.seq, JobStatus::Succeeded, result)?;
     let reserved = job.reserved.total().unwrap_or_default();
     let overrun = result.charged.checked_sub(reserved).filter(|over| over.is_positive());
-    let mut data = json!({"provider": result.provider, "credits_charged": result.charged});
-    if let Some(overrun) = overrun {
-        data["overrun"] = json!(overrun);
-    }
-    jobs::event(tx, job.seq, job.id, "succeeded", Some(&data.to_string()))?;
+    let provider = result.provider.as_deref();
+    let data = Succeeded { provider, credits_charged: result.charged, overrun };
+    let data = serde_json::to_string(&data).map_err(Error::internal)?;
+    jobs::event(tx, job.seq, job.id, "succeeded", Some(&data))?;
     let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
     let completed = Completed {
         job_id: job.id,

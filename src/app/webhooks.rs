@@ -10,8 +10,8 @@ use serde_json::json;
 use super::{App, Caller, Reply, Secrecy, deliveries, once, vault::Purpose};
 use crate::{
     domain::{
-        EndpointId, EndpointUrl, Error, ErrorKind, EventFilter, EventType, Idempotency, Result,
-        RetryPolicy, Timestamp, WebhookSecret,
+        Cursor, EndpointId, EndpointUrl, Error, ErrorKind, EventFilter, EventType, Idempotency,
+        Page, PageRequest, Result, RetryPolicy, Timestamp, WebhookSecret,
     },
     store::{
         AccountScope, Commit, Snapshot,
@@ -167,14 +167,13 @@ pub fn get(app: &App, caller: &Caller, id: EndpointId) -> Result<Endpoint> {
     app.store.read(caller.scope, |snapshot| must_find(snapshot, id))
 }
 
-/// At most `limit` endpoints older than `before`, newest first. Blocks while it reads.
-pub fn list(
-    app: &App,
-    caller: &Caller,
-    before: Option<EndpointId>,
-    limit: u32,
-) -> Result<Vec<Endpoint>> {
-    app.store.read(caller.scope, |snapshot| webhooks::list(snapshot, before, limit))
+/// The account's endpoints, newest first. Blocks while it reads.
+pub fn list(app: &App, caller: &Caller, page: &PageRequest) -> Result<Page<Endpoint>> {
+    let before = page.after.as_ref().map(Cursor::uuid).transpose()?.map(EndpointId::from_uuid);
+    let rows = app
+        .store
+        .read(caller.scope, |snapshot| webhooks::list(snapshot, before, super::one_more(page)))?;
+    Ok(Page::cut(rows, page.limit, |endpoint| Cursor::from_uuid(endpoint.id.uuid())))
 }
 
 /// Changes an endpoint.

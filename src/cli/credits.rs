@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde::Serialize;
 
 use super::{DONE, Output, local::Local};
 use crate::{
     ambient::Ambient,
     app::credits::{self, GrantRequest},
     config::Config,
-    domain::{self, AccountId, Bucket, Error},
+    domain::{self, AccountId, Bucket, Error, GrantId},
 };
 
 #[derive(Subcommand)]
@@ -51,14 +51,27 @@ impl Grant {
         let grant = credits::grant(&local.app, self.account, request, None).wait()?;
         let balance = credits::balance(&local.app, local.scope(self.account)?)?;
         let available = balance.available.total().unwrap_or_default();
-        let object = json!({
-            "grant_id": grant.id, "account_id": self.account, "amount": grant.amount,
-            "bucket": self.bucket, "available": available,
-        });
         let text =
             format!("granted {} {} credits; {available} available", grant.amount, self.bucket);
-        Ok(self.output.print(&object, &text)?)
+        let granted = Granted {
+            grant_id: grant.id,
+            account_id: self.account,
+            amount: grant.amount,
+            bucket: &self.bucket,
+            available,
+        };
+        Ok(self.output.print(&granted, &text)?)
     }
+}
+
+/// What the command prints. Not `json!`, which would read the numbers as floats.
+#[derive(Serialize)]
+struct Granted<'a> {
+    grant_id: GrantId,
+    account_id: AccountId,
+    amount: domain::Credits,
+    bucket: &'a str,
+    available: domain::Credits,
 }
 
 /// A grant of the operator's.

@@ -10,12 +10,9 @@ use crate::{
     ambient::Ambient,
     app::{Caller, dead_letters},
     config::Config,
-    domain::{AccountId, DeadLetterId, Error, QueueName, Result},
+    domain::{AccountId, DeadLetterId, Error, PageRequest, QueueName, Result},
     store::dead_letters::DeadLetter,
 };
-
-/// Dead letters that are shown.
-const SHOWN: u32 = 100;
 
 #[derive(Subcommand)]
 pub(super) enum Dlq {
@@ -65,7 +62,8 @@ impl List {
     fn run(self, local: &Local) -> anyhow::Result<()> {
         let queue = self.queue.as_deref().map(queue).transpose()?;
         let caller = caller(local, self.account)?;
-        let letters = dead_letters::list(&local.app, &caller, queue, None, SHOWN)?;
+        let page = PageRequest { limit: PageRequest::MAX_LIMIT, after: None };
+        let letters = dead_letters::list(&local.app, &caller, queue, &page)?.data;
         let rows: Vec<_> = letters.iter().map(object).collect();
         let lines: Vec<_> = letters.iter().map(line).collect();
         Ok(self.output.print(&json!({"dead_letters": rows}), &lines.join("\n"))?)

@@ -116,7 +116,7 @@ fn state(key: &ApiKey, now: Timestamp) -> &'static str {
     let is_past = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
     if is_past(key.revoked_at) {
         "revoked"
-    } else if is_past(key.expires_at) {
+    } else if is_past(key.ends_at()) {
         "expired"
     } else {
         "active"

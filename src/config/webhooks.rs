@@ -25,7 +25,7 @@ pub struct Webhooks {
     pub timeout: Duration,
     /// How long deliveries are signed with the old secret too after a rotation.
     #[serde(
-        deserialize_with = "values::duration::<0, { 30 * DAY }, _>",
+        deserialize_with = "values::duration::<0, { 7 * DAY }, _>",
         serialize_with = "write::duration"
     )]
     pub rotation_overlap: Duration,

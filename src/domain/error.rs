@@ -2,7 +2,8 @@
 
 use std::{error, fmt, time::Duration};
 
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// Everything that can be wrong with a request, as clients tell it apart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -96,7 +97,7 @@ struct Fault {
     kind: ErrorKind,
     message: String,
     param: Option<String>,
-    details: Option<Value>,
+    details: Option<Box<RawValue>>,
     retry_after: Option<Duration>,
     source: Option<Box<dyn error::Error + Send + Sync>>,
 }
@@ -130,6 +131,11 @@ impl Error {
         )
     }
 
+    /// There is no such object on this server, which the operator sees whole.
+    pub fn none_on_server(what: &str) -> Self {
+        Self::new(ErrorKind::NotFound, format!("no such {what}; check the id"))
+    }
+
     /// A fault of the server. The cause is logged; the client sees neither it nor anything internal.
     pub fn internal(source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         let message = "the server failed; retry, and report the request_id if it happens again";
@@ -148,10 +154,10 @@ impl Error {
         self
     }
 
-    /// Adds machine-readable details.
+    /// Adds machine-readable details. They are kept as text, so that credits keep their spelling.
     #[must_use]
-    pub fn with_details(mut self, details: Value) -> Self {
-        self.0.details = Some(details);
+    pub fn with_details(mut self, details: &impl Serialize) -> Self {
+        self.0.details = to_raw_value(details).ok();
         self
     }
 
@@ -185,8 +191,8 @@ impl Error {
     }
 
     /// Machine-readable details.
-    pub fn details(&self) -> Option<&Value> {
-        self.0.details.as_ref()
+    pub fn details(&self) -> Option<&RawValue> {
+        self.0.details.as_deref()
     }
 
     /// When a retry can help.

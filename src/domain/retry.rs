@@ -57,12 +57,6 @@ impl Backoff {
     pub fn delays(&self) -> &[Duration] {
         &self.delays
     }
-
-    /// This, followed by `more`.
-    #[must_use]
-    pub fn then(&self, more: impl IntoIterator<Item = Duration>) -> Self {
-        Self::new(self.delays.iter().copied().chain(more))
-    }
 }
 
 impl Default for Backoff {

@@ -1,13 +1,13 @@
 //! Webhooks: what can be told, who wants to hear it, where it goes, and how often it is tried.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, net::Ipv4Addr, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, fmt, net::Ipv4Addr};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Uri;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Backoff, Error, Result, Secret};
+use super::{Error, Result, Secret};
 
 /// Everything that a webhook can tell.
 #[derive(
@@ -182,7 +182,7 @@ pub enum RetryPolicy {
     /// The queue's delays: by default five retries in about eight minutes.
     #[default]
     Standard,
-    /// The same, and seven more retries over three days.
+    /// Delays of its own: by default nine retries over three days.
     Extended,
 }
 
@@ -198,17 +198,6 @@ impl RetryPolicy {
     /// The policy of that name.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Standard, Self::Extended].into_iter().find(|policy| policy.as_str() == name)
-    }
-
-    /// The delays of this policy where `standard` are those of the queue.
-    #[must_use]
-    pub fn backoff(self, standard: &Backoff) -> Backoff {
-        // 30 min, 2 h, 5 h, 10 h, 14 h and twice 20 h: with the default, 71 h 38 min in all.
-        const MINUTES: [u64; 7] = [30, 120, 300, 600, 840, 1200, 1200];
-        match self {
-            Self::Standard => standard.clone(),
-            Self::Extended => standard.then(MINUTES.map(Duration::from_mins)),
-        }
     }
 }
 
@@ -434,18 +423,6 @@ mod tests {
             assert_eq!(error.param(), Some("events"));
         }
         assert!(serde_json::from_str::<EventFilter>(r#""*""#).is_err());
-    }
-
-    #[test]
-    fn extended_goes_on_to_three_days() {
-        let standard = Backoff::default();
-        assert_eq!(RetryPolicy::Standard.backoff(&standard), standard);
-        let extended = RetryPolicy::Extended.backoff(&standard);
-        assert!(extended.delays().starts_with(standard.delays()));
-        assert!(extended.delays().is_sorted());
-        let total: Duration = extended.delays().iter().sum();
-        let hour = Duration::from_hours(1);
-        assert!(total > 71 * hour && total <= 72 * hour, "{total:?}");
     }
 
     #[test]

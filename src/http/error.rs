@@ -8,7 +8,7 @@ use hyper::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::RequestId;
 use crate::domain::{Error, ErrorKind};
@@ -40,7 +40,8 @@ struct ErrorObject<'a> {
     request_id: &'a str,
     /// More about it, for some codes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<&'a Value>,
+    #[schemars(with = "Option<serde_json::Value>")]
+    details: Option<&'a RawValue>,
 }
 
 /// Status and `type` of each kind of error.
@@ -148,6 +149,8 @@ impl fmt::Display for Causes<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn rendered(error: &Error) -> (u16, HeaderMap, Value) {

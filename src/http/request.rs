@@ -81,7 +81,10 @@ impl Request {
 
     /// The id in the path, as in `id::<JobId>("id")`. A malformed one names nothing: 404.
     pub(crate) fn id<T: FromStr<Err = MalformedId>>(&self, name: &str) -> Result<T> {
-        self.segment(name)?.parse().map_err(|_| Error::not_found("object"))
+        self.segment(name)?.parse().map_err(|_| match self.identity {
+            Identity::Operator => Error::none_on_server("object"),
+            _ => Error::not_found("object"),
+        })
     }
 
     /// A part of the path by the name it has in the route, decoded.

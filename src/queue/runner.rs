@@ -32,6 +32,8 @@ const CLAIM_MAX: usize = 64;
 const EXTRA_THREADS: usize = 64;
 /// Rows read at a time when the order is made anew.
 const SCAN: u32 = 10_000;
+/// Rows whose time is over that one tick takes up: more than a second's worth of giving up.
+const OVERDUE_MAX: u32 = 500;
 /// The wall clock may jump, so nobody sleeps longer than this until a time of that clock.
 const NAP: Duration = Duration::from_secs(5);
 /// How long to wait before asking a database again that refused.
@@ -553,7 +555,7 @@ impl<K: Kind> Inner<K> {
     fn tick(&self) -> Result<()> {
         let overdue = self
             .store
-            .read(SystemScope::new(), |snapshot| queue::expired(snapshot, K::QUEUE, SCAN))?;
+            .read(SystemScope::new(), |snapshot| queue::expired(snapshot, K::QUEUE, OVERDUE_MAX))?;
         let (stuck, found) = {
             let mut state = lock(&self.state);
             let found = !overdue.is_empty();

@@ -30,12 +30,21 @@ pub struct ApiKey {
     pub rate_limit: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it ends or ended.
+    /// When it ends or ended, as its maker asked for. [`ApiKey::ends_at`] knows the rest.
     pub expires_at: Option<Timestamp>,
+    /// When the overlap with its replacement ends or ended.
+    pub overlap_ends_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
     /// When it was last verified; at most a minute old.
     pub last_used_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// From when on it is refused, if nobody revokes it before.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.expires_at.into_iter().chain(self.overlap_ends_at).min()
+    }
 }
 
 /// A key together with what its account says.
@@ -82,6 +91,7 @@ fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         rate_limit: row.get("rate_limit")?,
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,
+        overlap_ends_at: row.get("overlap_ends_at")?,
         revoked_at: row.get("revoked_at")?,
         last_used_at: row.get("last_used_at")?,
     })
@@ -173,17 +183,19 @@ pub fn list(
 /// Ends a key at once; false where there is none or it was revoked before.
 pub fn revoke(tx: &Tx<'_, AccountScope>, id: ApiKeyId) -> Result<bool> {
     let changed = tx.execute(
-        "update main.api_key set revoked_at = ?2 where account = current_account() and id = ?1 and revoked_at is null",
+        "update main.api_key set revoked_at = ?2
+         where account = current_account() and id = ?1 and revoked_at is null",
         (id, tx.now()),
     )?;
     tx.signal(Signal::KeyChanged(id));
     Ok(changed > 0)
 }
 
-/// Lets a key end at `at`, unless it ends before.
-pub fn expire(tx: &Tx<'_, AccountScope>, id: ApiKeyId, at: Timestamp) -> Result<()> {
+/// Lets a key that was replaced end at `at`, or when an earlier overlap ends.
+pub fn retire(tx: &Tx<'_, AccountScope>, id: ApiKeyId, at: Timestamp) -> Result<()> {
     tx.execute(
-        "update main.api_key set expires_at = min(coalesce(expires_at, ?2), ?2) where account = current_account() and id = ?1",
+        "update main.api_key set overlap_ends_at = min(coalesce(overlap_ends_at, ?2), ?2)
+         where account = current_account() and id = ?1",
         (id, at),
     )?;
     tx.signal(Signal::KeyChanged(id));
@@ -193,7 +205,8 @@ pub fn expire(tx: &Tx<'_, AccountScope>, id: ApiKeyId, at: Timestamp) -> Result<
 /// Remembers that the key was used.
 pub fn touch(tx: &Tx<'_, AccountScope>, id: ApiKeyId) -> Result<()> {
     tx.execute(
-        "update main.api_key set last_used_at = ?2 where account = current_account() and id = ?1",
+        "update main.api_key set last_used_at = ?2
+         where account = current_account() and id = ?1",
         (id, tx.now()),
     )?;
     Ok(())

@@ -7,26 +7,14 @@ use super::{
     scope::AccountScope,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{DeliveryId, EndpointId, EventId, Result, Timestamp};
+use crate::domain::{DeliveryId, DeliveryStatus, EndpointId, EventId, Result, Timestamp};
 
-/// Where a delivery stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
-    /// Waits or is being tried.
-    Pending,
-    /// The endpoint accepted it.
-    Delivered,
-    /// Given up.
-    Failed,
-}
-
-impl Stage {
-    const fn number(self) -> i64 {
-        match self {
-            Self::Pending => 2,
-            Self::Delivered => 3,
-            Self::Failed => 4,
-        }
+/// A status as the table keeps it.
+const fn number(status: DeliveryStatus) -> i64 {
+    match status {
+        DeliveryStatus::Pending => 2,
+        DeliveryStatus::Delivered => 3,
+        DeliveryStatus::Failed => 4,
     }
 }
 
@@ -46,7 +34,7 @@ pub struct Delivery {
     /// The body, exactly as it is sent and signed.
     pub payload: String,
     /// Where it stands.
-    pub stage: Stage,
+    pub status: DeliveryStatus,
     /// Tries made.
     pub attempts: u32,
     /// When the event happened.
@@ -88,10 +76,10 @@ pub struct Attempt {
 }
 
 fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
-    let stage = match row.get("status")? {
-        2 => Stage::Pending,
-        3 => Stage::Delivered,
-        4 => Stage::Failed,
+    let status = match row.get("status")? {
+        2 => DeliveryStatus::Pending,
+        3 => DeliveryStatus::Delivered,
+        4 => DeliveryStatus::Failed,
         _ => return Err(unknown("status")),
     };
     let finished_at: Timestamp = row.get("finished_at")?;
@@ -102,10 +90,10 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         event_id: row.get("event_id")?,
         event_type: row.get("event_type")?,
         payload: row.get("payload")?,
-        stage,
+        status,
         attempts: row.get("attempts")?,
         created_at: row.get("created_at")?,
-        finished_at: (stage != Stage::Pending).then_some(finished_at),
+        finished_at: (status != DeliveryStatus::Pending).then_some(finished_at),
     })
 }
 
@@ -152,19 +140,18 @@ pub fn by_seq(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
     /// Only where it stands like this.
-    pub stage: Option<Stage>,
+    pub status: Option<DeliveryStatus>,
     /// Only to this endpoint.
     pub endpoint: Option<EndpointId>,
     /// Only of this event's name.
     pub event_type: Option<String>,
-    /// Only older than this delivery.
-    pub before: Option<DeliveryId>,
 }
 
-/// The account's deliveries, newest first.
+/// The account's deliveries older than `before`, newest first.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &DeliveryFilter,
+    before: Option<DeliveryId>,
     limit: u32,
 ) -> Result<Vec<Delivery>> {
     snapshot.all(
@@ -173,13 +160,7 @@ pub fn list(
              and (?3 is null or e.id = ?3) and (?4 is null or d.event_type = ?4)
              order by d.id desc limit ?5"
         ),
-        (
-            filter.before,
-            filter.stage.map(Stage::number),
-            filter.endpoint,
-            &filter.event_type,
-            limit,
-        ),
+        (before, filter.status.map(number), filter.endpoint, &filter.event_type, limit),
         delivery,
     )
 }
@@ -221,15 +202,15 @@ pub fn attempted(tx: &Tx<'_, AccountScope>, delivery: i64, attempt: &Attempt) ->
 }
 
 /// Sets where a delivery stands and how often it was tried.
-pub fn set_stage(
+pub fn set_status(
     tx: &Tx<'_, AccountScope>,
     delivery: i64,
-    stage: Stage,
+    status: DeliveryStatus,
     attempts: u32,
 ) -> Result<()> {
     tx.execute(
         "update main.webhook_delivery set status = ?2, attempts = ?3, finished_at = ?4 where seq = ?1",
-        (delivery, stage.number(), attempts, tx.now()),
+        (delivery, number(status), attempts, tx.now()),
     )?;
     Ok(())
 }

@@ -284,6 +284,9 @@ fn too_few_credits() {
         refused(&send(&account, "POST", JOBS, body.as_bytes()), 402, "INSUFFICIENT_CREDITS");
     assert_eq!(error["details"], json!({"required": 102, "available": 81.5}));
     assert_eq!(rows(&account), before);
+    let poor = server.account_with(&json!("0.000001"));
+    let reply = send(&poor, "POST", JOBS, body.as_bytes()).expect(402);
+    assert!(reply.text().contains(r#"{"required":102,"available":0.000001}"#), "{}", reply.text());
     let path = format!("/admin/v1/accounts/{}/credits/grants", account.id);
     server.operator().post(&path, &json!({"amount": "20.5", "bucket": "free"})).expect(201);
     let job = send(&account, "POST", JOBS, body.as_bytes()).expect(202).json();

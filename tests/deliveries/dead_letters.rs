@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use skai_server::{
     app::{dead_letters, jobs},
-    domain::{DeadLetterId, ErrorKind, GenerationRequest, JobErrorCode, JobStatus, QueueName},
+    domain::{
+        DeadLetterId, DeliveryStatus, ErrorKind, GenerationRequest, JobErrorCode, JobStatus,
+        PageRequest, QueueName,
+    },
     queue::{GiveUp, Kind},
     store::{
         SystemScope,
         dead_letters::DeadLetter,
-        deliveries::Stage,
         jobs as stored,
         queue::{self, Lease, WorkId},
     },
@@ -17,7 +19,7 @@ use super::rig::{Rig, body, id, keyed, refusal, show_job, show_letter};
 use crate::support::Answer;
 
 fn letters(rig: &Rig, queue: Option<QueueName>) -> Vec<DeadLetter> {
-    dead_letters::list(&rig.app, &rig.caller, queue, None, 100).unwrap()
+    dead_letters::list(&rig.app, &rig.caller, queue, &PageRequest::default()).unwrap().data
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn an_exhausted_delivery_leaves_a_dead_letter_that_can_be_redriven() {
     assert_eq!(refusal(redrive("b")).0, ErrorKind::Conflict);
     assert!(letters(&rig, None).is_empty());
     assert_eq!(rig.work(), 1);
-    assert_eq!(rig.log(delivery).delivery.stage, Stage::Delivered);
+    assert_eq!(rig.log(delivery).delivery.status, DeliveryStatus::Delivered);
 }
 
 #[test]
@@ -55,8 +57,8 @@ fn a_letter_is_its_accounts_alone() {
     rig.work_off();
     let letter = letters(&rig, None).remove(0);
     let stranger = rig.stranger();
-    let listed = dead_letters::list(&rig.app, &stranger, None, None, 100).unwrap();
-    assert!(listed.is_empty());
+    let listed = dead_letters::list(&rig.app, &stranger, None, &PageRequest::default()).unwrap();
+    assert!(listed.data.is_empty());
     let redrive = dead_letters::redrive(&rig.app, &stranger, letter.id, None, show_letter);
     assert_eq!(refusal(redrive).0, ErrorKind::NotFound);
 }
@@ -82,7 +84,7 @@ fn what_waits_too_long_or_crashes_too_often_is_given_up() {
         (crashed, "not sent: 3 tries broke off without an outcome"),
     ] {
         let log = rig.log(id);
-        assert_eq!(log.delivery.stage, Stage::Failed);
+        assert_eq!(log.delivery.status, DeliveryStatus::Failed);
         assert_eq!(log.attempts[0].error.as_deref(), Some(reason));
     }
 }

@@ -2,11 +2,8 @@ use std::time::Duration;
 
 use skai_server::{
     app::webhooks::{self, EndpointPatch, EndpointRequest},
-    domain::{ErrorKind, EventFilter, RetryPolicy},
-    store::{
-        deliveries::{DeliveryFilter, Stage},
-        idempotency,
-    },
+    domain::{Cursor, DeliveryStatus, ErrorKind, EventFilter, PageRequest, RetryPolicy},
+    store::{deliveries::DeliveryFilter, idempotency},
 };
 
 use super::rig::{
@@ -40,16 +37,18 @@ fn an_endpoint_is_made_listed_changed_and_deleted() {
     assert_eq!(webhooks::update(app, caller, id, without).wait().unwrap().description, None);
 
     let (newer, _) = rig.endpoint(rig.request("/b"));
-    let ids = |before, limit| -> Vec<_> {
-        let listed = webhooks::list(app, caller, before, limit).unwrap();
-        listed.into_iter().map(|endpoint| endpoint.id).collect()
+    let page = |limit, after| {
+        let page = webhooks::list(app, caller, &PageRequest { limit, after }).unwrap();
+        let ids: Vec<_> = page.data.iter().map(|endpoint| endpoint.id).collect();
+        (ids, page.next_cursor)
     };
-    assert_eq!(ids(None, 10), [newer, id]);
-    assert_eq!(ids(None, 1), [newer]);
-    assert_eq!(ids(Some(newer), 10), [id]);
+    assert_eq!(page(10, None).0, [newer, id]);
+    let (first, next) = page(1, None);
+    assert_eq!(first, [newer]);
+    assert_eq!(page(10, Some(Cursor::parse(&next.unwrap()).unwrap())), (vec![id], None));
 
     webhooks::delete(app, caller, id).wait().unwrap();
-    assert_eq!(ids(None, 10), [newer]);
+    assert_eq!(page(10, None).0, [newer]);
     assert_eq!(refusal(webhooks::delete(app, caller, id)).0, ErrorKind::NotFound);
     let patch = EndpointPatch::default();
     assert_eq!(refusal(webhooks::update(app, caller, id, patch)).0, ErrorKind::NotFound);
@@ -100,7 +99,7 @@ fn another_account_finds_nothing() {
     let (id, _) = rig.endpoint(rig.request("/"));
     let (app, stranger) = (&rig.app, &rig.stranger());
     assert_eq!(webhooks::get(app, stranger, id).unwrap_err().kind(), ErrorKind::NotFound);
-    assert!(webhooks::list(app, stranger, None, 10).unwrap().is_empty());
+    assert!(webhooks::list(app, stranger, &PageRequest::default()).unwrap().data.is_empty());
     let patch = EndpointPatch { active: Some(false), ..EndpointPatch::default() };
     for refused in [
         refusal(webhooks::update(app, stranger, id, patch)),
@@ -124,7 +123,7 @@ fn the_answer_with_the_secret_is_replayed_and_sealed() {
     let again = create(1).wait().unwrap();
     assert_eq!((first.replayed, again.replayed), (false, true));
     assert_eq!(again.body, first.body);
-    assert_eq!(webhooks::list(app, caller, None, 10).unwrap().len(), 1);
+    assert_eq!(webhooks::list(app, caller, &PageRequest::default()).unwrap().data.len(), 1);
     assert_eq!(refusal(create(2)).0, ErrorKind::IdempotencyKeyConflict);
 
     let hash = keyed("k", 1).unwrap().key_hash();
@@ -195,9 +194,10 @@ fn all_that_failed_since_a_time_is_redriven() {
     assert_eq!(rig.work(), 2);
     for id in late {
         let log = rig.log(id);
-        assert_eq!((log.delivery.stage, log.delivery.attempts), (Stage::Delivered, 7));
+        assert_eq!((log.delivery.status, log.delivery.attempts), (DeliveryStatus::Delivered, 7));
     }
-    let failed = DeliveryFilter { stage: Some(Stage::Failed), ..DeliveryFilter::default() };
+    let failed =
+        DeliveryFilter { status: Some(DeliveryStatus::Failed), ..DeliveryFilter::default() };
     assert_eq!(rig.deliveries(&failed).len(), 2);
 }
 

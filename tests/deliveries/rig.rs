@@ -16,8 +16,8 @@ use skai_server::{
     },
     domain::{
         AccountId, Backoff, Catalog, DeliveryId, EndpointId, EventFilter, Idempotency,
-        IdempotencyKey, Model, ProjectId, QueueName, Result, RetryPolicy, Secret, Tariff,
-        Timestamp,
+        IdempotencyKey, Model, PageRequest, ProjectId, QueueName, Result, RetryPolicy, Secret,
+        Tariff, Timestamp,
     },
     observe::Metrics,
     queue::{GiveUp, Kind, Stop},
@@ -120,7 +120,8 @@ impl Rig {
     }
 
     pub(super) fn deliveries(&self, filter: &DeliveryFilter) -> Vec<Delivery> {
-        deliveries::list(&self.app, &self.caller, filter, 100).unwrap()
+        let page = PageRequest { limit: PageRequest::MAX_LIMIT, after: None };
+        deliveries::list(&self.app, &self.caller, filter, &page).unwrap().data
     }
 
     /// Leases the first row that is due, as the runner does; `None` where none is.
@@ -224,7 +225,9 @@ fn policy() -> Settings {
         max_timeout: Duration::from_mins(1),
         delivery_ttl: Duration::from_hours(2),
         delivery_backoff: Backoff::default(),
-        extended_backoff: RetryPolicy::Extended.backoff(&Backoff::default()),
+        extended_backoff: Backoff::new(
+            [5, 300, 7200, 36_000, 72_000, 86_400].map(Duration::from_secs),
+        ),
         rotation_overlap: DAY,
         disable_after: 5 * DAY,
     }

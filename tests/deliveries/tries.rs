@@ -5,9 +5,9 @@ use skai_server::{
         deliveries::{self, DeliveryTask},
         webhooks::{self, EndpointPatch, EndpointRequest},
     },
-    domain::{ErrorKind, RetryPolicy},
+    domain::{DeliveryStatus, ErrorKind, RetryPolicy},
     queue::{Kind, QueueSettings, Runner, Stop},
-    store::deliveries::{DeliveryFilter, Stage},
+    store::deliveries::DeliveryFilter,
     webhooks::{
         guard::Guard,
         send::{Limits, Sender},
@@ -40,7 +40,7 @@ fn a_delivery_arrives_signed_and_is_recorded() {
     assert_eq!((&event["type"], &event["created_at"]), (&"ping".into(), &START.to_string().into()));
     assert_eq!(event["data"]["endpoint_id"], id.to_string());
     assert_eq!(event["data"]["request_id"], "req-1");
-    assert_eq!((log.delivery.stage, log.delivery.attempts), (Stage::Delivered, 1));
+    assert_eq!((log.delivery.status, log.delivery.attempts), (DeliveryStatus::Delivered, 1));
     assert_eq!(log.delivery.finished_at, Some(START));
     let [attempt] = &log.attempts[..] else { panic!("{log:?}") };
     assert_eq!((attempt.n, attempt.status_code, &attempt.error), (1, Some(201), &None));
@@ -67,7 +67,7 @@ fn a_failure_is_tried_again_with_the_same_body() {
     let ids: Vec<_> = received.iter().map(|request| request.header("webhook-id")).collect();
     assert!(ids.iter().all(|id| *id == ids[0]));
     let log = rig.log(delivery);
-    assert_eq!((log.delivery.stage, log.attempts.len()), (Stage::Delivered, 4));
+    assert_eq!((log.delivery.status, log.attempts.len()), (DeliveryStatus::Delivered, 4));
     let codes: Vec<_> = log.attempts.iter().map(|attempt| attempt.status_code).collect();
     assert_eq!(codes, [Some(500), None, Some(429), Some(200)]);
     assert_eq!(log.attempts[0].response.as_deref(), Some("oops"));
@@ -84,10 +84,10 @@ fn the_extended_policy_goes_on_for_three_days() {
     rig.receiver.always(Answer::new(500, ""));
     let delivery = rig.ping(id);
     let pauses = rig.work_off();
-    assert_eq!(pauses.len(), 12);
+    assert_eq!(pauses.len(), 6);
     assert!(pauses.iter().sum::<Duration>() > 2 * DAY);
     let log = rig.log(delivery);
-    assert_eq!((log.delivery.stage, log.attempts.len()), (Stage::Failed, 13));
+    assert_eq!((log.delivery.status, log.attempts.len()), (DeliveryStatus::Failed, 7));
     assert!(log.attempts.iter().all(|attempt| attempt.status_code == Some(500)));
 }
 
@@ -115,7 +115,7 @@ fn gone_disables_the_endpoint_and_tells_the_others() {
     let reason = second.attempts[0].error.as_deref();
     assert_eq!(reason, Some("not sent: the endpoint is not active"));
     for log in [first, second] {
-        assert_eq!((log.delivery.stage, log.attempts.len()), (Stage::Failed, 1));
+        assert_eq!((log.delivery.status, log.attempts.len()), (DeliveryStatus::Failed, 1));
         let redrive =
             deliveries::redrive(&rig.app, &rig.caller, log.delivery.id, None, show_delivery);
         assert_eq!(refusal(redrive).0, ErrorKind::Conflict);
@@ -159,7 +159,7 @@ fn what_is_on_its_way_to_a_deleted_endpoint_fails() {
     assert_eq!(rig.next_due(), None);
     assert!(rig.receiver.received().is_empty());
     let log = rig.log(delivery);
-    assert_eq!(log.delivery.stage, Stage::Failed);
+    assert_eq!(log.delivery.status, DeliveryStatus::Failed);
     let reason = log.attempts[0].error.as_deref();
     assert_eq!(reason, Some("not sent: the endpoint was deleted"));
     let redrive = deliveries::redrive(&rig.app, &rig.caller, delivery, None, show_delivery);
@@ -176,16 +176,16 @@ fn a_redrive_starts_the_retries_again_and_goes_on_counting() {
     assert_eq!(refusal(redrive()).0, ErrorKind::Conflict);
     rig.work_off();
     redrive().wait().unwrap();
-    assert_eq!(rig.log(delivery).delivery.stage, Stage::Pending);
+    assert_eq!(rig.log(delivery).delivery.status, DeliveryStatus::Pending);
     assert_eq!(rig.work_off().len(), 5);
     let log = rig.log(delivery);
-    assert_eq!((log.delivery.stage, log.delivery.attempts), (Stage::Failed, 12));
+    assert_eq!((log.delivery.status, log.delivery.attempts), (DeliveryStatus::Failed, 12));
     let numbers: Vec<_> = log.attempts.iter().map(|attempt| attempt.n).collect();
     assert_eq!(numbers, (1..=12).collect::<Vec<_>>());
     rig.receiver.always(Answer::new(200, ""));
     redrive().wait().unwrap();
     rig.work();
-    assert_eq!(rig.log(delivery).delivery.stage, Stage::Delivered);
+    assert_eq!(rig.log(delivery).delivery.status, DeliveryStatus::Delivered);
     assert_eq!(refusal(redrive()).0, ErrorKind::Conflict);
 }
 
@@ -202,10 +202,10 @@ fn a_late_outcome_is_discarded() {
     let lost = skai_server::store::queue::Lease { token: 99, ..claimed.lease };
     let late = skai_server::store::queue::Claimed { lease: lost, ..claimed.clone() };
     rig.worker.run(&late, task.clone(), &Stop::default()).unwrap();
-    assert_eq!(rig.log(delivery).delivery.stage, Stage::Pending);
+    assert_eq!(rig.log(delivery).delivery.status, DeliveryStatus::Pending);
     assert!(rig.log(delivery).attempts.is_empty());
     rig.worker.run(&claimed, task, &Stop::default()).unwrap();
-    assert_eq!(rig.log(delivery).delivery.stage, Stage::Delivered);
+    assert_eq!(rig.log(delivery).delivery.status, DeliveryStatus::Delivered);
     assert_eq!(rig.receiver.wait_for_deliveries(2).len(), 2);
 }
 
@@ -261,7 +261,8 @@ fn the_runner_delivers_and_a_hanging_endpoint_delays_only_itself() {
     rig.receiver.release();
     rig.receiver.wait_for_deliveries(11);
     runner.drain(crate::support::LIMIT);
-    let delivered = DeliveryFilter { stage: Some(Stage::Delivered), ..DeliveryFilter::default() };
+    let delivered =
+        DeliveryFilter { status: Some(DeliveryStatus::Delivered), ..DeliveryFilter::default() };
     assert_eq!(rig.deliveries(&delivered).len(), 11);
     assert_eq!(rig.receiver.received().len(), 11);
 }

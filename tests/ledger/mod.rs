@@ -104,9 +104,12 @@ impl Books {
 
     fn expire(&mut self, now: Timestamp) {
         self.grants.sort_by_key(|grant| grant.expires_at.map_or(i64::MAX, Timestamp::millis));
+        let mut set_aside = self.reserved;
         for grant in &mut self.grants {
             if grant.expires_at.is_some_and(|at| at <= now) {
-                let part = grant.remaining.min(self.available[grant.bucket]).max(0);
+                let held = grant.remaining.min(set_aside[grant.bucket]);
+                set_aside[grant.bucket] -= held;
+                let part = (grant.remaining - held).min(self.available[grant.bucket]).max(0);
                 grant.remaining -= part;
                 self.available[grant.bucket] -= part;
             }
@@ -190,8 +193,10 @@ impl World {
         let now = self.deeds.ambient.now();
         let expires_at = expires_in_s.map(|seconds| now.plus(Duration::from_secs(seconds)));
         self.deeds.grant(self.accounts[account].account_id(), bucket, amount, expires_at);
-        self.books[account].available[at] += amount;
-        self.books[account].grants.push(Given { bucket: at, remaining: amount, expires_at });
+        let books = &mut self.books[account];
+        let debt = (-books.available[at] - books.reserved[at]).clamp(0, amount);
+        books.available[at] += amount;
+        books.grants.push(Given { bucket: at, remaining: amount - debt, expires_at });
     }
 
     fn adjust(&mut self, account: usize, free: bool, delta: i64) {
@@ -540,7 +545,11 @@ fn keys_give_no_more_than_their_maker_has() {
 fn a_key_is_made_once_rotated_and_revoked() {
     let deeds = Deeds::new([]);
     let (app, scope) = (&deeds.app, deeds.account("a"));
-    let body = json!({"name": "k", "scopes": ["jobs:read"], "rate_limit": "5,1m"});
+    let own_end = "2027-01-01T00:00:00Z";
+    let body = json!({
+        "name": "k", "scopes": ["jobs:read"], "rate_limit": "5,1m", "expires_at": own_end,
+    });
+    let own_end = Some(own_end.parse().unwrap());
     let twin = || Idempotency {
         key: IdempotencyKey::parse(b"one").unwrap(),
         route: "POST /v1/api-keys".to_owned(),
@@ -575,10 +584,16 @@ fn a_key_is_made_once_rotated_and_revoked() {
     let rotation = rotate(ScopeSet::ALL, 60).unwrap();
     api_keys::rotate(app, rotation, None, render).wait().unwrap();
     let keys = api_keys::list(app, scope, &page).unwrap().data;
-    assert_eq!(keys[1].expires_at, Some(deeds.ambient.now().plus(Duration::from_mins(1))));
-    let copied = (&keys[0].name, &keys[0].scopes, &keys[0].rate_limit, keys[0].expires_at);
-    assert_eq!(copied, (&old.name, &old.scopes, &old.rate_limit, None));
+    let overlap_end = Some(deeds.ambient.now().plus(Duration::from_mins(1)));
+    assert_eq!((keys[1].ends_at(), keys[1].expires_at), (overlap_end, own_end));
+    let copied = (&keys[0].name, &keys[0].scopes, &keys[0].rate_limit, keys[0].ends_at());
+    assert_eq!(copied, (&old.name, &old.scopes, &old.rate_limit, own_end));
     assert_ne!(keys[0].prefix, old.prefix);
+    // Within its overlap it can be rotated again, and the end of the overlap is nobody's own.
+    let again = rotate(ScopeSet::ALL, 3600).unwrap();
+    api_keys::rotate(app, again, None, render).wait().unwrap();
+    let keys = api_keys::list(app, scope, &page).unwrap().data;
+    assert_eq!((keys[0].ends_at(), keys[2].ends_at()), (own_end, overlap_end));
 
     let revoked = api_keys::revoke(app, scope, old.id).wait().unwrap();
     assert_eq!(revoked.revoked_at, Some(deeds.ambient.now()));

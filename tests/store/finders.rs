@@ -6,8 +6,8 @@ use serde_json::json;
 use skai_server::{
     app::credits,
     domain::{
-        ApiKeyId, Bucket, DeadLetterId, DeliveryId, EndpointId, EventId, GrantId, JobStatus,
-        ProjectId, QueueName, Result, Split, Timestamp,
+        ApiKeyId, Bucket, DeadLetterId, DeliveryId, DeliveryStatus, EndpointId, EventId, GrantId,
+        JobStatus, ProjectId, QueueName, Result, Split, Timestamp,
     },
     store::{
         AccountScope, Snapshot, Tx, accounts, api_keys, dead_letters, deliveries, idempotency,
@@ -115,7 +115,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         };
         let delivery = deliveries::insert(tx, &new)?;
         deliveries::attempted(tx, delivery, &attempt())?;
-        deliveries::set_stage(tx, delivery, deliveries::Stage::Failed, 1)?;
+        deliveries::set_status(tx, delivery, DeliveryStatus::Failed, 1)?;
         let answer = idempotency::Answer::Body(b"theirs".to_vec());
         let saved = idempotency::Saved { body_hash: [0; 32], answer };
         idempotency::save(tx, &SAVED, &saved, Timestamp::from_millis(i64::MAX))?;
@@ -265,7 +265,7 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     let (seq, lease, key) = (has.job.seq, has.lease, has.key);
     let work = WorkId { queue: QueueName::GenerationCreate, subject: seq };
     calls.change("api_keys::revoke", &false, move |tx| api_keys::revoke(tx, key));
-    calls.change("api_keys::expire", &(), move |tx| api_keys::expire(tx, key, tx.now()));
+    calls.change("api_keys::retire", &(), move |tx| api_keys::retire(tx, key, tx.now()));
     calls.change("api_keys::touch", &(), move |tx| api_keys::touch(tx, key));
     calls.change("dead_letters::redriven", &(), move |tx| dead_letters::redriven(tx, work));
     calls.change("jobs::set_status", &(), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));
@@ -293,9 +293,9 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
 
 fn change_webhooks(calls: &mut Calls<'_>, has: &Theirs) {
     let ((seq, id), delivery) = (has.endpoint, has.delivery.0);
-    let stage = deliveries::Stage::Delivered;
-    calls.change("deliveries::set_stage", &(), move |tx| {
-        deliveries::set_stage(tx, delivery, stage, 9)
+    let status = DeliveryStatus::Delivered;
+    calls.change("deliveries::set_status", &(), move |tx| {
+        deliveries::set_status(tx, delivery, status, 9)
     });
     calls.change("webhooks::update", &false, move |tx| {
         let change = webhooks::EndpointChange { active: Some(false), ..Default::default() };

@@ -49,7 +49,7 @@ impl<'a> KeyBody<'a> {
             prefix: &key.prefix,
             scopes: key.scopes.split(' ').collect(),
             rate_limit: key.rate_limit.as_deref(),
-            expires_at: key.expires_at,
+            expires_at: key.ends_at(),
             revoked_at: key.revoked_at,
             last_used_at: key.last_used_at,
             created_at: key.created_at,

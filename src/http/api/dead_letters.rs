@@ -4,10 +4,10 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{before, json, one_more};
+use super::json;
 use crate::{
     app::dead_letters,
-    domain::{Cursor, DeadLetterId, DeliveryId, Error, JobId, Page, QueueName, Result, Timestamp},
+    domain::{DeadLetterId, DeliveryId, Error, JobId, Page, QueueName, Result, Timestamp},
     http::{reply::Reply, request::Request},
     store::dead_letters::DeadLetter,
 };
@@ -62,10 +62,7 @@ fn bytes(letter: &DeadLetter) -> Result<Vec<u8>> {
 pub(super) async fn list(request: Request) -> Result<Reply> {
     let (page, caller) = (request.page()?, request.caller()?);
     let queue = request.query_text("queue").map(queue).transpose()?;
-    let (before, rows) = (before(&page, DeadLetterId::from_uuid)?, one_more(&page));
-    let rows =
-        request.blocking(move |app| dead_letters::list(app, &caller, queue, before, rows)).await?;
-    let page = Page::cut(rows, page.limit, |letter| Cursor::from_uuid(letter.id.uuid()));
+    let page = request.blocking(move |app| dead_letters::list(app, &caller, queue, &page)).await?;
     let bodies: Vec<_> = page.data.iter().map(DeadLetterBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }

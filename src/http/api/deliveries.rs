@@ -5,15 +5,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{before, json, one_more};
+use super::json;
 use crate::{
     app::deliveries,
     domain::{
-        Cursor, DeliveryId, DeliveryStatus, EndpointId, Error, EventId, EventType, Page, Result,
-        Timestamp,
+        DeliveryId, DeliveryStatus, EndpointId, Error, EventId, EventType, Page, Result, Timestamp,
     },
     http::{reply::Reply, request::Request},
-    store::deliveries::{Attempt, Delivery, DeliveryFilter, Stage},
+    store::deliveries::{Attempt, Delivery, DeliveryFilter},
 };
 
 /// One event on its way to one endpoint.
@@ -48,11 +47,7 @@ impl<'a> DeliveryBody<'a> {
             endpoint_id: delivery.endpoint.1,
             event_id: delivery.event_id,
             event_type: &delivery.event_type,
-            status: match delivery.stage {
-                Stage::Pending => DeliveryStatus::Pending,
-                Stage::Delivered => DeliveryStatus::Delivered,
-                Stage::Failed => DeliveryStatus::Failed,
-            },
+            status: delivery.status,
             payload: serde_json::from_str(&delivery.payload).map_err(Error::internal)?,
             attempt_count: delivery.attempts,
             created_at: delivery.created_at,
@@ -113,28 +108,20 @@ pub(super) struct LogBody<'a> {
 pub(super) async fn list(request: Request) -> Result<Reply> {
     let (page, caller) = (request.page()?, request.caller()?);
     let filter = DeliveryFilter {
-        stage: request.query_text("status").map(stage).transpose()?,
+        status: request.query_text("status").map(status).transpose()?,
         endpoint: request.query("endpoint_id")?,
         event_type: request.query_text("event_type").map(event_type).transpose()?,
-        before: before(&page, DeliveryId::from_uuid)?,
     };
-    let rows = one_more(&page);
-    let rows = request.blocking(move |app| deliveries::list(app, &caller, &filter, rows)).await?;
-    let page = Page::cut(rows, page.limit, |delivery| Cursor::from_uuid(delivery.id.uuid()));
+    let page = request.blocking(move |app| deliveries::list(app, &caller, &filter, &page)).await?;
     let bodies: Vec<_> = page.data.iter().map(DeliveryBody::of).collect::<Result<_>>()?;
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }
 
-fn stage(name: &str) -> Result<Stage> {
-    match DeliveryStatus::parse(name) {
-        Some(DeliveryStatus::Pending) => Ok(Stage::Pending),
-        Some(DeliveryStatus::Delivered) => Ok(Stage::Delivered),
-        Some(DeliveryStatus::Failed) => Ok(Stage::Failed),
-        None => {
-            let names = DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ");
-            Err(Error::invalid("status", format!("status must be one of {names}")))
-        }
-    }
+fn status(name: &str) -> Result<DeliveryStatus> {
+    DeliveryStatus::parse(name).ok_or_else(|| {
+        let names = DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ");
+        Error::invalid("status", format!("status must be one of {names}"))
+    })
 }
 
 fn event_type(name: &str) -> Result<String> {

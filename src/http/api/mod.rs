@@ -19,7 +19,6 @@ mod queues;
 
 use hyper::StatusCode;
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::routes::{Access, Route, handler};
 use crate::{
@@ -30,8 +29,8 @@ use crate::{
         webhooks::{EndpointPatch, EndpointRequest},
     },
     domain::{
-        AccountId, Cursor, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
-        GenerationRequest, JobId, JobStatus, Page, PageRequest, Result, Scope, Timestamp,
+        AccountId, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
+        GenerationRequest, JobId, JobStatus, Page, Result, Scope, Timestamp,
     },
 };
 
@@ -48,16 +47,6 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(accounts());
     table.extend(operator());
     table
-}
-
-/// The id of the row that a page starts after.
-fn before<T>(page: &PageRequest, id: fn(Uuid) -> T) -> Result<Option<T>> {
-    Ok(page.after.as_ref().map(Cursor::uuid).transpose()?.map(id))
-}
-
-/// Rows to read for a page: one more than it has, to see whether there is a next one.
-fn one_more(page: &PageRequest) -> u32 {
-    u32::try_from(page.limit).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// The bytes of an answer.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     app::queues::{self, QueueState},
-    domain::{Error, QueueName, Result},
+    domain::{Error, ErrorKind, QueueName, Result},
     http::{reply::Reply, request::Request},
 };
 
@@ -88,7 +88,10 @@ pub(super) async fn resume(request: Request) -> Result<Reply> {
 
 async fn set_paused(request: Request, paused: bool) -> Result<Reply> {
     let name = QueueName::parse(request.segment("name")?);
-    let name = name.ok_or_else(|| Error::not_found("queue"))?;
+    let name = name.ok_or_else(|| {
+        let names = QueueName::ALL.map(QueueName::as_str).join(", ");
+        Error::new(ErrorKind::NotFound, format!("no such queue; the queues are {names}"))
+    })?;
     queues::set_paused(&request.app, name, paused).await?;
     let states = request.blocking(queues::look).await?;
     let state = states.iter().find(|state| state.name == name);

@@ -6,10 +6,10 @@ use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{before, deliveries, json, one_more};
+use super::{deliveries, json};
 use crate::{
     app::webhooks::{self, EndpointWithSecret, Redriven},
-    domain::{Cursor, EndpointId, EventFilter, Page, Result, RetryPolicy, Timestamp},
+    domain::{EndpointId, EventFilter, Page, Result, RetryPolicy, Timestamp},
     http::{reply::Reply, request::Request},
     store::webhooks::Endpoint,
 };
@@ -118,9 +118,7 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
 /// `GET /v1/webhooks/endpoints`
 pub(super) async fn list(request: Request) -> Result<Reply> {
     let (page, caller) = (request.page()?, request.caller()?);
-    let (before, rows) = (before(&page, EndpointId::from_uuid)?, one_more(&page));
-    let rows = request.blocking(move |app| webhooks::list(app, &caller, before, rows)).await?;
-    let page = Page::cut(rows, page.limit, |endpoint| Cursor::from_uuid(endpoint.id.uuid()));
+    let page = request.blocking(move |app| webhooks::list(app, &caller, &page)).await?;
     let bodies: Vec<_> = page.data.iter().map(EndpointBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }

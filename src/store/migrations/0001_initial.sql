@@ -34,6 +34,7 @@ create table api_key (
   rate_limit text,
   created_at integer not null,
   expires_at integer,
+  overlap_ends_at integer,
   revoked_at integer,
   last_used_at integer,
   unique (account, id)
@@ -166,7 +167,7 @@ create table queue (
   lease integer,
   primary key (queue, subject)
 ) strict, without rowid;
-create index queue_by_expiry on queue (expires_at);
+create index queue_by_expiry on queue (queue, expires_at);
 
 create table queue_pause (
   queue integer primary key,
