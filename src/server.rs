@@ -43,6 +43,8 @@ use crate::{
 
 /// Connections that may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4096;
+/// Requests that may hash new keys while all readers are busy.
+const HASHING_THREADS: usize = 4;
 /// What blocks for longer than this after the drain is left behind.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Deliveries that take longer than this do not hold up those to quicker endpoints.
@@ -222,8 +224,8 @@ impl Server {
 }
 
 fn runtime(config: &Config) -> io::Result<Runtime> {
-    // What blocks are reads, each of which needs a connection, and hashing.
-    let blocking = usize::try_from(config.store.readers).unwrap_or(1) + config.auth.argon2_threads;
+    // What blocks are reads, each of which needs a connection, and the hashing of new keys.
+    let blocking = usize::try_from(config.store.readers).unwrap_or(1) + HASHING_THREADS;
     runtime::Builder::new_current_thread().enable_all().max_blocking_threads(blocking).build()
 }
 

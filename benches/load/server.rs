@@ -150,6 +150,7 @@ impl Installation {
             concurrency = 16
             [rate_limit]
             default = "1000000,1s"
+            operator = "1000000,1s"
             [webhooks]
             allow_networks = ["127.0.0.0/8"]
             "#,

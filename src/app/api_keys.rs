@@ -1,7 +1,7 @@
 //! What can be done with API keys.
 //!
 //! Making one takes two steps: [`prepare`] (or [`prepare_rotation`]) draws it and hashes its secret,
-//! which takes some 10 ms of a core and belongs on a thread that may block; [`create`] and
+//! which takes some 20 ms of a core and belongs on a thread that may block; [`create`] and
 //! [`rotate`] then store it in a short transaction. The secret is in the answer to that and nowhere else.
 //!
 //! The operator's variants are the same deeds, with a scope from
@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{App, Reply, Secrecy, argon, once};
+use super::{App, Reply, Secrecy, once};
 use crate::{
     domain::{
         ApiKey as WholeKey, ApiKeyId, Cursor, Environment, Error, ErrorKind, Idempotency, Page,
@@ -92,7 +92,7 @@ pub struct CreatedKey {
 }
 
 /// Draws and hashes a key. `granted` is what the key may be given at most: the scopes of the
-/// caller's own. Takes some 10 ms.
+/// caller's own. Takes some 20 ms.
 pub fn prepare(
     app: &App,
     scope: AccountScope,
@@ -134,7 +134,7 @@ struct Draft {
 impl Draft {
     fn draw(self, app: &App, scope: AccountScope) -> Result<Prepared> {
         let key = WholeKey::generate(self.environment, &app.ambient.random());
-        let hash = argon::hash(&key, &app.ambient.random())?;
+        let hash = app.auth.hash(&key, &app.ambient.random())?;
         let new = NewApiKey {
             id: ApiKeyId::from_uuid(app.ambient.uuid()),
             project: self.project,
@@ -186,7 +186,7 @@ fn project(snapshot: &Snapshot<'_, AccountScope>, id: Option<ProjectId>) -> Resu
     }
 }
 
-/// Draws and hashes a key with the settings of another, which it is to replace. Takes some 10 ms.
+/// Draws and hashes a key with the settings of another, which it is to replace. Takes some 20 ms.
 pub fn prepare_rotation(
     app: &App,
     scope: AccountScope,

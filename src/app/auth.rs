@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     io,
     net::{IpAddr, Ipv6Addr},
     sync::{
@@ -19,8 +20,8 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::oneshot;
 
 use super::{
-    argon,
-    limits::{FailedAttempts, KeyBuckets, Limits},
+    argon::{self, HashCost},
+    limits::{FailedAttempts, KeyBuckets, Limits, RateLimits},
 };
 use crate::{
     ambient::{self, Ambient, lock},
@@ -34,12 +35,8 @@ use crate::{
     },
 };
 
-/// How long a verified key needs no new verification.
-const CACHE_TTL: Duration = Duration::from_mins(1);
 /// Verified keys, keys with buckets and failing clients that are remembered, at most.
 const REMEMBERED_MAX: usize = 10_000;
-/// Verifications that run at once; each takes a core and 7 MiB.
-const POOL_THREADS: usize = 2;
 /// Verifications that wait for a thread, and requests that wait for one verification.
 const WAITING_MAX: usize = 256;
 
@@ -60,8 +57,8 @@ pub struct Session {
     pub scopes: ScopeSet,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
-    /// Requests per window and rate class.
-    pub rate_limit: RateLimit,
+    /// Requests per window, by rate class.
+    pub rate_limits: RateLimits,
     /// Whether the operator suspended the account.
     pub account_suspended: bool,
     /// Where the requests are counted.
@@ -71,12 +68,18 @@ pub struct Session {
 /// How authentication is limited, and the secret of the operator.
 #[derive(Clone, Debug)]
 pub struct AuthSettings {
-    /// Requests per key and rate class, for keys with no limit of their own.
-    pub rate_limit: RateLimit,
+    /// Requests per key, for keys with no limit of their own.
+    pub rate_limits: RateLimits,
     /// The operator's requests per rate class.
     pub operator_rate_limit: RateLimit,
     /// Refused keys and operator tokens per client address.
     pub failed_attempts: RateLimit,
+    /// What it costs to hash a new key.
+    pub hash_cost: HashCost,
+    /// Verifications that run at once; each takes a core, and the memory of a hash.
+    pub threads: usize,
+    /// How long a verified key needs no new verification.
+    pub cache_ttl: Duration,
     /// The operator's token; an empty one matches nothing.
     pub operator_token: Secret<String>,
 }
@@ -101,6 +104,8 @@ pub enum Verdict {
     Verified(Arc<Session>),
     /// There is no such key, or no more.
     Refused,
+    /// The client failed too often and must wait this long.
+    Blocked(Duration),
     /// The store could not be asked.
     Failed,
 }
@@ -121,6 +126,8 @@ struct Shared {
     operator_buckets: KeyBuckets,
     limits: Limits,
     failed: FailedAttempts<IpAddr>,
+    /// Wrong secrets for a key that exists: only these cost a hashing.
+    guesses: FailedAttempts<(IpAddr, ApiKeyId)>,
     cache: Mutex<Cache>,
     hashings: AtomicU64,
 }
@@ -160,22 +167,25 @@ impl Authenticator {
             operator_buckets: KeyBuckets::default(),
             limits: Limits::new(REMEMBERED_MAX),
             failed: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
+            guesses: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             cache: Mutex::default(),
             hashings: AtomicU64::new(0),
             settings,
             ambient,
         });
+        let threads = shared.settings.threads;
         let (queue, waiting) = sync_channel(WAITING_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
-        for number in 0..POOL_THREADS {
+        for number in 0..threads {
             let (shared, waiting) = (Arc::clone(&shared), Arc::clone(&waiting));
             ambient::thread(format!("verify-{number}"), move || shared.work(&waiting))?;
         }
         Ok(Self { shared, queue })
     }
 
-    /// Verifies a presented key. `client` is the address that failures are counted for; they never
-    /// keep out a key that is in the cache.
+    /// Verifies a presented key. `client` is the address that failures are counted for. They keep out
+    /// what is not found, and a key whose own secret was guessed at from that address; any other
+    /// right key passes, cached or not.
     pub fn authenticate(&self, presented: &str, client: IpAddr) -> Attempt {
         let shared = &*self.shared;
         let digest = digest(&shared.hasher, presented);
@@ -198,10 +208,8 @@ impl Authenticator {
         digest: Digest,
         client: IpAddr,
     ) -> Result<oneshot::Receiver<Verdict>> {
-        let shared = &*self.shared;
-        shared.admit(client)?;
         let (answer, pending) = oneshot::channel();
-        let mut cache = lock(&shared.cache);
+        let mut cache = lock(&self.shared.cache);
         if let Some(waiters) = cache.flights.get_mut(&digest) {
             if waiters.len() >= WAITING_MAX {
                 return Err(busy());
@@ -215,20 +223,29 @@ impl Authenticator {
         Ok(pending)
     }
 
-    /// Verifies the operator's token, in constant time.
+    /// Verifies the operator's token, in constant time. That costs nothing, so the right token passes
+    /// whatever else came from that address.
     pub fn authenticate_operator(&self, presented: &str, client: IpAddr) -> Result<()> {
         let (shared, client) = (&*self.shared, network(client));
-        shared.admit(client)?;
         let given = digest(&shared.hasher, presented);
         let set = !shared.settings.operator_token.expose().is_empty();
         if set && bool::from(given.ct_eq(&shared.operator)) {
             return Ok(());
         }
+        let now = shared.ambient.monotonic();
+        if let Some(wait) = shared.failed.blocked(&client, now) {
+            return Err(blocked(wait));
+        }
         // An API key at the wrong door is a mistake, not an attempt.
         if ApiKey::parse(presented).is_err() {
-            shared.failed.record(client, shared.ambient.monotonic());
+            shared.failed.record(client, now);
         }
         Err(unauthenticated())
+    }
+
+    /// Hashes a new key at the configured cost.
+    pub(super) fn hash(&self, key: &ApiKey, salt: &[u8; 16]) -> Result<String> {
+        argon::hash(key, salt, self.shared.settings.hash_cost)
     }
 
     /// How many keys were hashed since the start: what guessing cost.
@@ -281,6 +298,7 @@ impl Pending {
         match verdict {
             Verdict::Verified(session) => Ok(session),
             Verdict::Refused => Err(unauthenticated()),
+            Verdict::Blocked(wait) => Err(blocked(wait)),
             Verdict::Failed => Err(busy()),
         }
     }
@@ -300,53 +318,51 @@ impl Shared {
         }
     }
 
-    /// Refuses clients that failed too often.
-    fn admit(&self, client: IpAddr) -> Result<()> {
-        match self.failed.blocked(&client, self.ambient.monotonic()) {
-            None => Ok(()),
-            Some(wait) => Err(Error::new(
-                ErrorKind::RateLimit,
-                "too many failed attempts from this address; check the key and wait",
-            )
-            .with_retry_after(wait)),
-        }
-    }
-
     /// A thread of the pool.
     fn work(&self, waiting: &Mutex<Receiver<Verification>>) {
         loop {
             let next = lock(waiting).recv();
             let Ok(verification) = next else { return };
             let verdict = self.verdict(&verification);
-            if matches!(verdict, Verdict::Refused) {
-                self.failed.record(verification.client, self.ambient.monotonic());
-            }
             self.land(&verification, &verdict);
         }
     }
 
     fn verdict(&self, verification: &Verification) -> Verdict {
-        self.session(&verification.key).unwrap_or_else(|error| {
+        self.look_up(verification).unwrap_or_else(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "cannot look up an API key");
             Verdict::Failed
         })
     }
 
-    /// Looks the key up and verifies it.
-    fn session(&self, presented: &ApiKey) -> Result<Verdict> {
+    /// Looks the key up and verifies it, unless too many guesses at this very key came before.
+    fn look_up(&self, verification: &Verification) -> Result<Verdict> {
+        let Verification { key: presented, client, .. } = verification;
         let found = self.store.read(SystemScope::new(), |snapshot| {
             api_keys::by_prefix(snapshot, presented.prefix())
         })?;
-        let Some(KeyOfAccount { key, scope, suspended_at }) = found else {
-            return Ok(Verdict::Refused);
-        };
         let now = self.ambient.now();
         let ended = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        if ended(key.revoked_at) || ended(key.ends_at()) || !self.hash_matches(presented, &key) {
-            return Ok(Verdict::Refused);
+        let works =
+            |found: &KeyOfAccount| !ended(found.key.revoked_at) && !ended(found.key.ends_at());
+        let Some(found) = found.filter(works) else {
+            return Ok(refuse(&self.failed, *client, self.ambient.monotonic()));
+        };
+        let guess = (*client, found.key.id);
+        if let Some(wait) = self.guesses.blocked(&guess, self.ambient.monotonic()) {
+            return Ok(Verdict::Blocked(wait));
         }
+        if !self.hash_matches(presented, &found.key) {
+            return Ok(refuse(&self.guesses, guess, self.ambient.monotonic()));
+        }
+        self.session(presented, found).map(|session| Verdict::Verified(Arc::new(session)))
+    }
+
+    fn session(&self, presented: &ApiKey, found: KeyOfAccount) -> Result<Session> {
+        let KeyOfAccount { key, scope, suspended_at } = found;
         let own_limit = key.rate_limit.as_deref().map(str::parse).transpose();
-        Ok(Verdict::Verified(Arc::new(Session {
+        let own_limit = own_limit.map_err(Error::internal)?.map(RateLimits::all);
+        Ok(Session {
             key: key.id,
             key_seq: key.seq,
             scope,
@@ -354,10 +370,10 @@ impl Shared {
             environment: presented.environment(),
             scopes: key.scopes.parse().map_err(Error::internal)?,
             expires_at: key.ends_at(),
-            rate_limit: own_limit.map_err(Error::internal)?.unwrap_or(self.settings.rate_limit),
+            rate_limits: own_limit.unwrap_or(self.settings.rate_limits),
             account_suspended: suspended_at.is_some(),
             buckets: self.limits.of(key.id, self.ambient.monotonic()),
-        })))
+        })
     }
 
     fn hash_matches(&self, presented: &ApiKey, stored: &api_keys::ApiKey) -> bool {
@@ -373,7 +389,7 @@ impl Shared {
             return;
         }
         if let Verdict::Verified(session) = verdict {
-            cache.remember(verification.digest, session, now);
+            cache.remember(verification.digest, session, now, self.settings.cache_ttl);
         }
         let waiters = cache.flights.remove(&verification.digest);
         drop(cache);
@@ -385,14 +401,14 @@ impl Shared {
 }
 
 impl Cache {
-    fn remember(&mut self, digest: Digest, session: &Arc<Session>, now: Duration) {
+    fn remember(&mut self, digest: Digest, session: &Arc<Session>, now: Duration, ttl: Duration) {
         if self.known.len() >= REMEMBERED_MAX {
             self.known.retain(|_, known| now < known.until);
         }
         if self.known.len() >= REMEMBERED_MAX {
             self.known.clear();
         }
-        let known = Known { session: Arc::clone(session), until: now + CACHE_TTL };
+        let known = Known { session: Arc::clone(session), until: now + ttl };
         self.known.insert(digest, known);
     }
 }
@@ -401,6 +417,20 @@ fn digest(hasher: &Hmac<Sha256>, presented: &str) -> Digest {
     let mut hasher = hasher.clone();
     hasher.update(presented.as_bytes());
     hasher.finalize().into_bytes().into()
+}
+
+/// Counts a failure, or says how long to wait where too many came before.
+fn refuse<K: Hash + Eq>(failures: &FailedAttempts<K>, of: K, now: Duration) -> Verdict {
+    if let Some(wait) = failures.blocked(&of, now) {
+        return Verdict::Blocked(wait);
+    }
+    failures.record(of, now);
+    Verdict::Refused
+}
+
+fn blocked(wait: Duration) -> Error {
+    let message = "too many failed attempts from this address; check the key and wait";
+    Error::new(ErrorKind::RateLimit, message).with_retry_after(wait)
 }
 
 /// Whose failures are counted together: an IPv4 address, or the /64 that one IPv6 host can use.
@@ -434,10 +464,13 @@ mod tests {
 
     use super::*;
     use crate::{
+        app::RateClass,
         domain::{AccountId, ProjectId},
         store::{EngineSettings, accounts, api_keys::NewApiKey},
     };
 
+    const CACHE_TTL: Duration = Duration::from_mins(1);
+    const CHEAP: HashCost = HashCost { memory_kib: 8, passes: 1 };
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     struct Bench {
@@ -456,9 +489,12 @@ mod tests {
             let account = account(&store, &ambient);
             let limit = |limit| RateLimit { limit, window: Duration::from_mins(1) };
             let settings = AuthSettings {
-                rate_limit: limit(60),
+                rate_limits: RateLimits { read: limit(60), write: limit(6) },
                 operator_rate_limit: limit(600),
                 failed_attempts: limit(5),
+                hash_cost: CHEAP,
+                threads: 2,
+                cache_ttl: CACHE_TTL,
                 operator_token: Secret::new("the operator".to_owned()),
             };
             let auth = Authenticator::start(ambient.clone(), settings, store.clone()).unwrap();
@@ -466,13 +502,21 @@ mod tests {
         }
 
         fn key(&self, change: impl FnOnce(&mut NewApiKey)) -> (ApiKeyId, String) {
-            let key = ApiKey::generate(Environment::Live, &self.ambient.random());
+            self.key_of(&self.ambient.random(), change)
+        }
+
+        fn key_of(
+            &self,
+            random: &[u8; 32],
+            change: impl FnOnce(&mut NewApiKey),
+        ) -> (ApiKeyId, String) {
+            let key = ApiKey::generate(Environment::Live, random);
             let mut new = NewApiKey {
                 id: ApiKeyId::from_uuid(self.ambient.uuid()),
                 project: 1,
                 name: "key".to_owned(),
                 prefix: key.prefix().to_owned(),
-                hash: argon::hash(&key, &self.ambient.random()).unwrap(),
+                hash: self.auth.hash(&key, &self.ambient.random()).unwrap(),
                 scopes: "jobs:read".to_owned(),
                 rate_limit: None,
                 expires_at: None,
@@ -516,7 +560,8 @@ mod tests {
         let bench = Bench::new();
         let (id, key) = bench.key(|new| new.rate_limit = Some("7,1m".to_owned()));
         let session = bench.ask(&key).unwrap();
-        assert_eq!((session.key, session.scope, session.rate_limit.limit), (id, bench.account, 7));
+        let limits = (session.rate_limits.read.limit, session.rate_limits.write.limit);
+        assert_eq!((session.key, session.scope, limits), (id, bench.account, (7, 7)));
         for _ in 0..10 {
             assert!(matches!(bench.auth.authenticate(&key, CLIENT), Attempt::Done(Ok(_))));
         }
@@ -604,12 +649,43 @@ mod tests {
         let refused = bench.ask(next.text().expose()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::RateLimit);
         assert_eq!(refused.retry_after(), Some(Duration::from_secs(12)));
-        assert!(bench.ask(&good).is_ok());
+        let (_, uncached) = bench.key(|_| {});
+        assert!(bench.ask(&good).is_ok() && bench.ask(&uncached).is_ok());
+        assert!(bench.auth.authenticate_operator("the operator", CLIENT).is_ok());
         let other = "198.51.100.9".parse().unwrap();
-        assert!(matches!(
-            bench.auth.authenticate(next.text().expose(), other),
-            Attempt::Pending(_)
-        ));
+        let Attempt::Pending(Pending(verdict)) =
+            bench.auth.authenticate(next.text().expose(), other)
+        else {
+            panic!("an unknown key is looked up")
+        };
+        assert!(matches!(verdict.blocking_recv().unwrap(), Verdict::Refused));
+    }
+
+    #[test]
+    fn guesses_at_one_key_cost_few_hashings_and_block_that_key_alone() {
+        let bench = Bench::new();
+        let (_, victim) = bench.key_of(&[7; 32], |_| {});
+        let (_, other) = bench.key(|_| {});
+        for guess in 10..30 {
+            let mut random = [guess; 32];
+            random[..12].fill(7); // The prefix is the victim's.
+            let guess = ApiKey::generate(Environment::Live, &random);
+            assert!(bench.ask(guess.text().expose()).is_err());
+        }
+        assert_eq!(bench.auth.hashings(), 5);
+        assert_eq!(bench.refusal(&victim), ErrorKind::RateLimit);
+        assert!(bench.ask(&other).is_ok());
+        bench.ambient.advance(Duration::from_secs(12));
+        assert!(bench.ask(&victim).is_ok());
+    }
+
+    #[test]
+    fn keys_without_a_limit_of_their_own_have_those_of_the_classes() {
+        let bench = Bench::new();
+        let (_, key) = bench.key(|_| {});
+        let limits = bench.ask(&key).unwrap().rate_limits;
+        let of = |class| limits.of(class).limit;
+        assert_eq!((of(RateClass::Read), of(RateClass::Write)), (60, 6));
     }
 
     #[test]

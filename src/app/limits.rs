@@ -30,6 +30,30 @@ impl RateClass {
     }
 }
 
+/// How many requests each class allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RateLimits {
+    /// Requests that change nothing.
+    pub read: RateLimit,
+    /// Requests that may change something.
+    pub write: RateLimit,
+}
+
+impl RateLimits {
+    /// The same limit for each class.
+    pub const fn all(limit: RateLimit) -> Self {
+        Self { read: limit, write: limit }
+    }
+
+    /// The limit of a class.
+    pub const fn of(self, class: RateClass) -> RateLimit {
+        match class {
+            RateClass::Read => self.read,
+            RateClass::Write => self.write,
+        }
+    }
+}
+
 /// The buckets of one key. They outlive its entry in the verification cache.
 #[derive(Debug, Default)]
 pub struct KeyBuckets {

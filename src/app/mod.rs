@@ -20,8 +20,8 @@ pub mod webhooks;
 
 use std::time::Duration;
 
-pub use argon::hash as hash_api_key;
-pub use limits::{KeyBuckets, RateClass};
+pub use argon::{HashCost, hash as hash_api_key};
+pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use once::{Render, Reply, forget_answers};
 pub use vault::{Vault, create_private};
 pub use watch::{JobWatch, Watches};

@@ -31,7 +31,7 @@ use crate::{
         credits,
     },
     config::{Config, Model},
-    domain::{Bucket, Contract, Credits, ScopeSet, WebhookSecret},
+    domain::{Bucket, Contract, Credits, ScopeSet, Timestamp, WebhookSecret},
     server::{Ended, Server},
     webhooks::sign::{self, StandardHeaders},
 };
@@ -58,6 +58,7 @@ impl Demo {
         let temporary = std::env::temp_dir().join(format!("skai-demo-{}", ambient.uuid()));
         let folder = self.data_dir.clone().unwrap_or_else(|| temporary.clone());
         let began = ambient.monotonic();
+        let tolerance = config.webhooks.tolerance;
         let server = Server::start(demo_config(config, &folder)?, ambient.clone())?;
         let took = ambient.monotonic().saturating_sub(began);
         let mut evidence = Evidence::default();
@@ -65,7 +66,7 @@ impl Demo {
         let claim = format!("ready on http://{} after {took:.1?}", server.address());
         evidence.prove(&claim, server.app().store.trouble().is_none())?;
         show(&format!("data in {}", folder.display()))?;
-        let shown = tell(&server, ambient, &mut evidence);
+        let shown = tell(&server, tolerance, ambient, &mut evidence);
         let ended = self.end(server, shown, &evidence);
         if self.data_dir.is_none() {
             fs::remove_dir_all(&temporary)
@@ -122,7 +123,12 @@ fn demo_config(mut config: Config, folder: &Path) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-fn tell(server: &Server, ambient: &Ambient, evidence: &mut Evidence) -> anyhow::Result<String> {
+fn tell(
+    server: &Server,
+    tolerance: Duration,
+    ambient: &Ambient,
+    evidence: &mut Evidence,
+) -> anyhow::Result<String> {
     let key = make_account(server.app(), evidence)?;
     let client = Client::new(server.address(), &key);
     let receiver = Receiver::start()?;
@@ -132,7 +138,7 @@ fn tell(server: &Server, ambient: &Ambient, evidence: &mut Evidence) -> anyhow::
     look_at_output(&client, &job, evidence)?;
     look_at_ledger(&client, evidence)?;
     let delivery = receiver.next(PATIENCE).context("no webhook arrived")?;
-    verify(&delivery, &secret, &job, ambient, evidence)?;
+    verify(&delivery, &secret, &job, (ambient.now(), tolerance), evidence)?;
     Ok(key)
 }
 
@@ -276,20 +282,20 @@ fn verify(
     delivery: &Delivery,
     secret: &WebhookSecret,
     job: &str,
-    ambient: &Ambient,
+    (now, tolerance): (Timestamp, Duration),
     evidence: &mut Evidence,
 ) -> anyhow::Result<()> {
     evidence.step("The webhook")?;
-    let (now, body) = (ambient.now(), delivery.body.as_slice());
+    let body = delivery.body.as_slice();
     let own = delivery.header(sign::SIGNATURE);
-    let holds = sign::verify(secret, own, body, now, sign::TOLERANCE).is_ok();
+    let holds = sign::verify(secret, own, body, now, tolerance).is_ok();
     evidence.prove("X-Webhook-Signature verified", holds)?;
     let headers = StandardHeaders {
         id: delivery.header(sign::STANDARD_ID),
         timestamp: delivery.header(sign::STANDARD_TIMESTAMP),
         signature: delivery.header(sign::STANDARD_SIGNATURE),
     };
-    let holds = sign::verify_standard(secret, headers, body, now, sign::TOLERANCE).is_ok();
+    let holds = sign::verify_standard(secret, headers, body, now, tolerance).is_ok();
     evidence.prove("Standard Webhooks signature verified", holds)?;
     let event: Value = serde_json::from_slice(body)?;
     let is_it = event["type"] == "job.completed" && event["data"]["job_id"] == job;

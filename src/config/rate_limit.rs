@@ -24,6 +24,9 @@ pub struct RateLimits {
         serialize_with = "write::optional_rate_limit"
     )]
     pub write: Option<RateLimit>,
+    /// The operator's limit, in each class of route.
+    #[serde(deserialize_with = "values::rate_limit", serialize_with = "write::rate_limit")]
+    pub operator: RateLimit,
 }
 
 impl RateLimits {

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Vault, Watches,
+        self, App, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     domain::{
@@ -226,7 +226,7 @@ fn make_key(store: &Store, ambient: &Ambient) -> String {
         project: 1,
         name: "key".to_owned(),
         prefix: key.prefix().to_owned(),
-        hash: app::hash_api_key(&key, &ambient.random()).unwrap(),
+        hash: app::hash_api_key(&key, &ambient.random(), CHEAP).unwrap(),
         scopes: "jobs:read".to_owned(),
         rate_limit: Some("3,1m".to_owned()),
         expires_at: None,
@@ -235,12 +235,17 @@ fn make_key(store: &Store, ambient: &Ambient) -> String {
     key.text().expose().clone()
 }
 
+const CHEAP: HashCost = HashCost { memory_kib: 8, passes: 1 };
+
 fn authenticator(store: &Store, ambient: &Ambient) -> Authenticator {
     let limit = RateLimit { limit: 60, window: Duration::from_mins(1) };
     let settings = AuthSettings {
-        rate_limit: limit,
+        rate_limits: RateLimits::all(limit),
         operator_rate_limit: limit,
         failed_attempts: limit,
+        hash_cost: CHEAP,
+        threads: 2,
+        cache_ttl: Duration::from_mins(1),
         operator_token: Secret::new("the operator".to_owned()),
     };
     Authenticator::start(ambient.clone(), settings, store.clone()).unwrap()

@@ -7,7 +7,7 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Vault, Watches,
+        self, App, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     config::{self, Config, ProviderKind, Synchronous},
@@ -63,10 +63,14 @@ pub fn engine(config: &Config) -> EngineSettings {
 }
 
 fn auth(config: &Config, operator_token: Secret<String>) -> AuthSettings {
+    let (auth, limits) = (&config.auth, &config.rate_limit);
     AuthSettings {
-        rate_limit: config.rate_limit.default,
-        operator_rate_limit: config.rate_limit.default,
-        failed_attempts: config.auth.failed_attempts,
+        rate_limits: RateLimits { read: limits.for_reads(), write: limits.for_writes() },
+        operator_rate_limit: limits.operator,
+        failed_attempts: auth.failed_attempts,
+        hash_cost: HashCost { memory_kib: auth.argon2_memory_kib(), passes: auth.argon2_passes },
+        threads: auth.argon2_threads,
+        cache_ttl: auth.cache_ttl,
         operator_token,
     }
 }

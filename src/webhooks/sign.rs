@@ -28,9 +28,6 @@ pub const STANDARD_TIMESTAMP: &str = "webhook-timestamp";
 /// The signatures, separated by spaces (Standard Webhooks).
 pub const STANDARD_SIGNATURE: &str = "webhook-signature";
 
-/// How far a receiver's clock may be from ours, in both directions.
-pub const TOLERANCE: Duration = Duration::from_mins(5);
-
 /// The most signatures that are looked at in one header.
 const SIGNATURES_MAX: usize = 8;
 
@@ -189,6 +186,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_649_367_553_000);
+    const TOLERANCE: Duration = Duration::from_mins(5);
     const BODY: &[u8] = br#"{"email":"test@example.com","username":"test_user"}"#;
 
     fn secret(byte: u8) -> WebhookSecret {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Caller, Reply, Settings, Vault, Watches,
+        App, Caller, HashCost, RateLimits, Reply, Settings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         deliveries::{self, DeliveryLog},
         webhooks::{self, EndpointRequest, EndpointWithSecret},
@@ -198,9 +198,12 @@ impl Rig {
 fn authenticator(ambient: &Ambient, store: &Store) -> Authenticator {
     let limit = "60,1m".parse().unwrap();
     let settings = AuthSettings {
-        rate_limit: limit,
+        rate_limits: RateLimits::all(limit),
         operator_rate_limit: limit,
         failed_attempts: limit,
+        hash_cost: HashCost { memory_kib: 8, passes: 1 },
+        threads: 1,
+        cache_ttl: Duration::from_mins(1),
         operator_token: Secret::new(String::new()),
     };
     Authenticator::start(ambient.clone(), settings, store.clone()).unwrap()

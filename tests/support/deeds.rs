@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Caller, Settings, Vault, Watches, accounts,
+        App, Caller, HashCost, RateLimits, Settings, Vault, Watches, accounts,
         auth::{AuthSettings, Authenticator},
         credits,
         jobs::{self, Outcome},
@@ -69,9 +69,12 @@ impl Deeds {
             Store::open(&folder.path().join("skai.db"), &engine, &ambient).unwrap();
         let limit: RateLimit = "1000,1m".parse().unwrap();
         let auth = AuthSettings {
-            rate_limit: limit,
+            rate_limits: RateLimits::all(limit),
             operator_rate_limit: limit,
             failed_attempts: limit,
+            hash_cost: HashCost { memory_kib: 8, passes: 1 },
+            threads: 1,
+            cache_ttl: Duration::from_mins(1),
             operator_token: Secret::default(),
         };
         let mut settings = settings();

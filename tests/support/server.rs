@@ -156,6 +156,7 @@ fn config() -> Config {
     config.auth.argon2_passes = 1;
     config.auth.failed_attempts = plenty;
     config.rate_limit.default = plenty;
+    config.rate_limit.operator = plenty;
     config.webhooks.allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
     for queue in [&mut config.queues.generation_create, &mut config.queues.webhook_delivery] {
         queue.backoff = [1, 2, 3, 4, 5].map(Duration::from_millis).to_vec();

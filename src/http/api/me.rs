@@ -96,11 +96,12 @@ struct Budget {
 
 impl Budget {
     fn of(session: &Session, class: RateClass, now: Duration) -> Self {
-        let quota = session.buckets.quota(class, session.rate_limit, now);
+        let limit = session.rate_limits.of(class);
+        let quota = session.buckets.quota(class, limit, now);
         Self {
             limit: quota.limit,
             remaining: quota.remaining,
-            window_seconds: seconds_up(session.rate_limit.window),
+            window_seconds: seconds_up(limit.window),
             reset_seconds: seconds_up(quota.reset),
         }
     }

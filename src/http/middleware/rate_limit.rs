@@ -24,7 +24,7 @@ pub(super) fn take(
     let (quota, limit) = match identity {
         Identity::Anyone => return Ok(()),
         Identity::Tenant(session) => {
-            let limit = session.rate_limit;
+            let limit = session.rate_limits.of(class);
             (session.buckets.take(class, limit, now), limit)
         }
         Identity::Operator => {
