@@ -55,7 +55,7 @@ pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Resul
         api_key: caller.key,
         model: request.model.clone(),
         user: request.user.clone(),
-        priority: request.priority,
+        priority: request.priority.unwrap_or(0),
         max_attempts: app.settings.job_attempts(),
         request_id: caller.request_id.clone(),
         run_at: request.run_at.map_or(now, |at| at.max(now)),
@@ -94,8 +94,12 @@ fn dearest(
 ) -> Result<Credits> {
     let mut most = app.catalog.find(model, "model")?.estimate(prompt, max_tokens)?;
     for (at, name) in fallbacks.iter().enumerate() {
-        let model = app.catalog.find(name, &format!("fallback_models/{at}"))?;
-        most = most.max(model.estimate(prompt, max_tokens)?);
+        let param = format!("fallback_models/{at}");
+        let estimate = app.catalog.find(name, &param)?.estimate(prompt, max_tokens);
+        most = most.max(estimate.map_err(|error| match error.kind() {
+            ErrorKind::ModelNotPriced => error.with_param(param),
+            _ => error,
+        })?);
     }
     Ok(most)
 }

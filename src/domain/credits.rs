@@ -25,7 +25,7 @@ pub struct Credits(i64);
 /// The text is not an amount of credits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedCredits {
-    /// Not a plain decimal number.
+    /// Not a number as JSON writes it.
     #[error("not a decimal number of credits such as 12.5")]
     NotDecimal,
     /// A digit after the sixth decimal place.
@@ -113,28 +113,62 @@ impl FromStr for Credits {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
-        let plain = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        if !plain(whole) || !plain(part) {
+        let (mantissa, power) = match digits.split_once(['e', 'E']) {
+            Some((mantissa, power)) => (mantissa, Some(power_of_ten(power)?)),
+            None => (digits, None),
+        };
+        let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+        if !all_digits(whole) || !all_digits(part) {
             return Err(MalformedCredits::NotDecimal);
         }
-        let micros = micros_of(whole, part)?;
+        // Digits that are written out are counted even where they are zeros.
+        if power.is_none() && part.len() > 6 {
+            return Err(MalformedCredits::TooPrecise);
+        }
+        let micros = micros_of(whole, part, power.unwrap_or(0))?;
         Ok(Self(if negative { micros.saturating_neg() } else { micros }))
     }
 }
 
-fn micros_of(whole: &str, part: &str) -> Result<i64, MalformedCredits> {
-    let significant = part.trim_end_matches('0');
-    if significant.len() > 6 {
-        return Err(MalformedCredits::TooPrecise);
+fn all_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The exponent of a JSON number (RFC 8259 §6).
+fn power_of_ten(text: &str) -> Result<i64, MalformedCredits> {
+    let (negative, digits) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    if !all_digits(digits) {
+        return Err(MalformedCredits::NotDecimal);
     }
-    let whole: i64 = whole.parse().map_err(|_| MalformedCredits::TooLarge)?;
-    let part: i64 =
-        format!("{significant:0<6}").parse().map_err(|_| MalformedCredits::NotDecimal)?;
-    match whole.checked_mul(MICROS).and_then(|micros| micros.checked_add(part)) {
-        Some(micros) if micros <= MAX_WHOLE.saturating_mul(MICROS) => Ok(micros),
-        _ => Err(MalformedCredits::TooLarge),
+    let beyond = if negative { MalformedCredits::TooPrecise } else { MalformedCredits::TooLarge };
+    let power: i32 = digits.parse().map_err(|_| beyond)?;
+    Ok(i64::from(if negative { power.saturating_neg() } else { power }))
+}
+
+/// `whole.part` × 10^`power` in microcredits. Only shifts the decimal point, so that an absurd power
+/// costs nothing.
+fn micros_of(whole: &str, part: &str, power: i64) -> Result<i64, MalformedCredits> {
+    let digits = format!("{whole}{part}");
+    let significant = digits.trim_end_matches('0');
+    let length = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
+    let zeros = length(&digits).saturating_sub(length(significant));
+    let significant = significant.trim_start_matches('0');
+    if significant.is_empty() {
+        return Ok(0);
     }
+    let shift = power.saturating_add(6).saturating_sub(length(part)).saturating_add(zeros);
+    let shift = u32::try_from(shift).map_err(|_| {
+        if shift < 0 { MalformedCredits::TooPrecise } else { MalformedCredits::TooLarge }
+    })?;
+    let significant: i64 = significant.parse().map_err(|_| MalformedCredits::TooLarge)?;
+    let micros = 10i64.checked_pow(shift).and_then(|power| significant.checked_mul(power));
+    micros
+        .filter(|micros| *micros <= MAX_WHOLE.saturating_mul(MICROS))
+        .ok_or(MalformedCredits::TooLarge)
 }
 
 impl Serialize for Credits {
@@ -181,7 +215,18 @@ mod tests {
             ("0.1", 100_000),
             ("\"0.000001\"", 1),
             ("-2.5", -2_500_000),
-            ("1.1000000", 1_100_000),
+            ("1.100000", 1_100_000),
+            ("0", 0),
+            ("0.000000", 0),
+            ("-0", 0),
+            ("1e2", 100_000_000),
+            ("1E-6", 1),
+            ("1e-05", 10),
+            ("-2.5E+1", -25_000_000),
+            ("\"1.5e0\"", 1_500_000),
+            ("0e-999", 0),
+            ("1.25000000e3", 1_250_000_000),
+            ("123456700000e-11", 1_234_567),
             ("1000000000", 1_000_000_000_000_000),
         ] {
             let credits: Credits = serde_json::from_str(json).unwrap();
@@ -191,10 +236,29 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_exact() {
+        use MalformedCredits::{TooLarge, TooPrecise};
         for json in
-            ["0.0000001", "1e3", "\"\"", "\"1.\"", "\".5\"", "\"+1\"", "1000000001", "null", "[1]"]
+            ["\"\"", "\"1.\"", "\".5\"", "\"+1\"", "\"1e\"", "\"1e+-1\"", "\"e1\"", "null", "[1]"]
         {
             assert!(serde_json::from_str::<Credits>(json).is_err(), "{json}");
+        }
+        let zeros = "0".repeat(100_000);
+        for (text, error) in [
+            ("0.0000001", TooPrecise),
+            ("1.0000000", TooPrecise),
+            ("0.0000000", TooPrecise),
+            ("1e-7", TooPrecise),
+            ("1.5e-6", TooPrecise),
+            ("1e-999999999", TooPrecise),
+            ("1e-99999999999999999999", TooPrecise),
+            ("1000000001", TooLarge),
+            ("1.000000001e9", TooLarge),
+            ("1e10", TooLarge),
+            ("1e999999999", TooLarge),
+            ("1e99999999999999999999", TooLarge),
+            (&format!("1{zeros}"), TooLarge),
+        ] {
+            assert_eq!(text.parse::<Credits>(), Err(error), "{text:.40}");
         }
     }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Error, Message, Result, Timestamp};
+use super::{Error, Message, Result, Timestamp, json};
 
 /// `POST /v1/jobs/generations`: what a model is to continue, and how.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -14,6 +14,7 @@ pub struct GenerationRequest {
     #[schemars(length(min = 1, max = 200))]
     pub model: String,
     /// The conversation so far.
+    #[serde(deserialize_with = "json::objects")]
     #[schemars(length(min = 1, max = 1000))]
     pub messages: Vec<Message>,
     /// Randomness of the choice of words, 0 to 2.
@@ -37,9 +38,8 @@ pub struct GenerationRequest {
     #[schemars(length(max = 8))]
     pub fallback_models: Option<Vec<String>>,
     /// Higher goes first among the account's own jobs, -100 to 100.
-    #[serde(default)]
     #[schemars(range(min = -100, max = 100))]
-    pub priority: i32,
+    pub priority: Option<i32>,
     /// Not before this time, at most a year ahead.
     pub run_at: Option<Timestamp>,
     /// How long the provider may take, in milliseconds.
@@ -92,7 +92,7 @@ impl GenerationRequest {
         number("top_p", self.top_p, 0.0, 1.0)?;
         whole("max_tokens", self.max_tokens.map(u64::from), 1, 1_000_000)?;
         whole("timeout_ms", self.timeout_ms, 1, max_timeout_ms)?;
-        if !(-100..=100).contains(&self.priority) {
+        if self.priority.is_some_and(|priority| !(-100..=100).contains(&priority)) {
             return Err(Error::invalid("priority", "priority must be from -100 to 100"));
         }
         self.check_stop()?;
@@ -183,12 +183,26 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_an_object() {
+        let read = |message: &str| {
+            let body = format!(r#"{{"model":"m","messages":[{message}]}}"#);
+            serde_json::from_str::<GenerationRequest>(&body).map_err(|error| error.to_string())
+        };
+        read(r#"{"role":"user","content":"hi"}"#).unwrap();
+        for wrong in [r#"["user","hi"]"#, "[]", "null", r#""hi""#] {
+            let error = read(wrong).unwrap_err();
+            assert!(error.contains("expected an object"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
     fn the_limits_themselves_are_allowed() {
         for good in [
             json!({}),
             json!({"temperature": 0, "top_p": 1, "max_tokens": 1, "priority": -100}),
             json!({"temperature": 2, "timeout_ms": 600_000, "stop": ["a", "b", "c", "d"]}),
             json!({"metadata": {}, "user": "u", "run_at": "1970-12-31T00:00:00Z"}),
+            json!({"priority": null, "seed": null, "stop": null, "user": null, "metadata": null}),
         ] {
             check(&good).unwrap();
         }

@@ -122,9 +122,13 @@ impl Request {
     }
 
     /// The body as a type. Fields that the type doesn't have are refused where it says so
-    /// (`#[serde(deny_unknown_fields)]`); errors name the field by its path.
+    /// (`#[serde(deny_unknown_fields)]`); errors name the field by its path. Every body is an object.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
+        // The types would take an array of their fields' values too.
+        if !is_object(body) {
+            return Err(Error::new(ErrorKind::InvalidRequest, "the body must be a JSON object"));
+        }
         // Tracking paths costs as much again as reading, so it is done only for the error.
         serde_json::from_slice(body).map_err(|_| json_error::<T>(body))
     }
@@ -134,14 +138,9 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// True where the client asks for this media type.
+    /// True where the client names this media type and does not prefer JSON to it.
     pub(crate) fn accepts(&self, media_type: &str) -> bool {
-        self.header(&ACCEPT).is_some_and(|accept| {
-            accept.split(',').any(|part| {
-                let given = part.split(';').next().unwrap_or(part).trim();
-                given.eq_ignore_ascii_case(media_type)
-            })
-        })
+        self.header(&ACCEPT).is_some_and(|accept| prefers(accept, media_type))
     }
 
     /// The method; `HEAD` for a route of `GET` too.
@@ -153,6 +152,30 @@ impl Request {
     pub(crate) fn path(&self) -> &str {
         self.uri.path()
     }
+}
+
+fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{')
+}
+
+/// Whether `Accept` (RFC 9110 §12.5.1) names the media type, with a weight that is not below JSON's.
+fn prefers(accept: &str, media_type: &str) -> bool {
+    let weight = |range: &str| accept_weights(accept, range).reduce(f32::max);
+    let json = ["application/json", "application/*", "*/*"].into_iter().find_map(weight);
+    weight(media_type).is_some_and(|wanted| wanted > 0.0 && wanted >= json.unwrap_or(0.0))
+}
+
+/// The weights that are given to a media range; one that cannot be read counts as 1.
+fn accept_weights<'a>(accept: &'a str, range: &'a str) -> impl Iterator<Item = f32> + 'a {
+    let named = accept.split(',').filter(move |part| {
+        let given = part.split(';').next().unwrap_or(part).trim();
+        given.eq_ignore_ascii_case(range)
+    });
+    named.map(|part| {
+        let mut parameters = part.split(';').skip(1).filter_map(|text| text.trim().split_once('='));
+        let weight = parameters.find(|(name, _)| name.eq_ignore_ascii_case("q"));
+        weight.and_then(|(_, value)| value.parse().ok()).unwrap_or(1.0)
+    })
 }
 
 /// Reads the query strictly: only parameters of the route, each once.
@@ -295,6 +318,33 @@ mod tests {
             assert_eq!(error.param(), param, "{body}: {}", error.message());
             assert!(error.message().contains(part), "{body}: {}", error.message());
             assert!(!error.message().contains("line"), "{}", error.message());
+        }
+    }
+
+    #[test]
+    fn only_an_object_is_a_body() {
+        for (body, is) in [("{}", true), (" \r\n\t{}", true), ("[]", false), ("\"{\"", false)] {
+            assert_eq!(is_object(body.as_bytes()), is, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_heavier_media_type_is_preferred() {
+        for (accept, preferred) in [
+            ("text/csv", true),
+            ("TEXT/CSV; charset=utf-8", true),
+            ("text/csv, */*", true),
+            ("text/csv;q=0.5, */*;q=0.1", true),
+            ("text/csv;q=0.2, text/csv;v=2;q=0.9, application/json;q=0.5", true),
+            ("application/json;q=0.5, text/csv;Q=0.9", true),
+            ("text/csv;q=0.1, application/json", false),
+            ("text/csv;q=0.1, application/*", false),
+            ("text/csv;q=0", false),
+            ("application/json, */*", false),
+            ("*/*", false),
+            ("", false),
+        ] {
+            assert_eq!(prefers(accept, "text/csv"), preferred, "{accept}");
         }
     }
 

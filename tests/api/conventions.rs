@@ -194,7 +194,14 @@ fn times_ids_and_credits_have_one_form() {
         adjust(amount).expect(201);
         has("/v1/credits/balance", &format!("\"available\":{available},"));
     }
-    for bad in [json!("0.0000001"), json!(0.000_000_1), json!("1e3"), json!("x"), json!("")] {
+    for bad in [
+        json!("0.0000001"),
+        json!(0.000_000_1),
+        json!("1e-7"),
+        json!("1.0000000"),
+        json!("x"),
+        json!(""),
+    ] {
         let error = refused(&adjust(bad.clone()), 400, "INVALID_REQUEST");
         assert_eq!(error["param"], "amount", "{bad}");
     }

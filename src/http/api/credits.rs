@@ -177,6 +177,13 @@ fn csv_reply(request: &Request, page: &Page<LedgerEntry>) -> Result<Reply> {
     Ok(reply.header("link", HeaderValue::try_from(link).map_err(Error::internal)?))
 }
 
+/// Text that a spreadsheet would take for a formula (OWASP, CSV injection), marked as text.
+fn cell(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default();
+    let mark = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    format!("{mark}{text}")
+}
+
 /// RFC 4180, with the names of the JSON fields as the first row.
 fn csv(entries: &[LedgerEntry]) -> Result<Vec<u8>> {
     let mut out = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(vec![]);
@@ -195,7 +202,6 @@ fn csv(entries: &[LedgerEntry]) -> Result<Vec<u8>> {
         "created_at",
     ])
     .map_err(Error::internal)?;
-    let text = |field: &Option<String>| field.clone().unwrap_or_default();
     for entry in entries {
         out.write_record([
             entry.id.to_string(),
@@ -203,12 +209,12 @@ fn csv(entries: &[LedgerEntry]) -> Result<Vec<u8>> {
             entry.bucket.as_str().to_owned(),
             entry.delta.to_string(),
             entry.balance_after.to_string(),
-            text(&entry.reason),
-            text(&entry.product_name),
+            cell(entry.reason.as_deref()),
+            cell(entry.product_name.as_deref()),
             entry.job_id.map(|id| id.to_string()).unwrap_or_default(),
             entry.grant_id.map(|id| id.to_string()).unwrap_or_default(),
             String::new(),
-            text(&entry.request_id),
+            cell(entry.request_id.as_deref()),
             entry.created_at.to_string(),
         ])
         .map_err(Error::internal)?;
@@ -240,7 +246,7 @@ mod tests {
             delta: Credits::from_micros(-1_500_000),
             balance_after: Credits::from_micros(1),
             reason: Some("a \"gift\", twice\nor more".to_owned()),
-            product_name: None,
+            product_name: Some("=1+1".to_owned()),
             job_id: None,
             grant_id: Some(GrantId::from_uuid(Uuid::from_u128(8))),
             request_id: None,
@@ -250,7 +256,7 @@ mod tests {
         let (head, row) = text.split_once("\r\n").unwrap();
         assert_eq!(head.split(',').count(), 12);
         let expected = "00000000-0000-0000-0000-000000000007,grant,paid,-1.5,0.000001,\
-            \"a \"\"gift\"\", twice\nor more\",,,00000000-0000-0000-0000-000000000008,,,\
+            \"a \"\"gift\"\", twice\nor more\",'=1+1,,00000000-0000-0000-0000-000000000008,,,\
             1970-01-01T00:00:00.000Z\r\n";
         assert_eq!(row, expected);
     }
