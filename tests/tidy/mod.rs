@@ -17,7 +17,6 @@ const LONG: &[(&str, usize)] = &[
     ("src/domain/json.rs", 470),
     ("src/domain/schema/explain.rs", 410),
     ("src/domain/schema/graph/build.rs", 460),
-    ("src/queue/runner.rs", 680),
     ("src/server.rs", 470),
     ("src/store/jobs.rs", 440),
 ];
@@ -35,7 +34,7 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/once.rs",
     "src/app/queues.rs",
     "src/queue/mod.rs",
-    "src/queue/runner.rs",
+    "src/queue/runner/mod.rs",
     "src/store/mod.rs",
 ];
 

@@ -1,0 +1,296 @@
+//! Runs one queue: a dispatcher leases what is due and hands it to the crew.
+
+mod attempt;
+mod dispatch;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Condvar, Mutex, atomic::AtomicI64},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use super::{Kind, QueueSettings, Stop, crew::Crew, order::Order};
+use crate::{
+    ambient::{self, Ambient, lock},
+    domain::{Result, Timestamp},
+    store::{
+        Signal, Store, SystemScope,
+        queue::{self, Lease, WorkId},
+    },
+};
+
+/// Rows whose time is over that one tick takes up: more than a second's worth of giving up.
+const OVERDUE_MAX: u32 = 500;
+
+/// What a queue is doing, for metrics and the operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Work that could run now.
+    pub ready: usize,
+    /// Work that is not due yet.
+    pub later: usize,
+    /// Attempts being made.
+    pub running: usize,
+    /// Whether the queue stands still.
+    pub paused: bool,
+}
+
+/// Runs one queue until it is drained.
+pub struct Runner<K: Kind> {
+    inner: Arc<Inner<K>>,
+    dispatcher: Option<JoinHandle<()>>,
+}
+
+struct Inner<K> {
+    kind: K,
+    store: Store,
+    ambient: Ambient,
+    settings: QueueSettings,
+    crew: Crew,
+    boot: i64,
+    claims: AtomicI64,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a note to the dispatcher, independent of the others"
+)]
+struct State {
+    order: Order,
+    /// By the token of its lease.
+    running: BTreeMap<i64, Running>,
+    /// Work whose time is over, to be given up whatever else runs.
+    overdue: VecDeque<i64>,
+    /// Attempts that broke off while the database took no writes: it does not know yet.
+    broken: Vec<Lease>,
+    /// Threads at work, those included whose result nobody wants.
+    threads: usize,
+    paused: bool,
+    /// The table may hold rows that the order does not know of.
+    stale: bool,
+    review_pause: bool,
+    draining: bool,
+}
+
+/// An attempt that is being made.
+struct Running {
+    subject: i64,
+    lane: Option<i64>,
+    since: Duration,
+    stop: Arc<Stop>,
+}
+
+/// A row as the dispatcher wants it: from the order, or because its time is over.
+#[derive(Clone, Copy)]
+struct Wanted {
+    lease: Lease,
+    lane: Option<i64>,
+}
+
+impl<K: Kind> Runner<K> {
+    /// Starts the dispatcher. `boot` is this start's number: leases of earlier ones are void.
+    pub fn start(
+        kind: K,
+        store: &Store,
+        ambient: &Ambient,
+        settings: QueueSettings,
+        boot: i64,
+    ) -> std::io::Result<Self> {
+        let order = Order::new(settings.lane_limit);
+        let state = State { order, stale: true, review_pause: true, ..State::default() };
+        let inner = Arc::new(Inner {
+            kind,
+            store: store.clone(),
+            ambient: ambient.clone(),
+            crew: Crew::new(K::QUEUE.as_str()),
+            settings,
+            boot,
+            claims: AtomicI64::new(0),
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+        });
+        let listener = Arc::downgrade(&inner);
+        store.listen(move |signals| {
+            if let Some(inner) = listener.upgrade() {
+                inner.hear(signals);
+            }
+        });
+        let waker = Arc::downgrade(&inner);
+        ambient.on_set(move || {
+            if let Some(inner) = waker.upgrade() {
+                // Under the lock, lest the dispatcher is just about to sleep by the old time.
+                let _state = lock(&inner.state);
+                inner.wake.notify_all();
+            }
+        });
+        let dispatch = Arc::clone(&inner);
+        let dispatcher = ambient::thread("dispatcher", move || dispatch.dispatch())?;
+        Ok(Self { inner, dispatcher: Some(dispatcher) })
+    }
+
+    /// What the queue is doing.
+    pub fn stats(&self) -> QueueStats {
+        let state = lock(&self.inner.state);
+        let (ready, later) = state.order.depth();
+        QueueStats { ready, later, running: state.running.len(), paused: state.paused }
+    }
+
+    /// Looks for work whose time is over and for attempts that take too long. Called by the ticker.
+    pub fn tick(&self) {
+        if let Err(error) = self.inner.tick() {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                queue = K::QUEUE.as_str(),
+                "tick failed"
+            );
+        }
+    }
+
+    /// Stops claiming at once, waits up to `patience` for attempts to end, and gives back the rest.
+    pub fn drain(mut self, patience: Duration) {
+        {
+            lock(&self.inner.state).draining = true;
+            self.inner.wake.notify_all();
+        }
+        if let Some(dispatcher) = self.dispatcher.take() {
+            drop(dispatcher.join());
+        }
+        self.inner.await_idle(patience);
+        self.inner.give_back();
+    }
+}
+
+impl<K: Kind> Inner<K> {
+    fn hear(&self, signals: &[Signal]) {
+        let mut state = lock(&self.state);
+        let mut heard = false;
+        for signal in signals {
+            heard |= state.hear(signal, K::QUEUE, self.ambient.now());
+        }
+        drop(state);
+        if heard {
+            self.wake.notify_all();
+        }
+    }
+
+    fn tick(&self) -> Result<()> {
+        let overdue = self
+            .store
+            .read(SystemScope::new(), |snapshot| queue::expired(snapshot, K::QUEUE, OVERDUE_MAX))?;
+        let (stuck, found) = {
+            let mut state = lock(&self.state);
+            let found = !overdue.is_empty();
+            state.overdue = overdue.into();
+            (self.stuck(&mut state), found)
+        };
+        let broken = std::mem::take(&mut lock(&self.state).broken);
+        for lease in broken {
+            self.crashed(lease);
+        }
+        for lease in &stuck {
+            tracing::error!(
+                queue = K::QUEUE.as_str(),
+                "an attempt took longer than max_runtime and was given up"
+            );
+            self.crashed(*lease);
+        }
+        if found || !stuck.is_empty() {
+            self.wake.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Takes attempts that run for too long off the books; their threads may still come back.
+    fn stuck(&self, state: &mut State) -> Vec<Lease> {
+        let now = self.ambient.monotonic();
+        let limit = self.settings.max_runtime;
+        let too_long: Vec<Lease> = state
+            .running
+            .iter()
+            .filter(|(_, running)| now.saturating_sub(running.since) > limit)
+            .map(|(&token, running)| {
+                running.stop.set();
+                Lease { id: WorkId { queue: K::QUEUE, subject: running.subject }, token }
+            })
+            .collect();
+        for lease in &too_long {
+            state.leave(lease.token);
+        }
+        too_long
+    }
+
+    fn await_idle(&self, patience: Duration) {
+        let state = lock(&self.state);
+        let busy = |state: &mut State| !state.running.is_empty();
+        drop(self.wake.wait_timeout_while(state, patience, busy));
+    }
+
+    /// Lets the attempts that did not end in time be made by the next start, uncounted.
+    fn give_back(&self) {
+        let leases: Vec<Lease> = {
+            let state = lock(&self.state);
+            let lease = |(&token, running): (&i64, &Running)| {
+                running.stop.set();
+                Lease { id: WorkId { queue: K::QUEUE, subject: running.subject }, token }
+            };
+            state.running.iter().map(lease).collect()
+        };
+        if leases.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            queue = K::QUEUE.as_str(),
+            given_back = leases.len(),
+            "stopped before all attempts ended"
+        );
+        let given = self.store.write(SystemScope::new(), move |tx| {
+            for lease in &leases {
+                // False where the attempt ended meanwhile, which is just as well.
+                let _ended = !queue::release(tx, *lease, tx.now(), false)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = given.wait() {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "leases stay until the next start"
+            );
+        }
+    }
+}
+
+impl State {
+    /// Takes a signal in; true where the dispatcher should look.
+    fn hear(&mut self, signal: &Signal, queue: crate::domain::QueueName, now: Timestamp) -> bool {
+        match signal {
+            Signal::Queued(work) if work.id.queue == queue => self.order.add(work, now),
+            Signal::Withdrawn(id) if id.queue == queue => self.withdraw(id.subject),
+            Signal::Paused => self.review_pause = true,
+            Signal::Elsewhere => (self.stale, self.review_pause) = (true, true),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Nobody wants the result any more: attempts are told, and their slots are free at once.
+    fn withdraw(&mut self, subject: i64) {
+        let of_subject = |(token, running): (&i64, &Running)| {
+            (running.subject == subject).then(|| (*token, Arc::clone(&running.stop)))
+        };
+        let told: Vec<_> = self.running.iter().filter_map(of_subject).collect();
+        for (token, stop) in told {
+            stop.set();
+            self.leave(token);
+        }
+    }
+
+    fn leave(&mut self, token: i64) {
+        if let Some(Running { lane: Some(lane), .. }) = self.running.remove(&token) {
+            self.order.done(lane);
+        }
+    }
+}
