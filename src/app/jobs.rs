@@ -9,9 +9,9 @@ use serde_json::{json, value::RawValue};
 use super::{App, Caller, Reply, Secrecy, once};
 use crate::{
     domain::{
-        AccountId, Contract, Credits, DeadLetterId, Error, ErrorKind, EventType, GenerationRequest,
-        Idempotency, JobError, JobErrorCode, JobId, JobStatus, Message, Parameters, QueueName,
-        Result, Split, Timestamp, Usage, prompt_upper_bound,
+        AccountId, Contract, Credits, Cursor, DeadLetterId, Error, ErrorKind, EventType,
+        GenerationRequest, Idempotency, JobError, JobErrorCode, JobId, JobStatus, Message, Page,
+        Parameters, QueueName, Result, Split, Timestamp, Usage, prompt_upper_bound,
     },
     store::{
         AccountScope, Commit, SystemScope, Tx, dead_letters,
@@ -229,9 +229,10 @@ pub fn get(app: &App, scope: AccountScope, id: JobId) -> Result<Job> {
     found.ok_or_else(|| Error::not_found("job"))
 }
 
-/// The account's jobs, newest first: one more than `limit`, to tell whether there are more.
-pub fn list(app: &App, scope: AccountScope, filter: &JobFilter, limit: usize) -> Result<Vec<Job>> {
-    app.store.read(scope, |snapshot| jobs::list(snapshot, filter, limit + 1))
+/// The account's jobs, newest first: up to `limit`, fewer where they are large.
+pub fn list(app: &App, scope: AccountScope, filter: &JobFilter, limit: usize) -> Result<Page<Job>> {
+    let rows = app.store.read(scope, |snapshot| jobs::list(snapshot, filter, limit))?;
+    Ok(Page::read(rows, |job| Cursor::from_uuid(job.id.uuid())))
 }
 
 /// A job and up to `limit` of its steps after number `after`, oldest first.
