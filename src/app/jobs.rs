@@ -274,7 +274,20 @@ pub enum Outcome {
         retry_at: Option<Timestamp>,
         /// Whether the queue gave up on something that another attempt could have mended.
         exhausted: bool,
+        /// The answer that did not keep the contract.
+        answer: Option<BrokenAnswer>,
     },
+}
+
+/// An answer that does not keep the contract: shown with the job, and not charged.
+#[derive(Clone, Debug)]
+pub struct BrokenAnswer {
+    /// What the model said.
+    pub text: String,
+    /// The provider that answered.
+    pub provider: String,
+    /// Tokens of all calls together.
+    pub usage: Usage,
 }
 
 /// The data of `job.completed`.
@@ -323,8 +336,8 @@ pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> 
                 };
                 succeed(&this, tx, &job, &result)?;
             }
-            Outcome::Failed { error, exhausted, .. } => {
-                fail(&this, tx, &job, JobStatus::Failed, error)?;
+            Outcome::Failed { error, exhausted, answer, .. } => {
+                fail(&this, tx, &job, JobStatus::Failed, error, answer.as_ref())?;
                 if *exhausted {
                     bury(&this, tx, lease.id, error, job.attempts)?;
                 }
@@ -382,9 +395,17 @@ fn fail(
     job: &Job,
     to: JobStatus,
     error: &JobError,
+    answer: Option<&BrokenAnswer>,
 ) -> Result<()> {
     ledger::release(tx, job.round(), job.reserved)?;
-    jobs::end(tx, job.seq, to, &JobResult { error: Some(error.clone()), ..JobResult::default() })?;
+    let result = JobResult {
+        output_text: answer.map(|answer| answer.text.clone()),
+        provider: answer.map(|answer| answer.provider.clone()),
+        usage: answer.map(|answer| answer.usage),
+        error: Some(error.clone()),
+        ..JobResult::default()
+    };
+    jobs::end(tx, job.seq, to, &result)?;
     let data = json!({"error": error}).to_string();
     jobs::event(tx, job.seq, job.id, to.as_str(), Some(&data))?;
     let kind = match to {
@@ -426,11 +447,11 @@ pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Commit<
         }
         if code == JobErrorCode::Expired {
             let message = "the job waited longer than its time to live and was not run".to_owned();
-            fail(&this, tx, &job, JobStatus::Expired, &JobError { code, message })?;
+            fail(&this, tx, &job, JobStatus::Expired, &JobError { code, message }, None)?;
         } else {
             let message = format!("the server ended during {} attempts", claimed.crashes);
             let error = JobError { code, message };
-            fail(&this, tx, &job, JobStatus::Failed, &error)?;
+            fail(&this, tx, &job, JobStatus::Failed, &error, None)?;
             bury(&this, tx, claimed.lease.id, &error, claimed.attempts)?;
         }
         Ok(true)
@@ -455,7 +476,7 @@ pub fn cancel(
         queue::withdraw(tx, WorkId { queue: QueueName::GenerationCreate, subject: job.seq })?;
         let message = "canceled by request".to_owned();
         let error = JobError { code: JobErrorCode::Canceled, message };
-        fail(&this, tx, &job, JobStatus::Canceled, &error)?;
+        fail(&this, tx, &job, JobStatus::Canceled, &error, None)?;
         must_find(tx, id)
     })
 }
