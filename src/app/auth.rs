@@ -397,6 +397,11 @@ impl Shared {
             // A client that went away needs no answer.
             drop(waiter.send(verdict.clone()));
         }
+        if let Verdict::Verified(session) = verdict {
+            let key = session.key;
+            // Once per verification is exact enough, and nobody waits for it.
+            drop(self.store.write(session.scope, move |tx| api_keys::touch(tx, key)));
+        }
     }
 }
 

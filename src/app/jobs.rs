@@ -9,9 +9,9 @@ use serde_json::{json, value::RawValue};
 use super::{App, Caller, Reply, Secrecy, once};
 use crate::{
     domain::{
-        AccountId, Contract, Credits, DeadLetterId, Error, ErrorKind, EventType, GenerationRequest,
-        Idempotency, JobError, JobErrorCode, JobId, JobStatus, Message, Parameters, QueueName,
-        Result, Split, Timestamp, Usage, prompt_upper_bound,
+        AccountId, Contract, Credits, Cursor, DeadLetterId, Error, ErrorKind, EventType,
+        GenerationRequest, Idempotency, JobError, JobErrorCode, JobId, JobStatus, Message, Page,
+        Parameters, QueueName, Result, Split, Timestamp, Usage, prompt_upper_bound,
     },
     store::{
         AccountScope, Commit, SystemScope, Tx, dead_letters,
@@ -236,9 +236,10 @@ pub fn get(app: &App, scope: AccountScope, id: JobId) -> Result<Job> {
     found.ok_or_else(|| Error::not_found("job"))
 }
 
-/// The account's jobs, newest first: one more than `limit`, to tell whether there are more.
-pub fn list(app: &App, scope: AccountScope, filter: &JobFilter, limit: usize) -> Result<Vec<Job>> {
-    app.store.read(scope, |snapshot| jobs::list(snapshot, filter, limit + 1))
+/// The account's jobs, newest first: up to `limit`, fewer where they are large.
+pub fn list(app: &App, scope: AccountScope, filter: &JobFilter, limit: usize) -> Result<Page<Job>> {
+    let rows = app.store.read(scope, |snapshot| jobs::list(snapshot, filter, limit))?;
+    Ok(Page::read(rows, |job| Cursor::from_uuid(job.id.uuid())))
 }
 
 /// A job and up to `limit` of its steps after number `after`, oldest first.
@@ -280,6 +281,8 @@ pub enum Outcome {
         retry_at: Option<Timestamp>,
         /// Whether the queue gave up on something that another attempt could have mended.
         exhausted: bool,
+        /// The answer that did not keep the contract.
+        answer: Option<BrokenAnswer>,
     },
 }
 
@@ -291,6 +294,17 @@ struct Succeeded<'a> {
     /// What it cost above its reservation.
     #[serde(skip_serializing_if = "Option::is_none")]
     overrun: Option<Credits>,
+}
+
+/// An answer that does not keep the contract: shown with the job, and not charged.
+#[derive(Clone, Debug)]
+pub struct BrokenAnswer {
+    /// What the model said.
+    pub text: String,
+    /// The provider that answered.
+    pub provider: String,
+    /// Tokens of all calls together.
+    pub usage: Usage,
 }
 
 /// The data of `job.completed`.
@@ -339,8 +353,8 @@ pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> 
                 };
                 succeed(&this, tx, &job, &result)?;
             }
-            Outcome::Failed { error, exhausted, .. } => {
-                fail(&this, tx, &job, JobStatus::Failed, error)?;
+            Outcome::Failed { error, exhausted, answer, .. } => {
+                fail(&this, tx, &job, JobStatus::Failed, error, answer.as_ref())?;
                 if *exhausted {
                     bury(&this, tx, lease.id, error, job.attempts)?;
                 }
@@ -397,9 +411,17 @@ fn fail(
     job: &Job,
     to: JobStatus,
     error: &JobError,
+    answer: Option<&BrokenAnswer>,
 ) -> Result<()> {
     ledger::release(tx, job.round(), job.reserved)?;
-    jobs::end(tx, job.seq, to, &JobResult { error: Some(error.clone()), ..JobResult::default() })?;
+    let result = JobResult {
+        output_text: answer.map(|answer| answer.text.clone()),
+        provider: answer.map(|answer| answer.provider.clone()),
+        usage: answer.map(|answer| answer.usage),
+        error: Some(error.clone()),
+        ..JobResult::default()
+    };
+    jobs::end(tx, job.seq, to, &result)?;
     let data = json!({"error": error}).to_string();
     jobs::event(tx, job.seq, job.id, to.as_str(), Some(&data))?;
     let kind = match to {
@@ -441,11 +463,11 @@ pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Commit<
         }
         if code == JobErrorCode::Expired {
             let message = "the job waited longer than its time to live and was not run".to_owned();
-            fail(&this, tx, &job, JobStatus::Expired, &JobError { code, message })?;
+            fail(&this, tx, &job, JobStatus::Expired, &JobError { code, message }, None)?;
         } else {
             let message = format!("the server ended during {} attempts", claimed.crashes);
             let error = JobError { code, message };
-            fail(&this, tx, &job, JobStatus::Failed, &error)?;
+            fail(&this, tx, &job, JobStatus::Failed, &error, None)?;
             bury(&this, tx, claimed.lease.id, &error, claimed.attempts)?;
         }
         Ok(true)
@@ -470,7 +492,7 @@ pub fn cancel(
         queue::withdraw(tx, WorkId { queue: QueueName::GenerationCreate, subject: job.seq })?;
         let message = "canceled by request".to_owned();
         let error = JobError { code: JobErrorCode::Canceled, message };
-        fail(&this, tx, &job, JobStatus::Canceled, &error)?;
+        fail(&this, tx, &job, JobStatus::Canceled, &error, None)?;
         must_find(tx, id)
     })
 }

@@ -34,7 +34,7 @@ const REDRIVE_MAX: u32 = 1000;
 #[serde(deny_unknown_fields)]
 pub struct EndpointRequest {
     /// Where requests go: an `http` or `https` URL.
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(url, length(min = 1, max = 2048))]
     pub url: String,
     /// Names of the events that it wants; all where nothing is said.
     #[serde(default = "every_event")]
@@ -55,7 +55,7 @@ pub struct EndpointRequest {
 #[serde(deny_unknown_fields)]
 pub struct EndpointPatch {
     /// Where requests go.
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(url, length(min = 1, max = 2048))]
     pub url: Option<String>,
     /// Names of the events that it wants.
     pub events: Option<EventFilter>,

@@ -35,7 +35,7 @@ pub use id::{
 pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
 pub use ledger::{Bucket, EntryKind, Split};
-pub use page::{Cursor, Page, PageRequest};
+pub use page::{Cursor, Page, PageRequest, Rows};
 pub use pricing::{Catalog, Model, Price, Tariff};
 pub use queue::QueueName;
 pub use rate_limit::{MalformedRateLimit, RateLimit};

@@ -104,6 +104,15 @@ fn refused() -> Error {
     )
 }
 
+/// Rows as they were read for a page, which may end before its limit where the rows are large.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rows<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Whether there are more after these.
+    pub has_more: bool,
+}
+
 /// One page of a list.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "{T}List")]
@@ -125,6 +134,11 @@ impl<T> Page<T> {
     pub fn cut(mut rows: Vec<T>, limit: usize, key: impl FnOnce(&T) -> Cursor) -> Self {
         let has_more = rows.len() > limit;
         rows.truncate(limit);
+        Self::read(Rows { rows, has_more }, key)
+    }
+
+    /// Makes a page of all these rows; the next begins after the row whose cursor is `key`.
+    pub fn read(Rows { rows, has_more }: Rows<T>, key: impl FnOnce(&T) -> Cursor) -> Self {
         let last = rows.last().filter(|_| has_more);
         Self { object: "list", next_cursor: last.map(|row| key(row).text()), has_more, data: rows }
     }

@@ -180,6 +180,7 @@ impl JsonSchema for ScopeSet {
         names.extend(tenant.map(|scope| scope.as_str()));
         json_schema!({
             "type": "array",
+            "minItems": 1,
             "items": {"type": "string", "enum": names},
             "description": "Scopes, sorted. `*` is all that a tenant may do; `billing:read` is another name of `credits:read`.",
         })

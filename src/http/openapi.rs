@@ -18,7 +18,7 @@ const SCHEMAS: &str = "#/components/schemas/";
 const REQUESTS: &str = "#/requests/";
 
 /// Every header that answers have: name, type, meaning.
-const HEADERS: [(&str, &str, &str); 11] = [
+const HEADERS: [(&str, &str, &str); 13] = [
     ("X-Request-Id", "string", "The request's name; in logs, events and webhooks too."),
     ("RateLimit-Limit", "integer", "Requests that the budget allows at once."),
     ("RateLimit-Remaining", "integer", "Requests that the budget allows now."),
@@ -30,6 +30,8 @@ const HEADERS: [(&str, &str, &str); 11] = [
     ("Idempotent-Replayed", "string", "`true` where the same Idempotency-Key was answered before."),
     ("Strict-Transport-Security", "string", "Only where the request came by HTTPS."),
     ("Cache-Control", "string", "`no-store` on API answers."),
+    ("Location", "string", "The path of what was made."),
+    ("Link", "string", "Where a CSV file goes on (`rel=\"next\"`), where it does."),
 ];
 const ALWAYS: [&str; 3] = ["X-Request-Id", "Strict-Transport-Security", "Cache-Control"];
 const BUDGET: [&str; 5] =
@@ -124,17 +126,16 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
             "name": name, "in": "query", "description": description, "schema": schema,
         }));
     }
-    let header = |name: &str, description: &str, max: u32| {
-        let schema = json!({
-            "type": "string", "minLength": 1, "maxLength": max, "pattern": "^[ -~]+$",
-        });
-        json!({"name": name, "in": "header", "description": description, "schema": schema})
-    };
-    let description = "A name for the request; one is made if there is none.";
-    parameters.push(header("X-Request-Id", description, 128));
+    let header = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "header", "description": description, "schema": schema});
+    let description = "A name for the request: up to 128 characters of printable ASCII. Where it is \
+                       missing or another text, one is made.";
+    parameters.push(header("X-Request-Id", description, json!({"type": "string"})));
     if route.is_idempotent() {
         let description = "The request is executed once, however often it is sent within 24 h.";
-        parameters.push(header("Idempotency-Key", description, 255));
+        let schema = json!({
+            "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$",
+        });
+        parameters.push(header("Idempotency-Key", description, schema));
     }
     parameters
 }
@@ -262,6 +263,9 @@ fn header_refs(route: &Route, status: StatusCode) -> Map<String, Value> {
             names.push("Idempotent-Replayed");
         }
         _ => {}
+    }
+    if status == route.success {
+        names.extend(route.headers);
     }
     let reference = |name: &str| json!({"$ref": format!("#/components/headers/{name}")});
     let entries = names.into_iter().map(|name| (name.to_owned(), reference(name)));

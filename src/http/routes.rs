@@ -1,9 +1,9 @@
 //! The kind of table that all routes are in: everything that is known about a route is in its row.
 
-use std::pin::Pin;
+use std::{borrow::Cow, pin::Pin};
 
 use hyper::{Method, StatusCode};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{reply::Reply, request::Request};
 use crate::{
@@ -64,6 +64,23 @@ pub(crate) struct QueryParam {
     pub(super) schema: SchemaOf,
 }
 
+/// The schema of a whole number within limits.
+pub(crate) struct Whole<const LEAST: u64, const MOST: u64>;
+
+impl<const LEAST: u64, const MOST: u64> JsonSchema for Whole<LEAST, MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Whole".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": LEAST, "maximum": MOST})
+    }
+}
+
 /// One row of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
@@ -83,6 +100,8 @@ pub(crate) struct Route {
     pub(super) response: Option<SchemaOf>,
     pub(super) media_types: &'static [&'static str],
     pub(super) errors: &'static [ErrorKind],
+    /// Headers of its success beyond those that every answer has.
+    pub(super) headers: &'static [&'static str],
 }
 
 impl Route {
@@ -132,6 +151,7 @@ impl Route {
             response: None,
             media_types: &[],
             errors: &[],
+            headers: &[],
         }
     }
 
@@ -200,7 +220,7 @@ impl Route {
 
     /// Takes `limit` and `cursor`.
     pub(crate) fn paged(self) -> Self {
-        self.query::<u32>("limit", "Rows on the page, 1–100; 20 by default.")
+        self.query::<Whole<1, 100>>("limit", "Rows on the page at most; 20 by default.")
             .query::<String>("cursor", "`next_cursor` of the page before.")
     }
 
@@ -226,6 +246,12 @@ impl Route {
     /// Errors of this route beyond those that its access and body bring.
     pub(crate) fn errors(mut self, errors: &'static [ErrorKind]) -> Self {
         self.errors = errors;
+        self
+    }
+
+    /// Headers of its success beyond those that every answer has; the OpenAPI document knows them.
+    pub(crate) fn headers(mut self, headers: &'static [&'static str]) -> Self {
+        self.headers = headers;
         self
     }
 

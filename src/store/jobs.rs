@@ -11,7 +11,8 @@ use super::{
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    Credits, EventId, JobError, JobErrorCode, JobId, JobStatus, Result, Split, Timestamp, Usage,
+    Credits, EventId, JobError, JobErrorCode, JobId, JobStatus, Result, Rows, Split, Timestamp,
+    Usage,
 };
 
 /// What a new job is made of. JSON is kept as the text it was sent as.
@@ -357,15 +358,15 @@ pub struct JobFilter {
     pub before: Option<JobId>,
 }
 
-/// The account's jobs, newest first.
+/// The account's jobs, newest first: up to `limit`, fewer where they are large.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &JobFilter,
     limit: usize,
-) -> Result<Vec<Job>> {
+) -> Result<Rows<Job>> {
     if filter.agent.is_some() {
         // No agent has made a job.
-        return Ok(Vec::new());
+        return Ok(Rows { rows: Vec::new(), has_more: false });
     }
     let params = rusqlite::params![
         filter.before,
@@ -374,11 +375,11 @@ pub fn list(
         filter.user,
         filter.created_after,
         filter.created_before,
-        limit,
+        limit.saturating_add(1),
     ];
     if filter.status.is_some_and(|status| number(status) >= 5) {
         // Says `status >= 5` so that the index of unsuccessful jobs can be used.
-        return snapshot.all(
+        return snapshot.page(
             select_job!(
                 "where j.status >= 5 and j.status = ?2 and (?1 is null or j.id < ?1)
                  and (?3 is null or j.model = ?3) and (?4 is null or j.end_user = ?4)
@@ -386,10 +387,11 @@ pub fn list(
                  order by j.id desc limit ?7"
             ),
             params,
+            limit,
             job,
         );
     }
-    snapshot.all(
+    snapshot.page(
         select_job!(
             "where (?1 is null or j.id < ?1) and (?2 is null or j.status = ?2)
              and (?3 is null or j.model = ?3) and (?4 is null or j.end_user = ?4)
@@ -397,6 +399,7 @@ pub fn list(
              order by j.id desc limit ?7"
         ),
         params,
+        limit,
         job,
     )
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, ops::Deref};
 
-use rusqlite::{Params, Row};
+use rusqlite::{Params, Row, types::ValueRef};
 
 use super::{
     engine::connection::Confined,
@@ -10,7 +10,10 @@ use super::{
     scope::{AccountScope, Scope, SystemScope},
     signal::Signal,
 };
-use crate::domain::{Error, Result, Timestamp};
+use crate::domain::{Error, Result, Rows, Timestamp};
+
+/// What the rows of one page may hold before it ends, in bytes of text and blobs.
+const PAGE_BYTES: usize = 4 << 20;
 
 /// A consistent view of the rows that `S` gives the right to.
 pub struct Snapshot<'c, S> {
@@ -60,6 +63,29 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         rows.collect::<rusqlite::Result<_>>().map_err(fault::of)
     }
 
+    /// Up to `limit` rows, fewer where they are large: none is read once those before it hold
+    /// [`PAGE_BYTES`]. The statement gives one row more than `limit`, to tell whether there are more.
+    pub(in crate::store) fn page<T>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        limit: usize,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Rows<T>> {
+        self.confine(sql)?;
+        let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
+        let mut found = statement.query(params).map_err(fault::of)?;
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = found.next().map_err(fault::of)? {
+            if rows.len() >= limit || bytes >= PAGE_BYTES {
+                return Ok(Rows { rows, has_more: true });
+            }
+            bytes += size(row).map_err(fault::of)?;
+            rows.push(read(row).map_err(fault::of)?);
+        }
+        Ok(Rows { rows, has_more: false })
+    }
+
     fn confine(&self, sql: &'static str) -> Result<()> {
         if self.connection.sql.is_autocommit() {
             // The engine rolled back by itself, and the deed passed that over: what it writes now would
@@ -74,6 +100,17 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         }
         self.connection.tenancy.check(&self.connection.sql, sql).map_err(Error::internal)
     }
+}
+
+/// The bytes of a row's text and blobs.
+fn size(row: &Row<'_>) -> rusqlite::Result<usize> {
+    (0..row.as_ref().column_count()).try_fold(0, |total, at| {
+        Ok(total
+            + match row.get_ref(at)? {
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+                ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
+            })
+    })
 }
 
 /// One deed's part of a transaction. What it writes is committed with what the deed returns, or not at all.

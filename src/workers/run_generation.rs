@@ -7,6 +7,7 @@
 //!   `fallback_models`. A provider that refuses the request itself (`BAD_REQUEST`) ends the attempt.
 //! - An answer that breaks the contract is quoted back with what is wrong, up to `max_repairs` times.
 //!   After that the job fails with `OUTPUT_SCHEMA_MISMATCH`: another attempt would likely end the same.
+//!   It keeps the last answer, so that one can see what was wrong, and costs nothing.
 //! - A model that declines to answer (a refusal, or a content filter, without a text) fails the job
 //!   with `BAD_REQUEST`: it is the request that it declined.
 
@@ -18,7 +19,7 @@ use super::record;
 use crate::{
     app::{
         App,
-        jobs::{self, Outcome},
+        jobs::{self, BrokenAnswer, Outcome},
     },
     domain::{
         Contract, Error, JobError, JobErrorCode, Message, Model, Parameters, QueueName, Result,
@@ -62,7 +63,9 @@ impl Kind for RunGeneration {
         let outcome = match self.attempt(&job, stop)? {
             Attempt::Abandoned => return Ok(()),
             Attempt::Answered(answer) => succeeded(answer)?,
-            Attempt::Failed(error) => Outcome::Failed { error, retry_at: None, exhausted: false },
+            Attempt::Failed(error, answer) => {
+                Outcome::Failed { error, retry_at: None, exhausted: false, answer }
+            }
             Attempt::Unanswered(error) => self.unanswered(claimed, &job, error),
         };
         // Where it is not recorded, somebody else ended the job meanwhile.
@@ -85,7 +88,7 @@ enum Attempt {
     /// With an answer that keeps the contract.
     Answered(Answer),
     /// With one that does not, or with none that there could be.
-    Failed(JobError),
+    Failed(JobError, Option<BrokenAnswer>),
     /// No model could be asked.
     Unanswered(ProviderError),
 }
@@ -179,7 +182,7 @@ impl RunGeneration {
             let completion = provider.complete(&request.call(&model, &messages))?;
             usage = usage.plus(completion.usage);
             if let Some(error) = declined(&completion) {
-                return Ok(Attempt::Failed(error));
+                return Ok(Attempt::Failed(error, None));
             }
             let text = completion.text;
             let wrong = match output(request.contract.as_ref(), &text) {
@@ -187,7 +190,8 @@ impl RunGeneration {
                 Err(wrong) => wrong,
             };
             if repairs == self.app.settings.max_repairs {
-                return Ok(Attempt::Failed(mismatch(&wrong, repairs)));
+                let answer = BrokenAnswer { text, provider: model.provider.clone(), usage };
+                return Ok(Attempt::Failed(mismatch(&wrong, repairs), Some(answer)));
             }
             repairs += 1;
             messages.extend(repair(&text, &wrong));
@@ -238,6 +242,7 @@ impl RunGeneration {
             exhausted: error.retryable && retry_at.is_none(),
             error: JobError { code: error.code, message: error.message },
             retry_at,
+            answer: None,
         }
     }
 }

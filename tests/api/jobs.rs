@@ -147,7 +147,12 @@ fn output_is_held_against_its_schema() {
     let failed = account.run_job(&json!({"output_schema": schema()}));
     assert_eq!(failed["status"], "failed");
     assert_eq!(failed["error"]["code"], "OUTPUT_SCHEMA_MISMATCH");
-    assert_eq!((&failed["output"], &failed["usage"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (&failed["output"], &failed["output_text"]),
+        (&Value::Null, &json!("no JSON at all"))
+    );
+    assert_eq!(failed["usage"]["total_tokens"], 30, "to see what went wrong");
+    assert!(failed["provider"].is_string(), "{failed}");
     assert_eq!(failed["credits"]["charged"], 0);
     assert_eq!(kinds(&account, &failed), ["reserve", "release"]);
     assert_eq!(provider.received().len(), 5, "one repair and no retry");

@@ -158,6 +158,12 @@ fn a_contract_that_stays_broken_fails_the_job_and_charges_nothing() {
         assert_eq!(bench.provider.received().len(), calls);
         assert!(bench.spare.received().is_empty());
         assert_eq!(bench.available(), 1_000);
+        let result = job.result.unwrap();
+        assert_eq!(result.output_text.as_deref(), Some("I would rather not write JSON."));
+        assert!(result.output.is_none() && result.provider.is_some());
+        let calls = u64::try_from(calls).unwrap();
+        assert_eq!(result.usage, Some(Usage::new(10 * calls, 5 * calls)), "all calls count");
+        assert_eq!(result.charged.micros(), 0);
     }
 }
 

@@ -188,7 +188,7 @@ pub(crate) fn success(cost: i64) -> Outcome {
 /// Failure; to be tried again at `retry_at`.
 pub(crate) fn failure(retry_at: Option<Timestamp>) -> Outcome {
     let error = JobError { code: JobErrorCode::ServerError, message: "no".to_owned() };
-    Outcome::Failed { error, retry_at, exhausted: retry_at.is_none() }
+    Outcome::Failed { error, retry_at, exhausted: retry_at.is_none(), answer: None }
 }
 
 fn settings() -> Settings {

@@ -197,8 +197,7 @@ pub(super) async fn list(request: Request) -> Result<Reply> {
     };
     let scope = request.session()?.scope;
     let limit = page.limit;
-    let rows = request.blocking(move |app| jobs::list(app, scope, &filter, limit)).await?;
-    let page = Page::cut(rows, limit, |job| Cursor::from_uuid(job.id.uuid()));
+    let page = request.blocking(move |app| jobs::list(app, scope, &filter, limit)).await?;
     // The rows are borrowed by their bodies, so the page is written here.
     let bodies: Vec<_> = page.data.iter().map(JobBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))

@@ -20,7 +20,7 @@ mod queues;
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::routes::{Access, Route, handler};
+use super::routes::{Access, Route, Whole, handler};
 use crate::{
     app::{
         accounts::{AccountChange, NewAccount},
@@ -87,6 +87,7 @@ fn jobs() -> [Route; 6] {
             .scope(Scope::JobsWrite)
             .takes::<GenerationRequest>()
             .answers::<JobBody<'_>>(StatusCode::ACCEPTED)
+            .headers(&["Location"])
             .errors(&[
                 ErrorKind::InvalidSchema,
                 ErrorKind::UnknownModel,
@@ -94,7 +95,7 @@ fn jobs() -> [Route; 6] {
                 ErrorKind::InsufficientCredits,
             ]),
         Route::get("/v1/jobs", "listJobs", handler!(jobs::list))
-            .summary("Lists jobs, newest first.")
+            .summary("Lists jobs, newest first. A page of large jobs ends before its limit, at some 4 MiB.")
             .scope(Scope::JobsRead)
             .paged()
             .query::<JobStatus>("status", "Only jobs with this status.")
@@ -107,7 +108,7 @@ fn jobs() -> [Route; 6] {
         Route::get("/v1/jobs/{id}", "getJob", handler!(jobs::get))
             .summary("Shows a job; waits for its end where asked to.")
             .scope(Scope::JobsRead)
-            .query::<u64>("wait", "Seconds to wait for a terminal status, 0 to 60.")
+            .query::<Whole<0, 60>>("wait", "Seconds to wait for a terminal status.")
             .answers::<JobBody<'_>>(StatusCode::OK),
         Route::get("/v1/jobs/{id}/events", "listJobEvents", handler!(jobs::events))
             .summary("Lists a job's steps, oldest first, or streams them as they happen.")
@@ -255,6 +256,7 @@ fn credits() -> [Route; 3] {
             .query::<Timestamp>("created_after", "Only entries made at this time or later.")
             .query::<Timestamp>("created_before", "Only entries made before this time.")
             .media_types(&["text/csv"])
+            .headers(&["Link"])
             .answers::<Page<EntryBody<'_>>>(StatusCode::OK),
         Route::get("/v1/credits/grants", "listGrants", handler!(credits::grants))
             .summary("Lists credits that were given or bought, newest first.")
@@ -339,7 +341,7 @@ fn accounts() -> [Route; 6] {
             "adjustCredits",
             handler!(accounts::adjust),
         )
-        .summary("Corrects an account's balance.")
+        .summary("Corrects an account's balance. May take it below zero, as after a chargeback.")
         .takes::<AdjustRequest>()
         .answers::<credits::BalanceBody>(StatusCode::CREATED),
     ]
