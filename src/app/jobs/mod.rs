@@ -1,24 +1,30 @@
 //! What can be done with jobs. A job's state, its credits, its story, its place in the queue and the
 //! news of it change in one transaction, or not at all.
 
+mod outcome;
+
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
+
+pub use outcome::{BrokenAnswer, Outcome, begin, finish, give_up};
+
+use outcome::fail;
 
 use super::{App, Caller, Reply, Secrecy, once};
 use crate::{
     domain::{
-        AccountId, Contract, Credits, Cursor, DeadLetterId, Error, ErrorKind, EventType,
-        GenerationRequest, Idempotency, JobError, JobErrorCode, JobId, JobStatus, Message, Page,
-        Parameters, QueueName, Result, Split, Timestamp, Usage, prompt_upper_bound,
+        Contract, Credits, Cursor, Error, ErrorKind, GenerationRequest, Idempotency, JobError,
+        JobErrorCode, JobId, JobStatus, Message, Page, Parameters, QueueName, Result, Split,
+        Timestamp, prompt_upper_bound,
     },
     store::{
-        AccountScope, Commit, SystemScope, Tx, dead_letters,
+        AccountScope, Commit, Tx, dead_letters,
         idempotency::Answer,
-        jobs::{self, Job, JobEvent, JobFilter, JobRequest, JobResult, NewJob},
+        jobs::{self, Job, JobEvent, JobFilter, JobRequest, NewJob},
         ledger::{self, Cover, Hold, JobRound},
-        queue::{self, Claimed, Lease, Waiting, WorkId},
+        queue::{self, Waiting, WorkId},
     },
 };
 
@@ -214,22 +220,6 @@ fn enqueue(
     let expires_at = run_at.plus(app.settings.job_ttl);
     queue::push(tx, Waiting { id, lane, priority, run_at }, expires_at)
 }
-
-/// An attempt begins, in the transaction that leases the job. `None` where the job ended meanwhile.
-pub fn begin(tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Job>> {
-    tx.within(claimed.scope, |tx| {
-        let Some(job) = jobs::by_seq(tx, claimed.lease.id.subject)? else { return Ok(None) };
-        if !job.status.may_become(JobStatus::Running) && job.status != JobStatus::Running {
-            return Ok(None);
-        }
-        jobs::start(tx, job.seq, claimed.attempts)?;
-        let data = format!(r#"{{"attempt":{}}}"#, claimed.attempts);
-        jobs::event(tx, job.seq, job.id, "started", Some(&data))?;
-        let started_at = Some(tx.now());
-        Ok(Some(Job { status: JobStatus::Running, attempts: claimed.attempts, started_at, ..job }))
-    })
-}
-
 /// The account's job of that id.
 pub fn get(app: &App, scope: AccountScope, id: JobId) -> Result<Job> {
     let found = app.store.read(scope, |snapshot| jobs::find(snapshot, id))?;
@@ -254,223 +244,6 @@ pub fn events(
         let job = jobs::find(snapshot, id)?.ok_or_else(|| Error::not_found("job"))?;
         let events = jobs::events(snapshot, job.seq, after, limit)?;
         Ok((job, events))
-    })
-}
-
-/// What an attempt led to.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// An answer that keeps the contract.
-    Succeeded {
-        /// The validated JSON, where a schema was given.
-        output: Option<Box<RawValue>>,
-        /// What the model said.
-        text: String,
-        /// The provider that answered.
-        provider: String,
-        /// Tokens of all calls together.
-        usage: Usage,
-        /// What they cost.
-        cost: Credits,
-    },
-    /// No answer, or none that keeps the contract.
-    Failed {
-        /// Why.
-        error: JobError,
-        /// When to try again, where that can help and attempts are left.
-        retry_at: Option<Timestamp>,
-        /// Whether the queue gave up on something that another attempt could have mended.
-        exhausted: bool,
-        /// The answer that did not keep the contract.
-        answer: Option<BrokenAnswer>,
-    },
-}
-
-/// The data of the step `succeeded`.
-#[derive(Serialize)]
-struct Succeeded<'a> {
-    provider: Option<&'a str>,
-    credits_charged: Credits,
-    /// What it cost above its reservation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    overrun: Option<Credits>,
-}
-
-/// An answer that does not keep the contract: shown with the job, and not charged.
-#[derive(Clone, Debug)]
-pub struct BrokenAnswer {
-    /// What the model said.
-    pub text: String,
-    /// The provider that answered.
-    pub provider: String,
-    /// Tokens of all calls together.
-    pub usage: Usage,
-}
-
-/// The data of `job.completed`.
-#[derive(Serialize)]
-struct Completed<'a> {
-    job_id: JobId,
-    account_id: AccountId,
-    status: JobStatus,
-    model: &'a str,
-    agent: Option<()>,
-    latency_ms: u64,
-    credits_charged: Credits,
-    request_id: &'a str,
-}
-
-/// The data of `job.failed` and `job.canceled`.
-#[derive(Serialize)]
-struct Ended<'a> {
-    job_id: JobId,
-    account_id: AccountId,
-    status: JobStatus,
-    error: &'a JobError,
-    request_id: &'a str,
-}
-
-/// Records what an attempt led to, unless its lease is not valid any more: then somebody else ended
-/// the job, and the late answer is discarded. Gives whether it was recorded.
-pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> Commit<bool> {
-    let (this, lease) = (Arc::clone(app), claimed.lease);
-    app.store.write(claimed.scope, move |tx| {
-        if let Outcome::Failed { error, retry_at: Some(at), .. } = &outcome {
-            return put_off(tx, lease, &job, error, *at);
-        }
-        if !queue::finish(tx, lease)? {
-            return Ok(false);
-        }
-        match &outcome {
-            Outcome::Succeeded { output, text, provider, usage, cost } => {
-                let result = JobResult {
-                    output: output.clone(),
-                    output_text: Some(text.clone()),
-                    provider: Some(provider.clone()),
-                    usage: Some(*usage),
-                    charged: *cost,
-                    ..JobResult::default()
-                };
-                succeed(&this, tx, &job, &result)?;
-            }
-            Outcome::Failed { error, exhausted, answer, .. } => {
-                fail(&this, tx, &job, JobStatus::Failed, error, answer.as_ref())?;
-                if *exhausted {
-                    bury(&this, tx, lease.id, error, job.attempts)?;
-                }
-            }
-        }
-        Ok(true)
-    })
-}
-
-/// The job waits for its next attempt.
-fn put_off(
-    tx: &Tx<'_, AccountScope>,
-    lease: Lease,
-    job: &Job,
-    error: &JobError,
-    at: Timestamp,
-) -> Result<bool> {
-    if !queue::release(tx, lease, at, true)? {
-        return Ok(false);
-    }
-    jobs::set_status(tx, job.seq, JobStatus::Queued)?;
-    let data = json!({"attempt": job.attempts, "error": error, "run_at": at}).to_string();
-    jobs::event(tx, job.seq, job.id, "retrying", Some(&data))?;
-    Ok(true)
-}
-
-fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) -> Result<()> {
-    ledger::settle(tx, job.round(), job.reserved, result.charged)?;
-    jobs::end(tx, job.seq, JobStatus::Succeeded, result)?;
-    let reserved = job.reserved.total().unwrap_or_default();
-    let overrun = result.charged.checked_sub(reserved).filter(|over| over.is_positive());
-    let provider = result.provider.as_deref();
-    let data = Succeeded { provider, credits_charged: result.charged, overrun };
-    let data = serde_json::to_string(&data).map_err(Error::internal)?;
-    jobs::event(tx, job.seq, job.id, "succeeded", Some(&data))?;
-    let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
-    let completed = Completed {
-        job_id: job.id,
-        account_id: tx.scope().account_id(),
-        status: JobStatus::Succeeded,
-        model: &job.model,
-        agent: None,
-        latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
-        credits_charged: result.charged,
-        request_id: &job.request_id,
-    };
-    app.emit(tx, EventType::JobCompleted, &completed)
-}
-
-/// Ends a job without success: nothing is charged and what was set aside comes back.
-fn fail(
-    app: &App,
-    tx: &Tx<'_, AccountScope>,
-    job: &Job,
-    to: JobStatus,
-    error: &JobError,
-    answer: Option<&BrokenAnswer>,
-) -> Result<()> {
-    ledger::release(tx, job.round(), job.reserved)?;
-    let result = JobResult {
-        output_text: answer.map(|answer| answer.text.clone()),
-        provider: answer.map(|answer| answer.provider.clone()),
-        usage: answer.map(|answer| answer.usage),
-        error: Some(error.clone()),
-        ..JobResult::default()
-    };
-    jobs::end(tx, job.seq, to, &result)?;
-    let data = json!({"error": error}).to_string();
-    jobs::event(tx, job.seq, job.id, to.as_str(), Some(&data))?;
-    let kind = match to {
-        JobStatus::Canceled => EventType::JobCanceled,
-        _ => EventType::JobFailed,
-    };
-    let ended = Ended {
-        job_id: job.id,
-        account_id: tx.scope().account_id(),
-        status: to,
-        error,
-        request_id: &job.request_id,
-    };
-    app.emit(tx, kind, &ended)
-}
-
-fn bury(
-    app: &App,
-    tx: &Tx<'_, AccountScope>,
-    work: WorkId,
-    error: &JobError,
-    attempts: u32,
-) -> Result<()> {
-    let id = DeadLetterId::from_uuid(app.ambient.uuid());
-    dead_letters::insert(tx, id, work, error.code.as_str(), &error.message, attempts)
-}
-
-/// Ends a job that will not be tried again: its time to live is over, or the server ended during
-/// too many of its attempts.
-pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Commit<bool> {
-    let (this, claimed) = (Arc::clone(app), claimed.clone());
-    app.store.write(claimed.scope, move |tx| {
-        if !queue::finish(tx, claimed.lease)? {
-            return Ok(false);
-        }
-        let Some(job) = jobs::by_seq(tx, claimed.lease.id.subject)? else { return Ok(false) };
-        if job.status.is_terminal() {
-            return Ok(false);
-        }
-        if code == JobErrorCode::Expired {
-            let message = "the job waited longer than its time to live and was not run".to_owned();
-            fail(&this, tx, &job, JobStatus::Expired, &JobError { code, message }, None)?;
-        } else {
-            let message = format!("the server ended during {} attempts", claimed.crashes);
-            let error = JobError { code, message };
-            fail(&this, tx, &job, JobStatus::Failed, &error, None)?;
-            bury(&this, tx, claimed.lease.id, &error, claimed.attempts)?;
-        }
-        Ok(true)
     })
 }
 
