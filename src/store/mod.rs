@@ -130,6 +130,7 @@ impl Store {
             shared: Arc::clone(&shared),
             ambient: ambient.clone(),
             batch: settings.batch,
+            announce: settings.announce,
         };
         let thread = ambient::thread("writer", move || writer.run())?;
         let (ambient, path) = (ambient.clone(), Arc::new(path.to_owned()));

@@ -102,6 +102,7 @@ pub(in crate::store) struct Writer {
     pub(in crate::store) shared: Arc<Shared>,
     pub(in crate::store) ambient: Ambient,
     pub(in crate::store) batch: usize,
+    pub(in crate::store) announce: bool,
 }
 
 /// How a deed went within its batch.
@@ -117,6 +118,7 @@ impl Writer {
     /// Runs until nobody can send deeds any more.
     pub(in crate::store) fn run(mut self) {
         let mut version = self.data_version();
+        let mut queue_changes = self.queue_changes();
         loop {
             match self.deeds.recv_timeout(LOOK_ELSEWHERE) {
                 Ok(first) => self.serve(first),
@@ -127,6 +129,11 @@ impl Writer {
             if seen != version {
                 version = seen;
                 self.shared.publish(&[Signal::Elsewhere]);
+                let seen = self.queue_changes();
+                if seen != queue_changes {
+                    queue_changes = seen;
+                    self.shared.publish(&[Signal::QueuesElsewhere]);
+                }
             }
         }
         // Leaves a small log behind; whatever cannot be copied now is copied at the next start.
@@ -139,6 +146,26 @@ impl Writer {
             sql.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))
         };
         read(&self.connection.sql).unwrap_or(0)
+    }
+
+    /// How often commands changed queues in this file. To read them anew takes long where they are long,
+    /// and most of what other processes commit does not touch them.
+    fn queue_changes(&self) -> i64 {
+        let sql = "select value from main.meta where name = 'queue_changes'";
+        let read = self.connection.sql.prepare_cached(sql);
+        // No row yet: none did.
+        read.and_then(|mut read| read.query_row([], |row| row.get(0))).unwrap_or(0)
+    }
+
+    /// Counts the commit where it changes queues that a server may be running.
+    fn announce(&self, signals: &RefCell<Vec<Signal>>) -> std::result::Result<(), Failure> {
+        if !self.announce || !signals.borrow().iter().any(Signal::is_of_queue) {
+            return Ok(());
+        }
+        self.statement(
+            "insert into main.meta (name, value) values ('queue_changes', 1)
+             on conflict (name) do update set value = value + 1",
+        )
     }
 
     fn serve(&mut self, first: Box<dyn Deed>) {
@@ -194,6 +221,7 @@ impl Writer {
         let now = self.ambient.now();
         self.statement("begin immediate")?;
         let Some(spoiler) = self.run_together(deeds, now, signals) else {
+            self.announce(signals)?;
             return self.statement("commit");
         };
         if !self.connection.sql.is_autocommit() {
@@ -202,6 +230,7 @@ impl Writer {
         signals.borrow_mut().clear();
         self.statement("begin immediate")?;
         self.run_apart(deeds, spoiler, now, signals)?;
+        self.announce(signals)?;
         self.statement("commit")
     }
 
