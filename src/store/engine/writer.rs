@@ -128,12 +128,10 @@ impl Writer {
             let seen = self.data_version();
             if seen != version {
                 version = seen;
-                self.shared.publish(&[Signal::Elsewhere]);
-                let seen = self.queue_changes();
-                if seen != queue_changes {
-                    queue_changes = seen;
-                    self.shared.publish(&[Signal::QueuesElsewhere]);
-                }
+                let before = std::mem::replace(&mut queue_changes, self.queue_changes());
+                let signals = [Signal::Elsewhere, Signal::QueuesElsewhere];
+                let told = if queue_changes == before { 1 } else { 2 };
+                self.shared.publish(&signals[..told]);
             }
         }
         // Leaves a small log behind; whatever cannot be copied now is copied at the next start.
