@@ -1,15 +1,17 @@
 //! What can be done with jobs. A job's state, its credits, its story, its place in the queue and the
 //! news of it change in one transaction, or not at all.
 
+mod data;
+
 use std::sync::Arc;
 
-use serde::Serialize;
+use data::{Completed, Ended, Shortage, Succeeded};
 use serde_json::{json, value::RawValue};
 
 use super::{App, Caller, Reply, Secrecy, once};
 use crate::{
     domain::{
-        AccountId, Contract, Credits, DeadLetterId, Error, ErrorKind, EventType, GenerationRequest,
+        Contract, Credits, DeadLetterId, Error, ErrorKind, EventType, GenerationRequest,
         Idempotency, JobError, JobErrorCode, JobId, JobStatus, Message, Parameters, QueueName,
         Result, Split, Timestamp, Usage, prompt_upper_bound,
     },
@@ -182,13 +184,6 @@ fn cover(tx: &Tx<'_, AccountScope>, required: Credits) -> Result<Hold> {
     }
 }
 
-/// The details of a 402. Not `json!`, which would read the numbers as floats.
-#[derive(Serialize)]
-struct Shortage {
-    required: Credits,
-    available: Credits,
-}
-
 fn short(required: Credits, available: Credits) -> Error {
     let message = format!(
         "the job may cost {required} credits and {available} are available; add credits, or lower \
@@ -277,39 +272,6 @@ pub enum Outcome {
         /// Whether the queue gave up on something that another attempt could have mended.
         exhausted: bool,
     },
-}
-
-/// The data of the step `succeeded`.
-#[derive(Serialize)]
-struct Succeeded<'a> {
-    provider: Option<&'a str>,
-    credits_charged: Credits,
-    /// What it cost above its reservation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    overrun: Option<Credits>,
-}
-
-/// The data of `job.completed`.
-#[derive(Serialize)]
-struct Completed<'a> {
-    job_id: JobId,
-    account_id: AccountId,
-    status: JobStatus,
-    model: &'a str,
-    agent: Option<()>,
-    latency_ms: u64,
-    credits_charged: Credits,
-    request_id: &'a str,
-}
-
-/// The data of `job.failed` and `job.canceled`.
-#[derive(Serialize)]
-struct Ended<'a> {
-    job_id: JobId,
-    account_id: AccountId,
-    status: JobStatus,
-    error: &'a JobError,
-    request_id: &'a str,
 }
 
 /// Records what an attempt led to, unless its lease is not valid any more: then somebody else ended
