@@ -11,7 +11,7 @@
 -- Numbered states start at 2: SQLite stores 0 and 1 without a byte and 2 to 127 in one, so a row
 -- never grows when its state changes, and never has to move.
 
--- Facts about this file: how often a server started on it.
+-- Facts about this file: how often a server started on it, and how often commands beside it changed queues.
 create table meta (
   name text primary key,
   value integer not null

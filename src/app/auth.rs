@@ -1,8 +1,9 @@
 //! Who sends a request. A known key costs one keyed hash and one look into a map; an unknown one is
 //! verified on a small pool of threads, so that nobody can keep the event loop busy with guessing.
 
+mod cache;
+
 use std::{
-    collections::HashMap,
     hash::Hash,
     io,
     net::{IpAddr, Ipv6Addr},
@@ -18,6 +19,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::oneshot;
+
+use cache::{Cache, Digest};
 
 use super::{
     argon::{self, HashCost},
@@ -130,22 +133,6 @@ struct Shared {
     guesses: FailedAttempts<(IpAddr, ApiKeyId)>,
     cache: Mutex<Cache>,
     hashings: AtomicU64,
-}
-
-type Digest = [u8; 32];
-
-/// What is known and what is being found out. One lock guards both, so that a key is either.
-#[derive(Default)]
-struct Cache {
-    known: HashMap<Digest, Known>,
-    flights: HashMap<Digest, Vec<oneshot::Sender<Verdict>>>,
-    /// Counts revocations: a verification that began before one is not remembered after it.
-    epoch: u64,
-}
-
-struct Known {
-    session: Arc<Session>,
-    until: Duration,
 }
 
 struct Verification {
@@ -402,19 +389,6 @@ impl Shared {
             // Once per verification is exact enough, and nobody waits for it.
             drop(self.store.write(session.scope, move |tx| api_keys::touch(tx, key)));
         }
-    }
-}
-
-impl Cache {
-    fn remember(&mut self, digest: Digest, session: &Arc<Session>, now: Duration, ttl: Duration) {
-        if self.known.len() >= REMEMBERED_MAX {
-            self.known.retain(|_, known| now < known.until);
-        }
-        if self.known.len() >= REMEMBERED_MAX {
-            self.known.clear();
-        }
-        let known = Known { session: Arc::clone(session), until: now + ttl };
-        self.known.insert(digest, known);
     }
 }
 

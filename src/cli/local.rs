@@ -21,7 +21,7 @@ impl Local {
     /// Opens the data folder, making and migrating what is missing.
     pub(super) fn open(config: &Config, ambient: Ambient) -> anyhow::Result<Self> {
         let folder = DataFolder::open(&config.data_dir)?;
-        let engine = EngineSettings { readers: 1, ..server::engine(config) };
+        let engine = EngineSettings { readers: 1, announce: true, ..server::engine(config) };
         let (store, writer) = Store::open(&folder.database(), &engine, &ambient)?;
         let vault = Vault::open(&folder.key(), &ambient)?;
         // A command authenticates nobody.

@@ -59,6 +59,7 @@ pub fn engine(config: &Config) -> EngineSettings {
         checkpoint_pages: store.checkpoint_pages,
         durable: store.synchronous == Synchronous::Full,
         busy_timeout: store.busy_timeout,
+        announce: false,
     }
 }
 

@@ -131,6 +131,7 @@ impl Store {
             ambient: ambient.clone(),
             batch: settings.batch,
             dead: false,
+            announce: settings.announce,
         };
         let thread = ambient::thread("writer", move || writer.run())?;
         let (ambient, path) = (ambient.clone(), Arc::new(path.to_owned()));

@@ -22,8 +22,17 @@ pub enum Signal {
     AccountChanged,
     /// Queues were paused or resumed.
     Paused,
-    /// Another process wrote to the database: anything may have changed.
+    /// Another process wrote to the database: anything may have changed, but for queues.
     Elsewhere,
+    /// Another process changed queues: it added, withdrew or paused.
+    QueuesElsewhere,
     /// The disk failed in a way that makes memory and file differ: the process must end.
     Fatal,
+}
+
+impl Signal {
+    /// Whether a queue changed.
+    pub(in crate::store) const fn is_of_queue(&self) -> bool {
+        matches!(self, Self::Queued(_) | Self::Withdrawn(_) | Self::Paused)
+    }
 }

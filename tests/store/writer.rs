@@ -249,6 +249,32 @@ fn another_programs_commit_is_noticed() {
     assert!(elsewhere.try_recv().is_err(), "our own commits are not elsewhere");
 }
 
+/// A server need not read its queues anew because somebody made an account.
+#[test]
+fn a_commands_commit_tells_of_queues_only_where_it_changed_one() {
+    let rig = Rig::new();
+    rig.account("ours").wait().unwrap();
+    let (told, elsewhere) = mpsc::channel();
+    let told = Mutex::new(told);
+    rig.store
+        .listen(move |signals| told.lock().unwrap().send(signals.to_vec()).unwrap_or_default());
+    let engine = EngineSettings { announce: true, durable: false, ..EngineSettings::default() };
+    let command = Store::open(&file(rig.folder.path()), &engine, &rig.ambient).unwrap().0;
+    let account = (id(&rig.ambient), ProjectId::from_uuid(rig.ambient.uuid()));
+    let made = command
+        .write(SystemScope::new(), move |tx| accounts::insert(tx, account.0, account.1, "theirs"));
+    let scope = made.wait().unwrap();
+    assert_eq!(elsewhere.recv_timeout(LIMIT).unwrap(), [Signal::Elsewhere]);
+    let id = WorkId { queue: QueueName::GenerationCreate, subject: 1 };
+    let push = command.write(scope, move |tx| {
+        let work = Waiting { id, lane: 1, priority: 0, run_at: tx.now() };
+        queue::push(tx, work, tx.now())
+    });
+    push.wait().unwrap();
+    let both = [Signal::Elsewhere, Signal::QueuesElsewhere];
+    assert_eq!(elsewhere.recv_timeout(LIMIT).unwrap(), both);
+}
+
 /// A file system of a few megabytes, if this user may mount one.
 struct SmallDisk(tempfile::TempDir);
 

@@ -270,7 +270,7 @@ impl State {
             Signal::Queued(work) if work.id.queue == queue => self.order.add(work, now),
             Signal::Withdrawn(id) if id.queue == queue => self.withdraw(id.subject),
             Signal::Paused => self.review_pause = true,
-            Signal::Elsewhere => (self.stale, self.review_pause) = (true, true),
+            Signal::QueuesElsewhere => (self.stale, self.review_pause) = (true, true),
             _ => return false,
         }
         true

@@ -23,6 +23,9 @@ pub struct EngineSettings {
     pub durable: bool,
     /// How long to wait for a lock that another process holds.
     pub busy_timeout: Duration,
+    /// Whether changes of queues are counted in the file, for the server that runs them. Commands do;
+    /// the server itself saves the write.
+    pub announce: bool,
 }
 
 impl Default for EngineSettings {
@@ -34,6 +37,7 @@ impl Default for EngineSettings {
             checkpoint_pages: 12_000,
             durable: true,
             busy_timeout: Duration::from_secs(30),
+            announce: false,
         }
     }
 }

@@ -104,6 +104,7 @@ pub(in crate::store) struct Writer {
     pub(in crate::store) batch: usize,
     /// A commit could not be synced: nothing is written any more.
     pub(in crate::store) dead: bool,
+    pub(in crate::store) announce: bool,
 }
 
 /// How a deed went within its batch.
@@ -119,6 +120,7 @@ impl Writer {
     /// Runs until nobody can send deeds any more.
     pub(in crate::store) fn run(mut self) {
         let mut version = self.data_version();
+        let mut queue_changes = self.queue_changes();
         loop {
             match self.deeds.recv_timeout(LOOK_ELSEWHERE) {
                 Ok(first) => self.serve(first),
@@ -128,7 +130,10 @@ impl Writer {
             let seen = self.data_version();
             if seen != version {
                 version = seen;
-                self.shared.publish(&[Signal::Elsewhere]);
+                let before = std::mem::replace(&mut queue_changes, self.queue_changes());
+                let signals = [Signal::Elsewhere, Signal::QueuesElsewhere];
+                let told = if queue_changes == before { 1 } else { 2 };
+                self.shared.publish(&signals[..told]);
             }
         }
         if self.dead {
@@ -144,6 +149,26 @@ impl Writer {
             sql.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))
         };
         read(&self.connection.sql).unwrap_or(0)
+    }
+
+    /// How often commands changed queues in this file. To read them anew takes long where they are long,
+    /// and most of what other processes commit does not touch them.
+    fn queue_changes(&self) -> i64 {
+        let sql = "select value from main.meta where name = 'queue_changes'";
+        let read = self.connection.sql.prepare_cached(sql);
+        // No row yet: none did.
+        read.and_then(|mut read| read.query_row([], |row| row.get(0))).unwrap_or(0)
+    }
+
+    /// Counts the commit where it changes queues that a server may be running.
+    fn announce(&self, signals: &RefCell<Vec<Signal>>) -> std::result::Result<(), Failure> {
+        if !self.announce || !signals.borrow().iter().any(Signal::is_of_queue) {
+            return Ok(());
+        }
+        self.statement(
+            "insert into main.meta (name, value) values ('queue_changes', 1)
+             on conflict (name) do update set value = value + 1",
+        )
     }
 
     fn serve(&mut self, first: Box<dyn Deed>) {
@@ -203,6 +228,7 @@ impl Writer {
         let now = self.ambient.now();
         self.statement("begin immediate")?;
         let Some(spoiler) = self.run_together(deeds, now, signals) else {
+            self.announce(signals)?;
             return self.statement("commit");
         };
         if !self.connection.sql.is_autocommit() {
@@ -211,6 +237,7 @@ impl Writer {
         signals.borrow_mut().clear();
         self.statement("begin immediate")?;
         self.run_apart(deeds, spoiler, now, signals)?;
+        self.announce(signals)?;
         self.statement("commit")
     }
 
