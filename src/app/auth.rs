@@ -248,7 +248,9 @@ impl Authenticator {
 
     /// Forgets one key, because it was revoked or changed: its next use asks the store.
     pub fn forget(&self, key: ApiKeyId) {
-        self.forget_if(|session| session.key == key);
+        let mut cache = lock(&self.shared.cache);
+        cache.known.retain(|_, known| known.session.key != key);
+        cache.change(Some(key));
     }
 
     /// Forgets what a commit made doubtful. A listener of the store's.
@@ -264,18 +266,9 @@ impl Authenticator {
 
     /// Forgets all keys.
     pub fn forget_all(&self) {
-        self.forget_if(|_| true);
-    }
-
-    fn forget_if(&self, is_stale: impl Fn(&Session) -> bool) {
         let mut cache = lock(&self.shared.cache);
-        cache.known.retain(|_, known| !is_stale(&known.session));
-        // Whoever waits already gets the answer of then; whoever comes from now on does not.
-        let flights = std::mem::take(&mut cache.flights);
-        cache.epoch += 1;
-        drop(cache);
-        // Dropping the senders tells those who wait to ask again.
-        drop(flights);
+        cache.known.clear();
+        cache.change(None);
     }
 }
 
@@ -368,17 +361,22 @@ impl Shared {
         argon::verify(presented, &stored.hash)
     }
 
-    /// Remembers a good key and answers all who wait for it.
+    /// Remembers a good key and answers all who wait for it; where the key changed meanwhile, dropping
+    /// their senders tells them to ask again.
     fn land(&self, verification: &Verification, verdict: &Verdict) {
         let now = self.ambient.monotonic();
         let mut cache = lock(&self.cache);
-        if cache.epoch != verification.epoch {
+        let waiters = cache.flights.remove(&verification.digest);
+        let is_stale = cache.is_stale(verification.epoch, verdict);
+        if cache.flights.is_empty() {
+            cache.changed.clear();
+        }
+        if is_stale {
             return;
         }
         if let Verdict::Verified(session) = verdict {
             cache.remember(verification.digest, session, now, self.settings.cache_ttl);
         }
-        let waiters = cache.flights.remove(&verification.digest);
         drop(cache);
         for waiter in waiters.into_iter().flatten() {
             // A client that went away needs no answer.
@@ -586,17 +584,32 @@ mod tests {
     }
 
     #[test]
-    fn a_verification_that_began_before_a_revocation_is_not_remembered() {
+    fn only_a_change_of_its_own_key_makes_a_verification_doubtful() {
         let bench = Bench::new();
-        let (id, key) = bench.key(|_| {});
-        let digest = digest(&bench.auth.shared.hasher, &key);
-        let verification =
-            Verification { key: ApiKey::parse(&key).unwrap(), digest, client: CLIENT, epoch: 0 };
-        let verdict = bench.auth.shared.verdict(&verification);
-        bench.auth.forget(id);
-        bench.auth.shared.land(&verification, &verdict);
-        assert!(matches!(verdict, Verdict::Verified(_)));
-        assert!(bench.auth.shared.known(&digest).is_none());
+        let ((id, key), (other, _)) = (bench.key(|_| {}), bench.key(|_| {}));
+        let shared = &bench.auth.shared;
+        let digest = digest(&shared.hasher, &key);
+        let all: [(&[Signal], bool); 3] = [
+            (&[Signal::KeyChanged(other)], true),
+            (&[Signal::KeyChanged(id)], false),
+            (&[Signal::AccountChanged], false),
+        ];
+        for (signals, is_good) in all {
+            bench.auth.forget_all();
+            let (answer, mut pending) = oneshot::channel();
+            let mut cache = lock(&shared.cache);
+            cache.flights.insert(digest, vec![answer]);
+            let (key, epoch) = (ApiKey::parse(&key).unwrap(), cache.epoch);
+            drop(cache);
+            let verification = Verification { key, digest, client: CLIENT, epoch };
+            let verdict = shared.verdict(&verification);
+            assert!(matches!(verdict, Verdict::Verified(_)));
+            bench.auth.hear(signals);
+            shared.land(&verification, &verdict);
+            assert_eq!(shared.known(&digest).is_some(), is_good, "{signals:?}");
+            assert_eq!(pending.try_recv().is_ok(), is_good, "{signals:?}");
+            assert!(lock(&shared.cache).changed.is_empty());
+        }
     }
 
     #[test]

@@ -159,6 +159,10 @@ fn request_body(route: &Route, schemas: &mut Schemas) -> Option<Value> {
         BodyKind::Raw => Some(json!({
             "required": true, "content": {"application/json": {"schema": {}}},
         })),
+        BodyKind::Empty => {
+            let schema = json!({"type": "object", "additionalProperties": false});
+            Some(json!({"required": false, "content": {"application/json": {"schema": schema}}}))
+        }
         BodyKind::Json | BodyKind::OptionalJson => {
             let schema = route.request.map(|of| schemas.request(of));
             Some(json!({
@@ -231,7 +235,7 @@ fn errors_of(route: &Route) -> Vec<ErrorKind> {
     match route.body {
         BodyKind::None => {}
         BodyKind::Raw => kinds.push(Kind::BodyTooLarge),
-        BodyKind::Json | BodyKind::OptionalJson => {
+        BodyKind::Empty | BodyKind::Json | BodyKind::OptionalJson => {
             kinds.extend([Kind::InvalidJson, Kind::BodyTooLarge, Kind::UnsupportedMediaType]);
         }
     }

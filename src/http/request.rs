@@ -1,6 +1,6 @@
 //! What handlers are given: a request that passed every check that does not depend on the resource.
 
-use std::{borrow::Cow, fmt::Display, str::FromStr, sync::Arc};
+use std::{borrow::Cow, str::FromStr, sync::Arc};
 
 use hyper::{
     HeaderMap, Method, Uri,
@@ -18,6 +18,11 @@ use crate::{
     },
     domain::{Error, ErrorKind, Idempotency, MalformedId, PageRequest, Result},
 };
+
+/// What an id in the query must be.
+pub(crate) const AN_ID: &str = "an id: a UUID in lower case with hyphens";
+/// What a time in the query must be.
+pub(crate) const A_TIME: &str = "an RFC 3339 time such as 2026-11-20T09:00:00Z";
 
 /// Who sends a request.
 #[derive(Clone, Debug)]
@@ -93,10 +98,11 @@ impl Request {
         found.map(|(_, value)| value.as_str()).ok_or_else(|| Error::not_found("object"))
     }
 
-    /// A query parameter, as in `query::<Timestamp>("created_after")`; `None` where it is not given.
-    pub(crate) fn query<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>> {
+    /// A query parameter, as in `query::<Timestamp>("created_after", A_TIME)`; `None` where it is not
+    /// given. `allowed` completes the sentence "`created_after` must be …".
+    pub(crate) fn query<T: FromStr>(&self, name: &str, allowed: &str) -> Result<Option<T>> {
         let parsed = self.query_text(name).map(str::parse).transpose();
-        parsed.map_err(|error: T::Err| Error::invalid(name, format!("{name}: {error}")))
+        parsed.map_err(|_| Error::invalid(name, format!("{name} must be {allowed}")))
     }
 
     /// A query parameter as text.

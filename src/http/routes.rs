@@ -48,6 +48,8 @@ pub(crate) enum Access {
 pub(crate) enum BodyKind {
     /// None; what is sent is not read.
     None,
+    /// A JSON object without fields, or nothing.
+    Empty,
     /// JSON.
     Json,
     /// JSON or nothing, which stands for an empty object.
@@ -110,9 +112,10 @@ impl Route {
         Self::new(Method::GET, path, operation, handler)
     }
 
-    /// A route that makes or does something.
+    /// A route that makes or does something. Without more, it takes an empty object or nothing.
     pub(crate) fn post(path: &'static str, operation: &'static str, handler: Handler) -> Self {
-        Self::new(Method::POST, path, operation, handler)
+        let route = Self::new(Method::POST, path, operation, handler);
+        Self { body: BodyKind::Empty, ..route }
     }
 
     /// A route that changes something.

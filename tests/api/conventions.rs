@@ -104,7 +104,9 @@ fn open_routes_answer_everyone() {
     assert_eq!(client.get("/healthz").expect(200).json(), json!({"status": "ok"}));
     assert_eq!(client.get("/readyz").expect(200).json(), json!({"status": "ready"}));
     let metrics = client.get("/metrics").expect(200);
-    assert!(metrics.header("content-type").unwrap().starts_with("text/plain"));
+    let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(metrics.header("content-type"), Some(open_metrics));
+    assert!(metrics.text().ends_with("# EOF\n"));
     assert!(metrics.text().contains("# TYPE "), "{}", metrics.text());
     assert_eq!(client.get("/openapi.json").expect(200).json()["openapi"], "3.1.0");
     let page = client.get("/docs").expect(200);

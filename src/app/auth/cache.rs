@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 use super::{REMEMBERED_MAX, Session, Verdict};
+use crate::domain::ApiKeyId;
 
 /// A keyed hash of a presented key.
 pub(super) type Digest = [u8; 32];
@@ -15,8 +16,12 @@ pub(super) struct Cache {
     pub(super) known: HashMap<Digest, Known>,
     /// Who waits for a verification that is under way.
     pub(super) flights: HashMap<Digest, Vec<oneshot::Sender<Verdict>>>,
-    /// Counts revocations: a verification that began before one is not remembered after it.
+    /// Counts changes of keys.
     pub(super) epoch: u64,
+    /// The epochs of the last change of each key, while anything is in flight, and of the last change
+    /// that may concern any: a key's verification that began before one is not believed after it.
+    pub(super) changed: HashMap<ApiKeyId, u64>,
+    all_changed: u64,
 }
 
 /// A key that was verified.
@@ -27,6 +32,26 @@ pub(super) struct Known {
 }
 
 impl Cache {
+    /// Notes that a key changed, or any may have.
+    pub(super) fn change(&mut self, key: Option<ApiKeyId>) {
+        self.epoch += 1;
+        match key {
+            Some(_) if self.flights.is_empty() => {}
+            Some(key) if self.changed.len() < REMEMBERED_MAX => {
+                self.changed.insert(key, self.epoch);
+            }
+            _ => self.all_changed = self.epoch,
+        }
+    }
+
+    /// True where the key changed after the verification began. What is refused stays refused: no
+    /// change makes a key good again.
+    pub(super) fn is_stale(&self, epoch: u64, verdict: &Verdict) -> bool {
+        let Verdict::Verified(session) = verdict else { return false };
+        let changed = self.changed.get(&session.key).copied().unwrap_or(0);
+        changed.max(self.all_changed) > epoch
+    }
+
     /// Remembers a good key. `now` is monotonic.
     pub(super) fn remember(
         &mut self,

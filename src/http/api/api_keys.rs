@@ -11,7 +11,10 @@ use crate::{
         api_keys::{self, CreatedKey, KeyRequest, RotateRequest},
     },
     domain::{AccountId, ApiKeyId, Error, Page, ProjectId, Result, ScopeSet, Timestamp},
-    http::{reply::Reply, request::Request},
+    http::{
+        reply::Reply,
+        request::{AN_ID, Request},
+    },
     store::api_keys::ApiKey,
 };
 
@@ -157,7 +160,7 @@ pub(super) async fn issue(request: Request) -> Result<Reply> {
 /// `GET /admin/v1/keys`
 pub(super) async fn list_of_account(request: Request) -> Result<Reply> {
     let page = request.page()?;
-    let account: AccountId = request.query("account_id")?.ok_or_else(|| {
+    let account: AccountId = request.query("account_id", AN_ID)?.ok_or_else(|| {
         Error::invalid("account_id", "account_id must name the account whose keys to list")
     })?;
     let look = move |app: &_| api_keys::list(app, accounts::scope(app, account)?, &page);

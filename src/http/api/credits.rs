@@ -10,7 +10,10 @@ use crate::{
         Bucket, Credits, EntryKind, Error, GrantId, JobId, LedgerEntryId, Page, PageRequest,
         Result, Timestamp,
     },
-    http::{reply::Reply, request::Request},
+    http::{
+        reply::Reply,
+        request::{A_TIME, AN_ID, Request},
+    },
     store::{
         ledger::Balance,
         ledger_entries::{Grant, LedgerEntry},
@@ -157,12 +160,12 @@ fn entry_filter(request: &Request) -> Result<EntryFilter> {
         EntryKind::parse(name)
             .ok_or_else(|| Error::invalid("kind", format!("kind must be one of {}", names())))
     });
-    let after: Option<Timestamp> = request.query("created_after")?;
-    let before: Option<Timestamp> = request.query("created_before")?;
+    let after: Option<Timestamp> = request.query("created_after", A_TIME)?;
+    let before: Option<Timestamp> = request.query("created_before", A_TIME)?;
     let always = Timestamp::default()..Timestamp::from_millis(i64::MAX);
     Ok(EntryFilter {
         kind: kind.transpose()?,
-        job: request.query("job_id")?,
+        job: request.query("job_id", AN_ID)?,
         created: Some(after.unwrap_or(always.start)..before.unwrap_or(always.end)),
     })
 }

@@ -11,7 +11,10 @@ use crate::{
     domain::{
         DeliveryId, DeliveryStatus, EndpointId, Error, EventId, EventType, Page, Result, Timestamp,
     },
-    http::{reply::Reply, request::Request},
+    http::{
+        reply::Reply,
+        request::{AN_ID, Request},
+    },
     store::deliveries::{Attempt, Delivery, DeliveryFilter},
 };
 
@@ -109,7 +112,7 @@ pub(super) async fn list(request: Request) -> Result<Reply> {
     let (page, caller) = (request.page()?, request.caller()?);
     let filter = DeliveryFilter {
         status: request.query_text("status").map(status).transpose()?,
-        endpoint: request.query("endpoint_id")?,
+        endpoint: request.query("endpoint_id", AN_ID)?,
         event_type: request.query_text("event_type").map(event_type).transpose()?,
     };
     let page = request.blocking(move |app| deliveries::list(app, &caller, &filter, &page)).await?;

@@ -14,7 +14,11 @@ use crate::{
         Credits, Cursor, Error, GenerationRequest, JobError, JobId, JobStatus, Page, Result,
         Timestamp, Usage,
     },
-    http::{body::BodySender, reply::Reply, request::Request},
+    http::{
+        body::BodySender,
+        reply::Reply,
+        request::{A_TIME, Request},
+    },
     store::{
         AccountScope,
         jobs::{Job, JobEvent, JobFilter},
@@ -191,8 +195,8 @@ pub(super) async fn list(request: Request) -> Result<Reply> {
         model: request.query_text("model").map(str::to_owned),
         agent: request.query_text("agent").map(str::to_owned),
         user: request.query_text("user").map(str::to_owned),
-        created_after: request.query("created_after")?,
-        created_before: request.query("created_before")?,
+        created_after: request.query("created_after", A_TIME)?,
+        created_before: request.query("created_before", A_TIME)?,
         before: page.after.as_ref().map(Cursor::uuid).transpose()?.map(JobId::from_uuid),
     };
     let scope = request.session()?.scope;
@@ -214,9 +218,10 @@ fn status(name: &str) -> Result<JobStatus> {
 pub(super) async fn get(request: Request) -> Result<Reply> {
     let id = request.id::<JobId>("id")?;
     let scope = request.session()?.scope;
-    let wait = request.query::<u64>("wait")?.unwrap_or(0);
+    let allowed = format!("a whole number from 0 to {WAIT_MAX}");
+    let wait = request.query::<u64>("wait", &allowed)?.unwrap_or(0);
     if wait > WAIT_MAX {
-        return Err(Error::invalid("wait", format!("wait must be from 0 to {WAIT_MAX} seconds")));
+        return Err(Error::invalid("wait", format!("wait must be {allowed}")));
     }
     let job = if wait == 0 {
         request.blocking(move |app| jobs::get(app, scope, id)).await?

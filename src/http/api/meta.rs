@@ -44,12 +44,10 @@ pub(super) async fn ready(request: Request) -> Result<Reply> {
     }
 }
 
-/// `GET /metrics`: the older of Prometheus' formats reads the newer one too.
+/// `GET /metrics`: `OpenMetrics` 1.0, which Prometheus reads by its media type.
 pub(super) async fn metrics(request: Request) -> Result<Reply> {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    let newer = request.accepts("application/openmetrics-text");
-    Ok(Reply::text(if newer { OPEN_METRICS } else { TEXT }, request.app.metrics.render()))
+    Ok(Reply::text(OPEN_METRICS, request.app.metrics.render()))
 }
 
 /// `GET /openapi.json`

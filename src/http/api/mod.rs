@@ -66,9 +66,9 @@ fn server() -> [Route; 5] {
             )
             .answers::<meta::Readiness>(StatusCode::OK),
         Route::get("/metrics", "getMetrics", handler!(meta::metrics))
-            .summary("Numbers for Prometheus, in its text format or as OpenMetrics.")
+            .summary("Numbers for Prometheus, as OpenMetrics 1.0.")
             .access(Access::Metrics)
-            .media_types(&["text/plain", "application/openmetrics-text"]),
+            .media_types(&["application/openmetrics-text"]),
         Route::get("/openapi.json", "getOpenApi", handler!(meta::openapi))
             .summary("The OpenAPI document of this API.")
             .answers::<serde_json::Value>(StatusCode::OK),

@@ -1,5 +1,7 @@
 //! Who sends the request, and whether they may.
 
+use std::time::Duration;
+
 use hyper::{HeaderMap, header::AUTHORIZATION};
 
 use super::client::Client;
@@ -9,7 +11,7 @@ use crate::{
     http::{request::Identity, routes::Access},
 };
 
-/// A key that is revoked again and again while it is verified is asked for so often.
+/// A key that changes again and again while it is verified is asked for so often.
 const ATTEMPTS: usize = 3;
 
 /// Finds the caller. 401 where the route needs one and the request proves none.
@@ -37,14 +39,15 @@ async fn tenant(auth: &Authenticator, key: &str, client: Client) -> Result<Ident
         match auth.authenticate(key, client.address) {
             Attempt::Done(session) => return session.map(Identity::Tenant),
             Attempt::Pending(Pending(verdict)) => {
-                // No verdict comes where keys were revoked meanwhile: then it is asked again.
+                // No verdict comes where the key changed meanwhile: then it is asked again.
                 if let Ok(verdict) = verdict.await {
                     return Pending::finish(verdict).map(Identity::Tenant);
                 }
             }
         }
     }
-    Err(unauthenticated())
+    let message = "the API key keeps changing while it is verified; retry in a second";
+    Err(Error::unavailable(message, Duration::from_secs(1)))
 }
 
 /// Whether the caller may use the route. 403 where not.

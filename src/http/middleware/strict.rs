@@ -1,6 +1,10 @@
 //! Strict JSON, and the header that makes a POST safe to repeat.
 
-use hyper::{header::HeaderName, http::request::Parts};
+use hyper::{
+    Version,
+    header::{HOST, HeaderName},
+    http::request::Parts,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -11,15 +15,43 @@ use crate::{
     http::routes::{BodyKind, Route},
 };
 
+/// Refuses HTTP/1.1 without exactly one `Host` (RFC 9112 §3.2): proxies could disagree on the target.
+pub(super) fn host(parts: &Parts) -> Result<()> {
+    let given = parts.headers.get_all(HOST).into_iter().count();
+    if given > 1 || (given == 0 && parts.version == Version::HTTP_11) {
+        return Err(Error::invalid("Host", "Host must be given exactly once"));
+    }
+    Ok(())
+}
+
 /// Refuses what is not strictly JSON. `None` where the body is not JSON at all, and need not be.
 pub(super) fn json(kind: BodyKind, body: &[u8]) -> Result<Option<Checked<'_>>> {
     match kind {
         BodyKind::None | BodyKind::Raw => Ok(None),
-        BodyKind::OptionalJson if body.is_empty() => Ok(None),
-        BodyKind::Json | BodyKind::OptionalJson => json::check(body)
-            .map(Some)
-            .map_err(|fault| Error::new(ErrorKind::InvalidJson, fault.to_string())),
+        BodyKind::OptionalJson | BodyKind::Empty if body.is_empty() => Ok(None),
+        BodyKind::Json | BodyKind::OptionalJson => check(body).map(Some),
+        BodyKind::Empty => check(body).and_then(without_fields).map(Some),
     }
+}
+
+fn check(body: &[u8]) -> Result<Checked<'_>> {
+    json::check(body).map_err(|fault| Error::new(ErrorKind::InvalidJson, fault.to_string()))
+}
+
+/// Refuses everything but `{}`.
+fn without_fields(body: Checked<'_>) -> Result<Checked<'_>> {
+    if body.canonical() == b"{}" {
+        return Ok(body);
+    }
+    let fields: Option<serde_json::Map<String, serde_json::Value>> =
+        serde_json::from_str(body.text()).ok();
+    let Some(name) = fields.as_ref().and_then(|fields| fields.keys().next()) else {
+        let message = "the body must be an object without fields, or nothing";
+        return Err(Error::new(ErrorKind::InvalidRequest, message));
+    };
+    let name: String = name.chars().take(64).collect();
+    let message = format!("unknown field {name}; this route takes none");
+    Err(Error::invalid(name, message))
 }
 
 /// Reads the `Idempotency-Key` of a POST under `/v1`. The body is hashed only where there is one.
