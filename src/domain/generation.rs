@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Error, Message, Result, Timestamp, json};
+use super::{Error, Message, Result, Timestamp, objects};
 
 /// `POST /v1/jobs/generations`: what a model is to continue, and how.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -14,7 +14,7 @@ pub struct GenerationRequest {
     #[schemars(length(min = 1, max = 200))]
     pub model: String,
     /// The conversation so far.
-    #[serde(deserialize_with = "json::objects")]
+    #[serde(deserialize_with = "objects::list")]
     #[schemars(length(min = 1, max = 1000))]
     pub messages: Vec<Message>,
     /// Randomness of the choice of words, 0 to 2.

@@ -10,6 +10,7 @@ mod idempotency;
 mod job;
 pub mod json;
 mod ledger;
+mod objects;
 mod page;
 mod pricing;
 mod queue;

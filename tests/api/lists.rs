@@ -94,6 +94,39 @@ fn every_list_turns_its_pages() {
 }
 
 #[test]
+fn a_page_of_large_rows_ends_early() {
+    let server = TestServer::start();
+    server.set_paused("generation.create", true);
+    let account = server.account();
+    let content = "x".repeat(900_000);
+    let large = json!({"model": "free", "messages": [{"role": "user", "content": content}]});
+    let mut made: Vec<_> =
+        (0..7).map(|_| account.post_job(&large)["id"].as_str().unwrap().to_owned()).collect();
+    made.reverse();
+    let first = account.client.get("/v1/jobs?limit=100").expect(200).json();
+    assert_eq!(ids(&first), made[..5], "the row that reaches 4 MiB is the last");
+    assert_eq!(first["has_more"], true);
+    assert_eq!(walk(&account, "/v1/jobs", 100, || ()), made);
+    assert_eq!(walk(&account, "/v1/jobs?status=queued", 3, || ()), made);
+    let first = &account.list("/v1/jobs?limit=1")[0];
+    account.deed(first, "cancel").expect(200);
+    assert_eq!(account.list("/v1/jobs?status=canceled").len(), 1);
+}
+
+#[test]
+fn a_key_shows_when_it_was_used() {
+    let server = TestServer::start();
+    let account = server.account();
+    let path = format!("/admin/v1/keys?account_id={}", account.id);
+    let used =
+        || server.operator().get(&path).expect(200).json()["data"][0]["last_used_at"].clone();
+    account.client.get("/v1/me").expect(200);
+    // It is written after the answer, and nobody waits for it.
+    let written = (0..500).any(|_| used().is_string());
+    assert!(written, "{}", used());
+}
+
+#[test]
 fn filters_pick_rows() {
     let server = TestServer::start();
     let account = server.account();

@@ -74,6 +74,26 @@ fn what_is_not_strict_json() {
 }
 
 #[test]
+fn an_array_is_no_object() {
+    let server = TestServer::start();
+    let account = server.account();
+    let before = rows(&account);
+    let arrays: [(&str, &str); 4] = [
+        (JOBS, r#"["free",[{"role":"user","content":"hi"}]]"#),
+        ("/v1/api-keys", r#"["name",null,["jobs:read"]]"#),
+        ("/v1/webhooks/endpoints", r#"["https://example.com/",["*"],null,true,"standard"]"#),
+        ("/v1/webhooks/endpoints", " [] "),
+    ];
+    for (path, body) in arrays {
+        let error = refused(&send(&account, "POST", path, body.as_bytes()), 400, "INVALID_REQUEST");
+        assert!(error["message"].as_str().unwrap().contains("object"), "{path}: {error}");
+    }
+    let made = server.operator().post("/admin/v1/accounts", &json!(["name"]));
+    refused(&made, 400, "INVALID_REQUEST");
+    assert_eq!(rows(&account), before);
+}
+
+#[test]
 fn bodies_of_the_wrong_type_or_size() {
     let server = TestServer::builder().config(|config| config.http.body_limit = 2048).start();
     let account = server.account();
@@ -121,6 +141,7 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"messages": [{"role": "robot", "content": "x"}]}), "messages/0/role"),
         (json!({"messages": [{"role": "user", "content": 1}]}), "messages/0/content"),
         (json!({"messages": [{"role": "user"}]}), "messages/0/content"),
+        (json!({"messages": [message, ["user", "x"]]}), "messages/1"),
         (json!({"messages": [message, {"role": "user", "content": "x", "n": 1}]}), "messages/1/n"),
         (json!({"temperature": 2.1}), "temperature"),
         (json!({"temperature": -0.1}), "temperature"),
@@ -164,6 +185,7 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"model": "nothing"}), "UNKNOWN_MODEL", "model"),
         (json!({"fallback_models": ["m", "nothing"]}), "UNKNOWN_MODEL", "fallback_models/1"),
         (json!({"model": "unpriced"}), "MODEL_NOT_PRICED", "model"),
+        (json!({"fallback_models": ["m", "unpriced"]}), "MODEL_NOT_PRICED", "fallback_models/1"),
     ];
     let invalid = invalid.into_iter().map(|(change, param)| (change, "INVALID_REQUEST", param));
     invalid.chain(others).collect()
