@@ -99,6 +99,7 @@ pub struct Server {
 /// The thread that speaks HTTP.
 struct Door {
     thread: JoinHandle<()>,
+    drain: oneshot::Sender<()>,
     close: oneshot::Sender<()>,
 }
 
@@ -204,17 +205,18 @@ impl Server {
         Ended::Stopped
     }
 
-    /// Accepts nothing more, lets requests and attempts end as long as `http.drain_timeout` says,
-    /// gives back the rest, and closes the database.
+    /// Begins nothing more and says so to who asks, lets requests and attempts end as long as
+    /// `http.drain_timeout` says, gives back the rest, and closes the door and the database.
     pub fn stop(self) {
         self.app.watches.close();
-        let _sent = self.http.close.send(());
+        let _sent = self.http.drain.send(());
         self.ticker.stop();
         let patience = self.drain;
         let drains = [drain(self.generations, patience), drain(self.deliveries, patience)];
         for drain in drains.into_iter().flatten() {
             drop(drain.join());
         }
+        let _sent = self.http.close.send(());
         drop(self.http.thread.join());
         drop(self.app);
         close(self.writer);
@@ -390,20 +392,17 @@ fn open_door(
     let edge = Arc::new(Edge::new(Arc::clone(app), assemble::edge(config), observer)?);
     let limits = assemble::connections(config);
     pull_connections(app, &limits.open);
-    let (close, closed) = oneshot::channel();
+    let ((drain, drained), (close, closed)) = (oneshot::channel(), oneshot::channel());
     let thread = ambient::thread("http", move || {
         let answer = move |peer, request| Arc::clone(&edge).answer(peer, request);
-        let shutdown = async {
-            // Also where the server was dropped without a word.
-            drop(closed.await);
-        };
+        let shutdown = http::Shutdown { drain: drained, close: closed };
         let cut = runtime.block_on(http::serve(listener, answer, limits, shutdown));
         if cut > 0 {
             tracing::warn!(cut, "connections were cut because they took too long to end");
         }
         runtime.shutdown_timeout(FAREWELL);
     })?;
-    Ok(Door { thread, close })
+    Ok(Door { thread, drain, close })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are never that many connections")]

@@ -8,7 +8,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -20,14 +20,19 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::{sleep, timeout},
 };
 
-use super::Body;
+use super::{
+    Body,
+    activity::{Activity, Heard},
+};
 
 /// An idle connection has so long to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// What began during the drain has so long to end after it.
+const LAST_WORD: Duration = Duration::from_millis(250);
 /// After the accept call failed for want of descriptors or memory, the next one waits so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -36,9 +41,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct ConnectionLimits {
     /// Open connections; beyond that, no more are accepted until one closes.
     pub connections: u32,
-    /// From the connection, or from the last answer of HTTP/1.1, to the end of the next headers.
+    /// From the connection, or from the first byte of a later request of HTTP/1.1, to the end of the
+    /// headers.
     pub header_timeout: Duration,
-    /// A connection on which nothing happened for so long is closed, at the latest after twice that.
+    /// A connection with no request for so long after an answer is closed.
     pub idle_timeout: Duration,
     /// Headers of a request.
     pub headers: usize,
@@ -71,51 +77,113 @@ impl Default for ConnectionLimits {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
 enum Phase {
     Open,
-    /// Ends what has begun, begins nothing.
+    /// Ends what has begun. Who comes now is told so by the answers.
     Draining,
+    /// Begins nothing.
+    Closing,
     /// Ends.
     Closed,
 }
 
-/// Serves until `shutdown` resolves, then lets the requests that have begun end. Returns the number of
-/// connections that had to be cut because they took longer than the limit.
+/// Says when to stop.
+#[derive(Debug)]
+pub struct Shutdown {
+    /// Resolves when the server begins to drain.
+    pub drain: oneshot::Receiver<()>,
+    /// Resolves when all other work has ended.
+    pub close: oneshot::Receiver<()>,
+}
+
+/// Serves until the drain begins. Then it goes on accepting connections, so that clients and
+/// balancers are told, until the requests that had begun and all other work have ended. Returns the
+/// number of connections that had to be cut because they took longer than the limit.
 pub async fn serve<F, A>(
     listener: TcpListener,
     answer: F,
     limits: ConnectionLimits,
-    shutdown: impl Future<Output = ()>,
+    shutdown: Shutdown,
 ) -> u32
 where
     F: Fn(SocketAddr, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
 {
-    let slots = Arc::new(Semaphore::new(slots_of(&limits)));
-    let (phase, _) = watch::channel(Phase::Open);
-    let builder = Arc::new(builder(&limits));
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, accept(&listener).await)
-        };
-        let (slot, (stream, peer)) = tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            (Ok(slot), accepted) = next => (slot, accepted),
-            else => break,
-        };
-        let connection = Connection {
-            builder: Arc::clone(&builder),
-            limits: limits.clone(),
-            phase: phase.subscribe(),
-            peer,
-            _slot: Slot::new(slot, &limits.open),
-        };
-        tokio::spawn(connection.run(stream, answer.clone()));
+    let (work, mut working) = mpsc::channel(1);
+    let door = Acceptor {
+        slots: Arc::new(Semaphore::new(slots_of(&limits))),
+        phase: watch::Sender::new(Phase::Open),
+        builder: Arc::new(builder(&limits)),
+        limits,
+        listener,
+        answer,
+    };
+    let Shutdown { drain, close } = shutdown;
+    // A sender that was dropped without a word says the same.
+    door.accept_until(drain, Some(work)).await;
+    door.phase.send_replace(Phase::Draining);
+    let drained = async {
+        drop(close.await);
+        // Ends when every connection of before has dropped its sender.
+        while working.recv().await.is_some() {}
+    };
+    door.accept_until(timeout(door.limits.drain, drained), None).await;
+    door.close().await
+}
+
+/// What accepts connections.
+struct Acceptor<F> {
+    listener: TcpListener,
+    answer: F,
+    limits: ConnectionLimits,
+    builder: Arc<Builder<TokioExecutor>>,
+    slots: Arc<Semaphore>,
+    phase: watch::Sender<Phase>,
+}
+
+impl<F, A> Acceptor<F>
+where
+    F: Fn(SocketAddr, Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Response<Body>> + Send + 'static,
+{
+    async fn accept_until(&self, end: impl Future, work: Option<Work>) {
+        let mut end = pin!(end);
+        loop {
+            let next = async {
+                let slot = Arc::clone(&self.slots).acquire_owned().await;
+                (slot, accept(&self.listener).await)
+            };
+            let (slot, (stream, peer)) = tokio::select! {
+                biased;
+                _ = end.as_mut() => return,
+                (Ok(slot), accepted) = next => (slot, accepted),
+                else => return,
+            };
+            let connection = Connection {
+                builder: Arc::clone(&self.builder),
+                limits: self.limits.clone(),
+                phase: self.phase.subscribe(),
+                work: work.clone(),
+                peer,
+                _slot: Slot::new(slot, &self.limits.open),
+            };
+            tokio::spawn(connection.run(stream, self.answer.clone()));
+        }
     }
-    // From here on the system refuses connections, so that a balancer goes elsewhere at once.
-    drop(listener);
-    drain(&limits, &slots, &phase).await
+
+    /// Refuses connections from here on, and cuts those that do not end.
+    async fn close(self) -> u32 {
+        let Self { listener, limits, slots, phase, .. } = self;
+        drop(listener);
+        let all = u32::try_from(slots_of(&limits)).unwrap_or(u32::MAX);
+        phase.send_replace(Phase::Closing);
+        if timeout(LAST_WORD, slots.acquire_many(all)).await.is_ok() {
+            return 0;
+        }
+        let free = u32::try_from(slots.available_permits()).unwrap_or(all);
+        phase.send_replace(Phase::Closed);
+        // The slots come back as the connections see it.
+        drop(timeout(FAREWELL, slots.acquire_many(all)).await);
+        all.saturating_sub(free)
+    }
 }
 
 /// The next connection. Where the system has no descriptor or memory left, trying again at once would
@@ -140,19 +208,6 @@ fn is_of_the_client(error: &io::Error) -> bool {
     matches!(kind, Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused)
 }
 
-async fn drain(limits: &ConnectionLimits, slots: &Semaphore, phase: &watch::Sender<Phase>) -> u32 {
-    let all = u32::try_from(slots_of(limits)).unwrap_or(u32::MAX);
-    phase.send_replace(Phase::Draining);
-    if timeout(limits.drain, slots.acquire_many(all)).await.is_ok() {
-        return 0;
-    }
-    let free = u32::try_from(slots.available_permits()).unwrap_or(all);
-    phase.send_replace(Phase::Closed);
-    // The slots come back as the connections see it.
-    drop(timeout(FAREWELL, slots.acquire_many(all)).await);
-    all.saturating_sub(free)
-}
-
 fn slots_of(limits: &ConnectionLimits) -> usize {
     let wanted = usize::try_from(limits.connections).unwrap_or(usize::MAX);
     wanted.clamp(1, Semaphore::MAX_PERMITS)
@@ -163,9 +218,8 @@ fn builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
     let header_bytes = limits.header_bytes.max(8 << 10);
     builder
         .http1()
-        // Without a timer the timeout is silently off.
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        // Late heads are cut by `Activity`.
+        .header_read_timeout(None)
         .max_headers(limits.headers)
         .max_buf_size(usize::try_from(header_bytes).unwrap_or(usize::MAX));
     builder
@@ -181,11 +235,16 @@ fn builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
     builder
 }
 
+/// While one of these lives, the drain goes on. Nothing is ever sent.
+type Work = mpsc::Sender<Infallible>;
+
 /// An accepted connection.
 struct Connection {
     builder: Arc<Builder<TokioExecutor>>,
     limits: ConnectionLimits,
     phase: watch::Receiver<Phase>,
+    /// Of those that were there before the drain.
+    work: Option<Work>,
     peer: SocketAddr,
     /// Freed when the connection ends.
     _slot: Slot,
@@ -219,10 +278,10 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let activity = Arc::new(Activity::default());
+        let activity = Arc::new(Activity::new());
         let (peer, seen) = (self.peer, Arc::clone(&activity));
-        let service = service_fn(move |request| {
-            let busy = seen.begin();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let busy = seen.begin(request.version());
             let answering = answer(peer, request);
             async move {
                 let mut response = answering.await;
@@ -231,11 +290,12 @@ impl Connection {
             }
         });
         let builder = Arc::clone(&self.builder);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let stream = TokioIo::new(Heard::new(stream, Arc::clone(&activity)));
+        let mut connection = pin!(builder.serve_connection(stream, service));
         let is_idle = tokio::select! {
             ended = connection.as_mut() => return ended_with(ended),
-            () = activity.idle(&self.limits) => true,
-            _ = self.phase.wait_for(|phase| *phase >= Phase::Draining) => false,
+            () = activity.expired(&self.limits) => true,
+            () = leave(&mut self.phase, &mut self.work, &activity) => false,
         };
         connection.as_mut().graceful_shutdown();
         let patience = if is_idle { FAREWELL } else { Duration::MAX };
@@ -247,50 +307,21 @@ impl Connection {
     }
 }
 
+/// Resolves when a connection should begin nothing more. One that has served before goes when the
+/// drain begins; a new one may have a request on its way, and stays to answer it.
+async fn leave(phase: &mut watch::Receiver<Phase>, work: &mut Option<Work>, activity: &Activity) {
+    drop(phase.wait_for(|phase| *phase >= Phase::Draining).await);
+    if work.is_some() && activity.is_used() {
+        return;
+    }
+    *work = None;
+    drop(phase.wait_for(|phase| *phase >= Phase::Closing).await);
+}
+
 fn ended_with<E: std::fmt::Debug>(ended: Result<(), E>) {
     if let Err(error) = ended {
         // Clients that break off are no fault of the server.
         tracing::debug!(?error, "a connection ended early");
-    }
-}
-
-/// What happens on a connection. Counting costs a request two additions and no look at the clock.
-#[derive(Default)]
-struct Activity {
-    begun: AtomicU64,
-    running: AtomicUsize,
-}
-
-/// A request that is being answered.
-struct Busy(Arc<Activity>);
-
-impl Activity {
-    fn begin(self: &Arc<Self>) -> Busy {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        self.running.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(self))
-    }
-
-    /// Resolves when no request came in time at first, or later none within an idle period and none
-    /// is being answered. An answer that nobody reads counts as idleness.
-    async fn idle(&self, limits: &ConnectionLimits) {
-        sleep(limits.header_timeout).await;
-        let mut before = 0;
-        loop {
-            let begun = self.begun.load(Ordering::Relaxed);
-            let is_running = self.running.load(Ordering::Relaxed) > 0;
-            if begun == before && !is_running {
-                return;
-            }
-            before = begun;
-            sleep(limits.idle_timeout).await;
-        }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

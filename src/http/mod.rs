@@ -2,6 +2,7 @@
 
 #![expect(dead_code, reason = "the resources that use the rest of the edge come one by one")]
 
+mod activity;
 mod listen;
 mod middleware;
 mod router;
@@ -28,7 +29,7 @@ use hyper::{Response, body::Incoming, header::HeaderValue};
 use ipnet::IpNet;
 
 pub use body::Body;
-pub use listen::{ConnectionLimits, serve};
+pub use listen::{ConnectionLimits, Shutdown, serve};
 pub use router::BadTable;
 
 pub(crate) use middleware::RequestId;

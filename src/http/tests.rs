@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
 
 use super::{
-    BadTable, ConnectionLimits, Edge, Settings,
+    BadTable, ConnectionLimits, Edge, Settings, Shutdown,
     reply::Reply,
     request::Request,
     routes::{Access, Route, handler},
@@ -55,7 +55,7 @@ async fn echo(request: Request) -> Result<Reply> {
 
 async fn job(request: Request) -> Result<Reply> {
     let id: JobId = request.id("id")?;
-    let wait: Option<u32> = request.query("wait")?;
+    let wait: Option<u32> = request.query("wait", "a whole number")?;
     Reply::ok(&json!({"id": id, "wait": wait}))
 }
 
@@ -99,6 +99,7 @@ async fn forever(_: Request) -> Result<Reply> {
 fn table() -> Vec<Route> {
     vec![
         Route::post("/v1/echo", "echo", handler!(echo)).takes::<Echo>(),
+        Route::post("/v1/do", "do", handler!(nothing)).body_limit(1_000),
         Route::post("/v1/maybe", "maybe", handler!(nothing)).may_take::<Echo>(),
         Route::get("/v1/jobs/{id}", "job", handler!(job)).query::<u32>("wait", "Seconds."),
         Route::delete("/v1/jobs/{id}", "deleteJob", handler!(nothing)),
@@ -115,7 +116,9 @@ fn table() -> Vec<Route> {
 
 struct Server {
     address: SocketAddr,
+    drain: Option<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<()>>,
+    app: Arc<App>,
     thread: Option<JoinHandle<u32>>,
     seen: Arc<Mutex<Vec<(String, u16)>>>,
     key: String,
@@ -136,14 +139,15 @@ impl Server {
             log.lock().unwrap().push((served.id.to_owned(), served.status));
         });
         let app = Arc::new(app(store, auth, ambient, folder.path()));
-        let edge = Edge::with(app, table(), settings, observer).unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
+        let edge = Edge::with(Arc::clone(&app), table(), settings, observer).unwrap();
+        let ((drain, drained), (stop, stopped)) = (oneshot::channel(), oneshot::channel());
+        let shutdown = Shutdown { drain: drained, close: stopped };
         let (sender, address) = mpsc::channel();
-        let run = move || run(Arc::new(edge), limits, stopped, &sender);
+        let run = move || run(Arc::new(edge), limits, shutdown, &sender);
         let thread = crate::ambient::thread("edge", run).unwrap();
         let address = address.recv_timeout(PATIENCE).unwrap();
-        let (stop, thread) = (Some(stop), Some(thread));
-        Self { address, stop, thread, seen, key, folder }
+        let (drain, stop, thread) = (Some(drain), Some(stop), Some(thread));
+        Self { address, drain, stop, app, thread, seen, key, folder }
     }
 
     fn usual() -> Self {
@@ -178,8 +182,15 @@ impl Server {
         self.post(path, "Content-Type: application/json\r\n", body)
     }
 
+    /// As the server does before its work has ended.
+    fn drain(&mut self) {
+        self.app.watches.close();
+        drop(self.drain.take());
+    }
+
     /// Stops and gives the number of connections that were cut.
     fn stop(&mut self) -> u32 {
+        self.drain();
         drop(self.stop.take());
         self.thread.take().unwrap().join().unwrap()
     }
@@ -187,7 +198,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        drop((self.drain.take(), self.stop.take()));
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
@@ -198,7 +209,7 @@ impl Drop for Server {
 fn run(
     edge: Arc<Edge>,
     limits: ConnectionLimits,
-    stopped: oneshot::Receiver<()>,
+    shutdown: Shutdown,
     address: &mpsc::Sender<SocketAddr>,
 ) -> u32 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -206,10 +217,7 @@ fn run(
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         address.send(listener.local_addr().unwrap()).unwrap();
         let answer = move |peer, request| Arc::clone(&edge).answer(peer, request);
-        serve(listener, answer, limits, async {
-            drop(stopped.await);
-        })
-        .await
+        serve(listener, answer, limits, shutdown).await
     })
 }
 
@@ -429,7 +437,10 @@ fn queries_are_strict() {
         let answer = server.get(&format!("{path}?{query}"), "");
         assert_eq!((answer.status, answer.code()), (400, "INVALID_REQUEST".to_owned()));
         assert_eq!(answer.param(), param);
+        assert!(!answer.body.contains("invalid digit"), "{}", answer.body);
     }
+    let message = server.get(&format!("{path}?wait=x"), "").error()["message"].clone();
+    assert_eq!(message, "wait must be a whole number");
 }
 
 #[test]
@@ -454,6 +465,36 @@ fn bodies_are_strict() {
     assert_eq!(server.post("/v1/maybe", "", "").status, 204);
     assert_eq!(server.json("/v1/maybe", "{}").status, 204);
     assert_eq!(server.json("/v1/maybe", "[").status, 400);
+}
+
+#[test]
+fn a_post_without_fields_takes_an_empty_object_or_nothing() {
+    let server = Server::usual();
+    assert_eq!(server.post("/v1/do", "", "").status, 204);
+    assert_eq!(server.json("/v1/do", " { } ").status, 204);
+    for (body, status, code, param) in [
+        ("{", 400, "INVALID_JSON", Value::Null),
+        ("[]", 400, "INVALID_REQUEST", Value::Null),
+        ("null", 400, "INVALID_REQUEST", Value::Null),
+        (r#"{"x":1}"#, 400, "INVALID_REQUEST", json!("x")),
+        (&" ".repeat(1_001), 413, "BODY_TOO_LARGE", Value::Null),
+    ] {
+        let answer = server.json("/v1/do", body);
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{body}");
+        assert_eq!(answer.param(), param, "{body}");
+    }
+    assert_eq!(server.post("/v1/do", "Content-Type: text/plain\r\n", "{}").status, 415);
+}
+
+#[test]
+fn one_host_is_named() {
+    let server = Server::usual();
+    for head in ["", "Host: a\r\nHost: b\r\n"] {
+        let answer = server.ask(&format!("GET /slow HTTP/1.1\r\n{head}\r\n"));
+        assert_eq!((answer.status, answer.code()), (400, "INVALID_REQUEST".to_owned()), "{head}");
+        assert_eq!(answer.param(), "Host");
+    }
+    assert_eq!(server.ask("GET /nowhere HTTP/1.0\r\n\r\n").status, 404);
 }
 
 #[test]
@@ -599,8 +640,34 @@ fn slow_clients_are_cut() {
     writer.unwrap().join().unwrap();
     // An idle connection after an answer.
     let mut stream = server.connect();
-    stream.write_all(b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    stream.write_all(NOWHERE).unwrap();
     assert_eq!(Answer::read(&mut stream).status, 404);
+    assert!(closed(&mut stream) < PATIENCE / 2);
+}
+
+const NOWHERE: &[u8] = b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n";
+
+#[test]
+fn a_connection_may_be_idle_for_longer_than_a_head_may_take() {
+    let (short, long) = (Duration::from_millis(100), Duration::from_millis(800));
+    let start = |header_timeout, idle_timeout| {
+        let limits = ConnectionLimits { header_timeout, idle_timeout, ..Default::default() };
+        Server::start(Settings::default(), limits)
+    };
+    let server = start(short, long);
+    let mut stream = server.connect();
+    stream.write_all(NOWHERE).unwrap();
+    assert_eq!(Answer::read(&mut stream).status, 404);
+    assert!(closed(&mut stream) > long / 2);
+
+    // Once a later head has begun, it must end in time.
+    let server = start(short, 2 * PATIENCE);
+    let mut stream = server.connect();
+    for _ in 0..2 {
+        stream.write_all(NOWHERE).unwrap();
+        assert_eq!(Answer::read(&mut stream).status, 404);
+    }
+    stream.write_all(&NOWHERE[..20]).unwrap();
     assert!(closed(&mut stream) < PATIENCE / 2);
 }
 
@@ -729,14 +796,29 @@ fn stopping_lets_what_began_end_within_its_time() {
     let mut busy = server.connect();
     busy.write_all(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
     wait_for(&ENTERED);
-    drop(server.stop.take());
+    let mut unused = server.connect();
+    server.drain();
     assert!(closed(&mut idle) < PATIENCE / 2);
-    assert!(TcpStream::connect(server.address).is_err());
+    drop(server.stop.take());
+    // Who comes is told, as long as something runs.
+    let mut late = server.connect();
+    for stream in [&mut unused, &mut late] {
+        stream.write_all(b"GET /v1/mine HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        let told = Answer::read(stream);
+        assert_eq!((told.status, told.code()), (503, "UNAVAILABLE".to_owned()));
+        assert_eq!(
+            (told.header("retry-after"), told.header("connection")),
+            (Some("2"), Some("close"))
+        );
+        assert!(closed(stream) < PATIENCE / 2);
+    }
+    assert_eq!(server.get("/stream", "").status, 200, "open routes go on");
     LEAVE.notify_one();
     let answer = Answer::read(&mut busy);
     assert_eq!(answer.body, "done");
     closed(&mut busy);
     assert_eq!(server.stop(), 0);
+    assert!(TcpStream::connect(server.address).is_err());
 
     let limits = ConnectionLimits { drain: Duration::from_millis(200), ..Default::default() };
     let mut server = Server::start(Settings::default(), limits);

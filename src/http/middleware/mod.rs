@@ -16,10 +16,10 @@ use std::{
 };
 
 use hyper::{
-    HeaderMap, Method, Response, StatusCode,
+    HeaderMap, Method, Response, StatusCode, Version,
     body::{Bytes, Incoming},
     header::{
-        ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
         REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
     },
     http::request::Parts,
@@ -34,7 +34,7 @@ use super::{
     reply::Reply,
     request::{Identity, Request, decode_segment, parse_query},
     router::Match,
-    routes::{Answering, Route},
+    routes::{Access, Answering, Route},
 };
 use crate::domain::{Error, ErrorKind, Result};
 use client::Client;
@@ -46,8 +46,12 @@ pub(super) struct Exchange {
     began: Duration,
     identity: Identity,
     route: Option<Arc<Route>>,
+    is_draining: bool,
     headers: HeaderMap,
 }
+
+/// A request that a draining server refused may be sent again after this: to another, or the next.
+const DRAIN_PAUSE: Duration = Duration::from_secs(2);
 
 /// The way of every request. Each step sees what the steps before it found, and may end it here.
 pub(super) async fn pass(
@@ -57,9 +61,14 @@ pub(super) async fn pass(
     body: &mut Incoming,
 ) -> Result<Reply> {
     let auth = &edge.app.auth;
+    strict::host(&parts)?;
     let Some((route, path)) = find_route(edge, exchange, &parts)? else {
         return Ok(Reply::no_content());
     };
+    if exchange.is_draining && !matches!(route.access, Access::Open | Access::Metrics) {
+        let message = "the server is draining, it is about to stop; retry in a moment";
+        return Err(Error::unavailable(message, DRAIN_PAUSE));
+    }
     exchange.identity = authentication::identify(
         auth,
         route.access,
@@ -143,11 +152,16 @@ impl Exchange {
         if client.is_https {
             headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TWO_YEARS));
         }
+        let is_draining = edge.app.watches.is_closed();
+        if is_draining && parts.version < Version::HTTP_2 {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         cors::allow_origin(&parts.headers, &edge.settings.cors_origins, &mut headers);
         Self {
             began: edge.app.ambient.monotonic(),
             identity: Identity::Anyone,
             route: None,
+            is_draining,
             id,
             client,
             headers,
