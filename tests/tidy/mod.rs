@@ -17,7 +17,7 @@ const LONG: &[(&str, usize)] = &[
     ("src/domain/schema/explain.rs", 410),
     ("src/domain/schema/graph/build.rs", 460),
     ("src/server.rs", 470),
-    ("src/store/jobs.rs", 440),
+    ("src/store/jobs.rs", 450),
 ];
 
 /// A number on a list may be that much too high.
