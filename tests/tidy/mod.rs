@@ -33,6 +33,8 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/once.rs",
     "src/app/queues.rs",
     "src/queue/mod.rs",
+    "src/queue/runner/attempt.rs",
+    "src/queue/runner/dispatch.rs",
     "src/queue/runner/mod.rs",
     "src/store/mod.rs",
 ];
