@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Runs all tests:  tests/run.sh [filter for the integration tests]
 #
-# Needs a Rust toolchain and a C compiler; a missing C compiler is installed with apt where this runs
+# Needs a Rust toolchain, a C compiler and make; what is missing of the latter two is installed with apt where this runs
 # as root. Every test starts its own server on a free port with its own folder, so they run at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! command -v cc >/dev/null; then
-  echo "tests/run.sh: no C compiler; installing build-essential" >&2
+if ! command -v cc >/dev/null || ! command -v make >/dev/null; then
+  echo "tests/run.sh: no C compiler or no make; installing build-essential" >&2
   apt-get update -qq && apt-get install -y -qq build-essential
 fi
 if ! command -v cargo >/dev/null; then
