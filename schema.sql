@@ -4,14 +4,17 @@
 -- Conventions. `id` is the public UUIDv7 (16 bytes), `seq` the internal integer that other tables
 -- point to. Times are milliseconds since 1970 in UTC. Credits are integer microcredits. JSON is text.
 -- Every row of a tenant carries its `account`; the store refuses statements of one account that
--- would see or touch another's rows, also where the SQL forgot to say so (src/store/tenancy.rs).
--- Foreign keys lead to `account` alone, from tables with an index that begins with it: with triggers on
--- a table SQLite looks through all tables that refer to it at every insert. `ledger verify` proves the
--- rest.
+-- would see or touch another's rows, also where the SQL forgot to say so (src/store/tenancy).
+-- Foreign keys lead to `account` alone, whose rows are never deleted; `ledger verify` proves the rest.
+-- Jobs, ledger entries and deliveries come in the order of `seq`, those of many accounts mixed. An index
+-- by account would change another page for each of them, so rows enter it in bulk: `listed` is 1 from
+-- then on, and `meta` tells up to which `seq`. Lists read the rows above that by `seq`, the others by
+-- the index (src/store/listing.rs).
 -- Numbered states start at 2: SQLite stores 0 and 1 without a byte and 2 to 127 in one, so a row
 -- never grows when its state changes, and never has to move.
 
--- Facts about this file: how often a server started on it, and how often commands beside it changed queues.
+-- Facts about this file: how often a server started on it, how often commands beside it changed queues,
+-- up to which `seq` tables are listed.
 create table meta (
   name text primary key,
   value integer not null
@@ -61,7 +64,9 @@ create table api_key (
 -- What a POST with an Idempotency-Key answered. `key` is a hash of method, route and key. `response`
 -- is the answer itself, sealed where it holds a secret. The answer to a new job is not copied: it is
 -- made again from the immutable part of `job` and from `reserved`, what was set aside for it then.
+-- Rows are saved in the order of `seq` and so expire in it: the oldest are forgotten from its beginning.
 create table idempotency (
+  seq integer primary key,
   account integer not null references account (seq),
   key blob not null,
   body_hash blob not null,
@@ -69,10 +74,9 @@ create table idempotency (
   reserved integer,
   response blob,
   expires_at integer not null,
-  primary key (account, key),
+  unique (account, key),
   check ((job is null) = (response is not null) and (job is null) = (reserved is null))
-) strict, without rowid;
-create index idempotency_by_expiry on idempotency (expires_at);
+) strict;
 
 -- The sum of an account's ledger, kept in the transaction of every entry. `free` and `paid` can be
 -- spent; what open reservations took from them is in `reserved_free` and `reserved_paid`.
@@ -87,10 +91,12 @@ create table balance (
   entries integer not null default 0
 ) strict;
 
--- Every change of credits, for ever: triggers refuse updates and deletes. `n` counts an account's
--- entries without gaps; the public id of an entry is made of account, n and time. A job reserves once per `round` (a retry starts a new one), and the
--- unique index lets each reservation be released and charged once.
+-- Every change of credits, for ever: triggers refuse deletes, and updates of all but `listed`. `n` counts
+-- an account's entries without gaps; the public id of an entry is made of account, n and time. A job
+-- reserves once per `round` (a retry starts a new one), and the unique index lets each reservation be
+-- released and charged once.
 create table ledger (
+  seq integer primary key,
   account integer not null references account (seq),
   n integer not null,
   kind text not null check (kind in ('grant', 'reserve', 'release', 'charge', 'expire', 'adjust')),
@@ -103,11 +109,13 @@ create table ledger (
   reason text,
   request_id text,
   created_at integer not null,
-  primary key (account, n),
+  listed integer not null default 0 check (listed in (0, 1)),
   check ((job is null) = (round is null))
-) strict, without rowid;
+) strict;
 create unique index ledger_by_job on ledger (job, round, kind, bucket) where job is not null;
-create trigger ledger_keeps_entries before update on ledger
+create index ledger_by_account on ledger (account, n) where listed = 1;
+create trigger ledger_keeps_entries before update of seq, account, n, kind, bucket, delta,
+  balance_after, job, round, grant_id, reason, request_id, created_at on ledger
 begin select raise(abort, 'the ledger is append-only'); end;
 create trigger ledger_keeps_all_entries before delete on ledger
 begin select raise(abort, 'the ledger is append-only'); end;
@@ -150,9 +158,11 @@ create table job (
   run_at integer not null,
   created_at integer not null,
   started_at integer not null,
-  unique (account, id)
+  listed integer not null default 0 check (listed in (0, 1)),
+  unique (id)
 ) strict;
-create index job_unsuccessful on job (account, status, id) where status >= 5;
+create index job_by_account on job (account) where listed = 1;
+create index job_unsuccessful on job (account, status) where status >= 5;
 
 -- What the client asked for; never changes. `parameters` holds the settings of the call.
 create table job_request (
@@ -268,9 +278,11 @@ create table webhook_delivery (
   attempts integer not null,
   created_at integer not null,
   finished_at integer not null,
-  unique (account, id)
+  listed integer not null default 0 check (listed in (0, 1)),
+  unique (id)
 ) strict;
-create index webhook_delivery_failed on webhook_delivery (endpoint, id) where status = 4;
+create index webhook_delivery_by_account on webhook_delivery (account) where listed = 1;
+create index webhook_delivery_failed on webhook_delivery (endpoint) where status = 4;
 
 -- Each try of a delivery: what was answered, or why there was no answer.
 create table webhook_attempt (

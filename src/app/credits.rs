@@ -97,10 +97,9 @@ pub fn entries(
     let EntryFilter { kind, job, created } = filter;
     let before = page.after.as_ref().map(Cursor::number).transpose()?;
     let filter = LedgerFilter { kind, job, created, before };
-    let rows = app.store.read(scope, |snapshot| {
-        ledger_entries::entries(snapshot, &filter, super::one_more(page))
-    })?;
-    Ok(Page::cut(rows, page.limit, |entry| Cursor::from_number(entry.n)))
+    let rows =
+        app.store.read(scope, |snapshot| ledger_entries::entries(snapshot, &filter, page.limit))?;
+    Ok(Page::read(rows, |entry| Cursor::from_number(entry.n)))
 }
 
 /// The account's grants, newest first.

@@ -10,8 +10,8 @@ use super::{App, Caller, Reply, Secrecy, events, once, vault::Purpose, webhooks 
 use crate::{
     domain::{
         AccountId, Backoff, Cursor, DeadLetterId, DeliveryId, DeliveryStatus, EndpointId, Error,
-        ErrorKind, EventType, Idempotency, JobErrorCode, Page, PageRequest, QueueName, Result,
-        Timestamp, WebhookSecret,
+        ErrorKind, EventType, Idempotency, JobErrorCode, Page, QueueName, Result, Timestamp,
+        WebhookSecret,
     },
     store::{
         AccountScope, Commit, Snapshot, SystemScope, Tx, dead_letters,
@@ -34,18 +34,17 @@ pub struct DeliveryLog {
     pub attempts: Vec<Attempt>,
 }
 
-/// The account's deliveries, newest first. Blocks while it reads.
+/// The account's deliveries, newest first: up to `limit`, fewer where they are large. Blocks while it
+/// reads.
 pub fn list(
     app: &App,
     caller: &Caller,
     filter: &DeliveryFilter,
-    page: &PageRequest,
+    limit: usize,
 ) -> Result<Page<Delivery>> {
-    let before = page.after.as_ref().map(Cursor::uuid).transpose()?.map(DeliveryId::from_uuid);
-    let rows = app.store.read(caller.scope, |snapshot| {
-        deliveries::list(snapshot, filter, before, super::one_more(page))
-    })?;
-    Ok(Page::cut(rows, page.limit, |delivery| Cursor::from_uuid(delivery.id.uuid())))
+    let rows =
+        app.store.read(caller.scope, |snapshot| deliveries::list(snapshot, filter, limit))?;
+    Ok(Page::read(rows, |delivery| Cursor::from_uuid(delivery.id.uuid())))
 }
 
 /// The delivery of that id and its tries. Blocks while it reads.

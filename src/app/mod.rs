@@ -11,6 +11,7 @@ mod events;
 pub mod jobs;
 pub mod ledger_audit;
 mod limits;
+mod listing;
 pub mod me;
 mod once;
 pub mod queues;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use argon::{HashCost, hash as hash_api_key};
 pub use limits::{KeyBuckets, RateClass, RateLimits};
+pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
 pub use vault::{Vault, create_private};
 pub use watch::{JobWatch, Watches};

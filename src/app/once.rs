@@ -58,7 +58,7 @@ pub(crate) fn once<T: Send + 'static>(
 
 /// The answer saved for this request; an error where the key stands for another request.
 pub(super) fn saved(tx: &Tx<'_, AccountScope>, request: &Idempotency) -> Result<Option<Answer>> {
-    match idempotency::find(tx, &request.key_hash())? {
+    match idempotency::find(tx, &request.key_hash)? {
         Some(saved) if saved.body_hash == request.body_hash => Ok(Some(saved.answer)),
         Some(_) => Err(Error::new(
             ErrorKind::IdempotencyKeyConflict,
@@ -77,7 +77,7 @@ pub(super) fn save(
 ) -> Result<()> {
     let saved = Saved { body_hash: request.body_hash, answer };
     let expires_at = tx.now().plus(app.settings.idempotency_ttl);
-    idempotency::save(tx, &request.key_hash(), &saved, expires_at)
+    idempotency::save(tx, &request.key_hash, &saved, expires_at)
 }
 
 /// Forgets answers past their time, at most `limit`; gives how many.

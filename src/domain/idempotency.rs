@@ -35,28 +35,28 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// What makes a request the same as an earlier one of its account, and what to save of its answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What makes a request the same as an earlier one of its account. Hashed at the edge, since the database's
+/// writer is what all wait for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Idempotency {
-    /// The client's key.
-    pub key: IdempotencyKey,
-    /// Method and path, as in `POST /v1/jobs/generations`: the same key elsewhere is another intent.
-    pub route: String,
+    /// Sixteen bytes that stand for route and key, so that the index stays narrow.
+    pub key_hash: [u8; 16],
     /// SHA-256 of the body's canonical JSON; of nothing where there was no body.
     pub body_hash: [u8; 32],
 }
 
 impl Idempotency {
-    /// Sixteen bytes that stand for route and key, so that the index stays narrow.
-    pub fn key_hash(&self) -> [u8; 16] {
+    /// Of a request with this key. `route` is method and path, as in `POST /v1/jobs/generations`: the
+    /// same key elsewhere is another intent.
+    pub fn new(route: &str, key: &IdempotencyKey, body_hash: [u8; 32]) -> Self {
         let mut hash = Sha256::new();
         // A route has no NUL, so no other pair of route and key gives the same bytes.
-        hash.update(self.route.as_bytes());
+        hash.update(route.as_bytes());
         hash.update([0]);
-        hash.update(self.key.as_str().as_bytes());
-        let mut short = [0; 16];
-        short.copy_from_slice(&hash.finalize()[..16]);
-        short
+        hash.update(key.as_str().as_bytes());
+        let mut key_hash = [0; 16];
+        key_hash.copy_from_slice(&hash.finalize()[..16]);
+        Self { key_hash, body_hash }
     }
 }
 
@@ -68,8 +68,7 @@ mod tests {
     fn route_and_key_both_count() {
         let hash = |route: &str, key: &[u8]| {
             let key = IdempotencyKey::parse(key).unwrap();
-            let (route, body_hash) = (route.to_owned(), [0; 32]);
-            Idempotency { key, route, body_hash }.key_hash()
+            Idempotency::new(route, &key, [0; 32]).key_hash
         };
         assert_eq!(hash("POST /a", b"k"), hash("POST /a", b"k"));
         assert_ne!(hash("POST /a", b"k"), hash("POST /b", b"k"));

@@ -65,7 +65,7 @@ impl Cursor {
 
     /// The number of the row before, in lists that are sorted by number.
     pub fn number(&self) -> Result<i64> {
-        let bytes = self.0.as_slice().try_into().map_err(|_| refused())?;
+        let bytes = self.0.as_slice().try_into().map_err(|_| Self::refused())?;
         Ok(i64::from_be_bytes(bytes))
     }
 
@@ -76,32 +76,33 @@ impl Cursor {
 
     /// The id of the row before, in lists that are sorted by id.
     pub fn uuid(&self) -> Result<Uuid> {
-        Uuid::from_slice(&self.0).map_err(|_| refused())
+        Uuid::from_slice(&self.0).map_err(|_| Self::refused())
     }
 
     /// Reads what [`Cursor::text`] wrote.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > KEY_MAX * 2 {
-            return Err(refused());
+            return Err(Self::refused());
         }
-        let key = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
+        let key = URL_SAFE_NO_PAD.decode(text).map_err(|_| Self::refused())?;
         if key.is_empty() || key.len() > KEY_MAX {
-            return Err(refused());
+            return Err(Self::refused());
         }
         Ok(Self(key))
+    }
+
+    /// What is said of a cursor that is none of the list.
+    pub fn refused() -> Error {
+        Error::invalid(
+            "cursor",
+            "cursor is not one of this list; take it from next_cursor of the page before",
+        )
     }
 
     /// The cursor as clients see it: base64url without padding (RFC 4648 §5).
     pub fn text(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.0)
     }
-}
-
-fn refused() -> Error {
-    Error::invalid(
-        "cursor",
-        "cursor is not one of this list; take it from next_cursor of the page before",
-    )
 }
 
 /// Rows as they were read for a page, which may end before its limit where the rows are large.

@@ -139,9 +139,8 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewApiKey) -> Result<()> {
     tx.execute(
         "insert into main.api_key
            (account, project, id, name, prefix, hash, scopes, rate_limit, expires_at, created_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         rusqlite::params![
-            tx.scope().seq(),
             new.project,
             new.id,
             new.name,

@@ -27,7 +27,7 @@ pub struct Audit {
 /// null, and what is wrong in words. `?1` limits the rows. Amounts are microcredits.
 ///
 /// Rules that look at the same sums share a statement, so that the ledger is read few times.
-const RULES: [&str; 12] = [
+const RULES: [&str; 14] = [
     "select a.seq, null, 'has no balance' from main.account a
      where not exists (select 1 from main.balance b where b.account = a.seq) limit ?1",
     // Each balance against the sums of its ledger.
@@ -150,6 +150,30 @@ const RULES: [&str; 12] = [
      where (l.kind in ('grant', 'expire') and l.grant_id is null)
        or (l.grant_id is not null and not exists (select 1 from main.credit_grant g
          where g.account = l.account and g.id = l.grant_id)) limit ?1",
+    // Adjustments upwards have no grant, so less may be left of grants than there is, but never more.
+    "with g as (
+       select account, sum(case bucket when 'free' then remaining else 0 end) as free,
+         sum(case bucket when 'paid' then remaining else 0 end) as paid
+       from main.credit_grant group by account)
+     select b.account, null, 'has more left of its grants than credits: free ' || g.free
+       || ' and paid ' || g.paid || ', the balance has ' || (b.free + b.reserved_free) || ' and '
+       || (b.paid + b.reserved_paid)
+     from main.balance b join g on g.account = b.account
+     where g.free > max(0, b.free + b.reserved_free) or g.paid > max(0, b.paid + b.reserved_paid)
+     limit ?1",
+    // Rows are listed in the order of their numbers, up to the one that `meta` tells.
+    "select account, job, 'is missing from a list: its row ' || seq || ' of ' || name || ' is '
+       || case listed when 1 then 'listed' else 'not listed' end || ', the list is made up to ' || mark
+     from (
+       select account, seq as job, seq, listed, 'job' as name, (select coalesce(max(value), 0)
+         from main.meta where name = 'jobs_listed') as mark from main.job
+       union all
+       select account, job, seq, listed, 'ledger', (select coalesce(max(value), 0)
+         from main.meta where name = 'ledger_listed') from main.ledger
+       union all
+       select account, null, seq, listed, 'webhook_delivery', (select coalesce(max(value), 0)
+         from main.meta where name = 'deliveries_listed') from main.webhook_delivery)
+     where listed <> (seq <= mark) limit ?1",
 ];
 
 /// Looks at everything, in one consistent view.
@@ -336,8 +360,8 @@ mod tests {
                 "has no reservation though its row says so: free 0 and paid 30",
             ),
             (
-                &["insert into main.ledger values (1, 6, 'release', 'paid', 30, 980, 2, 1, null,
-                   null, null, 1)"],
+                &["insert into main.ledger values (6, 1, 6, 'release', 'paid', 30, 980, 2, 1, null,
+                   null, null, 1, 0)"],
                 "is not over, and yet its reservation was resolved",
             ),
             (
@@ -360,6 +384,8 @@ mod tests {
                 "a job that is over or does not exist: subject 1",
             ),
             (&["update main.credit_grant set amount = 1001"], "a grant without its entry, or with"),
+            (&["update main.credit_grant set remaining = 981"], "more left of its grants than"),
+            (&["update main.job set listed = 1 where seq = 2"], "is missing from a list: its row 2"),
             (
                 &["delete from main.credit_grant"],
                 "an entry of a grant that does not exist: entry 1",

@@ -72,17 +72,8 @@ pub fn insert(
     tx.execute(
         "insert into main.dead_letter
            (account, id, queue, subject, reason, message, attempts, created_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        (
-            tx.scope().seq(),
-            id,
-            work.queue.number(),
-            work.subject,
-            reason,
-            message,
-            attempts,
-            tx.now(),
-        ),
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (id, work.queue.number(), work.subject, reason, message, attempts, tx.now()),
     )?;
     Ok(())
 }
@@ -113,7 +104,8 @@ pub fn list(
 pub fn redriven(tx: &Tx<'_, AccountScope>, work: WorkId) -> Result<()> {
     tx.execute(
         "update main.dead_letter set redriven_at = ?3
-         where queue = ?1 and subject = ?2 and redriven_at is null",
+         where account = current_account() and queue = ?1 and subject = ?2
+           and redriven_at is null",
         (work.queue.number(), work.subject, tx.now()),
     )?;
     Ok(())

@@ -1,13 +1,16 @@
 //! Events on their way to endpoints, and each try to bring one there.
 
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 
 use super::{
+    listing::{self, ListSql, Listing},
     row::unknown,
     scope::AccountScope,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{DeliveryId, DeliveryStatus, EndpointId, EventId, Result, Timestamp};
+use crate::domain::{
+    Cursor, DeliveryId, DeliveryStatus, EndpointId, EventId, Result, Rows, Timestamp,
+};
 
 /// A status as the table keeps it.
 const fn number(status: DeliveryStatus) -> i64 {
@@ -99,41 +102,46 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
 
 /// Columns for [`delivery`].
 macro_rules! select_delivery {
-    ($rest:literal) => {
+    ($($rest:expr),+) => {
         concat!(
             "select d.*, e.id as endpoint_id from webhook_delivery d \
-             join webhook_endpoint e on e.seq = d.endpoint ",
-            $rest
+             join webhook_endpoint e on e.seq = d.endpoint where ",
+            $($rest),+
         )
     };
 }
+
+/// The conditions of [`DeliveryFilter`] and the order of [`list`].
+macro_rules! listed_deliveries {
+    () => {
+        " and d.seq < ?2 and (?3 is null or d.status = ?3) and (?4 is null or e.id = ?4) \
+         and (?5 is null or d.event_type = ?5) order by d.seq desc limit ?6"
+    };
+}
+
+const LIST: ListSql = ListSql {
+    unlisted: select_delivery!("d.seq > ?1", listed_deliveries!()),
+    listed: select_delivery!("d.listed = 1", listed_deliveries!()),
+};
 
 /// Adds a pending delivery; gives its internal number.
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewDelivery<'_>) -> Result<i64> {
     tx.insert(
         "insert into main.webhook_delivery (account, id, endpoint, event_id, event_type, payload,
            status, attempts, created_at, finished_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, 2, 0, ?7, ?7)",
-        (
-            tx.scope().seq(),
-            new.id,
-            new.endpoint,
-            new.event_id,
-            new.event_type,
-            new.payload,
-            tx.now(),
-        ),
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, 2, 0, ?6, ?6)",
+        (new.id, new.endpoint, new.event_id, new.event_type, new.payload, tx.now()),
     )
 }
 
 /// The account's delivery of that id.
 pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: DeliveryId) -> Result<Option<Delivery>> {
-    snapshot.one(select_delivery!("where d.id = ?1"), [id], delivery)
+    snapshot.one(select_delivery!("d.id = ?1"), [id], delivery)
 }
 
 /// The account's delivery of that internal number.
 pub fn by_seq(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<Delivery>> {
-    snapshot.one(select_delivery!("where d.seq = ?1"), [seq], delivery)
+    snapshot.one(select_delivery!("d.seq = ?1"), [seq], delivery)
 }
 
 /// Which deliveries to list.
@@ -145,25 +153,30 @@ pub struct DeliveryFilter {
     pub endpoint: Option<EndpointId>,
     /// Only of this event's name.
     pub event_type: Option<String>,
+    /// Only older than this delivery.
+    pub before: Option<DeliveryId>,
 }
 
-/// The account's deliveries older than `before`, newest first.
+/// The account's deliveries, newest first: up to `limit`, fewer where they are large.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &DeliveryFilter,
-    before: Option<DeliveryId>,
-    limit: u32,
-) -> Result<Vec<Delivery>> {
-    snapshot.all(
-        select_delivery!(
-            "where (?1 is null or d.id < ?1) and (?2 is null or d.status = ?2)
-             and (?3 is null or e.id = ?3) and (?4 is null or d.event_type = ?4)
-             order by d.id desc limit ?5"
-        ),
-        (before, filter.status.map(number), filter.endpoint, &filter.event_type, limit),
-        delivery,
-    )
+    limit: usize,
+) -> Result<Rows<Delivery>> {
+    let before = filter.before.map_or(Ok(i64::MAX), |id| place(snapshot, id))?;
+    let (status, rows) = (filter.status.map(number), limit.saturating_add(1));
+    let params: [&dyn ToSql; 5] = [&before, &status, &filter.endpoint, &filter.event_type, &rows];
+    listing::read(snapshot, Listing::Deliveries, LIST, &params, limit, delivery)
 }
+
+/// The number of the delivery that a page ended with.
+fn place(snapshot: &Snapshot<'_, AccountScope>, id: DeliveryId) -> Result<i64> {
+    let sql = "select seq from webhook_delivery where id = ?1";
+    snapshot.one(sql, [id], |row| row.get(0))?.ok_or_else(Cursor::refused)
+}
+
+#[cfg(test)]
+pub(in crate::store) const LISTS: [&str; 2] = [LIST.unlisted, LIST.listed];
 
 /// Failed deliveries to an endpoint since a time, oldest first.
 pub fn failed_since(
@@ -174,7 +187,7 @@ pub fn failed_since(
 ) -> Result<Vec<Delivery>> {
     snapshot.all(
         select_delivery!(
-            "where d.endpoint = ?1 and d.status = 4 and d.created_at >= ?2 order by d.id limit ?3"
+            "d.endpoint = ?1 and d.status = 4 and d.created_at >= ?2 order by d.seq limit ?3"
         ),
         (endpoint, since, limit),
         delivery,
@@ -185,12 +198,11 @@ pub fn failed_since(
 pub fn attempted(tx: &Tx<'_, AccountScope>, delivery: i64, attempt: &Attempt) -> Result<()> {
     tx.execute(
         "insert into main.webhook_attempt
-           (delivery, n, account, status_code, error, response, duration_ms, created_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+           (account, delivery, n, status_code, error, response, duration_ms, created_at)
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         (
             delivery,
             attempt.n,
-            tx.scope().seq(),
             attempt.status_code,
             &attempt.error,
             &attempt.response,
@@ -209,7 +221,8 @@ pub fn set_status(
     attempts: u32,
 ) -> Result<()> {
     tx.execute(
-        "update main.webhook_delivery set status = ?2, attempts = ?3, finished_at = ?4 where seq = ?1",
+        "update main.webhook_delivery set status = ?2, attempts = ?3, finished_at = ?4
+         where account = current_account() and seq = ?1",
         (delivery, number(status), attempts, tx.now()),
     )?;
     Ok(())

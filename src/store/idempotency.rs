@@ -62,22 +62,32 @@ pub fn save(
         Answer::Body(body) => (None, None, Some(body)),
         Answer::Job { job, reserved } => (Some(*job), Some(*reserved), None),
     };
-    tx.execute(
-        "insert into main.idempotency (account, key, body_hash, job, reserved, response, expires_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         on conflict (account, key) do update set body_hash = excluded.body_hash,
-           job = excluded.job, reserved = excluded.reserved, response = excluded.response,
-           expires_at = excluded.expires_at",
-        (tx.scope().seq(), key, saved.body_hash, job, reserved, response, expires_at),
-    )?;
+    let insert = || {
+        tx.execute(
+            "insert into main.idempotency
+               (account, key, body_hash, job, reserved, response, expires_at)
+             values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6)
+             on conflict (account, key) do nothing",
+            (key, saved.body_hash, job, reserved, response, expires_at),
+        )
+    };
+    if insert()? == 0 {
+        // The old row goes, so that rows stay in the order in which they expire.
+        tx.execute(
+            "delete from main.idempotency where account = current_account() and key = ?1",
+            [key],
+        )?;
+        insert()?;
+    }
     Ok(())
 }
 
-/// Removes expired answers, at most `limit`; gives how many.
+/// Removes expired answers, at most `limit`; gives how many. Looks at the oldest alone: where the time to
+/// live was shortened, an answer stays until those before it have expired.
 pub fn prune(tx: &Tx<'_, SystemScope>, limit: u32) -> Result<usize> {
     tx.execute(
-        "delete from main.idempotency where (account, key) in
-           (select account, key from main.idempotency where expires_at <= ?1 limit ?2)",
+        "delete from main.idempotency where expires_at <= ?1 and seq in
+           (select seq from main.idempotency order by seq limit ?2)",
         (tx.now(), limit),
     )
 }

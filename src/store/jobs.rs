@@ -1,18 +1,19 @@
 //! Jobs: what was asked for, where it stands, what came of it, and the story of its steps.
 
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 use serde_json::value::RawValue;
 
 use super::{
     ledger::JobRound,
+    listing::{self, ListSql, Listing},
     row::{derived_uuid, named, unknown},
     scope::AccountScope,
     signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    Credits, EventId, JobError, JobErrorCode, JobId, JobStatus, Result, Rows, Split, Timestamp,
-    Usage,
+    Credits, Cursor, EventId, JobError, JobErrorCode, JobId, JobStatus, Result, Rows, Split,
+    Timestamp, Usage,
 };
 
 /// What a new job is made of. JSON is kept as the text it was sent as.
@@ -145,18 +146,35 @@ fn raw(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Box<RawValue>>> {
     text.map(|text| RawValue::from_string(text).map_err(|_| unknown(column))).transpose()
 }
 
-/// Columns of `job`, `job_request` and `job_result` for [`job`].
+/// Selects jobs for [`job`], by the conditions that follow.
 macro_rules! select_job {
-    ($rest:literal) => {
+    ($($rest:expr),+) => {
         concat!(
             "select j.*, q.messages, q.output_schema, q.metadata, q.parameters, r.output, \
              r.output_text, r.provider, r.prompt_tokens, r.completion_tokens, r.charged, \
              r.error_code, r.error_message, r.finished_at \
-             from job j join job_request q on q.job = j.seq left join job_result r on r.job = j.seq ",
-            $rest
+             from job j join job_request q on q.job = j.seq left join job_result r on r.job = j.seq \
+             where ",
+            $($rest),+
         )
     };
 }
+
+/// The conditions of [`JobFilter`] and the order of [`list`].
+macro_rules! listed_jobs {
+    () => {
+        " and j.seq < ?2 and (?3 is null or j.status = ?3) and (?4 is null or j.model = ?4) \
+         and (?5 is null or j.end_user = ?5) and (?6 is null or j.created_at >= ?6) \
+         and (?7 is null or j.created_at < ?7) order by j.seq desc limit ?8"
+    };
+}
+
+const LIST: ListSql = ListSql {
+    unlisted: select_job!("j.seq > ?1", listed_jobs!()),
+    listed: select_job!("j.listed = 1", listed_jobs!()),
+};
+/// Has an index of its own, which begins with the status.
+const LIST_UNSUCCESSFUL: &str = select_job!("j.status >= 5 and j.status = ?3", listed_jobs!());
 
 fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let attempts: u32 = row.get("attempts")?;
@@ -214,9 +232,8 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, held: Split) -> Result<i6
         "insert into main.job (account, id, project, api_key, status, round, attempts, max_attempts,
            priority, model, end_user, reserved_free, reserved_paid, request_id, run_at,
            created_at, started_at)
-         values (?1, ?2, ?3, ?4, 2, 1, 0, ?5, ?6, ?7, ?8, ?12, ?13, ?9, ?10, ?11, ?11)",
+         values (current_account(), ?1, ?2, ?3, 2, 1, 0, ?4, ?5, ?6, ?7, ?11, ?12, ?8, ?9, ?10, ?10)",
         rusqlite::params![
-            tx.scope().seq(),
             new.id,
             new.project,
             new.api_key,
@@ -232,11 +249,10 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, held: Split) -> Result<i6
         ],
     )?;
     tx.execute(
-        "insert into main.job_request (job, account, messages, output_schema, metadata, parameters)
-         values (?1, ?2, ?3, ?4, ?5, ?6)",
+        "insert into main.job_request (account, job, messages, output_schema, metadata, parameters)
+         values (current_account(), ?1, ?2, ?3, ?4, ?5)",
         (
             seq,
-            tx.scope().seq(),
             new.messages.get(),
             new.output_schema.as_deref().map(RawValue::get),
             new.metadata.as_deref().map(RawValue::get),
@@ -254,8 +270,9 @@ pub fn first_event(
     name: &'static str,
 ) -> Result<()> {
     tx.execute(
-        "insert into main.job_event (job, n, account, name, created_at) values (?1, 1, ?2, ?3, ?4)",
-        (job, tx.scope().seq(), name, tx.now()),
+        "insert into main.job_event (account, job, n, name, created_at)
+         values (current_account(), ?1, 1, ?2, ?3)",
+        (job, name, tx.now()),
     )?;
     tx.signal(Signal::Job(id));
     Ok(())
@@ -270,9 +287,10 @@ pub fn event(
     data: Option<&str>,
 ) -> Result<()> {
     tx.execute(
-        "insert into main.job_event (job, n, account, name, data, created_at)
-         values (?1, (select coalesce(max(n), 0) + 1 from job_event where job = ?1), ?2, ?3, ?4, ?5)",
-        (job, tx.scope().seq(), name, data, tx.now()),
+        "insert into main.job_event (account, job, n, name, data, created_at)
+         values (current_account(), ?1,
+           (select coalesce(max(n), 0) + 1 from job_event where job = ?1), ?2, ?3, ?4)",
+        (job, name, data, tx.now()),
     )?;
     tx.signal(Signal::Job(id));
     Ok(())
@@ -280,14 +298,18 @@ pub fn event(
 
 /// Sets where the job stands.
 pub fn set_status(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus) -> Result<()> {
-    tx.execute("update main.job set status = ?2 where seq = ?1", (job, number(to)))?;
+    tx.execute(
+        "update main.job set status = ?2 where account = current_account() and seq = ?1",
+        (job, number(to)),
+    )?;
     Ok(())
 }
 
 /// An attempt begins: the job runs.
 pub fn start(tx: &Tx<'_, AccountScope>, job: i64, attempts: u32) -> Result<()> {
     tx.execute(
-        "update main.job set status = 3, attempts = ?2, started_at = ?3 where seq = ?1",
+        "update main.job set status = 3, attempts = ?2, started_at = ?3
+         where account = current_account() and seq = ?1",
         (job, attempts, tx.now()),
     )?;
     Ok(())
@@ -295,10 +317,13 @@ pub fn start(tx: &Tx<'_, AccountScope>, job: i64, attempts: u32) -> Result<()> {
 
 /// Lets a job that ended wait again, in a new round for which `held` is set aside.
 pub fn restart(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> {
-    tx.execute("delete from main.job_result where job = ?1", [of.job])?;
+    tx.execute(
+        "delete from main.job_result where account = current_account() and job = ?1",
+        [of.job],
+    )?;
     tx.execute(
         "update main.job set status = 2, attempts = 0, round = ?2, reserved_free = ?3,
-           reserved_paid = ?4 where seq = ?1",
+           reserved_paid = ?4 where account = current_account() and seq = ?1",
         (of.job, of.round, held.free, held.paid),
     )?;
     Ok(())
@@ -308,12 +333,11 @@ pub fn restart(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<(
 pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResult) -> Result<()> {
     set_status(tx, job, to)?;
     tx.execute(
-        "insert into main.job_result (job, account, output, output_text, provider, prompt_tokens,
+        "insert into main.job_result (account, job, output, output_text, provider, prompt_tokens,
            completion_tokens, charged, error_code, error_message, finished_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         rusqlite::params![
             job,
-            tx.scope().seq(),
             result.output.as_deref().map(RawValue::get),
             result.output_text,
             result.provider,
@@ -331,12 +355,12 @@ pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResul
 
 /// The account's job of that id.
 pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: JobId) -> Result<Option<Job>> {
-    snapshot.one(select_job!("where j.id = ?1"), [id], job)
+    snapshot.one(select_job!("j.id = ?1"), [id], job)
 }
 
 /// The account's job of that internal number.
 pub fn by_seq(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<Job>> {
-    snapshot.one(select_job!("where j.seq = ?1"), [seq], job)
+    snapshot.one(select_job!("j.seq = ?1"), [seq], job)
 }
 
 /// Which jobs to list.
@@ -368,41 +392,33 @@ pub fn list(
         // No agent has made a job.
         return Ok(Rows { rows: Vec::new(), has_more: false });
     }
-    let params = rusqlite::params![
-        filter.before,
-        filter.status.map(number),
-        filter.model,
-        filter.user,
-        filter.created_after,
-        filter.created_before,
-        limit.saturating_add(1),
+    let before = filter.before.map_or(Ok(i64::MAX), |id| place(snapshot, id))?;
+    let status = filter.status.map(number);
+    let rows = limit.saturating_add(1);
+    let params: [&dyn ToSql; 7] = [
+        &before,
+        &status,
+        &filter.model,
+        &filter.user,
+        &filter.created_after,
+        &filter.created_before,
+        &rows,
     ];
-    if filter.status.is_some_and(|status| number(status) >= 5) {
-        // Says `status >= 5` so that the index of unsuccessful jobs can be used.
-        return snapshot.page(
-            select_job!(
-                "where j.status >= 5 and j.status = ?2 and (?1 is null or j.id < ?1)
-                 and (?3 is null or j.model = ?3) and (?4 is null or j.end_user = ?4)
-                 and (?5 is null or j.created_at >= ?5) and (?6 is null or j.created_at < ?6)
-                 order by j.id desc limit ?7"
-            ),
-            params,
-            limit,
-            job,
-        );
+    if status.is_some_and(|status| status >= 5) {
+        let params = [&[&0_i64 as &dyn ToSql], &params[..]].concat();
+        return snapshot.page(LIST_UNSUCCESSFUL, params.as_slice(), limit, job);
     }
-    snapshot.page(
-        select_job!(
-            "where (?1 is null or j.id < ?1) and (?2 is null or j.status = ?2)
-             and (?3 is null or j.model = ?3) and (?4 is null or j.end_user = ?4)
-             and (?5 is null or j.created_at >= ?5) and (?6 is null or j.created_at < ?6)
-             order by j.id desc limit ?7"
-        ),
-        params,
-        limit,
-        job,
-    )
+    listing::read(snapshot, Listing::Jobs, LIST, &params, limit, job)
 }
+
+/// The number of the job that a page ended with.
+fn place(snapshot: &Snapshot<'_, AccountScope>, id: JobId) -> Result<i64> {
+    let seq = snapshot.one("select seq from job where id = ?1", [id], |row| row.get(0))?;
+    seq.ok_or_else(Cursor::refused)
+}
+
+#[cfg(test)]
+pub(in crate::store) const LISTS: [&str; 3] = [LIST.unlisted, LIST.listed, LIST_UNSUCCESSFUL];
 
 /// One step of a job's story.
 #[derive(Clone, Debug)]

@@ -90,9 +90,8 @@ impl<'t, 'c> Books<'t, 'c> {
         self.tx.execute(
             "insert into main.ledger (account, n, kind, bucket, delta, balance_after, job, round,
                grant_id, reason, request_id, created_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             rusqlite::params![
-                self.tx.scope().seq(),
                 self.balance.entries,
                 kind.as_str(),
                 bucket.as_str(),
@@ -127,16 +126,9 @@ impl<'t, 'c> Books<'t, 'c> {
     fn close(self) -> Result<()> {
         let Balance { available, reserved, entries } = self.balance;
         let changed = self.tx.execute(
-            "update main.balance set free = ?2, paid = ?3, reserved_free = ?4, reserved_paid = ?5,
-               entries = ?6 where account = ?1",
-            (
-                self.tx.scope().seq(),
-                available.free,
-                available.paid,
-                reserved.free,
-                reserved.paid,
-                entries,
-            ),
+            "update main.balance set free = ?1, paid = ?2, reserved_free = ?3, reserved_paid = ?4,
+               entries = ?5 where account = current_account()",
+            (available.free, available.paid, reserved.free, reserved.paid, entries),
         )?;
         if changed == 1 { Ok(()) } else { Err(Error::internal("an account has no balance")) }
     }
@@ -256,17 +248,8 @@ pub fn grant(tx: &Tx<'_, AccountScope>, new: &NewGrant) -> Result<()> {
     tx.execute(
         "insert into main.credit_grant
            (account, id, bucket, amount, remaining, reason, expires_at, created_at)
-         values (?1, ?2, ?3, ?4, ?8, ?5, ?6, ?7)",
-        (
-            tx.scope().seq(),
-            new.id,
-            new.bucket.as_str(),
-            new.amount,
-            &new.reason,
-            new.expires_at,
-            tx.now(),
-            remaining,
-        ),
+         values (current_account(), ?1, ?2, ?3, ?7, ?4, ?5, ?6)",
+        (new.id, new.bucket.as_str(), new.amount, &new.reason, new.expires_at, tx.now(), remaining),
     )?;
     let cause = Cause {
         grant: Some(new.id),

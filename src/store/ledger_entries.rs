@@ -2,14 +2,17 @@
 
 use std::ops::Range;
 
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 
 use super::{
+    listing::{self, ListSql, Listing},
     row::{derived_uuid, named},
     scope::AccountScope,
     tx::Snapshot,
 };
-use crate::domain::{Bucket, Credits, EntryKind, GrantId, JobId, LedgerEntryId, Result, Timestamp};
+use crate::domain::{
+    Bucket, Credits, EntryKind, GrantId, JobId, LedgerEntryId, Result, Rows, Timestamp,
+};
 
 /// One line of the ledger.
 #[derive(Clone, Debug)]
@@ -71,59 +74,59 @@ pub struct LedgerFilter {
     pub before: Option<i64>,
 }
 
+/// Selects entries by what follows: first how they are found, then how they are filtered and sorted.
+macro_rules! select_entries {
+    ($found:literal) => {
+        concat!(
+            "select l.*, j.id as job_id, j.model, coalesce(l.request_id, j.request_id) as request \
+             from ledger l left join job j on j.seq = l.job where ",
+            $found,
+            " and l.n < ?2 and (?3 is null or l.kind = ?3) and l.created_at >= ?4 \
+             and l.created_at < ?5 order by "
+        )
+    };
+}
+
+const LIST: ListSql = ListSql {
+    // The numbers of an account's entries rise with those of the rows.
+    unlisted: concat!(select_entries!("l.seq > ?1"), "l.seq desc limit ?6"),
+    listed: concat!(select_entries!("l.listed = 1"), "l.n desc limit ?6"),
+};
+
 /// The account's entries, newest first.
 pub fn entries(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &LedgerFilter,
-    limit: u32,
-) -> Result<Vec<LedgerEntry>> {
-    if let Some(job) = filter.job {
-        return of_job(snapshot, job, filter, limit);
-    }
-    let created = filter.created();
+    limit: usize,
+) -> Result<Rows<LedgerEntry>> {
+    let always = Timestamp::default()..Timestamp::from_millis(i64::MAX);
+    let created = filter.created.clone().unwrap_or(always);
+    let before = filter.before.unwrap_or(i64::MAX);
     let kind = filter.kind.map(EntryKind::as_str);
-    snapshot.all(
-        "select l.*, j.id as job_id, j.model, coalesce(l.request_id, j.request_id) as request
-         from ledger l left join job j on j.seq = l.job
-         where (?1 is null or l.n < ?1) and (?2 is null or l.kind = ?2)
-           and l.created_at >= ?3 and l.created_at < ?4
-         order by l.n desc limit ?5",
-        (filter.before, kind, created.start, created.end, limit),
-        entry,
-    )
+    let rows = limit.saturating_add(1);
+    let params: [&dyn ToSql; 5] = [&before, &kind, &created.start, &created.end, &rows];
+    let Some(job) = filter.job else {
+        return listing::read(snapshot, Listing::Ledger, LIST, &params, limit, entry);
+    };
+    let seq = snapshot.one("select seq from job where id = ?1", [job], |row| row.get(0))?;
+    let Some(seq): Option<i64> = seq else {
+        return Ok(Rows { rows: Vec::new(), has_more: false });
+    };
+    let params = [&[&seq as &dyn ToSql], &params[..]].concat();
+    snapshot.page(ENTRIES_OF_JOB, params.as_slice(), limit, entry)
 }
+
+#[cfg(test)]
+pub(in crate::store) const LISTS: [&str; 2] = [LIST.unlisted, LIST.listed];
 
 /// The bounds of `round`, which hold always, make the planner prefer the index `ledger_by_job` to
 /// the account's whole ledger.
-const ENTRIES_OF_JOB: &str = "select l.*, j.id as job_id, j.model, j.request_id as request
+pub(in crate::store) const ENTRIES_OF_JOB: &str =
+    "select l.*, j.id as job_id, j.model, j.request_id as request
      from job j join ledger l on l.job = j.seq and l.round >= 1 and l.round <= j.round
-     where j.seq = ?1 and (?2 is null or l.n < ?2) and (?3 is null or l.kind = ?3)
+     where j.seq = ?1 and l.n < ?2 and (?3 is null or l.kind = ?3)
        and l.created_at >= ?4 and l.created_at < ?5
      order by l.n desc limit ?6";
-
-fn of_job(
-    snapshot: &Snapshot<'_, AccountScope>,
-    job: JobId,
-    filter: &LedgerFilter,
-    limit: u32,
-) -> Result<Vec<LedgerEntry>> {
-    let seq = snapshot.one("select seq from job where id = ?1", [job], |row| row.get(0))?;
-    let Some(seq): Option<i64> = seq else { return Ok(Vec::new()) };
-    let created = filter.created();
-    let kind = filter.kind.map(EntryKind::as_str);
-    snapshot.all(
-        ENTRIES_OF_JOB,
-        (seq, filter.before, kind, created.start, created.end, limit),
-        entry,
-    )
-}
-
-impl LedgerFilter {
-    fn created(&self) -> Range<Timestamp> {
-        let always = Timestamp::default()..Timestamp::from_millis(i64::MAX);
-        self.created.clone().unwrap_or(always)
-    }
-}
 
 /// Credits given at one time and what is left of them.
 #[derive(Clone, Debug)]
@@ -172,35 +175,4 @@ pub fn grants(
         (before, limit),
         read_grant,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        ambient::Ambient,
-        domain::{AccountId, ProjectId},
-        store::{EngineSettings, Store, SystemScope, accounts},
-    };
-
-    #[test]
-    fn the_entries_of_a_job_are_found_by_its_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let ambient = Ambient::system();
-        let settings = EngineSettings { durable: false, ..EngineSettings::default() };
-        let path = folder.path().join("skai.db");
-        let (store, _writer) = Store::open(&path, &settings, &ambient).unwrap();
-        let (account, project) = (ambient.uuid(), ambient.uuid());
-        let made = store.write(SystemScope::new(), move |tx| {
-            accounts::insert(tx, AccountId::from_uuid(account), ProjectId::from_uuid(project), "a")
-        });
-        let scope = made.wait().unwrap();
-        let sql: &'static str = format!("explain query plan {ENTRIES_OF_JOB}").leak();
-        let plan = store.read(scope, |snapshot| {
-            let params = (1, None::<i64>, None::<&str>, 0, i64::MAX, 10);
-            snapshot.all(sql, params, |row| row.get::<_, String>("detail"))
-        });
-        let plan = plan.unwrap().join("; ");
-        assert!(plan.contains("USING INDEX ledger_by_job (job=? AND round>"), "{plan}");
-    }
 }

@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod ledger;
 pub mod ledger_entries;
+pub mod listing;
 pub mod queue;
 pub mod webhooks;
 
@@ -119,7 +120,7 @@ impl Store {
         prepare_writer(&sql, settings)?;
         migrate::run(&sql, path, ambient.now())?;
         let checkpointer = Checkpointer::start(&mut sql, path, settings)?;
-        let tenancy = Tenancy::install(&mut sql, true)?;
+        let tenancy = Tenancy::install(&mut sql)?;
         let readers = readers::open(path.to_owned(), settings)?;
         let (sender, deeds) = mpsc::sync_channel(settings.waiting);
         let shared = Arc::new(Shared::default());

@@ -82,12 +82,11 @@ fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
 pub fn push(tx: &Tx<'_, AccountScope>, work: Waiting, expires_at: Timestamp) -> Result<()> {
     tx.execute(
         "insert into main.queue
-           (queue, subject, account, lane, priority, run_at, expires_at, attempts, crashes)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0)",
+           (account, queue, subject, lane, priority, run_at, expires_at, attempts, crashes)
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, 0, 0)",
         rusqlite::params![
             work.id.queue.number(),
             work.id.subject,
-            tx.scope().seq(),
             work.lane,
             work.priority,
             work.run_at,
@@ -137,7 +136,8 @@ fn claimed(row: &Row<'_>, system: SystemScope, lease: Lease) -> rusqlite::Result
 #[must_use = "without a valid lease the result must be discarded"]
 pub fn finish<S: Scope>(tx: &Tx<'_, S>, lease: Lease) -> Result<bool> {
     let gone = tx.execute(
-        "delete from main.queue where queue = ?1 and subject = ?2 and lease = ?3",
+        "delete from main.queue
+         where account_ok(account) and queue = ?1 and subject = ?2 and lease = ?3",
         (lease.id.queue.number(), lease.id.subject, lease.token),
     )?;
     Ok(gone == 1)
@@ -154,7 +154,7 @@ pub fn release<S: Scope>(
 ) -> Result<bool> {
     let row = tx.one(
         "update main.queue set lease = null, run_at = ?4, attempts = attempts - ?5
-         where queue = ?1 and subject = ?2 and lease = ?3 returning *",
+         where account_ok(account) and queue = ?1 and subject = ?2 and lease = ?3 returning *",
         (lease.id.queue.number(), lease.id.subject, lease.token, run_at, !spent),
         waiting,
     )?;
@@ -184,7 +184,7 @@ pub fn crash(tx: &Tx<'_, SystemScope>, lease: Lease) -> Result<()> {
 /// Takes work out of its queue, whoever holds its lease.
 pub fn withdraw<S: Scope>(tx: &Tx<'_, S>, id: WorkId) -> Result<bool> {
     let gone = tx.execute(
-        "delete from main.queue where queue = ?1 and subject = ?2",
+        "delete from main.queue where account_ok(account) and queue = ?1 and subject = ?2",
         (id.queue.number(), id.subject),
     )?;
     tx.signal(Signal::Withdrawn(id));

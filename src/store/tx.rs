@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, ops::Deref};
 
-use rusqlite::{Params, Row, types::ValueRef};
+use rusqlite::{OptionalExtension as _, Params, Row, types::ValueRef};
 
 use super::{
     engine::connection::Confined,
@@ -63,8 +63,8 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         rows.collect::<rusqlite::Result<_>>().map_err(fault::of)
     }
 
-    /// Up to `limit` rows, fewer where they are large: none is read once those before it hold
-    /// [`PAGE_BYTES`]. The statement gives one row more than `limit`, to tell whether there are more.
+    /// Up to `limit` rows, fewer where they are large. The statement gives one row more than `limit`, to
+    /// tell whether there are more.
     pub(in crate::store) fn page<T>(
         &self,
         sql: &'static str,
@@ -72,18 +72,37 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         limit: usize,
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Rows<T>> {
+        let mut filling = Filling::new(limit);
+        self.fill(&mut filling, sql, params, &read)?;
+        Ok(filling.rows())
+    }
+
+    /// Adds rows to a page until it is full or there are no more.
+    pub(in crate::store) fn fill<T>(
+        &self,
+        filling: &mut Filling<T>,
+        sql: &'static str,
+        params: impl Params,
+        read: &impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<()> {
         self.confine(sql)?;
         let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
         let mut found = statement.query(params).map_err(fault::of)?;
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        while let Some(row) = found.next().map_err(fault::of)? {
-            if rows.len() >= limit || bytes >= PAGE_BYTES {
-                return Ok(Rows { rows, has_more: true });
-            }
-            bytes += size(row).map_err(fault::of)?;
-            rows.push(read(row).map_err(fault::of)?);
+        while let Some(row) = found.next().map_err(fault::of)?
+            && filling.has_room()
+        {
+            filling.bytes += size(row).map_err(fault::of)?;
+            filling.rows.push(read(row).map_err(fault::of)?);
         }
-        Ok(Rows { rows, has_more: false })
+        Ok(())
+    }
+
+    /// A number that `meta` keeps; 0 where it keeps none. It is a fact about the file, no tenant's.
+    pub(in crate::store) fn fact(&self, name: &'static str) -> Result<i64> {
+        let sql = "select value from main.meta where name = ?1";
+        let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
+        let value = statement.query_row([name], |row| row.get(0)).optional().map_err(fault::of)?;
+        Ok(value.unwrap_or(0))
     }
 
     fn confine(&self, sql: &'static str) -> Result<()> {
@@ -99,6 +118,39 @@ impl<'c, S: Scope> Snapshot<'c, S> {
             return Ok(());
         }
         self.connection.tenancy.check(&self.connection.sql, sql).map_err(Error::internal)
+    }
+}
+
+/// Rows on their way to a page.
+pub(in crate::store) struct Filling<T> {
+    rows: Vec<T>,
+    bytes: usize,
+    limit: usize,
+    /// There was a row that had no room.
+    has_more: bool,
+}
+
+impl<T> Filling<T> {
+    /// An empty page for up to `limit` rows.
+    pub(in crate::store) fn new(limit: usize) -> Self {
+        Self { rows: Vec::new(), bytes: 0, limit, has_more: false }
+    }
+
+    /// Asked for each row that there is: none is read once those before it are `limit` or hold
+    /// [`PAGE_BYTES`].
+    fn has_room(&mut self) -> bool {
+        self.has_more = self.rows.len() >= self.limit || self.bytes >= PAGE_BYTES;
+        !self.has_more
+    }
+
+    /// Whether it has no room for a row that there was.
+    pub(in crate::store) fn is_full(&self) -> bool {
+        self.has_more
+    }
+
+    /// The page.
+    pub(in crate::store) fn rows(self) -> Rows<T> {
+        Rows { rows: self.rows, has_more: self.has_more }
     }
 }
 
@@ -142,6 +194,16 @@ impl<'c, S: Scope> Tx<'c, S> {
     pub(in crate::store) fn insert(&self, sql: &'static str, params: impl Params) -> Result<i64> {
         self.execute(sql, params)?;
         Ok(self.connection.sql.last_insert_rowid())
+    }
+
+    /// Keeps a number in `meta`.
+    pub(in crate::store) fn set_fact(&self, name: &'static str, value: i64) -> Result<()> {
+        self.execute(
+            "insert into main.meta (name, value) values (?1, ?2)
+             on conflict (name) do update set value = excluded.value",
+            (name, value),
+        )?;
+        Ok(())
     }
 
     /// Tells listeners after the commit.

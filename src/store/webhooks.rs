@@ -95,9 +95,8 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewEndpoint) -> Result<()> {
     tx.execute(
         "insert into main.webhook_endpoint
            (account, id, url, events, description, active, retry_policy, secret, created_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         (
-            tx.scope().seq(),
             new.id,
             &new.url,
             &new.events,
@@ -231,7 +230,7 @@ pub fn rotate(
 pub fn succeeded(tx: &Tx<'_, AccountScope>, endpoint: i64) -> Result<()> {
     tx.execute(
         "update main.webhook_endpoint set failing_since = null
-         where seq = ?1 and failing_since is not null",
+         where account = current_account() and seq = ?1 and failing_since is not null",
         [endpoint],
     )?;
     Ok(())
@@ -241,7 +240,7 @@ pub fn succeeded(tx: &Tx<'_, AccountScope>, endpoint: i64) -> Result<()> {
 pub fn failed(tx: &Tx<'_, AccountScope>, endpoint: i64) -> Result<Option<Timestamp>> {
     let since = tx.one(
         "update main.webhook_endpoint set failing_since = coalesce(failing_since, ?2)
-         where seq = ?1 returning failing_since",
+         where account = current_account() and seq = ?1 returning failing_since",
         (endpoint, tx.now()),
         |row| row.get(0),
     )?;
@@ -252,7 +251,7 @@ pub fn failed(tx: &Tx<'_, AccountScope>, endpoint: i64) -> Result<Option<Timesta
 pub fn disable(tx: &Tx<'_, AccountScope>, endpoint: i64, reason: &str) -> Result<bool> {
     let changed = tx.execute(
         "update main.webhook_endpoint set active = 0, disabled_reason = ?2
-         where seq = ?1 and active = 1",
+         where account = current_account() and seq = ?1 and active = 1",
         (endpoint, reason),
     )?;
     Ok(changed > 0)

@@ -1,4 +1,4 @@
-//! What has to be done from time to time, whatever else happens: forgetting and expiring.
+//! What has to be done from time to time, whatever else happens: listing, forgetting and expiring.
 
 use std::{
     sync::{Arc, Mutex},
@@ -18,7 +18,7 @@ const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
 const WRITES_PER_ROUND: u32 = 60;
 
-/// Does its rounds once a minute; the ticker may call it as often as it likes.
+/// Fills lists whenever the ticker calls it, once a second, and does the rest once a minute.
 pub struct Maintenance {
     app: Arc<App>,
     last: Mutex<Option<Duration>>,
@@ -30,8 +30,9 @@ impl Maintenance {
         Self { app, last: Mutex::new(None) }
     }
 
-    /// Does a round if one is due. What fails is logged and waits for the next.
+    /// Does what is due. What fails is logged and waits for the next time.
     pub fn tick(&self) {
+        report("fill lists", app::fill_lists(&self.app));
         if !self.is_due() {
             return;
         }
@@ -62,10 +63,10 @@ impl Maintenance {
     }
 }
 
-fn report(duty: &str, done: Result<usize>) {
-    match done {
+fn report(duty: &str, result: Result<usize>) {
+    match result {
         Ok(0) => {}
-        Ok(rows) => tracing::debug!(duty, rows, "maintenance"),
+        Ok(done) => tracing::debug!(duty, done, "maintenance"),
         Err(error) => {
             tracing::error!(duty, error = &error as &dyn std::error::Error, "maintenance failed");
         }

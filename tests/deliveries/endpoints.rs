@@ -126,7 +126,7 @@ fn the_answer_with_the_secret_is_replayed_and_sealed() {
     assert_eq!(webhooks::list(app, caller, &PageRequest::default()).unwrap().data.len(), 1);
     assert_eq!(refusal(create(2)).0, ErrorKind::IdempotencyKeyConflict);
 
-    let hash = keyed("k", 1).unwrap().key_hash();
+    let hash = keyed("k", 1).unwrap().key_hash;
     let saved = app.store.read(caller.scope, |snapshot| idempotency::find(snapshot, &hash));
     let idempotency::Answer::Body(saved) = saved.unwrap().unwrap().answer else { panic!() };
     assert!(!saved.windows(6).any(|part| part == b"whsec_"));

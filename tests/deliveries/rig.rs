@@ -120,8 +120,8 @@ impl Rig {
     }
 
     pub(super) fn deliveries(&self, filter: &DeliveryFilter) -> Vec<Delivery> {
-        let page = PageRequest { limit: PageRequest::MAX_LIMIT, after: None };
-        deliveries::list(&self.app, &self.caller, filter, &page).unwrap().data
+        let limit = PageRequest::MAX_LIMIT;
+        deliveries::list(&self.app, &self.caller, filter, limit).unwrap().data
     }
 
     /// Leases the first row that is due, as the runner does; `None` where none is.
@@ -286,7 +286,7 @@ pub(super) fn id_and_secret(reply: &Reply) -> (EndpointId, String) {
 /// A request with an idempotency key.
 pub(super) fn keyed(key: &str, body: u8) -> Option<Idempotency> {
     let key = IdempotencyKey::parse(key.as_bytes()).unwrap();
-    Some(Idempotency { key, route: "POST /test".to_owned(), body_hash: [body; 32] })
+    Some(Idempotency::new("POST /test", &key, [body; 32]))
 }
 
 /// The kind and the param of a refusal.

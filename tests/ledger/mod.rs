@@ -550,14 +550,11 @@ fn a_key_is_made_once_rotated_and_revoked() {
         "name": "k", "scopes": ["jobs:read"], "rate_limit": "5,1m", "expires_at": own_end,
     });
     let own_end = Some(own_end.parse().unwrap());
-    let twin = || Idempotency {
-        key: IdempotencyKey::parse(b"one").unwrap(),
-        route: "POST /v1/api-keys".to_owned(),
-        body_hash: [7; 32],
-    };
+    let key = IdempotencyKey::parse(b"one").unwrap();
+    let twin = Idempotency::new("POST /v1/api-keys", &key, [7; 32]);
     let make = || {
         let prepared = api_keys::prepare(app, scope, ScopeSet::ALL, &request(&body)).unwrap();
-        api_keys::create(app, prepared, Some(twin()), render).wait().unwrap()
+        api_keys::create(app, prepared, Some(twin), render).wait().unwrap()
     };
     let (first, again) = (make(), make());
     assert_eq!((first.replayed, again.replayed), (false, true));

@@ -254,7 +254,7 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
     calls.find(
         "ledger_entries::entries",
         |it| ledger_entries::entries(it, &job_of, 9),
-        Vec::is_empty,
+        |page| page.rows.is_empty(),
     );
     calls.find("ledger_entries::grant", |it| ledger_entries::grant(it, has.grant), Option::is_none);
     calls.find("webhooks::find", |it| webhooks::find(it, endpoint.1), Option::is_none);

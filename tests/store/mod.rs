@@ -2,6 +2,7 @@
 //! `src/store/tests`, where statements can be made up.
 
 mod finders;
+mod listing;
 mod schema;
 mod writer;
 

@@ -17,7 +17,7 @@ const LONG: &[(&str, usize)] = &[
     ("src/domain/schema/explain.rs", 410),
     ("src/domain/schema/graph/build.rs", 460),
     ("src/server.rs", 470),
-    ("src/store/jobs.rs", 450),
+    ("src/store/jobs.rs", 420),
 ];
 
 /// A number on a list may be that much too high.
@@ -30,6 +30,7 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/auth.rs",
     "src/app/credits.rs",
     "src/app/ledger_audit.rs",
+    "src/app/listing.rs",
     "src/app/once.rs",
     "src/app/queues.rs",
     "src/queue/mod.rs",

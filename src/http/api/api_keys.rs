@@ -80,7 +80,7 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
     let (scope, granted) = (request.session()?.scope, request.session()?.scopes);
     let prepare = move |app: &_| api_keys::prepare(app, scope, granted, &body);
     let prepared = request.blocking(prepare).await?;
-    let idempotency = request.idempotency.clone();
+    let idempotency = request.idempotency;
     let done = api_keys::create(&request.app, prepared, idempotency, with_secret).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }
@@ -117,7 +117,7 @@ pub(super) async fn rotate(request: Request) -> Result<Reply> {
     let (scope, granted) = (request.session()?.scope, request.session()?.scopes);
     let prepare = move |app: &_| api_keys::prepare_rotation(app, scope, granted, id, &body);
     let rotation = request.blocking(prepare).await?;
-    let idempotency = request.idempotency.clone();
+    let idempotency = request.idempotency;
     let done = api_keys::rotate(&request.app, rotation, idempotency, with_secret).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }

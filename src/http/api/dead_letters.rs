@@ -77,7 +77,7 @@ fn queue(name: &str) -> Result<QueueName> {
 /// `POST /v1/dlq/{id}/redrive`
 pub(super) async fn redrive(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id("id")?, request.caller()?);
-    let idempotency = request.idempotency.clone();
+    let idempotency = request.idempotency;
     let done = dead_letters::redrive(&request.app, &caller, id, idempotency, bytes).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
 }

@@ -9,7 +9,8 @@ use super::json;
 use crate::{
     app::deliveries,
     domain::{
-        DeliveryId, DeliveryStatus, EndpointId, Error, EventId, EventType, Page, Result, Timestamp,
+        Cursor, DeliveryId, DeliveryStatus, EndpointId, Error, EventId, EventType, Page, Result,
+        Timestamp,
     },
     http::{
         reply::Reply,
@@ -114,8 +115,10 @@ pub(super) async fn list(request: Request) -> Result<Reply> {
         status: request.query_text("status").map(status).transpose()?,
         endpoint: request.query("endpoint_id", AN_ID)?,
         event_type: request.query_text("event_type").map(event_type).transpose()?,
+        before: page.after.as_ref().map(Cursor::uuid).transpose()?.map(DeliveryId::from_uuid),
     };
-    let page = request.blocking(move |app| deliveries::list(app, &caller, &filter, &page)).await?;
+    let limit = page.limit;
+    let page = request.blocking(move |app| deliveries::list(app, &caller, &filter, limit)).await?;
     let bodies: Vec<_> = page.data.iter().map(DeliveryBody::of).collect::<Result<_>>()?;
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }
@@ -146,7 +149,7 @@ pub(super) async fn get(request: Request) -> Result<Reply> {
 /// `POST /v1/webhooks/deliveries/{id}/redrive`
 pub(super) async fn redrive(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id("id")?, request.caller()?);
-    let idempotency = request.idempotency.clone();
+    let idempotency = request.idempotency;
     let done = deliveries::redrive(&request.app, &caller, id, idempotency, bytes).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
 }

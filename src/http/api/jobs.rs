@@ -177,7 +177,7 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
     } else {
         jobs::prepare(&request.app, &caller, &body)?
     };
-    let idempotency = request.idempotency.clone();
+    let idempotency = request.idempotency;
     let submitted = jobs::submit(&request.app, &caller, prepared, idempotency).await?;
     let job = &submitted.job;
     let body = JobBody { job_id: Some(job.id), ..JobBody::of(job) };
@@ -349,7 +349,7 @@ async fn wait_or_keep_alive(watch: &mut JobWatch, sender: &BodySender) -> bool {
 /// `POST /v1/jobs/{id}/cancel`
 pub(super) async fn cancel(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id::<JobId>("id")?, request.caller()?);
-    let idempotency = request.idempotency.clone();
+    let idempotency = request.idempotency;
     let done = jobs::cancel(&request.app, &caller, id, idempotency, bytes).await?;
     Ok(Reply::json_bytes(StatusCode::OK, done.body).replayed(done.replayed))
 }
@@ -357,7 +357,7 @@ pub(super) async fn cancel(request: Request) -> Result<Reply> {
 /// `POST /v1/jobs/{id}/retry`
 pub(super) async fn retry(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id::<JobId>("id")?, request.caller()?);
-    let idempotency = request.idempotency.clone();
+    let idempotency = request.idempotency;
     let done = jobs::retry(&request.app, &caller, id, idempotency, bytes).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
 }

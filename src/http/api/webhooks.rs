@@ -110,7 +110,7 @@ fn redriven(redriven: &Redriven) -> Result<Vec<u8>> {
 /// `POST /v1/webhooks/endpoints`
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let (new, caller) = (request.json()?, request.caller()?);
-    let idempotency = request.idempotency.clone();
+    let idempotency = request.idempotency;
     let done = webhooks::create(&request.app, &caller, new, idempotency, with_secret).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }
@@ -148,7 +148,7 @@ pub(super) async fn delete(request: Request) -> Result<Reply> {
 pub(super) async fn rotate_secret(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id("id")?, request.caller()?);
     let body: RotationRequest = request.json()?;
-    let (app, idempotency) = (&request.app, request.idempotency.clone());
+    let (app, idempotency) = (&request.app, request.idempotency);
     let overlap = body.overlap_seconds.map(Duration::from_secs);
     let done = webhooks::rotate_secret(app, &caller, id, overlap, idempotency, with_secret).await?;
     Ok(Reply::json_bytes(StatusCode::OK, done.body).replayed(done.replayed))
@@ -157,7 +157,7 @@ pub(super) async fn rotate_secret(request: Request) -> Result<Reply> {
 /// `POST /v1/webhooks/endpoints/{id}/test`
 pub(super) async fn test(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id("id")?, request.caller()?);
-    let idempotency = request.idempotency.clone();
+    let idempotency = request.idempotency;
     let render = deliveries::bytes;
     let done = webhooks::test(&request.app, &caller, id, idempotency, render).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
@@ -167,7 +167,7 @@ pub(super) async fn test(request: Request) -> Result<Reply> {
 pub(super) async fn redrive(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id("id")?, request.caller()?);
     let body: RedriveRequest = request.json()?;
-    let (app, idempotency) = (&request.app, request.idempotency.clone());
+    let (app, idempotency) = (&request.app, request.idempotency);
     let since = body.since.unwrap_or_default();
     let done = webhooks::redrive(app, &caller, id, since, idempotency, redriven).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))

@@ -74,9 +74,6 @@ pub(super) fn idempotency(
     }
     let key = IdempotencyKey::parse(value.as_bytes()).map_err(|error| refuse(error.to_string()))?;
     let (method, path) = (&parts.method, parts.uri.path());
-    Ok(Some(Idempotency {
-        key,
-        route: format!("{method} {path}"),
-        body_hash: body.map_or_else(|| Sha256::digest(b"").into(), Checked::canonical_hash),
-    }))
+    let body_hash = body.map_or_else(|| Sha256::digest(b"").into(), Checked::canonical_hash);
+    Ok(Some(Idempotency::new(&format!("{method} {path}"), &key, body_hash)))
 }

@@ -111,7 +111,7 @@ pub(in crate::store) fn open_reader(
     connection.busy_timeout(settings.busy_timeout)?;
     connection.pragma_update(None, "cache_size", -2_048)?;
     harden(&connection)?;
-    let tenancy = Tenancy::install(&mut connection, false)?;
+    let tenancy = Tenancy::install(&mut connection)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(Confined { sql: connection, tenancy })
 }

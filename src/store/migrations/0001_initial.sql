@@ -41,6 +41,7 @@ create table api_key (
 ) strict;
 
 create table idempotency (
+  seq integer primary key,
   account integer not null references account (seq),
   key blob not null,
   body_hash blob not null,
@@ -48,10 +49,9 @@ create table idempotency (
   reserved integer,
   response blob,
   expires_at integer not null,
-  primary key (account, key),
+  unique (account, key),
   check ((job is null) = (response is not null) and (job is null) = (reserved is null))
-) strict, without rowid;
-create index idempotency_by_expiry on idempotency (expires_at);
+) strict;
 
 create table balance (
   account integer primary key references account (seq),
@@ -63,6 +63,7 @@ create table balance (
 ) strict;
 
 create table ledger (
+  seq integer primary key,
   account integer not null references account (seq),
   n integer not null,
   kind text not null check (kind in ('grant', 'reserve', 'release', 'charge', 'expire', 'adjust')),
@@ -75,11 +76,13 @@ create table ledger (
   reason text,
   request_id text,
   created_at integer not null,
-  primary key (account, n),
+  listed integer not null default 0 check (listed in (0, 1)),
   check ((job is null) = (round is null))
-) strict, without rowid;
+) strict;
 create unique index ledger_by_job on ledger (job, round, kind, bucket) where job is not null;
-create trigger ledger_keeps_entries before update on ledger
+create index ledger_by_account on ledger (account, n) where listed = 1;
+create trigger ledger_keeps_entries before update of seq, account, n, kind, bucket, delta,
+  balance_after, job, round, grant_id, reason, request_id, created_at on ledger
 begin select raise(abort, 'the ledger is append-only'); end;
 create trigger ledger_keeps_all_entries before delete on ledger
 begin select raise(abort, 'the ledger is append-only'); end;
@@ -117,9 +120,11 @@ create table job (
   run_at integer not null,
   created_at integer not null,
   started_at integer not null,
-  unique (account, id)
+  listed integer not null default 0 check (listed in (0, 1)),
+  unique (id)
 ) strict;
-create index job_unsuccessful on job (account, status, id) where status >= 5;
+create index job_by_account on job (account) where listed = 1;
+create index job_unsuccessful on job (account, status) where status >= 5;
 
 create table job_request (
   job integer primary key,
@@ -220,9 +225,11 @@ create table webhook_delivery (
   attempts integer not null,
   created_at integer not null,
   finished_at integer not null,
-  unique (account, id)
+  listed integer not null default 0 check (listed in (0, 1)),
+  unique (id)
 ) strict;
-create index webhook_delivery_failed on webhook_delivery (endpoint, id) where status = 4;
+create index webhook_delivery_by_account on webhook_delivery (account) where listed = 1;
+create index webhook_delivery_failed on webhook_delivery (endpoint) where status = 4;
 
 create table webhook_attempt (
   delivery integer not null,

@@ -1,0 +1,48 @@
+//! The planner takes the way that each list was made for: one that reads an account's rows newest first
+//! and stops, without sorting.
+
+use super::{Rig, forever};
+use crate::store::{SystemScope, deliveries, jobs, ledger_entries};
+
+fn plan(sql: &str) -> String {
+    let count = (1..=9).rev().find(|n| sql.contains(&format!("?{n}"))).unwrap_or(0);
+    let sql = forever(format!("explain query plan {sql}"));
+    let rig = Rig::new();
+    // A tenant may not ask for plans. The views are the same for the system.
+    let steps = rig.store.read(SystemScope::new(), |snapshot| {
+        let params = rusqlite::params_from_iter(vec![1; count]);
+        snapshot.all(sql, params, |row| row.get::<_, String>("detail"))
+    });
+    steps.unwrap().join("; ")
+}
+
+#[test]
+fn lists_are_read_from_their_newest_end() {
+    let [unlisted, listed, unsuccessful] = jobs::LISTS;
+    let [ledger_unlisted, ledger_listed] = ledger_entries::LISTS;
+    let [deliveries_unlisted, deliveries_listed] = deliveries::LISTS;
+    for (sql, way) in [
+        (unlisted, "SEARCH job USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        (listed, "SEARCH job USING INDEX job_by_account (account=? AND rowid<?)"),
+        (
+            unsuccessful,
+            "SEARCH job USING INDEX job_unsuccessful (account=? AND status=? AND rowid<?)",
+        ),
+        (ledger_unlisted, "SEARCH ledger USING INTEGER PRIMARY KEY (rowid>?)"),
+        (ledger_listed, "SEARCH ledger USING INDEX ledger_by_account (account=? AND n<?)"),
+        (
+            deliveries_unlisted,
+            "SEARCH webhook_delivery USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        ),
+        (
+            deliveries_listed,
+            "SEARCH webhook_delivery USING INDEX webhook_delivery_by_account (account=? AND rowid<?)",
+        ),
+        (ledger_entries::ENTRIES_OF_JOB, "USING INDEX ledger_by_job (job=? AND round>"),
+    ] {
+        let plan = plan(sql);
+        assert!(plan.replace("main.", "").contains(way), "{way}\n{plan}\n{sql}");
+        let is_sorted = sql != ledger_entries::ENTRIES_OF_JOB;
+        assert!(!is_sorted || !plan.contains("TEMP B-TREE"), "sorts: {plan}\n{sql}");
+    }
+}
