@@ -42,7 +42,7 @@ pub struct Idempotency {
     pub key: IdempotencyKey,
     /// Method and path, as in `POST /v1/jobs/generations`: the same key elsewhere is another intent.
     pub route: String,
-    /// SHA-256 of the body's canonical JSON; of nothing where there was no body.
+    /// SHA-256 of the body's canonical JSON: of `{}` where a body that may be left out was.
     pub body_hash: [u8; 32],
 }
 

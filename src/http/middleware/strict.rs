@@ -1,18 +1,16 @@
 //! Strict JSON, and the header that makes a POST safe to repeat.
 
-use hyper::{
-    Version,
-    header::{HOST, HeaderName},
-    http::request::Parts,
-};
-use sha2::{Digest as _, Sha256};
-
 use crate::{
     domain::{
         Error, ErrorKind, Idempotency, IdempotencyKey, Result,
         json::{self, Checked},
     },
     http::routes::{BodyKind, Route},
+};
+use hyper::{
+    Version,
+    header::{HOST, HeaderName},
+    http::request::Parts,
 };
 
 /// Refuses HTTP/1.1 without exactly one `Host` (RFC 9112 §3.2): proxies could disagree on the target.
@@ -24,11 +22,12 @@ pub(super) fn host(parts: &Parts) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what is not strictly JSON. `None` where the body is not JSON at all, and need not be.
+/// Refuses what is not strictly JSON. `None` where the route takes no JSON. Where the body may be
+/// left out, that is the same request as one with `{}`.
 pub(super) fn json(kind: BodyKind, body: &[u8]) -> Result<Option<Checked<'_>>> {
     match kind {
         BodyKind::None | BodyKind::Raw => Ok(None),
-        BodyKind::OptionalJson | BodyKind::Empty if body.is_empty() => Ok(None),
+        BodyKind::OptionalJson | BodyKind::Empty if body.is_empty() => check(b"{}").map(Some),
         BodyKind::Json | BodyKind::OptionalJson => check(body).map(Some),
         BodyKind::Empty => check(body).and_then(without_fields).map(Some),
     }
@@ -54,16 +53,16 @@ fn without_fields(body: Checked<'_>) -> Result<Checked<'_>> {
     Err(Error::invalid(name, message))
 }
 
-/// Reads the `Idempotency-Key` of a POST under `/v1`. The body is hashed only where there is one.
+/// Reads the `Idempotency-Key` of a POST under `/v1`. The body is hashed only where there is a key.
 pub(super) fn idempotency(
     route: &Route,
     parts: &Parts,
     body: Option<&Checked<'_>>,
 ) -> Result<Option<Idempotency>> {
     const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-    if !route.is_idempotent() {
+    let Some(body) = body.filter(|_| route.is_idempotent()) else {
         return Ok(None);
-    }
+    };
     let mut given = parts.headers.get_all(HEADER).into_iter();
     let Some(value) = given.next() else {
         return Ok(None);
@@ -74,9 +73,6 @@ pub(super) fn idempotency(
     }
     let key = IdempotencyKey::parse(value.as_bytes()).map_err(|error| refuse(error.to_string()))?;
     let (method, path) = (&parts.method, parts.uri.path());
-    Ok(Some(Idempotency {
-        key,
-        route: format!("{method} {path}"),
-        body_hash: body.map_or_else(|| Sha256::digest(b"").into(), Checked::canonical_hash),
-    }))
+    let route = format!("{method} {path}");
+    Ok(Some(Idempotency { key, route, body_hash: body.canonical_hash() }))
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::http::{
     BadTable, ConnectionLimits, Settings, api,
     router::Router,
-    routes::{Route, handler},
+    routes::{BodyKind, Route, handler},
 };
 
 #[test]
@@ -124,6 +124,15 @@ fn a_post_without_fields_takes_an_empty_object_or_nothing() {
         assert_eq!(answer.param(), param, "{body}");
     }
     assert_eq!(server.post("/v1/do", "Content-Type: text/plain\r\n", "{}").status, 415);
+}
+
+/// An `Idempotency-Key` is of no use where there is no body to compare.
+#[test]
+fn every_route_that_is_repeated_safely_compares_bodies() {
+    for route in api::table().iter().filter(|route| route.is_idempotent()) {
+        let is_json = !matches!(route.body, BodyKind::None | BodyKind::Raw);
+        assert!(is_json, "{} {}", route.method, route.path);
+    }
 }
 
 #[test]
