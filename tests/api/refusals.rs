@@ -139,6 +139,8 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"messages": []}), "messages"),
         (json!({"messages": many(1001, &message)}), "messages"),
         (json!({"messages": [{"role": "robot", "content": "x"}]}), "messages/0/role"),
+        (json!({"messages": [{"role": null, "content": "x"}]}), "messages/0/role"),
+        (json!({"messages": [{"role": {"user": null}, "content": "x"}]}), "messages/0/role"),
         (json!({"messages": [{"role": "user", "content": 1}]}), "messages/0/content"),
         (json!({"messages": [{"role": "user"}]}), "messages/0/content"),
         (json!({"messages": [message, ["user", "x"]]}), "messages/1"),
@@ -236,6 +238,7 @@ fn endpoints_and_keys_that_are_not_allowed() {
         (json!({"url": url, "events": ["*", "ping"]}), "events"),
         (json!({"url": url, "description": "x".repeat(501)}), "description"),
         (json!({"url": url, "retry_policy": "forever"}), "retry_policy"),
+        (json!({"url": url, "retry_policy": {"extended": null}}), "retry_policy"),
         (json!({"url": url, "active": "yes"}), "active"),
         (json!({"url": url, "secret": "whsec_mine"}), "secret"),
     ] {
@@ -249,6 +252,7 @@ fn endpoints_and_keys_that_are_not_allowed() {
         (json!({"expires_at": "2020-01-01T00:00:00Z"}), "expires_at"),
         (json!({"rate_limit": "fast"}), "rate_limit"),
         (json!({"project_id": "01939b2a-7c1e-7000-8000-000000000000"}), "project_id"),
+        (json!({"project_id": "01939B2A-7C1E-7000-8000-000000000000"}), "project_id"),
         (json!({"project_id": "x"}), "project_id"),
         (json!({"extra": true}), "extra"),
     ] {
@@ -335,6 +339,7 @@ fn operators_are_held_to_the_same_rules() {
         ("POST", &*grants, json!({"amount": -1}), "amount"),
         ("POST", &*grants, json!({"amount": "1e9999"}), "amount"),
         ("POST", &*grants, json!({"amount": 1, "bucket": "gold"}), "bucket"),
+        ("POST", &*grants, json!({"amount": 1, "bucket": {"paid": null}}), "bucket"),
         (
             "POST",
             &*grants,

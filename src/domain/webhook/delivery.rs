@@ -1,10 +1,12 @@
 //! How often a delivery is tried, and how far it got.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::domain::names;
 
 /// For how long a delivery is tried.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryPolicy {
     /// The queue's delays: by default five retries in about eight minutes.
@@ -15,6 +17,9 @@ pub enum RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Every policy.
+    pub const ALL: [Self; 2] = [Self::Standard, Self::Extended];
+
     /// The name in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -25,7 +30,15 @@ impl RetryPolicy {
 
     /// The policy of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Standard, Self::Extended].into_iter().find(|policy| policy.as_str() == name)
+        Self::ALL.into_iter().find(|policy| policy.as_str() == name)
+    }
+}
+
+impl<'de> Deserialize<'de> for RetryPolicy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        names::read(deserializer, |name| {
+            Self::parse(name).ok_or_else(|| names::unknown(name, &Self::ALL.map(Self::as_str)))
+        })
     }
 }
 
@@ -70,7 +83,7 @@ mod tests {
             assert_eq!(DeliveryStatus::parse(status.as_str()), Some(status));
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
         }
-        for policy in [RetryPolicy::Standard, RetryPolicy::Extended] {
+        for policy in RetryPolicy::ALL {
             assert_eq!(RetryPolicy::parse(policy.as_str()), Some(policy));
             assert_eq!(serde_json::to_value(policy).unwrap(), policy.as_str());
         }
