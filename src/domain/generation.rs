@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Error, Message, Result, Timestamp, objects};
+use super::{Error, ErrorKind, Message, Result, Timestamp, objects};
 
 /// `POST /v1/jobs/generations`: what a model is to continue, and how.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -103,7 +103,20 @@ impl GenerationRequest {
         if self.run_at.is_some_and(|at| at.millis() - now.millis() > YEAR_MS) {
             return Err(Error::invalid("run_at", "run_at must be at most a year ahead"));
         }
+        self.check_schema()?;
         self.check_metadata()
+    }
+
+    /// `true` and `false` are schemas too, but whoever sends one means something else: no schema.
+    fn check_schema(&self) -> Result<()> {
+        match &self.output_schema {
+            Some(schema) if !schema.get().starts_with('{') => {
+                let message = "output_schema must be an object that holds a JSON Schema; leave it \
+                               out for free text";
+                Err(Error::new(ErrorKind::InvalidSchema, message).with_param("output_schema"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_stop(&self) -> Result<()> {
@@ -222,6 +235,8 @@ mod tests {
             (json!({"stop": ["a", "b", "c", "d", "e"]}), "stop"),
             (json!({"user": ""}), "user"),
             (json!({"run_at": "1972-01-01T00:00:00Z"}), "run_at"),
+            (json!({"output_schema": false}), "output_schema"),
+            (json!({"output_schema": "text"}), "output_schema"),
             (json!({"metadata": [1]}), "metadata"),
             (json!({"metadata": {"a": "x".repeat(20_000)}}), "metadata"),
         ] {

@@ -174,8 +174,16 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"metadata": keys}), "metadata"),
         (json!({"metadata": {"a": "x".repeat(17_000)}}), "metadata"),
     ];
-    let others = [
+    let invalid = invalid.into_iter().map(|(change, param)| (change, "INVALID_REQUEST", param));
+    invalid.chain(bad_schemas_and_models()).collect()
+}
+
+fn bad_schemas_and_models() -> impl Iterator<Item = (Value, &'static str, &'static str)> {
+    let changes = [
         (json!({"output_schema": 7}), "INVALID_SCHEMA", "output_schema"),
+        (json!({"output_schema": true}), "INVALID_SCHEMA", "output_schema"),
+        (json!({"output_schema": false}), "INVALID_SCHEMA", "output_schema"),
+        (json!({"output_schema": "object"}), "INVALID_SCHEMA", "output_schema"),
         (json!({"output_schema": {"type": "thing"}}), "INVALID_SCHEMA", "output_schema"),
         (
             json!({"output_schema": {"$ref": "http://127.0.0.1/s"}}),
@@ -193,8 +201,7 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"model": "unpriced"}), "MODEL_NOT_PRICED", "model"),
         (json!({"fallback_models": ["m", "unpriced"]}), "MODEL_NOT_PRICED", "fallback_models/1"),
     ];
-    let invalid = invalid.into_iter().map(|(change, param)| (change, "INVALID_REQUEST", param));
-    invalid.chain(others).collect()
+    changes.into_iter()
 }
 
 #[test]
