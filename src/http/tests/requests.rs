@@ -126,6 +126,28 @@ fn a_post_without_fields_takes_an_empty_object_or_nothing() {
     assert_eq!(server.post("/v1/do", "Content-Type: text/plain\r\n", "{}").status, 415);
 }
 
+#[test]
+fn a_body_is_declared_once_and_only_where_there_is_one() {
+    let server = Server::usual();
+    let chunked = |path: &str, headers: &str, body: &str| {
+        let chunk =
+            if body.is_empty() { String::new() } else { format!("{:x}\r\n{body}\r\n", body.len()) };
+        server.ask(&format!(
+            "POST {path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n{headers}\r\n\
+             {chunk}0\r\n\r\n"
+        ))
+    };
+    assert_eq!(chunked("/v1/do", "", "").status, 204);
+    assert_eq!(chunked("/v1/maybe", "", "").status, 204);
+    assert_eq!(chunked("/v1/do", "", "{}").code(), "UNSUPPORTED_MEDIA_TYPE");
+    assert_eq!(chunked("/v1/echo", "", "").code(), "INVALID_JSON");
+    let json = "Content-Type: application/json\r\n";
+    assert_eq!(chunked("/v1/do", json, "{}").status, 204);
+    for twice in [format!("{json}{json}"), format!("{json}Content-Type: text/plain\r\n")] {
+        assert_eq!(server.post("/v1/do", &twice, "{}").code(), "UNSUPPORTED_MEDIA_TYPE");
+    }
+}
+
 /// An `Idempotency-Key` is of no use where there is no body to compare.
 #[test]
 fn every_route_that_is_repeated_safely_compares_bodies() {
