@@ -22,7 +22,7 @@ use std::{
 use subtle::ConstantTimeEq as _;
 use tokio::sync::oneshot;
 
-pub use refusals::unauthenticated;
+pub use refusals::{not_the_operator, unauthenticated};
 pub use session::Session;
 
 use super::{
@@ -165,7 +165,7 @@ impl Authenticator {
         if ApiKey::parse(presented).is_err() {
             shared.failed.record(client, now);
         }
-        Err(unauthenticated())
+        Err(not_the_operator())
     }
 
     /// Hashes a new key at the configured cost.

@@ -17,7 +17,7 @@ pub struct Timestamp(i64);
 
 /// The text is not an RFC 3339 date and time between the years 1970 and 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an RFC 3339 date and time such as 2026-11-20T09:00:00.000Z")]
+#[error("must be an RFC 3339 date and time from 1970 on, such as 2026-11-20T09:00:00.000Z")]
 pub struct MalformedTime;
 
 /// 9999-12-30T22:00:00.000Z, the last that can be shown in every time zone.

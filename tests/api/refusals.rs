@@ -153,6 +153,7 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"max_tokens": 1_000_001}), "max_tokens"),
         (json!({"max_tokens": 1.5}), "max_tokens"),
         (json!({"max_tokens": -1}), "max_tokens"),
+        (json!({"max_tokens": 4_294_967_296_i64}), "max_tokens"),
         (json!({"stop": many(5, &json!("x"))}), "stop"),
         (json!({"stop": ["a", ""]}), "stop/1"),
         (json!({"seed": "x"}), "seed"),

@@ -16,7 +16,16 @@ use crate::{
 pub fn unauthenticated() -> Error {
     Error::new(
         ErrorKind::Unauthenticated,
-        "the API key is missing, unknown, revoked or expired; send it as Authorization: Bearer <key>",
+        "the API key is missing, unknown, revoked or expired; send a good one, once, as \
+         Authorization: Bearer <key>",
+    )
+}
+
+/// The token is not the operator's. Says no more than that.
+pub fn not_the_operator() -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        "the operator's token is missing or wrong; send it, once, as Authorization: Bearer <token>",
     )
 }
 

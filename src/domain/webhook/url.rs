@@ -51,16 +51,21 @@ impl fmt::Display for EndpointUrl {
 
 fn check_url(text: &str) -> std::result::Result<Uri, &'static str> {
     if text.len() > URL_MAX {
-        return Err("the URL is longer than 2048 bytes");
+        return Err("the URL is longer than 2048 bytes; shorten it");
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains(['\\', '#']) {
         return Err("write the URL in printable ASCII (punycode, %XX), without `#` and `\\`");
     }
-    let uri: Uri = text.parse().map_err(|_| "this is not a URL")?;
+    let uri: Uri = text
+        .parse()
+        .map_err(|_| "this is not a URL; write one such as https://example.com/hook")?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err("the URL must begin with https:// or http://");
     }
-    let authority = uri.authority().ok_or("the URL has no host")?.as_str();
+    let authority = uri
+        .authority()
+        .ok_or("the URL has no host; write one such as https://example.com/hook")?
+        .as_str();
     if authority.contains('@') {
         return Err("leave user name and password out of the URL; deliveries are signed instead");
     }

@@ -17,7 +17,7 @@ use hyper::{
 pub(super) fn host(parts: &Parts) -> Result<()> {
     let given = parts.headers.get_all(HOST).into_iter().count();
     if given > 1 || (given == 0 && parts.version == Version::HTTP_11) {
-        return Err(Error::invalid("Host", "Host must be given exactly once"));
+        return Err(Error::invalid("Host", "name the server in exactly one Host header"));
     }
     Ok(())
 }
@@ -34,7 +34,13 @@ pub(super) fn json(kind: BodyKind, body: &[u8]) -> Result<Option<Checked<'_>>> {
 }
 
 fn check(body: &[u8]) -> Result<Checked<'_>> {
-    json::check(body).map_err(|fault| Error::new(ErrorKind::InvalidJson, fault.to_string()))
+    json::check(body).map_err(|fault| {
+        let message = match body {
+            [] => "the body is missing; send a JSON object".to_owned(),
+            _ => format!("the body is not good JSON: {fault}; correct it there"),
+        };
+        Error::new(ErrorKind::InvalidJson, message)
+    })
 }
 
 /// Refuses everything but `{}`.
@@ -45,7 +51,7 @@ fn without_fields(body: Checked<'_>) -> Result<Checked<'_>> {
     let fields: Option<serde_json::Map<String, serde_json::Value>> =
         serde_json::from_str(body.text()).ok();
     let Some(name) = fields.as_ref().and_then(|fields| fields.keys().next()) else {
-        let message = "the body must be an object without fields, or nothing";
+        let message = "the body must be {} or nothing; this route takes no fields";
         return Err(Error::new(ErrorKind::InvalidRequest, message));
     };
     let name: String = name.chars().take(64).collect();
@@ -69,7 +75,7 @@ pub(super) fn idempotency(
     };
     let refuse = |message: String| Error::invalid("Idempotency-Key", message);
     if given.next().is_some() {
-        return Err(refuse("Idempotency-Key is given more than once".to_owned()));
+        return Err(refuse("Idempotency-Key is given more than once; give it once".to_owned()));
     }
     let key = IdempotencyKey::parse(value.as_bytes()).map_err(|error| refuse(error.to_string()))?;
     let (method, path) = (&parts.method, parts.uri.path());
