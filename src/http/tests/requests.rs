@@ -69,6 +69,26 @@ fn paths_and_methods_are_told_apart() {
 }
 
 #[test]
+fn old_and_spelled_out_requests_are_understood() {
+    let server = Server::usual();
+    let rest = "197f0c0-5c1e-7cc3-98c4-dc0c0c07398f";
+    for target in ["/v1/jobs/0", "/v1/jobs/%30", "http://h/v1/jobs/0", "http://other/v1/jobs/%30"] {
+        let target = format!("{target}{rest}");
+        let answer = server.get(&target, "");
+        assert!(answer.status == 200 && answer.body.contains(rest), "{target}: {answer:?}");
+        assert_eq!(server.ask(&format!("GET {target} HTTP/1.0\r\n\r\n")).status, 200, "{target}");
+    }
+    let body = r#"{"text":"x"}"#;
+    let mut stream = server.connect();
+    let head = "POST /v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+                Expect: 100-continue\r\n";
+    write!(stream, "{head}Content-Length: {}\r\n\r\n", body.len()).unwrap();
+    assert_eq!(Answer::read(&mut stream).status, 100);
+    stream.write_all(body.as_bytes()).unwrap();
+    assert_eq!(Answer::read(&mut stream).status, 201);
+}
+
+#[test]
 fn queries_are_strict() {
     let server = Server::usual();
     let path = "/v1/jobs/0197f0c0-5c1e-7cc3-98c4-dc0c0c07398f";
