@@ -165,7 +165,7 @@ fn covered(scopes: ScopeSet, granted: ScopeSet) -> Result<()> {
     if scopes.is_subset(granted) {
         return Ok(());
     }
-    let message = format!("your key can only give scopes that it has: {granted}");
+    let message = format!("a key can only give scopes that it has; yours has {granted}");
     Err(Error::new(ErrorKind::InsufficientScope, message).with_param("scopes"))
 }
 

@@ -41,7 +41,9 @@ pub fn redrive(
     once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
         let letter = must_find(tx, id)?;
         if letter.redriven_at.is_some() {
-            return Err(conflict("this was redriven before"));
+            return Err(conflict(
+                "this was redriven before; look at its job or delivery for what became of it",
+            ));
         }
         requeue(&this, tx, &letter)?;
         must_find(tx, id)
@@ -56,7 +58,7 @@ fn requeue(app: &App, tx: &Tx<'_, AccountScope>, letter: &DeadLetter) -> Result<
             deliveries::requeue(app, tx, letter.delivery_id.ok_or_else(gone)?)
         }
         QueueName::BillingCreditGrant | QueueName::TaskRun => {
-            Err(conflict("work of this queue cannot be redriven"))
+            Err(conflict("work of this queue cannot be redriven; ask for it anew"))
         }
     }
 }

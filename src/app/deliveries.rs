@@ -75,11 +75,13 @@ pub fn redrive(
 pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: DeliveryId) -> Result<()> {
     let delivery = must_find(tx, id)?;
     if delivery.status != DeliveryStatus::Failed {
-        let message = "only a delivery that failed can be redriven";
+        let status = delivery.status.as_str();
+        let message = format!("the delivery is {status}; only one that failed can be redriven");
         return Err(Error::new(ErrorKind::Conflict, message));
     }
     let endpoint = webhooks::find(tx, delivery.endpoint.1)?.ok_or_else(|| {
-        let message = "the endpoint was deleted, so nothing can be sent to it any more";
+        let message =
+            "the endpoint was deleted, so nothing can be sent to it; make one for later events";
         Error::new(ErrorKind::Conflict, message)
     })?;
     if !endpoint.active {

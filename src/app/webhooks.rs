@@ -149,7 +149,7 @@ fn check_url(app: &App, url: &str) -> Result<()> {
 
 fn check_description(description: Option<&str>) -> Result<()> {
     if description.is_some_and(|text| text.chars().count() > DESCRIPTION_MAX) {
-        let message = format!("description has at most {DESCRIPTION_MAX} characters");
+        let message = format!("description must have at most {DESCRIPTION_MAX} characters");
         return Err(Error::invalid("description", message));
     }
     Ok(())
@@ -228,7 +228,7 @@ pub fn rotate_secret(
     render: once::Render<EndpointWithSecret>,
 ) -> Commit<Reply> {
     if overlap.is_some_and(|overlap| overlap > OVERLAP_MAX) {
-        let message = format!("overlap_seconds is from 0 to {}", OVERLAP_MAX.as_secs());
+        let message = format!("overlap_seconds must be from 0 to {}", OVERLAP_MAX.as_secs());
         return Commit::refused(Error::invalid("overlap_seconds", message));
     }
     let overlap = overlap.unwrap_or(app.settings.rotation_overlap);

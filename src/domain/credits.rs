@@ -26,13 +26,13 @@ pub struct Credits(i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedCredits {
     /// Not a number as JSON writes it.
-    #[error("not a decimal number of credits such as 12.5")]
+    #[error("must be a decimal number of credits, such as 12.5")]
     NotDecimal,
     /// A digit after the sixth decimal place.
     #[error("credits are exact to 6 decimals; round to 6 decimals or fewer")]
     TooPrecise,
     /// Beyond a billion.
-    #[error("at most 1000000000 credits at once")]
+    #[error("at most 1000000000 credits at once; give them in several requests")]
     TooLarge,
 }
 

@@ -1,10 +1,12 @@
 //! The request for a generation job, and what is allowed in it.
 
+use std::ops::RangeInclusive;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Error, Message, Result, Timestamp, objects};
+use super::{Error, ErrorKind, Message, Result, Timestamp, objects};
 
 /// `POST /v1/jobs/generations`: what a model is to continue, and how.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -86,8 +88,8 @@ const YEAR_MS: i64 = 366 * 24 * 3600 * 1000;
 impl GenerationRequest {
     /// Checks every field; the error names the first that is wrong.
     pub fn check(&self, now: Timestamp, max_timeout_ms: u64) -> Result<()> {
-        length("model", self.model.len(), 1..=200)?;
-        length("messages", self.messages.len(), 1..=1000)?;
+        bytes("model", &self.model, 200)?;
+        entries("messages", self.messages.len(), 1..=1000)?;
         number("temperature", self.temperature, 0.0, 2.0)?;
         number("top_p", self.top_p, 0.0, 1.0)?;
         whole("max_tokens", self.max_tokens.map(u64::from), 1, 1_000_000)?;
@@ -96,20 +98,33 @@ impl GenerationRequest {
             return Err(Error::invalid("priority", "priority must be from -100 to 100"));
         }
         self.check_stop()?;
-        length("fallback_models", self.fallback_models.iter().flatten().count(), 0..=8)?;
+        entries("fallback_models", self.fallback_models.iter().flatten().count(), 0..=8)?;
         if let Some(user) = &self.user {
-            length("user", user.len(), 1..=256)?;
+            bytes("user", user, 256)?;
         }
         if self.run_at.is_some_and(|at| at.millis() - now.millis() > YEAR_MS) {
             return Err(Error::invalid("run_at", "run_at must be at most a year ahead"));
         }
+        self.check_schema()?;
         self.check_metadata()
     }
 
+    /// `true` and `false` are schemas too, but whoever sends one means something else: no schema.
+    fn check_schema(&self) -> Result<()> {
+        match &self.output_schema {
+            Some(schema) if !schema.get().starts_with('{') => {
+                let message = "output_schema must be an object that holds a JSON Schema; leave it \
+                               out for free text";
+                Err(Error::new(ErrorKind::InvalidSchema, message).with_param("output_schema"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check_stop(&self) -> Result<()> {
-        length("stop", self.stop.iter().flatten().count(), 0..=4)?;
+        entries("stop", self.stop.iter().flatten().count(), 0..=4)?;
         for (at, text) in self.stop.iter().flatten().enumerate() {
-            length(&format!("stop/{at}"), text.len(), 1..=500)?;
+            bytes(&format!("stop/{at}"), text, 500)?;
         }
         Ok(())
     }
@@ -141,12 +156,21 @@ impl GenerationRequest {
     }
 }
 
-fn length(param: &str, found: usize, allowed: std::ops::RangeInclusive<usize>) -> Result<()> {
+fn entries(param: &str, found: usize, allowed: RangeInclusive<usize>) -> Result<()> {
     if allowed.contains(&found) {
         return Ok(());
     }
     let (least, most) = (allowed.start(), allowed.end());
-    Err(Error::invalid(param, format!("{param} must have {least} to {most} entries or bytes")))
+    let message = format!("{param} must have {least} to {most} entries, not {found}");
+    Err(Error::invalid(param, message))
+}
+
+fn bytes(param: &str, text: &str, most: usize) -> Result<()> {
+    if (1..=most).contains(&text.len()) {
+        return Ok(());
+    }
+    let message = format!("{param} must be 1 to {most} bytes long, not {}", text.len());
+    Err(Error::invalid(param, message))
 }
 
 fn number(param: &str, value: Option<f64>, least: f64, most: f64) -> Result<()> {
@@ -222,6 +246,8 @@ mod tests {
             (json!({"stop": ["a", "b", "c", "d", "e"]}), "stop"),
             (json!({"user": ""}), "user"),
             (json!({"run_at": "1972-01-01T00:00:00Z"}), "run_at"),
+            (json!({"output_schema": false}), "output_schema"),
+            (json!({"output_schema": "text"}), "output_schema"),
             (json!({"metadata": [1]}), "metadata"),
             (json!({"metadata": {"a": "x".repeat(20_000)}}), "metadata"),
         ] {

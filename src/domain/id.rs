@@ -5,12 +5,14 @@
 use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
+
+use super::names;
 
 /// The text is not a lower-case, hyphenated UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a lower-case, hyphenated UUID")]
+#[error("must be an id: a UUID in lower case with hyphens")]
 pub struct MalformedId;
 
 /// Parses the one spelling that is accepted: 36 characters, lower-case, hyphenated.
@@ -23,7 +25,7 @@ fn parse_uuid(text: &str) -> Result<Uuid, MalformedId> {
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
@@ -36,6 +38,12 @@ macro_rules! ids {
             /// The id as a UUID.
             pub const fn uuid(self) -> Uuid {
                 self.0
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                names::read(deserializer, str::parse)
             }
         }
 

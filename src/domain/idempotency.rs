@@ -41,7 +41,7 @@ impl fmt::Debug for IdempotencyKey {
 pub struct Idempotency {
     /// Sixteen bytes that stand for route and key, so that the index stays narrow.
     pub key_hash: [u8; 16],
-    /// SHA-256 of the body's canonical JSON; of nothing where there was no body.
+    /// SHA-256 of the body's canonical JSON: of `{}` where a body that may be left out was.
     pub body_hash: [u8; 32],
 }
 

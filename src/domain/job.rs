@@ -1,7 +1,9 @@
 //! A job: what a client asks for, the states it goes through, and what comes of it.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::names;
 
 /// Where a job stands. `queued → running → succeeded | failed | canceled | expired`; a retry goes
 /// back to `queued`.
@@ -63,7 +65,7 @@ impl JobStatus {
 }
 
 /// Who speaks in a [`Message`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Instructions to the model.
@@ -72,6 +74,33 @@ pub enum Role {
     User,
     /// What the model said before.
     Assistant,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::System, Self::User, Self::Assistant];
+
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+
+    /// The role of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Role {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        names::read(deserializer, |name| {
+            Self::parse(name).ok_or_else(|| names::unknown(name, &Self::ALL.map(Self::as_str)))
+        })
+    }
 }
 
 /// One turn of the conversation that a model continues.

@@ -1,12 +1,12 @@
 //! The words of the credits ledger and how an amount is split over its two buckets.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Credits;
+use super::{Credits, names};
 
 /// Where credits come from: free ones are spent before paid ones.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bucket {
     /// Given, such as a trial.
@@ -16,6 +16,9 @@ pub enum Bucket {
 }
 
 impl Bucket {
+    /// Every bucket.
+    pub const ALL: [Self; 2] = [Self::Free, Self::Paid];
+
     /// The name in the API and the database.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,7 +29,15 @@ impl Bucket {
 
     /// The bucket of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Free, Self::Paid].into_iter().find(|bucket| bucket.as_str() == name)
+        Self::ALL.into_iter().find(|bucket| bucket.as_str() == name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bucket {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        names::read(deserializer, |name| {
+            Self::parse(name).ok_or_else(|| names::unknown(name, &Self::ALL.map(Self::as_str)))
+        })
     }
 }
 

@@ -10,6 +10,7 @@ mod idempotency;
 mod job;
 pub mod json;
 mod ledger;
+mod names;
 mod objects;
 mod page;
 mod pricing;

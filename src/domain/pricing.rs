@@ -86,9 +86,16 @@ impl Model {
     }
 
     fn too_expensive(&self) -> Error {
-        Error::invalid("max_tokens", format!("a job for `{}` of that size has no price", self.name))
+        let message = format!(
+            "a job for `{}` of that size costs more than can be counted; lower max_tokens",
+            self.name
+        );
+        Error::invalid("max_tokens", message)
     }
 }
+
+/// Models that an error names, at most.
+const NAMED_MAX: usize = 12;
 
 /// All models that can be asked for.
 #[derive(Clone, Debug, Default)]
@@ -103,9 +110,20 @@ impl Catalog {
     /// The model of that name; `param` is the field that named it.
     pub fn find(&self, name: &str, param: &str) -> Result<&Arc<Model>> {
         self.0.get(name).ok_or_else(|| {
-            let message = format!("no model `{name}` is configured; see the server's [models]");
+            let message = format!("there is no model `{name}` here; {}", self.suggestion());
             Error::new(ErrorKind::UnknownModel, message).with_param(param)
         })
+    }
+
+    /// What to ask for instead.
+    fn suggestion(&self) -> String {
+        let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        match names.get(..NAMED_MAX) {
+            Some(some) => format!("use another such as {}", some.join(", ")),
+            None if names.is_empty() => "the operator adds one under [models]".to_owned(),
+            None => format!("use one of {}", names.join(", ")),
+        }
     }
 }
 

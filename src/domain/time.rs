@@ -17,7 +17,7 @@ pub struct Timestamp(i64);
 
 /// The text is not an RFC 3339 date and time between the years 1970 and 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an RFC 3339 date and time such as 2026-11-20T09:00:00.000Z")]
+#[error("must be an RFC 3339 date and time from 1970 on, such as 2026-11-20T09:00:00.000Z")]
 pub struct MalformedTime;
 
 /// 9999-12-30T22:00:00.000Z, the last that can be shown in every time zone.
@@ -76,10 +76,28 @@ impl FromStr for Timestamp {
     type Err = MalformedTime;
 
     fn from_str(text: &str) -> Result<Self, MalformedTime> {
+        if !is_rfc_3339(text) {
+            return Err(MalformedTime);
+        }
         let time: jiff::Timestamp = text.parse().map_err(|_| MalformedTime)?;
         let millis = time.as_millisecond();
         if (0..=LAST_MS).contains(&millis) { Ok(Self(millis)) } else { Err(MalformedTime) }
     }
+}
+
+/// Whether the text has the form of RFC 3339 §5.6. The parser takes other forms of ISO 8601 too, and
+/// offsets of more than a day.
+fn is_rfc_3339(text: &str) -> bool {
+    let shape =
+        |byte: u8| if byte.is_ascii_digit() { '0' } else { byte.to_ascii_uppercase().into() };
+    let shape: String = text.bytes().map(shape).collect();
+    let Some(rest) = shape.strip_prefix("0000-00-00T00:00:00") else {
+        return false;
+    };
+    let zone = rest.strip_prefix(".0").map_or(rest, |digits| digits.trim_start_matches('0'));
+    let hours =
+        |text: &str| text.len().checked_sub(5).and_then(|at| text.get(at..at + 2)) < Some("24");
+    zone == "Z" || (matches!(zone, "+00:00" | "-00:00") && hours(text))
 }
 
 impl Serialize for Timestamp {
@@ -118,7 +136,23 @@ mod tests {
     #[test]
     fn reads_offsets_and_refuses_the_rest() {
         assert_eq!("1970-01-01T01:00:00+01:00".parse(), Ok(Timestamp::from_millis(0)));
-        for bad in ["", "yesterday", "2026-11-20", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z"] {
+        assert_eq!("1970-01-01t00:00:00.5-00:00".parse(), Ok(Timestamp::from_millis(500)));
+        assert_eq!("1970-01-02T00:59:00+23:59".parse(), Ok(Timestamp::from_millis(3_600_000)));
+        for bad in [
+            "",
+            "yesterday",
+            "2026-11-20",
+            "1969-12-31T23:59:59Z",
+            "2026-13-01T00:00:00Z",
+            "20261120T090000Z",
+            "2026-11-20T09Z",
+            "2026-11-20T09:00Z",
+            "2026-11-20 09:00:00Z",
+            "2026-11-20T09:00:00.Z",
+            "2026-11-20T09:00:00",
+            "2026-11-20T09:00:00+24:00",
+            "2026-11-20T09:00:00+01:00[Europe/Berlin]",
+        ] {
             assert_eq!(bad.parse::<Timestamp>(), Err(MalformedTime), "{bad}");
         }
     }

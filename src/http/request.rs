@@ -133,7 +133,10 @@ impl Request {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
         // The types would take an array of their fields' values too.
         if !is_object(body) {
-            return Err(Error::new(ErrorKind::InvalidRequest, "the body must be a JSON object"));
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                "the body must be a JSON object; put the fields between { and }",
+            ));
         }
         // Tracking paths costs as much again as reading, so it is done only for the error.
         serde_json::from_slice(body).map_err(|_| json_error::<T>(body))
@@ -225,15 +228,18 @@ pub(super) fn decode_segment(segment: &str) -> Result<String> {
 fn json_error<T: DeserializeOwned>(body: &[u8]) -> Error {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
-        return Error::new(ErrorKind::InvalidJson, "the body has text after its JSON value");
+        return Error::new(
+            ErrorKind::InvalidJson,
+            "the body has text after its JSON value; send one JSON object",
+        );
     };
     let mut path: Vec<String> = segments(error.path());
     let text = error.into_inner().to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-    if let Some(missing) = quoted_after(text, "missing field ") {
-        path.push(missing.to_owned());
-    }
-    let message: String = in_words(text).chars().take(400).collect();
+    let missing = quoted_after(text, "missing field ");
+    path.extend(missing.map(str::to_owned));
+    let message = missing.map_or_else(|| in_words(text), |_| "missing field; add it".to_owned());
+    let message: String = message.chars().take(400).collect();
     if path.is_empty() {
         return Error::new(ErrorKind::InvalidRequest, message);
     }
@@ -263,9 +269,12 @@ fn in_words(text: &str) -> String {
     let Some((given, expected)) = text.rsplit_once(", expected ") else {
         return text.to_owned();
     };
+    let given = given.replace("type: map", "type: object").replace("type: sequence", "type: array");
     let expected = match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0 on",
-        "i8" | "i16" | "i32" | "i64" => "a whole number",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" => "a whole number from 0 to 18446744073709551615",
+        "i32" => "a whole number from -2147483648 to 2147483647",
+        "i64" => "a whole number from -9223372036854775808 to 9223372036854775807",
         "f32" | "f64" => "a number",
         "a sequence" => "an array",
         "a map" => "an object",
@@ -306,11 +315,12 @@ mod tests {
             (r#"{"rows":[]}"#, Some("name"), "missing field"),
             (r#"{"name":"n","rows":[{}]}"#, Some("rows/0/count"), "missing field"),
             (r#"{"name":1,"rows":[]}"#, Some("name"), "expected a string"),
+            (r#"{"name":[],"rows":[]}"#, Some("name"), "invalid type: array, expected a string"),
             (r#"{"name":"n","rows":7}"#, Some("rows"), "expected an array"),
             (
                 r#"{"name":"n","rows":[{"count":-1}]}"#,
                 Some("rows/0/count"),
-                "expected a whole number from 0 on",
+                "expected a whole number from 0 to",
             ),
             (
                 r#"{"name":"n","rows":[{"count":1,"role":"bot"}]}"#,

@@ -69,6 +69,43 @@ fn keys_of_accounts_and_routes_are_apart() {
 }
 
 #[test]
+fn a_body_that_may_be_left_out_stands_for_an_empty_object() {
+    let server = TestServer::start();
+    server.set_paused("generation.create", true);
+    server.set_paused("webhook.delivery", true);
+    let account = server.account();
+    let make = |path: &str, body: &Value| -> String {
+        account.client.post(path, body).json()["id"].as_str().unwrap().to_owned()
+    };
+    let endpoints = "/v1/webhooks/endpoints";
+    let endpoint = make(endpoints, &json!({"url": "https://example.com/hook"}));
+    let key = make("/v1/api-keys", &json!({"name": "k", "scopes": ["jobs:read"]}));
+    let waiting = make(JOBS, &job(&json!({})));
+    for path in [
+        format!("{endpoints}/{endpoint}/rotate-secret"),
+        format!("{endpoints}/{endpoint}/redrive"),
+        format!("{endpoints}/{endpoint}/test"),
+        format!("/v1/api-keys/{key}/rotate"),
+        format!("/v1/jobs/{waiting}/cancel"),
+    ] {
+        let send = |key: &str, body: Option<&str>| {
+            let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
+            account.client.send("POST", &path, &headers, body.map(str::as_bytes))
+        };
+        let first = send("k", None);
+        assert!(matches!(first.status, 200..=202) && !is_replay(&first), "{path}: {first:?}");
+        for body in [Some("{}"), Some(" {\n} "), Some(""), None] {
+            let again = send("k", body).expect(first.status);
+            assert_eq!((is_replay(&again), &again.body), (true, &first.body), "{path}: {body:?}");
+        }
+    }
+    // A field is another request.
+    let path = format!("{endpoints}/{endpoint}/rotate-secret");
+    let other = account.client.post_once(&path, "k", &json!({"overlap_seconds": 1}));
+    refused(&other, 409, "IDEMPOTENCY_KEY_CONFLICT");
+}
+
+#[test]
 fn secrets_are_replayed_too() {
     let server = TestServer::start();
     let account = server.account();

@@ -139,6 +139,8 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"messages": []}), "messages"),
         (json!({"messages": many(1001, &message)}), "messages"),
         (json!({"messages": [{"role": "robot", "content": "x"}]}), "messages/0/role"),
+        (json!({"messages": [{"role": null, "content": "x"}]}), "messages/0/role"),
+        (json!({"messages": [{"role": {"user": null}, "content": "x"}]}), "messages/0/role"),
         (json!({"messages": [{"role": "user", "content": 1}]}), "messages/0/content"),
         (json!({"messages": [{"role": "user"}]}), "messages/0/content"),
         (json!({"messages": [message, ["user", "x"]]}), "messages/1"),
@@ -151,6 +153,7 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"max_tokens": 1_000_001}), "max_tokens"),
         (json!({"max_tokens": 1.5}), "max_tokens"),
         (json!({"max_tokens": -1}), "max_tokens"),
+        (json!({"max_tokens": 4_294_967_296_i64}), "max_tokens"),
         (json!({"stop": many(5, &json!("x"))}), "stop"),
         (json!({"stop": ["a", ""]}), "stop/1"),
         (json!({"seed": "x"}), "seed"),
@@ -159,6 +162,10 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"priority": "high"}), "priority"),
         (json!({"run_at": "tomorrow"}), "run_at"),
         (json!({"run_at": 5}), "run_at"),
+        (json!({"run_at": "2026-12-01"}), "run_at"),
+        (json!({"run_at": "2026-12-01T09:00:00"}), "run_at"),
+        (json!({"run_at": "20261201T090000Z"}), "run_at"),
+        (json!({"run_at": "2026-12-01T09:00:00+25:00"}), "run_at"),
         (json!({"run_at": "2999-01-01T00:00:00Z"}), "run_at"),
         (json!({"timeout_ms": 0}), "timeout_ms"),
         (json!({"timeout_ms": 600_001}), "timeout_ms"),
@@ -168,8 +175,16 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"metadata": keys}), "metadata"),
         (json!({"metadata": {"a": "x".repeat(17_000)}}), "metadata"),
     ];
-    let others = [
+    let invalid = invalid.into_iter().map(|(change, param)| (change, "INVALID_REQUEST", param));
+    invalid.chain(bad_schemas_and_models()).collect()
+}
+
+fn bad_schemas_and_models() -> impl Iterator<Item = (Value, &'static str, &'static str)> {
+    let changes = [
         (json!({"output_schema": 7}), "INVALID_SCHEMA", "output_schema"),
+        (json!({"output_schema": true}), "INVALID_SCHEMA", "output_schema"),
+        (json!({"output_schema": false}), "INVALID_SCHEMA", "output_schema"),
+        (json!({"output_schema": "object"}), "INVALID_SCHEMA", "output_schema"),
         (json!({"output_schema": {"type": "thing"}}), "INVALID_SCHEMA", "output_schema"),
         (
             json!({"output_schema": {"$ref": "http://127.0.0.1/s"}}),
@@ -187,8 +202,7 @@ fn bad_jobs() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"model": "unpriced"}), "MODEL_NOT_PRICED", "model"),
         (json!({"fallback_models": ["m", "unpriced"]}), "MODEL_NOT_PRICED", "fallback_models/1"),
     ];
-    let invalid = invalid.into_iter().map(|(change, param)| (change, "INVALID_REQUEST", param));
-    invalid.chain(others).collect()
+    changes.into_iter()
 }
 
 #[test]
@@ -236,6 +250,7 @@ fn endpoints_and_keys_that_are_not_allowed() {
         (json!({"url": url, "events": ["*", "ping"]}), "events"),
         (json!({"url": url, "description": "x".repeat(501)}), "description"),
         (json!({"url": url, "retry_policy": "forever"}), "retry_policy"),
+        (json!({"url": url, "retry_policy": {"extended": null}}), "retry_policy"),
         (json!({"url": url, "active": "yes"}), "active"),
         (json!({"url": url, "secret": "whsec_mine"}), "secret"),
     ] {
@@ -249,6 +264,7 @@ fn endpoints_and_keys_that_are_not_allowed() {
         (json!({"expires_at": "2020-01-01T00:00:00Z"}), "expires_at"),
         (json!({"rate_limit": "fast"}), "rate_limit"),
         (json!({"project_id": "01939b2a-7c1e-7000-8000-000000000000"}), "project_id"),
+        (json!({"project_id": "01939B2A-7C1E-7000-8000-000000000000"}), "project_id"),
         (json!({"project_id": "x"}), "project_id"),
         (json!({"extra": true}), "extra"),
     ] {
@@ -335,6 +351,7 @@ fn operators_are_held_to_the_same_rules() {
         ("POST", &*grants, json!({"amount": -1}), "amount"),
         ("POST", &*grants, json!({"amount": "1e9999"}), "amount"),
         ("POST", &*grants, json!({"amount": 1, "bucket": "gold"}), "bucket"),
+        ("POST", &*grants, json!({"amount": 1, "bucket": {"paid": null}}), "bucket"),
         (
             "POST",
             &*grants,

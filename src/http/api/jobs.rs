@@ -281,7 +281,10 @@ async fn stream(request: &Request, scope: AccountScope, id: JobId) -> Result<Rep
     let after = match request.header(&hyper::header::HeaderName::from_static("last-event-id")) {
         None | Some("") => 0,
         Some(text) => text.parse().map_err(|_| {
-            Error::invalid("Last-Event-ID", "Last-Event-ID must be the number of an event")
+            Error::invalid(
+                "Last-Event-ID",
+                "Last-Event-ID must be the id of an event that was received; leave it out for all",
+            )
         })?,
     };
     let watch = request.app.watches.job(id)?;

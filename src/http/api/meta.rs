@@ -36,7 +36,10 @@ pub(super) struct Readiness {
 pub(super) async fn ready(request: Request) -> Result<Reply> {
     let soon = Duration::from_secs(2);
     if request.app.watches.is_closed() {
-        return Err(Error::unavailable("server: draining, it is about to stop", soon));
+        return Err(Error::unavailable(
+            "server: draining, it is about to stop; send work to another, or to the next",
+            soon,
+        ));
     }
     match request.app.store.trouble() {
         Some(trouble) => Err(Error::unavailable(format!("database: {trouble}"), soon)),

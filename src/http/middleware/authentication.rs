@@ -6,7 +6,7 @@ use hyper::{HeaderMap, header::AUTHORIZATION};
 
 use super::client::Client;
 use crate::{
-    app::auth::{Attempt, Authenticator, Pending, unauthenticated},
+    app::auth::{Attempt, Authenticator, Pending, not_the_operator, unauthenticated},
     domain::{Error, ErrorKind, Result},
     http::{request::Identity, routes::Access},
 };
@@ -26,11 +26,14 @@ pub(super) async fn identify(
         Access::Open => Ok(Identity::Anyone),
         Access::Metrics if is_metrics_open || client.address.is_loopback() => Ok(Identity::Anyone),
         Access::Metrics | Access::Operator => {
-            let token = bearer(headers)?;
+            let token = bearer(headers).ok_or_else(not_the_operator)?;
             let verified = auth.authenticate_operator(token, client.address);
             verified.map(|()| Identity::Operator)
         }
-        Access::Tenant(_) | Access::AnyKey => tenant(auth, bearer(headers)?, client).await,
+        Access::Tenant(_) | Access::AnyKey => {
+            let key = bearer(headers).ok_or_else(unauthenticated)?;
+            tenant(auth, key, client).await
+        }
     }
 }
 
@@ -71,14 +74,11 @@ pub(super) fn authorize(access: Access, identity: &Identity) -> Result<()> {
 }
 
 /// The credentials of the one `Authorization: Bearer` header (RFC 6750 §2.1).
-fn bearer(headers: &HeaderMap) -> Result<&str> {
+fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).into_iter();
     let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(unauthenticated());
+        return None;
     };
-    let text = value.to_str().map_err(|_| unauthenticated())?;
-    match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(unauthenticated()),
-    }
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

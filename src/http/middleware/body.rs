@@ -33,16 +33,20 @@ pub(super) async fn read(
     if kind == BodyKind::None || body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    if kind != BodyKind::Raw {
+    // A body of unknown length may turn out to be none, which needs no declaration.
+    let is_there = body.size_hint().lower() > 0;
+    if is_there && kind != BodyKind::Raw {
         check_media_type(headers)?;
     }
     if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(too_large(limit));
     }
-    match timeout(time, collect(body, limit)).await {
-        Ok(read) => read,
-        Err(_) => Err(broken("the body took too long to arrive; send it faster")),
+    let read = timeout(time, collect(body, limit)).await;
+    let read = read.map_err(|_| broken("the body took too long to arrive; send it faster"))??;
+    if !is_there && !read.is_empty() && kind != BodyKind::Raw {
+        check_media_type(headers)?;
     }
+    Ok(read)
 }
 
 /// Joins the frames of a body. The usual body is a single frame, which is passed on as it is.
@@ -94,15 +98,19 @@ pub(in crate::http) async fn discard(body: &mut Incoming) {
 /// JSON in UTF-8, not compressed.
 fn check_media_type(headers: &HeaderMap) -> Result<()> {
     let is_plain = headers
-        .get(CONTENT_ENCODING)
-        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if is_plain && declared.is_some_and(is_json) {
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    // Of two declarations, others may believe the other one.
+    let mut declared = headers.get_all(CONTENT_TYPE).into_iter();
+    if let (true, Some(one), None) = (is_plain, declared.next(), declared.next())
+        && one.to_str().is_ok_and(is_json)
+    {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::UnsupportedMediaType,
-        "send the body as JSON, uncompressed, with Content-Type: application/json",
+        "send the body as JSON in UTF-8, uncompressed, with one Content-Type: application/json",
     ))
 }
 

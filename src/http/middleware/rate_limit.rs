@@ -9,7 +9,7 @@ use hyper::{
 
 use crate::{
     app::{RateClass, auth::Authenticator},
-    domain::{Error, ErrorKind, Quota, RateLimit, Result},
+    domain::{Error, ErrorKind, Quota, RateLimit, Result, format_duration},
     http::{error::seconds_up, request::Identity},
 };
 
@@ -36,8 +36,12 @@ pub(super) fn take(
     if quota.allowed {
         return Ok(());
     }
-    let message =
-        format!("more than {limit} {} requests; wait as long as Retry-After says", class.as_str());
+    let message = format!(
+        "more than {} {} requests in {}; wait as many seconds as Retry-After says",
+        limit.limit,
+        class.as_str(),
+        format_duration(limit.window)
+    );
     Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(quota.retry_after))
 }
 

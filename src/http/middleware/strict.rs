@@ -1,12 +1,5 @@
 //! Strict JSON, and the header that makes a POST safe to repeat.
 
-use hyper::{
-    Version,
-    header::{HOST, HeaderName},
-    http::request::Parts,
-};
-use sha2::{Digest as _, Sha256};
-
 use crate::{
     domain::{
         Error, ErrorKind, Idempotency, IdempotencyKey, Result,
@@ -14,28 +7,40 @@ use crate::{
     },
     http::routes::{BodyKind, Route},
 };
+use hyper::{
+    Version,
+    header::{HOST, HeaderName},
+    http::request::Parts,
+};
 
 /// Refuses HTTP/1.1 without exactly one `Host` (RFC 9112 §3.2): proxies could disagree on the target.
 pub(super) fn host(parts: &Parts) -> Result<()> {
     let given = parts.headers.get_all(HOST).into_iter().count();
     if given > 1 || (given == 0 && parts.version == Version::HTTP_11) {
-        return Err(Error::invalid("Host", "Host must be given exactly once"));
+        return Err(Error::invalid("Host", "name the server in exactly one Host header"));
     }
     Ok(())
 }
 
-/// Refuses what is not strictly JSON. `None` where the body is not JSON at all, and need not be.
+/// Refuses what is not strictly JSON. `None` where the route takes no JSON. Where the body may be
+/// left out, that is the same request as one with `{}`.
 pub(super) fn json(kind: BodyKind, body: &[u8]) -> Result<Option<Checked<'_>>> {
     match kind {
         BodyKind::None | BodyKind::Raw => Ok(None),
-        BodyKind::OptionalJson | BodyKind::Empty if body.is_empty() => Ok(None),
+        BodyKind::OptionalJson | BodyKind::Empty if body.is_empty() => check(b"{}").map(Some),
         BodyKind::Json | BodyKind::OptionalJson => check(body).map(Some),
         BodyKind::Empty => check(body).and_then(without_fields).map(Some),
     }
 }
 
 fn check(body: &[u8]) -> Result<Checked<'_>> {
-    json::check(body).map_err(|fault| Error::new(ErrorKind::InvalidJson, fault.to_string()))
+    json::check(body).map_err(|fault| {
+        let message = match body {
+            [] => "the body is missing; send a JSON object".to_owned(),
+            _ => format!("the body is not good JSON: {fault}; correct it there"),
+        };
+        Error::new(ErrorKind::InvalidJson, message)
+    })
 }
 
 /// Refuses everything but `{}`.
@@ -46,7 +51,7 @@ fn without_fields(body: Checked<'_>) -> Result<Checked<'_>> {
     let fields: Option<serde_json::Map<String, serde_json::Value>> =
         serde_json::from_str(body.text()).ok();
     let Some(name) = fields.as_ref().and_then(|fields| fields.keys().next()) else {
-        let message = "the body must be an object without fields, or nothing";
+        let message = "the body must be {} or nothing; this route takes no fields";
         return Err(Error::new(ErrorKind::InvalidRequest, message));
     };
     let name: String = name.chars().take(64).collect();
@@ -54,26 +59,25 @@ fn without_fields(body: Checked<'_>) -> Result<Checked<'_>> {
     Err(Error::invalid(name, message))
 }
 
-/// Reads the `Idempotency-Key` of a POST under `/v1`. The body is hashed only where there is one.
+/// Reads the `Idempotency-Key` of a POST under `/v1`. The body is hashed only where there is a key.
 pub(super) fn idempotency(
     route: &Route,
     parts: &Parts,
     body: Option<&Checked<'_>>,
 ) -> Result<Option<Idempotency>> {
     const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-    if !route.is_idempotent() {
+    let Some(body) = body.filter(|_| route.is_idempotent()) else {
         return Ok(None);
-    }
+    };
     let mut given = parts.headers.get_all(HEADER).into_iter();
     let Some(value) = given.next() else {
         return Ok(None);
     };
     let refuse = |message: String| Error::invalid("Idempotency-Key", message);
     if given.next().is_some() {
-        return Err(refuse("Idempotency-Key is given more than once".to_owned()));
+        return Err(refuse("Idempotency-Key is given more than once; give it once".to_owned()));
     }
     let key = IdempotencyKey::parse(value.as_bytes()).map_err(|error| refuse(error.to_string()))?;
     let (method, path) = (&parts.method, parts.uri.path());
-    let body_hash = body.map_or_else(|| Sha256::digest(b"").into(), Checked::canonical_hash);
-    Ok(Some(Idempotency::new(&format!("{method} {path}"), &key, body_hash)))
+    Ok(Some(Idempotency::new(&format!("{method} {path}"), &key, body.canonical_hash())))
 }

@@ -1,0 +1,146 @@
+//! What a route answers: statuses, headers and errors.
+
+use hyper::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::{SCHEMAS, schemas::Schemas};
+use crate::{
+    domain::ErrorKind,
+    http::{
+        error::status_of,
+        routes::{Access, BodyKind, Route},
+    },
+};
+
+/// Every header that answers have: name, type, meaning.
+const HEADERS: [(&str, &str, &str); 13] = [
+    ("X-Request-Id", "string", "The request's name; in logs, events and webhooks too."),
+    ("RateLimit-Limit", "integer", "Requests that the budget allows at once."),
+    ("RateLimit-Remaining", "integer", "Requests that the budget allows now."),
+    ("RateLimit-Reset", "integer", "Seconds until the budget is whole again."),
+    ("RateLimit-Policy", "string", "The budget: name, quota, window in seconds."),
+    ("RateLimit", "string", "The budget: name, what remains, seconds until it is whole again."),
+    ("Retry-After", "integer", "Seconds, 1–60, after which a retry can help."),
+    ("WWW-Authenticate", "string", "Always `Bearer`."),
+    ("Idempotent-Replayed", "string", "`true` where the same Idempotency-Key was answered before."),
+    ("Strict-Transport-Security", "string", "Only where the request came by HTTPS."),
+    ("Cache-Control", "string", "`no-store` on API answers."),
+    ("Location", "string", "The path of what was made."),
+    ("Link", "string", "Where a CSV file goes on (`rel=\"next\"`), where it does."),
+];
+const ALWAYS: [&str; 3] = ["X-Request-Id", "Strict-Transport-Security", "Cache-Control"];
+const BUDGET: [&str; 5] =
+    ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit"];
+
+/// What each header means.
+pub(super) fn headers() -> Map<String, Value> {
+    let describe = |(name, kind, description): (&str, &str, &str)| {
+        let header = json!({"description": description, "schema": {"type": kind}});
+        (name.to_owned(), header)
+    };
+    HEADERS.into_iter().map(describe).collect()
+}
+
+/// The answers of a route by their status.
+pub(super) fn responses(route: &Route, schemas: &mut Schemas) -> Map<String, Value> {
+    let mut responses = Map::new();
+    let status = route.success.as_str().to_owned();
+    responses.insert(status, success(route, schemas));
+    let mut codes: Vec<(StatusCode, Vec<&'static str>)> = Vec::new();
+    for kind in errors_of(route) {
+        let status = status_of(kind).0;
+        match codes.iter_mut().find(|(known, _)| *known == status) {
+            Some((_, known)) => known.push(kind.code()),
+            None => codes.push((status, vec![kind.code()])),
+        }
+    }
+    codes.sort_by_key(|(status, _)| *status);
+    for (status, codes) in codes {
+        let response = json!({
+            "description": format!("`{}`", codes.join("`, `")),
+            "headers": header_refs(route, status),
+            "content": {"application/json": {"schema": {"$ref": format!("{SCHEMAS}Error")}}},
+        });
+        responses.insert(status.as_str().to_owned(), response);
+    }
+    responses
+}
+
+fn success(route: &Route, schemas: &mut Schemas) -> Value {
+    let mut content = Map::new();
+    if let Some(of) = route.response {
+        let schema = schemas.answer(of);
+        content.insert("application/json".to_owned(), json!({"schema": schema}));
+    }
+    for media_type in route.media_types {
+        let schema = json!({"schema": {"type": "string"}});
+        content.insert((*media_type).to_owned(), schema);
+    }
+    let reason = route.success.canonical_reason().unwrap_or_default();
+    let headers = header_refs(route, route.success);
+    let mut response = json!({"description": reason, "headers": headers});
+    if !content.is_empty() {
+        response["content"] = Value::Object(content);
+    }
+    response
+}
+
+/// What may go wrong: what the route says, and what its access, body and method bring.
+fn errors_of(route: &Route) -> Vec<ErrorKind> {
+    use ErrorKind as Kind;
+    let mut kinds = vec![Kind::ServerError, Kind::Unavailable, Kind::InvalidRequest];
+    match route.access {
+        Access::Open => {}
+        Access::Metrics | Access::Operator => {
+            kinds.extend([Kind::Unauthenticated, Kind::RateLimit]);
+        }
+        Access::AnyKey | Access::Tenant(_) => {
+            kinds.extend([Kind::Unauthenticated, Kind::RateLimit, Kind::AccountSuspended]);
+        }
+    }
+    if matches!(route.access, Access::Tenant(_)) {
+        kinds.push(Kind::InsufficientScope);
+    }
+    match route.body {
+        BodyKind::None => {}
+        BodyKind::Raw => kinds.push(Kind::BodyTooLarge),
+        BodyKind::Empty | BodyKind::Json | BodyKind::OptionalJson => {
+            kinds.extend([Kind::InvalidJson, Kind::BodyTooLarge, Kind::UnsupportedMediaType]);
+        }
+    }
+    if route.path.contains('{') {
+        kinds.push(Kind::NotFound);
+    }
+    if route.is_idempotent() {
+        kinds.extend([Kind::IdempotencyKeyConflict, Kind::IdempotencyInProgress]);
+    }
+    for kind in route.errors {
+        if !kinds.contains(kind) {
+            kinds.push(*kind);
+        }
+    }
+    kinds
+}
+
+fn header_refs(route: &Route, status: StatusCode) -> Map<String, Value> {
+    let mut names: Vec<&str> = ALWAYS.to_vec();
+    if route.access != Access::Open && status != StatusCode::UNAUTHORIZED {
+        names.extend(BUDGET);
+    }
+    match status {
+        StatusCode::UNAUTHORIZED => names.push("WWW-Authenticate"),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT => {
+            names.push("Retry-After");
+        }
+        _ if status.is_success() && route.method == Method::POST && route.is_idempotent() => {
+            names.push("Idempotent-Replayed");
+        }
+        _ => {}
+    }
+    if status == route.success {
+        names.extend(route.headers);
+    }
+    let reference = |name: &str| json!({"$ref": format!("#/components/headers/{name}")});
+    let entries = names.into_iter().map(|name| (name.to_owned(), reference(name)));
+    entries.collect()
+}

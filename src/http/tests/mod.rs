@@ -1,0 +1,91 @@
+//! The edge over real sockets, with a small table of its own.
+
+mod access;
+mod connections;
+mod requests;
+mod rig;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::Notify;
+
+use super::{
+    reply::Reply,
+    request::Request,
+    routes::{Access, Route, handler},
+};
+use crate::domain::{Error, JobId, Result, Scope};
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Echo {
+    text: String,
+}
+
+async fn echo(request: Request) -> Result<Reply> {
+    let body: Echo = request.json()?;
+    let replayed = request.idempotency.is_some();
+    Ok(Reply::created(&body)?.replayed(replayed))
+}
+
+async fn job(request: Request) -> Result<Reply> {
+    let id: JobId = request.id("id")?;
+    let wait: Option<u32> = request.query("wait", "a whole number")?;
+    Reply::ok(&json!({"id": id, "wait": wait}))
+}
+
+async fn nothing(_: Request) -> Result<Reply> {
+    Ok(Reply::no_content())
+}
+
+async fn fail(_: Request) -> Result<Reply> {
+    Err(Error::internal("the secret cause"))
+}
+
+async fn panics(_: Request) -> Result<Reply> {
+    panic!("as asked")
+}
+
+async fn stream(_: Request) -> Result<Reply> {
+    let (sender, reply) = Reply::stream("text/event-stream");
+    tokio::spawn(async move {
+        for chunk in ["data: 1\n\n", "data: 2\n\n"] {
+            sender.send(chunk).await.unwrap();
+        }
+    });
+    Ok(reply)
+}
+
+static ENTERED: Notify = Notify::const_new();
+static LEAVE: Notify = Notify::const_new();
+
+/// Answers when it is told to.
+async fn slow(_: Request) -> Result<Reply> {
+    ENTERED.notify_one();
+    LEAVE.notified().await;
+    Ok(Reply::text("text/plain", "done"))
+}
+
+async fn forever(_: Request) -> Result<Reply> {
+    ENTERED.notify_one();
+    std::future::pending().await
+}
+
+fn table() -> Vec<Route> {
+    vec![
+        Route::post("/v1/echo", "echo", handler!(echo)).takes::<Echo>(),
+        Route::post("/v1/do", "do", handler!(nothing)).body_limit(1_000),
+        Route::post("/v1/maybe", "maybe", handler!(nothing)).may_take::<Echo>(),
+        Route::get("/v1/jobs/{id}", "job", handler!(job)).query::<u32>("wait", "Seconds."),
+        Route::delete("/v1/jobs/{id}", "deleteJob", handler!(nothing)),
+        Route::get("/v1/mine", "mine", handler!(nothing)).scope(Scope::JobsRead),
+        Route::get("/v1/keys", "keys", handler!(nothing)).scope(Scope::KeysRead),
+        Route::get("/admin/v1/all", "all", handler!(nothing)).access(Access::Operator),
+        Route::get("/fail", "fail", handler!(fail)),
+        Route::get("/panics", "panics", handler!(panics)),
+        Route::get("/stream", "stream", handler!(stream)),
+        Route::get("/slow", "slow", handler!(slow)),
+        Route::get("/forever", "forever", handler!(forever)),
+    ]
+}

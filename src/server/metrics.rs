@@ -1,0 +1,85 @@
+//! Numbers that are asked for when somebody looks at the metrics.
+
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::{
+    app::App,
+    domain::QueueName,
+    observe::metrics::Sample,
+    queue::{Kind, QueueStats, Runner},
+    webhooks::send::{Attempt, Outcome},
+};
+
+/// How an attempt to deliver ended, in the few words that a label may have.
+pub(super) const fn outcome_of(attempt: &Attempt) -> &'static str {
+    match attempt.outcome {
+        Outcome::Status(200..=299) => "delivered",
+        Outcome::Status(500..) => "5xx",
+        Outcome::Status(400..) => "4xx",
+        Outcome::Status(_) => "other_status",
+        Outcome::Refused(_) => "refused",
+        Outcome::Timeout => "timeout",
+        Outcome::Connection(_) => "connection",
+    }
+}
+
+/// What waits and runs in a queue.
+pub(super) fn pull_queue<K: Kind>(app: &Arc<App>, runner: &Arc<Runner<K>>) {
+    let runner: Weak<Runner<K>> = Arc::downgrade(runner);
+    app.metrics.pull(move || match runner.upgrade() {
+        Some(runner) => queue_samples(K::QUEUE, runner.stats()),
+        None => Vec::new(),
+    });
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
+fn queue_samples(queue: QueueName, stats: QueueStats) -> Vec<Sample> {
+    let QueueStats { ready, later, running, paused } = stats;
+    let depth = |state, number: usize| {
+        let help = "Work in the queue by state: ready, later (not due yet), running";
+        let sample = Sample::gauge("queue_depth", help, number as f64);
+        sample.label("queue", queue.as_str()).label("state", state)
+    };
+    let pause = Sample::gauge("queue_paused", "1 while the queue stands still", f64::from(paused));
+    vec![
+        depth("ready", ready),
+        depth("later", later),
+        depth("running", running),
+        pause.label("queue", queue.as_str()),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
+pub(super) fn pull_totals(app: &Arc<App>) {
+    let app_of = Arc::downgrade(app);
+    app.metrics.pull(move || {
+        let Some(app) = app_of.upgrade() else { return Vec::new() };
+        let writer = app.store.totals();
+        vec![
+            Sample::counter("store_commits", "Commits since the start", writer.commits as f64),
+            Sample::counter("store_deeds", "Writes within the commits", writer.deeds as f64),
+            Sample::counter(
+                "store_busy_seconds",
+                "Time that the writer spent on commits",
+                writer.busy.as_secs_f64(),
+            ),
+            Sample::counter(
+                "auth_verifications",
+                "API keys that were hashed, because they were not in the cache",
+                app.auth.hashings() as f64,
+            ),
+        ]
+    });
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are never that many connections")]
+pub(super) fn pull_connections(app: &App, open: &Arc<AtomicUsize>) {
+    let open = Arc::clone(open);
+    app.metrics.pull(move || {
+        let number = open.load(Ordering::Relaxed) as f64;
+        vec![Sample::gauge("http_connections", "Open connections", number)]
+    });
+}

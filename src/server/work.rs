@@ -1,0 +1,91 @@
+//! The threads that work on what is queued, and the one that ticks.
+
+use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
+
+use super::{StartError, assemble, metrics::outcome_of};
+use crate::{
+    ambient,
+    app::App,
+    config::Config,
+    domain::QueueName,
+    providers::Observer,
+    queue::{Kind, Runner, Ticker},
+    webhooks::send::{Attempt, Limits, Sender},
+    workers::{Maintenance, RunGeneration, deliver_webhook::DeliverWebhook},
+};
+
+/// Deliveries that take longer than this do not hold up those to quicker endpoints.
+const SLOW_DELIVERY: Duration = Duration::from_secs(1);
+
+/// Starts the queue that calls providers.
+pub(super) fn run_generations(
+    config: &Config,
+    app: &Arc<App>,
+    boot: i64,
+) -> Result<Runner<RunGeneration>, StartError> {
+    let counted = Arc::downgrade(app);
+    let providers = assemble::providers(config, &app.ambient)?;
+    let observer: Observer = Arc::new(move |provider, outcome, took| {
+        if let Some(app) = counted.upgrade() {
+            app.metrics.provider_call(provider, outcome, took);
+        }
+    });
+    let providers = providers.observed(&app.ambient, &observer);
+    let kind = RunGeneration::new(Arc::clone(app), Arc::new(providers));
+    let settings = assemble::queue(config, QueueName::GenerationCreate, None);
+    Ok(Runner::start(kind, &app.store, &app.ambient, settings, boot)?)
+}
+
+/// Starts the queue that sends webhooks.
+pub(super) fn run_deliveries(
+    config: &Config,
+    app: &Arc<App>,
+    boot: i64,
+) -> Result<Runner<DeliverWebhook>, StartError> {
+    let limits = Limits { total: config.webhooks.timeout, ..Limits::default() };
+    let counted = Arc::downgrade(app);
+    let sender = Sender::new(app.guard.clone(), &app.ambient, limits);
+    let sender = sender.observed(Arc::new(move |attempt: &Attempt| {
+        if let Some(app) = counted.upgrade() {
+            app.metrics.webhook_attempt(outcome_of(attempt), attempt.duration);
+        }
+    }));
+    let kind = DeliverWebhook::new(Arc::clone(app), sender);
+    let settings = assemble::queue(config, QueueName::WebhookDelivery, Some(SLOW_DELIVERY));
+    Ok(Runner::start(kind, &app.store, &app.ambient, settings, boot)?)
+}
+
+/// Starts what goes on without being asked: due work, maintenance, and looks at a disk in trouble.
+pub(super) fn tick(
+    app: &Arc<App>,
+    generations: &Arc<Runner<RunGeneration>>,
+    deliveries: &Arc<Runner<DeliverWebhook>>,
+) -> io::Result<Ticker> {
+    let (generations, deliveries) = (Arc::clone(generations), Arc::clone(deliveries));
+    let maintenance = Maintenance::new(Arc::clone(app));
+    let probed = Arc::clone(app);
+    Ticker::start(&app.ambient, move || {
+        generations.tick();
+        deliveries.tick();
+        maintenance.tick();
+        if probed.store.trouble().is_some() {
+            // Its failure is already known, its success ends the trouble.
+            drop(probed.store.probe().wait());
+        }
+    })
+}
+
+/// Drains a runner on a thread of its own. A look at the metrics may hold it too, for a moment.
+pub(super) fn drain<K: Kind>(
+    mut shared: Arc<Runner<K>>,
+    patience: Duration,
+) -> Option<JoinHandle<()>> {
+    let drain = move || loop {
+        match Arc::try_unwrap(shared) {
+            Ok(runner) => return runner.drain(patience),
+            Err(held) => shared = held,
+        }
+        std::thread::yield_now();
+    };
+    ambient::thread("drain", drain).ok()
+}
