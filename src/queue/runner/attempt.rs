@@ -90,9 +90,7 @@ impl<K: Kind> Inner<K> {
                 Start::Attempt(begun) => self.hand_over(begun),
                 Start::Gone => self.ended(wanted.lease.token),
                 Start::Later(row) => {
-                    if wanted.lane.is_some() {
-                        lock(&self.state).order.add(&row, self.ambient.now());
-                    }
+                    lock(&self.state).order.add(&row, self.ambient.now());
                     self.ended(wanted.lease.token);
                 }
             }
@@ -186,8 +184,11 @@ impl<K: Kind> Inner<K> {
     fn ended(&self, token: i64) {
         {
             let mut state = lock(&self.state);
-            state.leave(token);
-            state.threads -= 1;
+            if let Some(attempt) = state.leave(token)
+                && let Some(lane) = attempt.lane
+            {
+                state.order.pace(lane, self.is_slow(&attempt));
+            }
         }
         self.wake.notify_all();
     }
