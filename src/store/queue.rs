@@ -56,9 +56,9 @@ pub struct Claimed {
     pub scope: AccountScope,
     /// Its lane.
     pub lane: i64,
-    /// Attempts made, this one included.
+    /// Attempts made, this one included; work that is given up gets none.
     pub attempts: u32,
-    /// How often the server ended during an attempt.
+    /// How many of them broke off: the server ended, or they were given up.
     pub crashes: u32,
     /// Given up at this time.
     pub expires_at: Timestamp,

@@ -113,9 +113,35 @@ fn work_that_crashes_too_often_is_given_up() {
         until("it waits again", || rig.waiting() == [1]);
         rig.ambient.advance(5 * SECOND);
     }
-    assert_eq!(rig.given_up(), (1, GiveUp::CrashLoop));
+    let (claimed, why) = rig.gave_up();
+    assert_eq!((claimed.lease.id.subject, why), (1, GiveUp::CrashLoop));
+    assert_eq!((claimed.crashes, claimed.attempts), (3, 3), "giving up is no attempt");
     runner.drain(SECOND);
     assert!(rig.waiting().is_empty());
+}
+
+#[test]
+fn work_that_met_two_deaths_runs_and_with_a_third_is_given_up_at_the_next_start() {
+    let rig = Rig::new();
+    rig.push(1, [1]);
+    for boot in 1..3 {
+        rig.die(1, boot);
+    }
+    let runner = rig.start_as(3, settings(1));
+    let third = rig.begun();
+    assert_eq!((third.claimed.crashes, third.claimed.attempts), (2, 3));
+    assert!(third.finish());
+    runner.drain(SECOND);
+
+    rig.push(1, [1]);
+    for boot in 1..4 {
+        rig.die(1, boot);
+    }
+    let runner = rig.start_as(4, settings(1));
+    let (claimed, why) = rig.gave_up();
+    assert_eq!((why, claimed.crashes, claimed.attempts), (GiveUp::CrashLoop, 3, 3));
+    runner.drain(SECOND);
+    assert!(rig.waiting().is_empty() && rig.already().is_none());
 }
 
 #[test]

@@ -282,10 +282,25 @@ impl Rig {
 
     /// The next thing to happen is that work is given up.
     pub(super) fn given_up(&self) -> (i64, GiveUp) {
+        let (claimed, why) = self.gave_up();
+        (claimed.lease.id.subject, why)
+    }
+
+    /// The same, with all that is known of the work.
+    pub(super) fn gave_up(&self) -> (Claimed, GiveUp) {
         match self.next() {
-            Event::GaveUp(claimed, why) => (claimed.lease.id.subject, why),
+            Event::GaveUp(claimed, why) => (claimed, why),
             Event::Began(attempt) => panic!("{:?} began", attempt.claimed),
         }
+    }
+
+    /// The process that was start number `boot` dies during an attempt, and the next one takes note.
+    pub(super) fn die(&self, subject: i64, boot: i64) {
+        self.claim(subject, boot << 32).expect("it waits");
+        let next = (boot + 1) << 32;
+        let reclaimed =
+            self.store.write(SystemScope::new(), move |tx| table::reclaim(tx, QUEUE, next, 10));
+        assert_eq!(reclaimed.wait().unwrap(), 1);
     }
 
     /// Lets no one write until the connection is dropped.

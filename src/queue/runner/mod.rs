@@ -72,7 +72,7 @@ struct State {
     /// Work whose time is over, to be given up whatever else runs.
     overdue: VecDeque<Waiting>,
     /// Attempts that broke off while the database took no writes: it does not know yet.
-    broken: Vec<Lease>,
+    broken: Vec<Broken>,
     paused: bool,
     /// The table may hold rows that the order does not know of.
     stale: bool,
@@ -89,6 +89,14 @@ struct Running {
     /// It holds none of the queue's slots, for it is slow or expected to be.
     slow: bool,
     stop: Arc<Stop>,
+}
+
+/// A lease that is not wanted any more.
+#[derive(Clone, Copy)]
+struct Broken {
+    lease: Lease,
+    /// Whether an attempt was made, so that this is a crash.
+    counts: bool,
 }
 
 /// A row as the dispatcher wants it.
@@ -201,15 +209,15 @@ impl<K: Kind> Inner<K> {
             (self.stuck(&mut state), found)
         };
         let broken = std::mem::take(&mut lock(&self.state).broken);
-        for lease in broken {
-            self.crashed(lease);
+        for broken in broken {
+            self.mend(broken);
         }
         for lease in &stuck {
             tracing::error!(
                 queue = K::QUEUE.as_str(),
                 "an attempt took longer than max_runtime and was given up"
             );
-            self.crashed(*lease);
+            self.mend(Broken { lease: *lease, counts: true });
         }
         if found || !stuck.is_empty() {
             self.wake.notify_all();
