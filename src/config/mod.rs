@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, path::Path, path::PathBuf};
 use figment::{Figment, providers::Serialized, value::Dict};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::Secret;
+use crate::domain::{QueueName, Secret};
 
 mod auth;
 mod environment;
@@ -128,7 +128,19 @@ impl Config {
         for (name, model) in &self.models {
             model.check(name, &names)?;
         }
-        Ok(())
+        self.check_timeouts()
+    }
+
+    fn check_timeouts(&self) -> Result<(), Problem> {
+        use QueueName::{GenerationCreate, WebhookDelivery};
+        let check = |queue, path: &[&str], timeout| self.queues.check_timeout(queue, path, timeout);
+        check(GenerationCreate, &["jobs", "max_timeout"], self.jobs.max_timeout)?;
+        check(GenerationCreate, &["jobs", "provider_timeout"], self.jobs.provider_timeout)?;
+        for (name, provider) in &self.providers {
+            let timeout = provider.timeout.unwrap_or_default();
+            check(GenerationCreate, &["providers", name, "timeout"], timeout)?;
+        }
+        check(WebhookDelivery, &["webhooks", "timeout"], self.webhooks.timeout)
     }
 
     fn name_upstreams(&mut self) {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    sources::Problem,
     values::{self, DAY, SECOND},
     write,
 };
-use crate::domain::QueueName;
+use crate::domain::{Deadline, QueueName, format_duration};
 
 /// The four queues.
 #[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
@@ -55,9 +56,9 @@ pub struct Queue {
     /// After how many crashes of the server under a job the job is given up.
     #[serde(deserialize_with = "values::whole::<1, 100, _, _>")]
     pub max_crashes: u32,
-    /// The longest that one attempt may take.
+    /// An attempt that takes longer is taken for crashed.
     #[serde(
-        deserialize_with = "values::duration::<SECOND, DAY, _>",
+        deserialize_with = "values::duration::<SECOND, { 2 * DAY }, _>",
         serialize_with = "write::duration"
     )]
     pub max_runtime: Duration,
@@ -72,5 +73,29 @@ impl Queues {
             QueueName::BillingCreditGrant => &self.billing_credit_grant,
             QueueName::TaskRun => &self.task_run,
         }
+    }
+
+    /// A call that may take longer than an attempt would be cut short, in spite of its own timeout.
+    pub(super) fn check_timeout(
+        &self,
+        name: QueueName,
+        path: &[&str],
+        timeout: Duration,
+    ) -> Result<(), Problem> {
+        let max_runtime = self.get(name).max_runtime;
+        let time = Deadline::time(max_runtime);
+        if timeout <= time {
+            return Ok(());
+        }
+        let queue = name.as_str();
+        let [timeout, least, max_runtime, time] =
+            [timeout, Deadline::max_runtime(timeout), max_runtime, time].map(format_duration);
+        let what = format!(
+            "a timeout of {timeout} does not fit into queues.{queue:?}.max_runtime = \"{max_runtime}\", \
+             of which the calls of an attempt get four fifths; set max_runtime to at least \
+             \"{least}\", or {} to at most \"{time}\"",
+            path.join("."),
+        );
+        Err(Problem::between(path, &["queues", queue, "max_runtime"], what))
     }
 }

@@ -26,13 +26,23 @@ impl ConfigError {
 #[derive(Debug)]
 pub(super) struct Problem {
     path: Vec<String>,
+    /// Another value, which may be the wrong one as well.
+    other: Option<Vec<String>>,
     what: String,
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|&key| key.to_owned()).collect()
 }
 
 impl Problem {
     pub(super) fn new(path: &[&str], what: String) -> Self {
-        let path = path.iter().map(|&key| key.to_owned()).collect();
-        Self { path, what }
+        Self { path: owned(path), other: None, what }
+    }
+
+    /// Two values that do not go together. The one to blame is that which was written, not a default.
+    pub(super) fn between(path: &[&str], other: &[&str], what: String) -> Self {
+        Self { path: owned(path), other: Some(owned(other)), what }
     }
 }
 
@@ -115,12 +125,15 @@ impl Sources {
             }
             other => describe(other),
         };
-        self.locate(&Problem { path, what })
+        self.locate(&Problem { path, other: None, what })
     }
 
     /// Says where a problem's value was written: the deepest place that is known.
     pub(super) fn locate(&self, problem: &Problem) -> ConfigError {
-        let path = problem.path.as_slice();
+        let path = match &problem.other {
+            Some(other) if !self.wrote(&problem.path) && self.wrote(other) => other,
+            _ => &problem.path,
+        };
         let what = format!("{}: {}", shown(path), problem.what);
         if let Some(variable) = self.overrides.setter(path) {
             return ConfigError::of_variable(variable, &what);
@@ -135,6 +148,10 @@ impl Sources {
             }
         }
         ConfigError(format!("embedded config.toml: {what}"))
+    }
+
+    fn wrote(&self, path: &[String]) -> bool {
+        self.overrides.setter(path).is_some() || self.line(path).is_some()
     }
 
     fn line(&self, path: &[String]) -> Option<(&str, usize)> {

@@ -207,6 +207,22 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 1: models.sandbox.input_per_million: 0.0000001 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
     ),
     (
+        "[jobs]\nmax_timeout = \"20m\"",
+        "line 2: jobs.max_timeout: a timeout of 20m does not fit into queues.\"generation.create\".max_runtime = \"15m\", of which the calls of an attempt get four fifths; set max_runtime to at least \"25m\", or jobs.max_timeout to at most \"12m\"",
+    ),
+    (
+        "[queues.\"generation.create\"]\nmax_runtime = \"5m\"",
+        "line 2: queues.\"generation.create\".max_runtime: a timeout of 10m does not fit into queues.\"generation.create\".max_runtime = \"5m\", of which the calls of an attempt get four fifths; set max_runtime to at least \"750s\", or jobs.max_timeout to at most \"4m\"",
+    ),
+    (
+        "[providers.openai]\ntimeout = \"1h\"",
+        "line 2: providers.openai.timeout: a timeout of 1h does not fit into queues.\"generation.create\".max_runtime = \"15m\", of which the calls of an attempt get four fifths; set max_runtime to at least \"75m\", or providers.openai.timeout to at most \"12m\"",
+    ),
+    (
+        "queues.\"webhook.delivery\".max_runtime = \"10s\"",
+        "line 1: queues.\"webhook.delivery\".max_runtime: a timeout of 15s does not fit into queues.\"webhook.delivery\".max_runtime = \"10s\", of which the calls of an attempt get four fifths; set max_runtime to at least \"19s\", or webhooks.timeout to at most \"8s\"",
+    ),
+    (
         "[providers.a]\nkind = \"anthropic\"",
         "line 1: providers.a.base_url: missing; allowed: an address such as \"https://api.openai.com/v1\", without user, query or fragment",
     ),

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod credits;
+mod deadline;
 mod duration;
 mod error;
 mod generation;
@@ -27,6 +28,7 @@ mod webhook;
 
 pub use api_key::{ApiKey, Environment, MalformedApiKey};
 pub use credits::{Credits, MalformedCredits};
+pub use deadline::Deadline;
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result};
 pub use generation::{GenerationRequest, Parameters};

@@ -47,6 +47,15 @@ pub struct Call<'a> {
     /// How long the call may take, from name resolution to the body's last byte. `None`: as long
     /// as the provider's settings say.
     pub timeout: Option<Duration>,
+    /// It takes no longer than this, whatever the timeout.
+    pub at_most: Duration,
+}
+
+impl Call<'_> {
+    /// How long it may take at a provider whose calls take `usual` at most.
+    fn time(&self, usual: Duration) -> Duration {
+        self.timeout.unwrap_or(usual).min(self.at_most)
+    }
 }
 
 /// What a model answered.

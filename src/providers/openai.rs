@@ -110,7 +110,7 @@ fn authorization(key: &str) -> Result<Option<HeaderValue>, ProviderError> {
 impl Provider for OpenAi {
     fn complete(&self, call: &Call<'_>) -> Result<Completion, ProviderError> {
         let line = self.line.as_ref().map_err(Clone::clone)?;
-        let answer = line.ask(call, call.timeout.unwrap_or(self.timeout))?;
+        let answer = line.ask(call, call.time(self.timeout))?;
         completion(call, &answer, line.key.expose())
     }
 }

@@ -33,7 +33,7 @@ impl Provider for Sandbox {
     fn complete(&self, call: &Call<'_>) -> Result<Completion, ProviderError> {
         let last = call.messages.iter().rev().find(|m| m.role == Role::User);
         let directives = Directives::parse(last.map_or("", |message| &message.content))?;
-        wait(directives.delay, call.timeout.unwrap_or(TIMEOUT))?;
+        wait(directives.delay, call.time(TIMEOUT))?;
         if let Some(code) = directives.fail {
             return Err(ProviderError::new(code, "the sandbox failed as it was told"));
         }
@@ -173,6 +173,7 @@ mod tests {
             user: None,
             request_id: "r",
             timeout: Some(Duration::from_secs(1)),
+            at_most: Duration::MAX,
         };
         change(&mut call);
         Sandbox.complete(&call)

@@ -3,6 +3,9 @@
 //!
 //! The table is the truth. A row that is missing here would wait until the next scan; a row that
 //! is here but gone from the table is found out when it is claimed. So changes may come twice.
+//!
+//! A lane whose attempts are slow, or were abandoned while their threads go on, is *burdened*. It
+//! shares the spare threads with others of its kind, so that nobody else's work waits for a thread.
 
 use std::{
     cmp::Reverse,
@@ -13,6 +16,9 @@ use std::{
 
 use crate::{domain::Timestamp, store::queue::Waiting};
 
+/// Lanes that are remembered as slow. More of them are only learned anew, one slow attempt each.
+const SLOW_MAX: usize = 10_000;
+
 /// Work taken from the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pick {
@@ -20,6 +26,19 @@ pub(crate) struct Pick {
     pub(crate) subject: i64,
     /// The lane that it occupies until [`Order::done`].
     pub(crate) lane: i64,
+    /// Its priority, should it have to wait again.
+    pub(crate) priority: i32,
+    /// Its lane is known to be slow: it takes a spare thread and no slot.
+    pub(crate) slow: bool,
+}
+
+/// How much may begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Attempts that count towards the queue's concurrency.
+    pub(crate) slots: usize,
+    /// Threads besides those that burdened lanes may still take.
+    pub(crate) spare: usize,
 }
 
 /// Waiting work of one queue.
@@ -30,6 +49,10 @@ pub(crate) struct Order {
     lanes: BTreeMap<i64, Lane>,
     /// Lanes with ready work and room to run it.
     open: BTreeSet<i64>,
+    /// The same of those that are burdened.
+    burdened: BTreeSet<i64>,
+    /// Lanes whose last attempt was slow.
+    slow: BTreeSet<i64>,
     /// The lane that had the last turn.
     turn: i64,
     /// Work that is not due yet, soonest first.
@@ -41,6 +64,8 @@ pub(crate) struct Order {
 struct Lane {
     ready: BTreeSet<(Reverse<i32>, i64)>,
     running: u32,
+    /// Threads that it has beyond the queue's slots: of slow attempts, and of abandoned ones.
+    extra: usize,
 }
 
 impl Order {
@@ -66,6 +91,22 @@ impl Order {
         self.review(lane);
     }
 
+    /// Lets a pick wait again that did not begin, for the next turn of its lane.
+    pub(crate) fn put_back(&mut self, pick: &Pick) {
+        self.add_ready(pick.lane, Reverse(pick.priority), pick.subject);
+    }
+
+    /// Forgets work that will not be done, whether it is due or not.
+    pub(crate) fn remove(&mut self, work: &Waiting) {
+        let (priority, subject) = (Reverse(work.priority), work.id.subject);
+        self.later.remove(&(work.run_at, subject, work.lane, priority));
+        let lane = self.lanes.get_mut(&work.lane);
+        if lane.is_some_and(|lane| lane.ready.remove(&(priority, subject))) {
+            self.ready -= 1;
+            self.review(work.lane);
+        }
+    }
+
     /// Makes ready what has come due.
     pub(crate) fn promote(&mut self, now: Timestamp) {
         while let Some(&(run_at, subject, lane, priority)) = self.later.first()
@@ -81,23 +122,90 @@ impl Order {
         self.later.first().map(|(run_at, ..)| run_at.since(now))
     }
 
-    /// Takes the first work of the lane whose turn it is.
-    pub(crate) fn take(&mut self) -> Option<Pick> {
-        let after = (Bound::Excluded(self.turn), Bound::Unbounded);
-        let lane = *self.open.range(after).next().or_else(|| self.open.first())?;
+    /// Takes the first work of the lane whose turn it is, and its place out of the room.
+    pub(crate) fn take(&mut self, room: &mut Room) -> Option<Pick> {
+        let lane = self.next_lane(*room)?;
+        let slow = self.slow.contains(&lane);
         let found = self.lanes.get_mut(&lane)?;
-        let (_, subject) = found.ready.pop_first()?;
+        let (Reverse(priority), subject) = found.ready.pop_first()?;
         found.running += 1;
+        if slow {
+            found.extra += 1;
+            room.spare = room.spare.saturating_sub(1);
+        } else {
+            room.slots = room.slots.saturating_sub(1);
+        }
         self.ready -= 1;
         self.turn = lane;
         self.review(lane);
-        Some(Pick { subject, lane })
+        Some(Pick { subject, lane, priority, slow })
     }
 
-    /// A pick ended, whichever way: its lane has room again.
-    pub(crate) fn done(&mut self, lane: i64) {
+    /// The lane after that of the last turn that may run something.
+    fn next_lane(&self, room: Room) -> Option<i64> {
+        let open = (room.slots > 0).then(|| self.after_turn(&self.open, |_| true));
+        // Those that are passed over have threads of their own, so they are few.
+        let burdened = (room.spare > 0)
+            .then(|| self.after_turn(&self.burdened, |lane| self.may_take_more(lane, room)));
+        let found = [open.flatten(), burdened.flatten()].into_iter().flatten();
+        found.min_by_key(|lane| (*lane <= self.turn, *lane))
+    }
+
+    fn after_turn(&self, lanes: &BTreeSet<i64>, may: impl Fn(i64) -> bool) -> Option<i64> {
+        let after = (Bound::Excluded(self.turn), Bound::Unbounded);
+        lanes.range(after).chain(lanes.range(..=self.turn)).copied().find(|lane| may(*lane))
+    }
+
+    /// A burdened lane may have half as many extra threads as are spare, so that one alone does not
+    /// take them all from the others of its kind. Unless it is known to be slow it needs a slot besides.
+    fn may_take_more(&self, lane: i64, room: Room) -> bool {
+        let extra = self.lanes.get(&lane).map_or(0, |lane| lane.extra);
+        extra * 2 < room.spare && (room.slots > 0 || self.slow.contains(&lane))
+    }
+
+    /// A pick ended, whichever way: its lane has room again. `extra` says whether it was slow.
+    pub(crate) fn done(&mut self, lane: i64, extra: bool) {
+        self.change(lane, |lane| {
+            lane.running = lane.running.saturating_sub(1);
+            lane.extra = lane.extra.saturating_sub(extra.into());
+        });
+    }
+
+    /// A pick has taken so long that its slot is free for others.
+    pub(crate) fn slowed(&mut self, lane: i64) {
+        self.change(lane, |lane| lane.extra += 1);
+        self.pace(lane, true);
+    }
+
+    /// Nobody wants a pick any more, but its thread goes on until [`Order::freed`].
+    pub(crate) fn abandoned(&mut self, lane: i64, extra: bool) {
+        self.change(lane, |lane| {
+            lane.running = lane.running.saturating_sub(1);
+            lane.extra += usize::from(!extra);
+        });
+    }
+
+    /// The thread of an abandoned pick ended.
+    pub(crate) fn freed(&mut self, lane: i64) {
+        self.change(lane, |lane| lane.extra = lane.extra.saturating_sub(1));
+    }
+
+    /// Remembers whether the last attempt of the lane was slow.
+    pub(crate) fn pace(&mut self, lane: i64, slow: bool) {
+        let changed = if slow { self.slow.insert(lane) } else { self.slow.remove(&lane) };
+        if changed {
+            self.review(lane);
+        }
+        if self.slow.len() > SLOW_MAX
+            && let Some(forgotten) = self.slow.pop_first()
+        {
+            self.review(forgotten);
+        }
+    }
+
+    fn change(&mut self, lane: i64, change: impl FnOnce(&mut Lane)) {
         if let Some(found) = self.lanes.get_mut(&lane) {
-            found.running = found.running.saturating_sub(1);
+            change(found);
             self.review(lane);
         }
     }
@@ -113,14 +221,21 @@ impl Order {
             return;
         };
         let has_room = self.lane_limit == 0 || found.running < self.lane_limit;
-        if has_room && !found.ready.is_empty() {
-            self.open.insert(lane);
-        } else {
-            self.open.remove(&lane);
-        }
-        if found.ready.is_empty() && found.running == 0 {
+        let opens = has_room && !found.ready.is_empty();
+        let burdened = found.extra > 0 || self.slow.contains(&lane);
+        put(&mut self.open, lane, opens && !burdened);
+        put(&mut self.burdened, lane, opens && burdened);
+        if found.ready.is_empty() && found.running == 0 && found.extra == 0 {
             self.lanes.remove(&lane);
         }
+    }
+}
+
+fn put(lanes: &mut BTreeSet<i64>, lane: i64, inside: bool) {
+    if inside {
+        lanes.insert(lane);
+    } else {
+        lanes.remove(&lane);
     }
 }
 
@@ -140,8 +255,12 @@ mod tests {
         }
     }
 
+    fn take_any(order: &mut Order) -> Option<Pick> {
+        order.take(&mut Room { slots: usize::MAX, spare: usize::MAX })
+    }
+
     fn subjects(order: &mut Order) -> Vec<i64> {
-        std::iter::from_fn(|| order.take()).map(|pick| pick.subject).collect()
+        std::iter::from_fn(|| take_any(order)).map(|pick| pick.subject).collect()
     }
 
     #[test]
@@ -169,21 +288,108 @@ mod tests {
         let mut order = Order::new(1);
         order.add(&work(1, 1, 0, 0), Timestamp::default());
         order.add(&work(1, 2, 0, 0), Timestamp::default());
-        assert_eq!(order.take(), Some(Pick { subject: 1, lane: 1 }));
-        assert_eq!(order.take(), None);
-        order.done(1);
-        assert_eq!(order.take(), Some(Pick { subject: 2, lane: 1 }));
+        assert_eq!(subjects(&mut order), [1]);
+        order.done(1, false);
+        assert_eq!(subjects(&mut order), [2]);
     }
 
     #[test]
     fn work_that_is_not_due_waits() {
         let mut order = Order::new(0);
         order.add(&work(1, 1, 0, 500), Timestamp::default());
-        assert_eq!(order.take(), None);
+        assert_eq!(take_any(&mut order), None);
         assert_eq!(order.next_due(Timestamp::from_millis(100)), Some(Duration::from_millis(400)));
         order.promote(Timestamp::from_millis(500));
         assert_eq!(subjects(&mut order), [1]);
         assert_eq!(order.depth(), (0, 0));
+    }
+
+    #[test]
+    fn withdrawn_work_leaves_nothing_behind() {
+        let mut order = Order::new(0);
+        let rows = [work(1, 1, 5, 0), work(1, 2, 0, 0), work(2, 3, -5, 900), work(2, 4, 0, 900)];
+        for row in &rows {
+            order.add(row, Timestamp::default());
+        }
+        assert_eq!(order.depth(), (2, 2));
+        for row in [&rows[0], &rows[2], &rows[2]] {
+            order.remove(row);
+        }
+        assert_eq!(order.depth(), (1, 1));
+        order.remove(&rows[1]);
+        order.remove(&rows[3]);
+        assert_eq!((order.depth(), order.next_due(Timestamp::default())), ((0, 0), None));
+        assert!(order.lanes.is_empty() && order.open.is_empty());
+    }
+
+    #[test]
+    fn what_is_put_back_keeps_its_place() {
+        let mut order = Order::new(1);
+        for (subject, priority) in [(1, 0), (2, 5)] {
+            order.add(&work(1, subject, priority, 0), Timestamp::default());
+        }
+        let pick = take_any(&mut order).unwrap();
+        order.done(1, false);
+        order.put_back(&pick);
+        assert_eq!(order.depth(), (2, 0));
+        assert_eq!(take_any(&mut order), Some(pick));
+    }
+
+    fn full_of(lanes: std::ops::Range<i64>) -> Order {
+        let mut order = Order::new(0);
+        for lane in lanes {
+            for number in 0..100 {
+                order.add(&work(lane, lane * 1_000 + number, 0, 0), Timestamp::default());
+            }
+        }
+        order
+    }
+
+    fn lanes_of(order: &mut Order, mut room: Room) -> Vec<i64> {
+        std::iter::from_fn(|| order.take(&mut room)).map(|pick| pick.lane).collect()
+    }
+
+    #[test]
+    fn a_lane_with_abandoned_threads_needs_a_slot_and_a_share_of_the_spare_threads() {
+        let mut order = full_of(1..3);
+        let spare = |order: &Order| 10 - order.lanes.get(&1).map_or(0, |lane| lane.extra);
+        // Both get their turn; whatever the first lane began is abandoned at once.
+        for _ in 0..20 {
+            let room = Room { slots: 2, spare: spare(&order) };
+            for lane in lanes_of(&mut order, room) {
+                if lane == 1 {
+                    order.abandoned(lane, false);
+                } else {
+                    order.done(lane, false);
+                }
+            }
+        }
+        assert_eq!(order.lanes[&1].extra, 4, "it has more than half of the 6 that are left");
+        let without_slots = Room { slots: 0, spare: 10 };
+        assert!(lanes_of(&mut order, without_slots).is_empty());
+        for _ in 0..4 {
+            order.freed(1);
+        }
+        assert_eq!(lanes_of(&mut order, Room { slots: 2, spare: 0 }).len(), 2);
+        assert!(order.burdened.is_empty());
+    }
+
+    #[test]
+    fn slow_lanes_take_no_slots_and_share_the_spare_threads() {
+        let mut order = full_of(1..4);
+        for lane in lanes_of(&mut order, Room { slots: 2, spare: 0 }) {
+            order.slowed(lane);
+        }
+        // 1 and 2 have a thread each; they get more while they have less than half of what is spare.
+        let began = lanes_of(&mut order, Room { slots: 1, spare: 6 });
+        assert_eq!(began, [3, 1, 2], "the third lane has the slot");
+        for _ in 0..2 {
+            order.done(1, true);
+            order.done(2, true);
+        }
+        assert_eq!(lanes_of(&mut order, Room { slots: 2, spare: 0 }), [3, 3], "they are known");
+        order.pace(1, false);
+        assert_eq!(lanes_of(&mut order, Room { slots: 2, spare: 0 }), [1, 3]);
     }
 
     proptest! {
@@ -202,14 +408,14 @@ mod tests {
             }
             let mut seen = BTreeSet::new();
             loop {
-                let batch: Vec<Pick> = std::iter::from_fn(|| order.take()).collect();
+                let batch: Vec<Pick> = std::iter::from_fn(|| take_any(&mut order)).collect();
                 if batch.is_empty() { break }
                 for pick in &batch {
                     let in_lane = batch.iter().filter(|other| other.lane == pick.lane).count();
                     prop_assert!(in_lane <= limit as usize);
                     prop_assert!(seen.insert(pick.subject));
                 }
-                for pick in batch { order.done(pick.lane) }
+                for pick in batch { order.done(pick.lane, pick.slow) }
             }
             prop_assert_eq!(seen, expected);
             prop_assert!(order.lanes.is_empty() && order.open.is_empty());

@@ -31,8 +31,8 @@ pub(super) fn run_generations(
         }
     });
     let providers = providers.observed(&app.ambient, &observer);
-    let kind = RunGeneration::new(Arc::clone(app), Arc::new(providers));
     let settings = assemble::queue(config, QueueName::GenerationCreate, None);
+    let kind = RunGeneration::new(Arc::clone(app), Arc::new(providers), settings.max_runtime);
     Ok(Runner::start(kind, &app.store, &app.ambient, settings, boot)?)
 }
 

@@ -25,7 +25,7 @@ pub struct WorkId {
     pub subject: i64,
 }
 
-/// A row that waits, as much of it as the order of work needs.
+/// A row that waits, or waited, as much of it as the order of work needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// The row.
@@ -56,9 +56,9 @@ pub struct Claimed {
     pub scope: AccountScope,
     /// Its lane.
     pub lane: i64,
-    /// Attempts made, this one included.
+    /// Attempts made, this one included; work that is given up gets none.
     pub attempts: u32,
-    /// How often the server ended during an attempt.
+    /// How many of them broke off: the server ended, or they were given up.
     pub crashes: u32,
     /// Given up at this time.
     pub expires_at: Timestamp,
@@ -183,12 +183,17 @@ pub fn crash(tx: &Tx<'_, SystemScope>, lease: Lease) -> Result<()> {
 
 /// Takes work out of its queue, whoever holds its lease.
 pub fn withdraw<S: Scope>(tx: &Tx<'_, S>, id: WorkId) -> Result<bool> {
-    let gone = tx.execute(
-        "delete from main.queue where account_ok(account) and queue = ?1 and subject = ?2",
+    let row = tx.one(
+        "delete from main.queue where account_ok(account) and queue = ?1 and subject = ?2
+         returning *",
         (id.queue.number(), id.subject),
+        waiting,
     )?;
-    tx.signal(Signal::Withdrawn(id));
-    Ok(gone == 1)
+    let gone = row.is_some();
+    if let Some(row) = row {
+        tx.signal(Signal::Withdrawn(row));
+    }
+    Ok(gone)
 }
 
 /// Counts a crash against rows of the queue whose lease was taken before `boot`, and lets them wait
@@ -223,12 +228,12 @@ pub fn expired(
     snapshot: &Snapshot<'_, SystemScope>,
     queue: QueueName,
     limit: u32,
-) -> Result<Vec<i64>> {
+) -> Result<Vec<Waiting>> {
     snapshot.all(
-        "select subject from main.queue where queue = ?1 and expires_at <= ?2 and lease is null
+        "select * from main.queue where queue = ?1 and expires_at <= ?2 and lease is null
          order by expires_at limit ?3",
         (queue.number(), snapshot.now(), limit),
-        |row| row.get(0),
+        waiting,
     )
 }
 

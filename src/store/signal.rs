@@ -2,7 +2,7 @@
 //!
 //! A signal is a hint: who hears it looks at the database before it acts.
 
-use super::queue::{Waiting, WorkId};
+use super::queue::Waiting;
 use crate::domain::{ApiKeyId, JobId, JobStatus};
 
 /// Something that was committed.
@@ -10,8 +10,8 @@ use crate::domain::{ApiKeyId, JobId, JobStatus};
 pub enum Signal {
     /// Work waits in a queue, at once or from some time on.
     Queued(Waiting),
-    /// A queue's row is gone though nobody finished it: whoever works on it may stop.
-    Withdrawn(WorkId),
+    /// This row of a queue is gone though nobody finished it: whoever works on it may stop.
+    Withdrawn(Waiting),
     /// A job took a step.
     Job(JobId),
     /// A job reached this terminal status.

@@ -3,6 +3,8 @@
 //!
 //! One attempt may make many calls, but records one outcome:
 //!
+//! - All calls together end by the attempt's deadline, well before its queue would take it for crashed.
+//!   None begins after it: the attempt then ends with `TIMEOUT`, to be tried again as usual.
 //! - A model that cannot be used at the moment, or at all, is passed over for the next of
 //!   `fallback_models`. A provider that refuses the request itself (`BAD_REQUEST`) ends the attempt.
 //! - An answer that breaks the contract is quoted back with what is wrong, up to `max_repairs` times.
@@ -22,8 +24,8 @@ use crate::{
         jobs::{self, BrokenAnswer, Outcome},
     },
     domain::{
-        Contract, Error, JobError, JobErrorCode, Message, Model, Parameters, QueueName, Result,
-        Role, Usage, Violation, json,
+        Contract, Deadline, Error, JobError, JobErrorCode, Message, Model, Parameters, QueueName,
+        Result, Role, Usage, Violation, format_duration, json,
     },
     providers::{Call, Completion, Provider, ProviderError, Providers},
     queue::{GiveUp, Kind, Stop},
@@ -41,12 +43,14 @@ const VIOLATIONS_TOLD: usize = 1_000;
 pub struct RunGeneration {
     app: Arc<App>,
     providers: Arc<Providers>,
+    max_runtime: Duration,
 }
 
 impl RunGeneration {
-    /// Works with these deeds and these providers.
-    pub fn new(app: Arc<App>, providers: Arc<Providers>) -> Self {
-        Self { app, providers }
+    /// Works with these deeds and these providers, in a queue that takes attempts for crashed after
+    /// `max_runtime`.
+    pub fn new(app: Arc<App>, providers: Arc<Providers>, max_runtime: Duration) -> Self {
+        Self { app, providers, max_runtime }
     }
 }
 
@@ -107,20 +111,27 @@ struct Request<'j> {
     messages: Vec<Message>,
     parameters: Parameters,
     contract: Option<Contract>,
+    deadline: Deadline,
 }
 
 impl<'j> Request<'j> {
-    fn of(job: &'j Job) -> Result<Self> {
+    fn of(job: &'j Job, deadline: Deadline) -> Result<Self> {
         let request = &job.request;
         Ok(Self {
             job,
             messages: serde_json::from_str(request.messages.get()).map_err(Error::internal)?,
             parameters: serde_json::from_str(&request.parameters).map_err(Error::internal)?,
             contract: request.output_schema.as_deref().map(jobs::contract).transpose()?,
+            deadline,
         })
     }
 
-    fn call<'a>(&'a self, model: &'a Model, messages: &'a [Message]) -> Call<'a> {
+    fn call<'a>(
+        &'a self,
+        model: &'a Model,
+        messages: &'a [Message],
+        at_most: Duration,
+    ) -> Call<'a> {
         let Parameters { temperature, max_tokens, top_p, stop, seed, timeout_ms, .. } =
             &self.parameters;
         Call {
@@ -135,6 +146,7 @@ impl<'j> Request<'j> {
             user: self.job.user.as_deref(),
             request_id: &self.job.request_id,
             timeout: timeout_ms.map(Duration::from_millis),
+            at_most,
         }
     }
 
@@ -149,7 +161,8 @@ impl RunGeneration {
     /// Asks one model after the other. Where none answers, the error that counts is the first that
     /// another attempt could mend, or else the last.
     fn attempt(&self, job: &Job, stop: &Stop) -> Result<Attempt> {
-        let request = Request::of(job)?;
+        let deadline = Deadline::of(self.app.ambient.monotonic(), self.max_runtime);
+        let request = Request::of(job, deadline)?;
         let mut worst: Option<ProviderError> = None;
         for name in request.models() {
             let error = match self.ask(&request, name, stop) {
@@ -179,7 +192,10 @@ impl RunGeneration {
             if stop.is_set() {
                 return Ok(Attempt::Abandoned);
             }
-            let completion = provider.complete(&request.call(&model, &messages))?;
+            let Some(left) = request.deadline.left(self.app.ambient.monotonic()) else {
+                return Ok(Attempt::Unanswered(out_of_time(self.max_runtime)));
+            };
+            let completion = provider.complete(&request.call(&model, &messages, left))?;
             usage = usage.plus(completion.usage);
             if let Some(error) = declined(&completion) {
                 return Ok(Attempt::Failed(error, None));
@@ -252,6 +268,18 @@ fn succeeded(answer: Answer) -> Result<Outcome> {
     let Answer { model, output, text, usage } = answer;
     let cost = model.cost(usage).map_err(Error::internal)?;
     Ok(Outcome::Succeeded { output, text, provider: model.provider.clone(), usage, cost })
+}
+
+/// The error of an attempt whose deadline has come before an answer that keeps the contract.
+fn out_of_time(max_runtime: Duration) -> ProviderError {
+    let time = format_duration(Deadline::time(max_runtime));
+    ProviderError {
+        code: JobErrorCode::Timeout,
+        status: None,
+        message: format!("the calls to models took {time} together, and none answered in time"),
+        retry_after: None,
+        retryable: true,
+    }
 }
 
 /// What asking one model led to; an error is its provider's.

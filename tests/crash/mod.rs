@@ -188,11 +188,13 @@ fn a_job_that_meets_three_crashes_is_given_up_and_not_charged() {
         (&json!("failed"), &json!("CRASH_LOOP"))
     );
     assert_eq!(failed["credits"]["charged"].as_f64(), Some(0.0));
+    assert_eq!((&failed["attempts"], &failed["max_attempts"]), (&json!(3), &json!(6)));
     assert_eq!(world.provider.received().len(), 3, "it was tried again");
     let told = world.receiver.wait_for_one(|call| call.json()["type"] == "job.failed").json();
     assert_eq!(told["data"]["error"]["code"], "CRASH_LOOP");
     let letters = all(&client, "/v1/dlq?queue=generation.create.dlq");
     assert_eq!((letters.len(), &letters[0]["job_id"]), (1, &posted["id"]));
+    assert_eq!((&letters[0]["reason"], &letters[0]["attempts"]), (&json!("CRASH_LOOP"), &json!(3)));
 
     // The defect is mended: the job gets another chance and is charged like any other.
     world.provider.say(&answer_to("It"));
@@ -205,6 +207,30 @@ fn a_job_that_meets_three_crashes_is_given_up_and_not_charged() {
         (&json!("succeeded"), Some(COST))
     );
     assert_eq!(world.program.json(&["ledger", "verify", "--json"])["ok"], true);
+}
+
+#[test]
+fn a_job_that_meets_two_crashes_runs_all_the_same() {
+    // Not one retry after a failure of the provider; crashes are no such failures.
+    let world = World::new("", "backoff = []");
+    let mut server = world.serve();
+    world.provider.always(crate::support::Answer::new(200, "").held());
+    let posted = world.client(&server).post("/v1/jobs/generations", &job("It")).expect(202).json();
+    for crashes in 1..=2 {
+        world.provider.wait_for(crashes, LIMIT);
+        if crashes == 2 {
+            world.provider.say(&answer_to("It"));
+        }
+        server.kill();
+        server = world.serve();
+    }
+    let job = ended(&world.client(&server), text(&posted["id"]));
+    assert_eq!(
+        (&job["status"], &job["output_text"]),
+        (&json!("succeeded"), &json!(answer_to("It")))
+    );
+    assert_eq!((&job["attempts"], &job["max_attempts"]), (&json!(3), &json!(3)), "{job}");
+    assert_eq!(world.provider.received().len(), 3);
 }
 
 fn stop(world: &World, server: Running) {

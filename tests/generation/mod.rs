@@ -18,6 +18,10 @@ use crate::support::{
     provider::{completion, completion_body, error},
 };
 
+const MAX_RUNTIME: Duration = Duration::from_mins(15);
+/// What an attempt has of it for its calls.
+const DEADLINE: Duration = Duration::from_mins(12);
+
 /// Deeds, an account with 1,000 microcredits, two providers and the worker.
 struct Bench {
     deeds: Deeds,
@@ -51,7 +55,7 @@ impl Bench {
         let deeds = Deeds::with([model("m", 1), spare_model, lost], change);
         let (provider, spare) = (Provider::start(), Provider::start());
         let providers = providers(&deeds, [("test", &provider), ("spare", &spare)]);
-        let worker = RunGeneration::new(deeds.app.clone(), providers);
+        let worker = RunGeneration::new(deeds.app.clone(), providers, MAX_RUNTIME);
         let scope = deeds.account("a");
         deeds.grant(scope.account_id(), Bucket::Paid, 1_000, None);
         Self { deeds, scope, provider, spare, worker, token: 0 }
@@ -78,6 +82,15 @@ impl Bench {
     fn available(&self) -> i64 {
         let balance = self.deeds.balance(self.scope);
         balance.available.total().unwrap().micros()
+    }
+
+    /// The provider answers so, and the clock runs on by `time` meanwhile.
+    fn answers_after(&self, time: Duration, answer: Answer) {
+        let ambient = self.deeds.ambient.clone();
+        self.provider.answer_with(move |_| {
+            ambient.advance(time);
+            answer.clone()
+        });
     }
 
     fn last_event(&self, job: &Job) -> (String, Value) {
@@ -279,6 +292,48 @@ fn a_call_has_the_jobs_own_timeout() {
     assert_eq!(bench.last_event(&job).1["error"]["code"], "TIMEOUT");
 }
 
+/// Timeouts, repairs and fallback models add up to more than the queue lets an attempt take.
+#[test]
+fn no_call_begins_after_the_attempts_deadline() {
+    for answer in [completion("This is no JSON."), error(503, "down")] {
+        let mut bench = Bench::with(|settings| settings.max_repairs = 3);
+        bench.answers_after(DEADLINE, answer);
+        let job = bench.submit(&json!({"output_schema": schema(), "fallback_models": ["s"]}));
+        let waiting = bench.attempt(&job);
+        assert_eq!((waiting.status, waiting.attempts), (JobStatus::Queued, 1));
+        let (name, data) = bench.last_event(&job);
+        assert_eq!((name.as_str(), &data["error"]["code"]), ("retrying", &json!("TIMEOUT")));
+        assert_eq!(bench.provider.received().len(), 1, "no repair begins");
+        assert!(bench.spare.received().is_empty(), "no fallback begins");
+
+        // The next attempt has all of its time.
+        bench.provider.say("{\"a\":1}");
+        bench.deeds.ambient.advance(Duration::from_secs(6));
+        assert_eq!(bench.attempt(&job).status, JobStatus::Succeeded);
+    }
+}
+
+#[test]
+fn a_repair_in_time_has_what_is_left_of_the_attempt() {
+    let almost_all = DEADLINE.saturating_sub(Duration::from_millis(50));
+    let mut bench = Bench::new();
+    let held = completion("{\"a\":1}").held();
+    let ambient = bench.deeds.ambient.clone();
+    bench.provider.answer_with(move |call| {
+        if call.json()["messages"].as_array().unwrap().len() > 1 {
+            return held.clone();
+        }
+        ambient.advance(almost_all);
+        completion("This is no JSON.")
+    });
+    let job = bench.submit(&json!({"output_schema": schema(), "timeout_ms": 600_000}));
+    assert_eq!(bench.attempt(&job).status, JobStatus::Queued);
+    assert_eq!(bench.provider.received().len(), 2);
+    let failure = &bench.last_event(&job).1["error"];
+    let told = json!({"code": "TIMEOUT", "message": "the provider did not answer within 50ms"});
+    assert_eq!(*failure, told);
+}
+
 #[test]
 fn what_is_given_up_says_why() {
     for (why, status, code, letters) in [
@@ -313,12 +368,13 @@ fn the_late_answer_to_a_canceled_job_is_discarded() {
     let worker = RunGeneration::new(
         deeds.app.clone(),
         providers(&deeds, [("test", &provider), ("spare", &spare)]),
+        MAX_RUNTIME,
     );
     let settings = QueueSettings {
         concurrency: 1,
         lane_limit: 0,
         slow_after: None,
-        max_runtime: Duration::from_mins(10),
+        max_runtime: MAX_RUNTIME,
         max_crashes: 3,
         paused: false,
     };

@@ -55,6 +55,7 @@ fn ask_with(
         user: None,
         request_id: "req-1",
         timeout: None,
+        at_most: Duration::MAX,
     };
     change(&mut call);
     provider.complete(&call)
@@ -118,6 +119,7 @@ fn every_parameter_is_sent() {
         user: Some("u"),
         request_id: "not\na header",
         timeout: None,
+        at_most: Duration::MAX,
     };
     provider.complete(&call).unwrap();
     call.request_id = "req-2";

@@ -67,6 +67,27 @@ fn withdrawn_work_is_told_to_stop_frees_its_slot_and_cannot_finish() {
 }
 
 #[test]
+fn what_is_withdrawn_while_it_waits_is_forgotten() {
+    let rig = Rig::new();
+    let runner = rig.start(settings(1));
+    rig.push(1, [1]);
+    let running = rig.begun();
+    let [next_year, expiry] =
+        [365, 366].map(|days| rig.ambient.now().plus(days * 24 * 3_600 * SECOND));
+    rig.push_at(1, [2, 3], next_year, expiry);
+    rig.push(1, [4, 5]);
+    let depth = || (runner.stats().ready, runner.stats().later);
+    until("all wait", || depth() == (2, 2));
+    assert!([2, 4].into_iter().all(|subject| rig.withdraw(subject)));
+    until("two are left", || depth() == (1, 1));
+    assert!(rig.withdraw(3) && rig.withdraw(5));
+    until("none is left", || depth() == (0, 0));
+    assert!(running.finish());
+    runner.drain(SECOND);
+    assert!(rig.already().is_none());
+}
+
+#[test]
 fn leases_of_an_earlier_start_are_taken_back_at_once() {
     let rig = Rig::new();
     rig.push(1, [1, 2]);
@@ -92,9 +113,35 @@ fn work_that_crashes_too_often_is_given_up() {
         until("it waits again", || rig.waiting() == [1]);
         rig.ambient.advance(5 * SECOND);
     }
-    assert_eq!(rig.given_up(), (1, GiveUp::CrashLoop));
+    let (claimed, why) = rig.gave_up();
+    assert_eq!((claimed.lease.id.subject, why), (1, GiveUp::CrashLoop));
+    assert_eq!((claimed.crashes, claimed.attempts), (3, 3), "giving up is no attempt");
     runner.drain(SECOND);
     assert!(rig.waiting().is_empty());
+}
+
+#[test]
+fn work_that_met_two_deaths_runs_and_with_a_third_is_given_up_at_the_next_start() {
+    let rig = Rig::new();
+    rig.push(1, [1]);
+    for boot in 1..3 {
+        rig.die(1, boot);
+    }
+    let runner = rig.start_as(3, settings(1));
+    let third = rig.begun();
+    assert_eq!((third.claimed.crashes, third.claimed.attempts), (2, 3));
+    assert!(third.finish());
+    runner.drain(SECOND);
+
+    rig.push(1, [1]);
+    for boot in 1..4 {
+        rig.die(1, boot);
+    }
+    let runner = rig.start_as(4, settings(1));
+    let (claimed, why) = rig.gave_up();
+    assert_eq!((why, claimed.crashes, claimed.attempts), (GiveUp::CrashLoop, 3, 3));
+    runner.drain(SECOND);
+    assert!(rig.waiting().is_empty() && rig.already().is_none());
 }
 
 #[test]
@@ -112,6 +159,7 @@ fn work_whose_time_is_over_is_given_up_also_while_the_queue_is_paused() {
     given_up.sort_by_key(|(subject, _)| *subject);
     assert_eq!(given_up, [(1, GiveUp::Expired), (2, GiveUp::Expired)]);
     assert_eq!(rig.waiting(), [3]);
+    assert_eq!(runner.stats().ready, 1, "what was given up does not wait any more");
     runner.drain(SECOND);
 }
 
@@ -254,6 +302,59 @@ fn slow_attempts_do_not_hold_up_the_rest() {
     assert_eq!((slow.subject(), next.subject()), (1, 2));
     assert!(slow.finish() && next.finish());
     runner.drain(SECOND);
+}
+
+/// The attempts of one lane, withdrawn as soon as they begin, go on for as long as they like.
+#[test]
+fn a_lane_that_abandons_its_attempts_does_not_stop_the_others() {
+    let rig = Rig::new();
+    let runner = rig.start(settings(2));
+    rig.push(1, 1..=400);
+    let mut abandoned = Vec::new();
+    for subject in 1_000..1_200 {
+        rig.push(2, [subject]);
+        loop {
+            let attempt = rig.begun();
+            if attempt.claimed.lane == 2 {
+                assert!(attempt.finish());
+                break;
+            }
+            assert!(rig.withdraw(attempt.subject()));
+            abandoned.push(attempt);
+        }
+    }
+    assert!((10..40).contains(&abandoned.len()), "{} threads", abandoned.len());
+    drop(abandoned);
+    assert_eq!(rig.begun().claimed.lane, 1, "it goes on when its threads have ended");
+    runner.drain(Duration::ZERO);
+}
+
+#[test]
+fn lanes_that_hang_leave_slots_and_threads_to_the_others() {
+    let rig = Rig::new();
+    for lane in 1..=30 {
+        rig.push(lane, lane * 100..lane * 100 + 20);
+    }
+    let slow_after = Some(2 * SECOND);
+    let runner = rig.start(QueueSettings { lane_limit: 8, slow_after, ..settings(40) });
+    let mut hanging: Vec<_> = (0..40).map(|_| rig.begun()).collect();
+    for subject in 10_000..10_008 {
+        rig.ambient.advance(2 * SECOND);
+        rig.push(99, [subject]);
+        loop {
+            let attempt = rig.begun();
+            if attempt.claimed.lane == 99 {
+                assert!(attempt.finish());
+                break;
+            }
+            hanging.push(attempt);
+        }
+    }
+    // Of 40 slots and 128 threads more, these lanes have half of what goes beyond the slots.
+    assert!((60..=84).contains(&hanging.len()), "{} threads", hanging.len());
+    assert!(hanging.into_iter().all(rig::Attempt::finish));
+    assert!(rig.begun().claimed.lane < 99, "they go on when their threads have ended");
+    runner.drain(Duration::ZERO);
 }
 
 #[test]

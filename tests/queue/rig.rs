@@ -190,16 +190,36 @@ impl Rig {
         subjects: impl IntoIterator<Item = i64>,
         expires_at: Timestamp,
     ) {
+        self.push_at(lane, subjects, self.ambient.now(), expires_at);
+    }
+
+    pub(super) fn push_at(
+        &self,
+        lane: i64,
+        subjects: impl IntoIterator<Item = i64>,
+        run_at: Timestamp,
+        expires_at: Timestamp,
+    ) {
         let subjects: Vec<i64> = subjects.into_iter().collect();
         let pushed = self.store.write(self.scope, move |tx| {
             for &subject in &subjects {
                 let id = WorkId { queue: QUEUE, subject };
-                let work = Waiting { id, lane, priority: 0, run_at: tx.now() };
-                table::push(tx, work, expires_at)?;
+                table::push(tx, Waiting { id, lane, priority: 0, run_at }, expires_at)?;
             }
             Ok(())
         });
         pushed.wait().unwrap();
+    }
+
+    /// Adds a row like that of `subject` that only a scan of the table finds.
+    pub(super) fn push_unheard(&self, subject: i64, like: i64) {
+        let columns = "queue, account, lane, priority, run_at, expires_at, attempts, crashes";
+        let insert = format!(
+            "insert into queue (subject, {columns}) select ?1, {columns} from queue where subject = ?2"
+        );
+        let outside = rusqlite::Connection::open(self.folder.path().join("skai.db")).unwrap();
+        outside.busy_timeout(LIMIT).unwrap();
+        assert_eq!(outside.execute(&insert, (subject, like)).unwrap(), 1);
     }
 
     pub(super) fn withdraw(&self, subject: i64) -> bool {
@@ -262,10 +282,25 @@ impl Rig {
 
     /// The next thing to happen is that work is given up.
     pub(super) fn given_up(&self) -> (i64, GiveUp) {
+        let (claimed, why) = self.gave_up();
+        (claimed.lease.id.subject, why)
+    }
+
+    /// The same, with all that is known of the work.
+    pub(super) fn gave_up(&self) -> (Claimed, GiveUp) {
         match self.next() {
-            Event::GaveUp(claimed, why) => (claimed.lease.id.subject, why),
+            Event::GaveUp(claimed, why) => (claimed, why),
             Event::Began(attempt) => panic!("{:?} began", attempt.claimed),
         }
+    }
+
+    /// The process that was start number `boot` dies during an attempt, and the next one takes note.
+    pub(super) fn die(&self, subject: i64, boot: i64) {
+        self.claim(subject, boot << 32).expect("it waits");
+        let next = (boot + 1) << 32;
+        let reclaimed =
+            self.store.write(SystemScope::new(), move |tx| table::reclaim(tx, QUEUE, next, 10));
+        assert_eq!(reclaimed.wait().unwrap(), 1);
     }
 
     /// Lets no one write until the connection is dropped.

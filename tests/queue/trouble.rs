@@ -1,5 +1,7 @@
 //! The queue while the database takes no writes, and work that cannot even begin.
 
+use std::time::Duration;
+
 use skai_server::queue::GiveUp;
 
 use super::rig::{Attempt, POISON, Rig, SECOND, settings, until};
@@ -45,6 +47,27 @@ fn nothing_is_lost_while_the_database_takes_no_writes() {
     assert!(again.finish());
     runner.drain(SECOND);
     assert!(rig.waiting().is_empty());
+}
+
+/// While a disk is full, a million rows are not read again each second.
+#[test]
+fn what_could_not_be_claimed_waits_again_without_a_scan() {
+    let rig = Rig::new();
+    let runner = rig.start(settings(1));
+    rig.push(1, [1, 2]);
+    let first = rig.begun();
+    rig.push_unheard(3, 2);
+    let locked = rig.lock();
+    assert!(!first.finish());
+    until("the second is wanted", || runner.stats().ready == 0);
+    until("it waits again", || runner.stats().ready == 1);
+    drop(locked);
+    let second = rig.begun();
+    assert_eq!((second.subject(), second.claimed.attempts), (2, 1));
+    rig.push(1, [4]);
+    assert!(second.finish());
+    assert_eq!(rig.begun().subject(), 4, "a scan would have found 3");
+    runner.drain(Duration::ZERO);
 }
 
 #[test]

@@ -242,7 +242,10 @@ pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Commit<
             let message = "the job waited longer than its time to live and was not run".to_owned();
             fail(&this, tx, &job, JobStatus::Expired, &JobError { code, message }, None)?;
         } else {
-            let message = format!("the server ended during {} attempts", claimed.crashes);
+            let message = format!(
+                "{} attempts broke off without an outcome: the server ended, or they took too long",
+                claimed.crashes
+            );
             let error = JobError { code, message };
             fail(&this, tx, &job, JobStatus::Failed, &error, None)?;
             bury(&this, tx, claimed.lease.id, &error, claimed.attempts)?;

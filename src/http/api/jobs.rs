@@ -116,7 +116,8 @@ impl<'a> JobBody<'a> {
             },
             error: result.and_then(|result| result.error.as_ref()),
             attempts: job.attempts,
-            max_attempts: job.max_attempts,
+            // An attempt that broke off with the server is made again, though it was the last.
+            max_attempts: job.max_attempts.max(job.attempts),
             request_id: &job.request_id,
             created_at: job.created_at,
             started_at: job.started_at,

@@ -5,9 +5,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     slice,
     sync::Arc,
+    time::Duration,
 };
 
-use super::{Inner, Wanted};
+use super::{Broken, Inner, Wanted};
 use crate::{
     ambient::lock,
     domain::{Error, ErrorKind, Result, Timestamp},
@@ -17,6 +18,9 @@ use crate::{
         queue::{self, Claimed, Lease, Waiting},
     },
 };
+
+/// How long work waits that could not be given up.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// What became of a row that the dispatcher wanted.
 enum Start<T> {
@@ -90,9 +94,7 @@ impl<K: Kind> Inner<K> {
                 Start::Attempt(begun) => self.hand_over(begun),
                 Start::Gone => self.ended(wanted.lease.token),
                 Start::Later(row) => {
-                    if wanted.lane.is_some() {
-                        lock(&self.state).order.add(&row, self.ambient.now());
-                    }
+                    lock(&self.state).order.add(&row, self.ambient.now());
                     self.ended(wanted.lease.token);
                 }
             }
@@ -110,6 +112,8 @@ impl<K: Kind> Inner<K> {
             return Ok(row.map_or(Start::Gone, Start::Later));
         };
         if let Some(why) = self.hopeless(&claimed, tx.now()) {
+            let attempts = claimed.attempts.saturating_sub(1);
+            let claimed = Claimed { attempts, ..claimed };
             return Ok(Start::Attempt(Begun { claimed, task: Err(why) }));
         }
         if let Some(task) = self.kind.begin(tx, &claimed)? {
@@ -140,45 +144,55 @@ impl<K: Kind> Inner<K> {
         let running = lock(&self.state).running.get(&lease.token).map(|it| Arc::clone(&it.stop));
         let Some(stop) = running else {
             // Withdrawn before it began. The row may have been queued anew before it was leased.
-            self.put_back(lease);
+            self.put_back(lease, Duration::ZERO);
             return self.ended(lease.token);
         };
+        let is_attempt = task.is_ok();
         let outcome = catch_unwind(AssertUnwindSafe(|| match task {
             Ok(task) => self.kind.run(&claimed, task, &stop),
             Err(why) => self.kind.give_up(&claimed, why),
         }));
+        if let Ok(Err(error)) = &outcome {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                queue = K::QUEUE.as_str(),
+                "attempt not recorded"
+            );
+        }
         match outcome {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    queue = K::QUEUE.as_str(),
-                    "attempt not recorded"
-                );
-                self.crashed(lease);
-            }
-            Err(_) => self.crashed(lease),
+            _ if is_attempt => self.crashed(lease),
+            _ => self.put_back(lease, PAUSE),
         }
         self.ended(lease.token);
     }
 
-    /// Lets work wait again whose attempt did not begin. No effect where its row is gone.
-    fn put_back(&self, lease: Lease) {
-        let back = self
-            .store
-            .write(SystemScope::new(), move |tx| queue::release(tx, lease, tx.now(), false));
+    /// Ends a lease whose attempt broke off, or never began.
+    pub(super) fn mend(&self, broken: Broken) {
+        if broken.counts {
+            self.crashed(broken.lease);
+        } else {
+            self.put_back(broken.lease, Duration::ZERO);
+        }
+    }
+
+    /// Lets work wait again, uncounted, of which no attempt was made. No effect where its row is gone.
+    fn put_back(&self, lease: Lease, pause: Duration) {
+        let back = self.store.write(SystemScope::new(), move |tx| {
+            queue::release(tx, lease, tx.now().plus(pause), false)
+        });
         if let Err(error) = back.wait() {
             tracing::error!(error = &error as &dyn std::error::Error, "lease not given back yet");
-            lock(&self.state).broken.push(lease);
+            lock(&self.state).broken.push(Broken { lease, counts: false });
         }
     }
 
     /// Lets work whose attempt broke off wait again; it counts as a crash.
-    pub(super) fn crashed(&self, lease: Lease) {
+    fn crashed(&self, lease: Lease) {
         let retry = self.store.write(SystemScope::new(), move |tx| queue::crash(tx, lease)).wait();
         if let Err(error) = retry {
             tracing::error!(error = &error as &dyn std::error::Error, "crash not recorded yet");
-            lock(&self.state).broken.push(lease);
+            lock(&self.state).broken.push(Broken { lease, counts: true });
         }
     }
 
@@ -186,8 +200,11 @@ impl<K: Kind> Inner<K> {
     fn ended(&self, token: i64) {
         {
             let mut state = lock(&self.state);
-            state.leave(token);
-            state.threads -= 1;
+            if let Some(attempt) = state.leave(token)
+                && let Some(lane) = attempt.lane
+            {
+                state.order.pace(lane, self.is_slow(&attempt));
+            }
         }
         self.wake.notify_all();
     }

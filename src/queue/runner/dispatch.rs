@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Inner, Running, State, Wanted};
+use super::{Inner, Running, State, Wanted, Why};
 use crate::{
     ambient::lock,
     domain::Result,
-    queue::{Kind, order::Pick},
+    queue::{Kind, order::Room},
     store::{
         SystemScope,
         queue::{self, Lease, WorkId},
@@ -18,8 +18,10 @@ use crate::{
 
 /// Rows that one claim takes at most, so that its transaction stays short.
 const CLAIM_MAX: usize = 64;
-/// Attempts whose result nobody wants any more but whose threads still run, and slow ones.
-const EXTRA_THREADS: usize = 64;
+/// Threads for attempts that hold no slot: slow ones, and those whose result nobody wants any more.
+/// At the defaults it suffices for endpoints that hang without having done so before: five deliveries
+/// turn slow each second, and time out after 15.
+const EXTRA_THREADS: usize = 128;
 /// Rows read at a time when the order is made anew.
 const SCAN: u32 = 10_000;
 /// The wall clock may jump, so nobody sleeps longer than this until a time of that clock.
@@ -154,59 +156,76 @@ impl<K: Kind> Inner<K> {
     }
 
     fn pick(&self, state: &mut State) -> Vec<Wanted> {
-        let now = self.ambient.now();
-        state.order.promote(now);
+        state.order.promote(self.ambient.now());
+        self.notice_slow(state);
+        let mut room = self.room(state);
         let mut wanted = Vec::new();
         let threads_max = self.threads_max() + EXTRA_THREADS;
         while wanted.len() < CLAIM_MAX
-            && state.threads + wanted.len() < threads_max
-            && let Some(subject) = state.overdue.pop_front()
+            && state.threads() < threads_max
+            && let Some(row) = state.overdue.pop_front()
         {
-            wanted.push(self.want(subject, None));
+            state.order.remove(&row);
+            wanted.push(self.want(state, Why::Overdue(row)));
         }
-        let mut slots = if state.paused { 0 } else { self.free_slots(state) };
-        while slots > 0
-            && wanted.len() < CLAIM_MAX
-            && let Some(Pick { subject, lane }) = state.order.take()
+        while wanted.len() < CLAIM_MAX
+            && let Some(pick) = state.order.take(&mut room)
         {
-            wanted.push(self.want(subject, Some(lane)));
-            slots -= 1;
+            wanted.push(self.want(state, Why::Turn(pick)));
         }
-        self.occupy(state, &wanted);
         wanted
     }
 
-    fn want(&self, subject: i64, lane: Option<i64>) -> Wanted {
+    /// Notes the attempt that is about to begin.
+    fn want(&self, state: &mut State, why: Why) -> Wanted {
+        let (subject, lane, slow) = match &why {
+            Why::Turn(pick) => (pick.subject, Some(pick.lane), pick.slow),
+            Why::Overdue(row) => (row.id.subject, None, false),
+        };
         let claim = self.claims.fetch_add(1, Ordering::Relaxed) & 0xFFFF_FFFF;
-        let id = WorkId { queue: K::QUEUE, subject };
-        Wanted { lease: Lease { id, token: (self.boot << 32) | claim }, lane }
+        let token = (self.boot << 32) | claim;
+        let since = self.ambient.monotonic();
+        state.running.insert(token, Running { subject, lane, since, slow, stop: Arc::default() });
+        Wanted { lease: Lease { id: WorkId { queue: K::QUEUE, subject }, token }, why }
+    }
+
+    /// Attempts that turned slow give their slots back and count as burdens of their lanes.
+    fn notice_slow(&self, state: &mut State) {
+        let State { running, order, .. } = state;
+        for running in running.values_mut() {
+            if !running.slow && self.is_slow(running) {
+                running.slow = true;
+                if let Some(lane) = running.lane {
+                    order.slowed(lane);
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_slow(&self, running: &Running) -> bool {
+        let took = self.ambient.monotonic().saturating_sub(running.since);
+        self.settings.slow_after.is_some_and(|slow| took >= slow)
     }
 
     fn threads_max(&self) -> usize {
         self.settings.concurrency * 2 + EXTRA_THREADS
     }
 
-    fn free_slots(&self, state: &State) -> usize {
-        let settings = &self.settings;
-        let threads = self.threads_max().saturating_sub(state.threads);
-        let occupied = match settings.slow_after {
-            None => state.running.len(),
-            Some(slow) => {
-                let now = self.ambient.monotonic();
-                let quick = |running: &&Running| now.saturating_sub(running.since) < slow;
-                state.running.values().filter(quick).count()
-            }
-        };
-        settings.concurrency.saturating_sub(occupied).min(threads)
-    }
-
-    fn occupy(&self, state: &mut State, wanted: &[Wanted]) {
-        let since = self.ambient.monotonic();
-        state.threads += wanted.len();
-        for Wanted { lease, lane } in wanted {
-            let running =
-                Running { subject: lease.id.subject, lane: *lane, since, stop: Arc::default() };
-            state.running.insert(lease.token, running);
+    /// What may begin. Half of the threads beyond the slots are kept for attempts that turn slow
+    /// although their lanes never were, so that these give back their slots all the same.
+    fn room(&self, state: &State) -> Room {
+        if state.paused {
+            return Room::default();
+        }
+        let concurrency = self.settings.concurrency;
+        let slow = state.running.values().filter(|running| running.slow).count();
+        let holds_slot = |running: &&Running| !running.slow && running.lane.is_some();
+        let occupied = state.running.values().filter(holds_slot).count();
+        let threads = self.threads_max().saturating_sub(state.threads());
+        let spare = usize::midpoint(concurrency, EXTRA_THREADS);
+        Room {
+            slots: concurrency.saturating_sub(occupied).min(threads),
+            spare: spare.saturating_sub(slow + state.abandoned.len()),
         }
     }
 
@@ -216,17 +235,30 @@ impl<K: Kind> Inner<K> {
             return None;
         }
         let due = state.order.next_due(self.ambient.now()).map(|due| due.min(NAP));
-        let slow = self.settings.slow_after.filter(|_| state.order.depth().0 > 0);
+        let slow = self.next_slow(state).filter(|_| state.order.depth().0 > 0);
         [due, slow].into_iter().flatten().min().map(|nap| nap.max(Duration::from_millis(1)))
     }
 
-    /// A claim that failed: what it wanted waits again.
+    /// How long until an attempt turns slow and gives its slot back.
+    fn next_slow(&self, state: &State) -> Option<Duration> {
+        let quick = state.running.values().filter(|running| !running.slow);
+        let first = quick.map(|running| running.since).min()?;
+        let turns = first.saturating_add(self.settings.slow_after?);
+        Some(turns.saturating_sub(self.ambient.monotonic()))
+    }
+
+    /// A claim that failed: what it wanted waits again, but for what was withdrawn meanwhile.
     pub(super) fn forget(&self, wanted: &[Wanted]) {
+        let now = self.ambient.now();
         let mut state = lock(&self.state);
-        for Wanted { lease, .. } in wanted {
-            state.leave(lease.token);
+        for Wanted { lease, why } in wanted {
+            if state.leave(lease.token).is_none() {
+                continue;
+            }
+            match why {
+                Why::Turn(pick) => state.order.put_back(pick),
+                Why::Overdue(row) => state.order.add(row, now),
+            }
         }
-        state.threads -= wanted.len();
-        state.stale = true;
     }
 }

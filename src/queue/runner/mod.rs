@@ -10,13 +10,17 @@ use std::{
     time::Duration,
 };
 
-use super::{Kind, QueueSettings, Stop, crew::Crew, order::Order};
+use super::{
+    Kind, QueueSettings, Stop,
+    crew::Crew,
+    order::{Order, Pick},
+};
 use crate::{
     ambient::{self, Ambient, lock},
     domain::{Result, Timestamp},
     store::{
         Signal, Store, SystemScope,
-        queue::{self, Lease, WorkId},
+        queue::{self, Lease, Waiting, WorkId},
     },
 };
 
@@ -63,12 +67,12 @@ struct State {
     order: Order,
     /// By the token of its lease.
     running: BTreeMap<i64, Running>,
+    /// Threads whose result nobody wants any more and their lanes, by the same.
+    abandoned: BTreeMap<i64, Option<i64>>,
     /// Work whose time is over, to be given up whatever else runs.
-    overdue: VecDeque<i64>,
+    overdue: VecDeque<Waiting>,
     /// Attempts that broke off while the database took no writes: it does not know yet.
-    broken: Vec<Lease>,
-    /// Threads at work, those included whose result nobody wants.
-    threads: usize,
+    broken: Vec<Broken>,
     paused: bool,
     /// The table may hold rows that the order does not know of.
     stale: bool,
@@ -79,16 +83,33 @@ struct State {
 /// An attempt that is being made.
 struct Running {
     subject: i64,
+    /// `None` for work that is only to be given up.
     lane: Option<i64>,
     since: Duration,
+    /// It holds none of the queue's slots, for it is slow or expected to be.
+    slow: bool,
     stop: Arc<Stop>,
 }
 
-/// A row as the dispatcher wants it: from the order, or because its time is over.
+/// A lease that is not wanted any more.
 #[derive(Clone, Copy)]
+struct Broken {
+    lease: Lease,
+    /// Whether an attempt was made, so that this is a crash.
+    counts: bool,
+}
+
+/// A row as the dispatcher wants it.
 struct Wanted {
     lease: Lease,
-    lane: Option<i64>,
+    why: Why,
+}
+
+enum Why {
+    /// It is its turn.
+    Turn(Pick),
+    /// Its time is over.
+    Overdue(Waiting),
 }
 
 impl<K: Kind> Runner<K> {
@@ -188,15 +209,15 @@ impl<K: Kind> Inner<K> {
             (self.stuck(&mut state), found)
         };
         let broken = std::mem::take(&mut lock(&self.state).broken);
-        for lease in broken {
-            self.crashed(lease);
+        for broken in broken {
+            self.mend(broken);
         }
         for lease in &stuck {
             tracing::error!(
                 queue = K::QUEUE.as_str(),
                 "an attempt took longer than max_runtime and was given up"
             );
-            self.crashed(*lease);
+            self.mend(Broken { lease: *lease, counts: true });
         }
         if found || !stuck.is_empty() {
             self.wake.notify_all();
@@ -218,7 +239,7 @@ impl<K: Kind> Inner<K> {
             })
             .collect();
         for lease in &too_long {
-            state.leave(lease.token);
+            state.abandon(lease.token);
         }
         too_long
     }
@@ -268,7 +289,7 @@ impl State {
     fn hear(&mut self, signal: &Signal, queue: crate::domain::QueueName, now: Timestamp) -> bool {
         match signal {
             Signal::Queued(work) if work.id.queue == queue => self.order.add(work, now),
-            Signal::Withdrawn(id) if id.queue == queue => self.withdraw(id.subject),
+            Signal::Withdrawn(work) if work.id.queue == queue => self.withdraw(work),
             Signal::Paused => self.review_pause = true,
             Signal::QueuesElsewhere => (self.stale, self.review_pause) = (true, true),
             _ => return false,
@@ -276,21 +297,47 @@ impl State {
         true
     }
 
-    /// Nobody wants the result any more: attempts are told, and their slots are free at once.
-    fn withdraw(&mut self, subject: i64) {
-        let of_subject = |(token, running): (&i64, &Running)| {
-            (running.subject == subject).then(|| (*token, Arc::clone(&running.stop)))
+    /// Nobody wants the result any more: the work does not wait, attempts are told, and their slots
+    /// are free at once.
+    fn withdraw(&mut self, work: &Waiting) {
+        self.order.remove(work);
+        let of_work = |(token, running): (&i64, &Running)| {
+            (running.subject == work.id.subject).then(|| (*token, Arc::clone(&running.stop)))
         };
-        let told: Vec<_> = self.running.iter().filter_map(of_subject).collect();
+        let told: Vec<_> = self.running.iter().filter_map(of_work).collect();
         for (token, stop) in told {
             stop.set();
-            self.leave(token);
+            self.abandon(token);
         }
     }
 
-    fn leave(&mut self, token: i64) {
-        if let Some(Running { lane: Some(lane), .. }) = self.running.remove(&token) {
-            self.order.done(lane);
+    /// Takes an attempt off the books whose thread may go on for a while.
+    fn abandon(&mut self, token: i64) {
+        if let Some(running) = self.running.remove(&token) {
+            self.abandoned.insert(token, running.lane);
+            if let Some(lane) = running.lane {
+                self.order.abandoned(lane, running.slow);
+            }
         }
+    }
+
+    /// A thread is free again. Gives the attempt that it made, unless that was abandoned.
+    fn leave(&mut self, token: i64) -> Option<Running> {
+        if let Some(lane) = self.abandoned.remove(&token) {
+            if let Some(lane) = lane {
+                self.order.freed(lane);
+            }
+            return None;
+        }
+        let running = self.running.remove(&token)?;
+        if let Some(lane) = running.lane {
+            self.order.done(lane, running.slow);
+        }
+        Some(running)
+    }
+
+    /// Threads at work, those included whose result nobody wants.
+    fn threads(&self) -> usize {
+        self.running.len() + self.abandoned.len()
     }
 }
