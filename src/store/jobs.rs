@@ -1,4 +1,4 @@
-//! Jobs: what was asked for, where it stands, what came of it, and the story of its steps.
+//! Jobs: what was asked for, where it stands, and what came of it.
 
 use rusqlite::{Row, ToSql};
 use serde_json::value::RawValue;
@@ -6,14 +6,14 @@ use serde_json::value::RawValue;
 use super::{
     ledger::JobRound,
     listing::{self, ListSql, Listing},
-    row::{derived_uuid, named, unknown},
+    row::{named, unknown},
     scope::AccountScope,
     signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    Credits, Cursor, EventId, JobError, JobErrorCode, JobId, JobStatus, Result, Rows, Split,
-    Timestamp, Usage,
+    Credits, Cursor, JobError, JobErrorCode, JobId, JobStatus, Result, Rows, Split, Timestamp,
+    Usage,
 };
 
 /// What a new job is made of. JSON is kept as the text it was sent as.
@@ -141,7 +141,10 @@ fn status(row: &Row<'_>) -> rusqlite::Result<JobStatus> {
         .ok_or_else(|| unknown("status"))
 }
 
-fn raw(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Box<RawValue>>> {
+pub(in crate::store) fn raw(
+    row: &Row<'_>,
+    column: &str,
+) -> rusqlite::Result<Option<Box<RawValue>>> {
     let text: Option<String> = row.get(column)?;
     text.map(|text| RawValue::from_string(text).map_err(|_| unknown(column))).transpose()
 }
@@ -260,40 +263,6 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, held: Split) -> Result<i6
         ),
     )?;
     Ok(seq)
-}
-
-/// Begins the story of a new job.
-pub fn first_event(
-    tx: &Tx<'_, AccountScope>,
-    job: i64,
-    id: JobId,
-    name: &'static str,
-) -> Result<()> {
-    tx.execute(
-        "insert into main.job_event (account, job, n, name, created_at)
-         values (current_account(), ?1, 1, ?2, ?3)",
-        (job, name, tx.now()),
-    )?;
-    tx.signal(Signal::Job(id));
-    Ok(())
-}
-
-/// Adds a line to the job's story. `data` is a JSON object.
-pub fn event(
-    tx: &Tx<'_, AccountScope>,
-    job: i64,
-    id: JobId,
-    name: &'static str,
-    data: Option<&str>,
-) -> Result<()> {
-    tx.execute(
-        "insert into main.job_event (account, job, n, name, data, created_at)
-         values (current_account(), ?1,
-           (select coalesce(max(n), 0) + 1 from job_event where job = ?1), ?2, ?3, ?4)",
-        (job, name, data, tx.now()),
-    )?;
-    tx.signal(Signal::Job(id));
-    Ok(())
 }
 
 /// Sets where the job stands.
@@ -419,41 +388,3 @@ fn place(snapshot: &Snapshot<'_, AccountScope>, id: JobId) -> Result<i64> {
 
 #[cfg(test)]
 pub(in crate::store) const LISTS: [&str; 3] = [LIST.unlisted, LIST.listed, LIST_UNSUCCESSFUL];
-
-/// One step of a job's story.
-#[derive(Clone, Debug)]
-pub struct JobEvent {
-    /// Public id.
-    pub id: EventId,
-    /// Its place in the job's story, from 1.
-    pub n: i64,
-    /// What happened.
-    pub name: String,
-    /// JSON object with particulars.
-    pub data: Option<Box<RawValue>>,
-    /// When.
-    pub created_at: Timestamp,
-}
-
-/// The job's steps after number `after`, oldest first.
-pub fn events(
-    snapshot: &Snapshot<'_, AccountScope>,
-    job: i64,
-    after: i64,
-    limit: usize,
-) -> Result<Vec<JobEvent>> {
-    snapshot.all(
-        "select * from job_event where job = ?1 and n > ?2 order by n limit ?3",
-        (job, after, limit),
-        |row| {
-            let (n, created_at) = (row.get("n")?, row.get("created_at")?);
-            Ok(JobEvent {
-                id: EventId::from_uuid(derived_uuid(job, n, created_at)),
-                n,
-                name: row.get("name")?,
-                data: raw(row, "data")?,
-                created_at,
-            })
-        },
-    )
-}

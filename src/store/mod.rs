@@ -18,6 +18,7 @@ pub mod audit;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod idempotency;
+pub mod job_events;
 pub mod jobs;
 pub mod ledger;
 pub mod ledger_entries;
@@ -61,8 +62,10 @@ use tenancy::Tenancy;
 /// The database file of one server. Clones share it; the writer ends with the last clone.
 #[derive(Clone)]
 pub struct Store {
-    deeds: SyncSender<Box<dyn Deed>>,
+    /// Before `deeds`, and so dropped before: two connections that close at once each find the other still
+    /// there, and neither folds the log.
     readers: Readers,
+    deeds: SyncSender<Box<dyn Deed>>,
     shared: Arc<Shared>,
     ambient: Ambient,
     path: Arc<PathBuf>,

@@ -11,6 +11,7 @@ use skai_server::{
     },
     store::{
         AccountScope, Snapshot, Tx, accounts, api_keys, dead_letters, deliveries, idempotency,
+        job_events,
         jobs::{self, JobResult},
         ledger::{self, JobRound},
         ledger_entries,
@@ -33,8 +34,8 @@ const WITHOUT_FOREIGN_IDS: [&str; 25] = [
     "deliveries::insert",
     "deliveries::list",
     "idempotency::save",
-    "jobs::event",
-    "jobs::first_event",
+    "job_events::add",
+    "job_events::begin",
     "jobs::insert",
     "jobs::list",
     "ledger::adjust",
@@ -250,7 +251,7 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
     calls.find("idempotency::find", |it| idempotency::find(it, &SAVED), Option::is_none);
     calls.find("jobs::find", |it| jobs::find(it, job.id), Option::is_none);
     calls.find("jobs::by_seq", |it| jobs::by_seq(it, job.seq), Option::is_none);
-    calls.find("jobs::events", |it| jobs::events(it, job.seq, 0, 9), Vec::is_empty);
+    calls.find("job_events::list", |it| job_events::list(it, job.seq, 0, 9), Vec::is_empty);
     calls.find(
         "ledger_entries::entries",
         |it| ledger_entries::entries(it, &job_of, 9),

@@ -156,7 +156,7 @@ impl Deeds {
     /// The names and data of the job's events.
     pub(crate) fn story(&self, scope: AccountScope, job: i64) -> Vec<(String, Value)> {
         let events =
-            self.app.store.read(scope, |tx| skai_server::store::jobs::events(tx, job, 0, 100));
+            self.app.store.read(scope, |tx| skai_server::store::job_events::list(tx, job, 0, 100));
         let data = |raw: Option<Box<serde_json::value::RawValue>>| {
             raw.map_or(Value::Null, |raw| serde_json::from_str(raw.get()).unwrap())
         };

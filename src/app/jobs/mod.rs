@@ -22,7 +22,8 @@ use crate::{
     store::{
         AccountScope, Commit, Tx, dead_letters,
         idempotency::Answer,
-        jobs::{self, Job, JobEvent, JobFilter, JobRequest, NewJob},
+        job_events::{self, JobEvent},
+        jobs::{self, Job, JobFilter, JobRequest, NewJob},
         ledger::{self, Cover, Hold, JobRound},
         queue::{self, Waiting, WorkId},
     },
@@ -158,7 +159,7 @@ fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<J
     let new = &prepared.new;
     let seq = jobs::insert(tx, new, hold.split)?;
     ledger::reserve(tx, JobRound { job: seq, round: 1 }, hold)?;
-    jobs::first_event(tx, seq, new.id, "queued")?;
+    job_events::begin(tx, seq, new.id, "queued")?;
     enqueue(app, tx, seq, new.priority, new.run_at)?;
     Ok(Job {
         seq,
@@ -242,7 +243,7 @@ pub fn events(
 ) -> Result<(Job, Vec<JobEvent>)> {
     app.store.read(scope, |snapshot| {
         let job = jobs::find(snapshot, id)?.ok_or_else(|| Error::not_found("job"))?;
-        let events = jobs::events(snapshot, job.seq, after, limit)?;
+        let events = job_events::list(snapshot, job.seq, after, limit)?;
         Ok((job, events))
     })
 }
@@ -298,7 +299,7 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result
     ledger::reserve(tx, round, hold)?;
     let work = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
     dead_letters::redriven(tx, work)?;
-    jobs::event(tx, job.seq, job.id, "queued", Some(r#"{"retry":true}"#))?;
+    job_events::add(tx, job.seq, job.id, "queued", Some(r#"{"retry":true}"#))?;
     enqueue(app, tx, job.seq, job.priority, tx.now())
 }
 

@@ -12,7 +12,7 @@ use crate::{
         JobStatus, Result, Timestamp, Usage,
     },
     store::{
-        AccountScope, Commit, SystemScope, Tx, dead_letters,
+        AccountScope, Commit, SystemScope, Tx, dead_letters, job_events,
         jobs::{self, Job, JobResult},
         ledger,
         queue::{self, Claimed, Lease, WorkId},
@@ -28,7 +28,7 @@ pub fn begin(tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Job>>
         }
         jobs::start(tx, job.seq, claimed.attempts)?;
         let data = format!(r#"{{"attempt":{}}}"#, claimed.attempts);
-        jobs::event(tx, job.seq, job.id, "started", Some(&data))?;
+        job_events::add(tx, job.seq, job.id, "started", Some(&data))?;
         let started_at = Some(tx.now());
         Ok(Some(Job { status: JobStatus::Running, attempts: claimed.attempts, started_at, ..job }))
     })
@@ -154,7 +154,7 @@ fn put_off(
     }
     jobs::set_status(tx, job.seq, JobStatus::Queued)?;
     let data = json!({"attempt": job.attempts, "error": error, "run_at": at}).to_string();
-    jobs::event(tx, job.seq, job.id, "retrying", Some(&data))?;
+    job_events::add(tx, job.seq, job.id, "retrying", Some(&data))?;
     Ok(true)
 }
 
@@ -166,7 +166,7 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) 
     let provider = result.provider.as_deref();
     let data = Succeeded { provider, credits_charged: result.charged, overrun };
     let data = serde_json::to_string(&data).map_err(Error::internal)?;
-    jobs::event(tx, job.seq, job.id, "succeeded", Some(&data))?;
+    job_events::add(tx, job.seq, job.id, "succeeded", Some(&data))?;
     let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
     let completed = Completed {
         job_id: job.id,
@@ -200,7 +200,7 @@ pub(super) fn fail(
     };
     jobs::end(tx, job.seq, to, &result)?;
     let data = json!({"error": error}).to_string();
-    jobs::event(tx, job.seq, job.id, to.as_str(), Some(&data))?;
+    job_events::add(tx, job.seq, job.id, to.as_str(), Some(&data))?;
     let kind = match to {
         JobStatus::Canceled => EventType::JobCanceled,
         _ => EventType::JobFailed,

@@ -21,7 +21,8 @@ use crate::{
     },
     store::{
         AccountScope,
-        jobs::{Job, JobEvent, JobFilter},
+        job_events::JobEvent,
+        jobs::{Job, JobFilter},
     },
 };
 

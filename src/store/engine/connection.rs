@@ -124,7 +124,7 @@ pub(in crate::store) fn open_to_look(path: &Path) -> rusqlite::Result<Connection
     Ok(connection)
 }
 
-/// What both kinds share. `recursive_triggers` makes `insert or replace` pass the delete guards.
+/// What both kinds share. `recursive_triggers` lets `insert or replace` come to the ledger's triggers.
 fn harden(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "recursive_triggers", true)?;

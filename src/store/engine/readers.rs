@@ -10,14 +10,16 @@ pub(in crate::store) type Readers = r2d2::Pool<ReaderManager>;
 /// How long a request waits for a free connection before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Opens the pool; connections beyond the first are opened when they are needed.
+/// Opens the pool with all its connections. They stay as long as it does: one that is opened on the pool's
+/// own threads could outlive the writer, who is to close the file last and fold its log.
 pub(in crate::store) fn open(
     path: PathBuf,
     settings: &EngineSettings,
 ) -> Result<Readers, r2d2::Error> {
     r2d2::Pool::builder()
         .max_size(settings.readers)
-        .min_idle(Some(1))
+        .idle_timeout(None)
+        .max_lifetime(None)
         .connection_timeout(PATIENCE)
         .test_on_check_out(false)
         .build(ReaderManager { path, settings: settings.clone() })
