@@ -2,6 +2,7 @@
 //! `src/store/tests`, where statements can be made up.
 
 mod finders;
+mod idempotency;
 mod listing;
 mod schema;
 mod writer;
