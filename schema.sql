@@ -9,7 +9,8 @@
 -- Jobs, ledger entries and deliveries come in the order of `seq`, those of many accounts mixed. An index
 -- by account would change another page for each of them, so rows enter it in bulk: `listed` is 1 from
 -- then on, and `meta` tells up to which `seq`. Lists read the rows above that by `seq`, the others by
--- the index (src/store/listing.rs).
+-- the index (src/store/listing.rs). SQLite numbers a row after the newest that is there, so the newest
+-- is never deleted: a number that came twice would be below what is listed.
 -- Numbered states start at 2: SQLite stores 0 and 1 without a byte and 2 to 127 in one, so a row
 -- never grows when its state changes, and never has to move.
 
@@ -113,7 +114,7 @@ create table ledger (
   check ((job is null) = (round is null))
 ) strict;
 create unique index ledger_by_job on ledger (job, round, kind, bucket) where job is not null;
-create index ledger_by_account on ledger (account, n) where listed = 1;
+create unique index ledger_by_account on ledger (account, n) where listed = 1;
 create trigger ledger_keeps_entries before update of seq, account, n, kind, bucket, delta,
   balance_after, job, round, grant_id, reason, request_id, created_at on ledger
 begin select raise(abort, 'the ledger is append-only'); end;
@@ -162,6 +163,8 @@ create table job (
   unique (id)
 ) strict;
 create index job_by_account on job (account) where listed = 1;
+create trigger job_keeps_newest before delete on job when old.seq = (select max(seq) from job)
+begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
 create index job_unsuccessful on job (account, status) where status >= 5;
 
 -- What the client asked for; never changes. `parameters` holds the settings of the call.
@@ -282,6 +285,9 @@ create table webhook_delivery (
   unique (id)
 ) strict;
 create index webhook_delivery_by_account on webhook_delivery (account) where listed = 1;
+create trigger webhook_delivery_keeps_newest before delete on webhook_delivery
+  when old.seq = (select max(seq) from webhook_delivery)
+begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
 create index webhook_delivery_failed on webhook_delivery (endpoint) where status = 4;
 
 -- Each try of a delivery: what was answered, or why there was no answer.

@@ -120,32 +120,28 @@ impl Authenticator {
         let Ok(key) = ApiKey::parse(presented) else {
             return Attempt::Done(Err(unauthenticated()));
         };
-        match self.verify(key, digest, network(client)) {
-            Ok(pending) => Attempt::Pending(Pending(pending)),
-            Err(error) => Attempt::Done(Err(error)),
-        }
+        self.verify(key, digest, network(client)).unwrap_or_else(|error| Attempt::Done(Err(error)))
     }
 
-    /// Joins the verification of this key, or begins one.
-    fn verify(
-        &self,
-        key: ApiKey,
-        digest: Digest,
-        client: IpAddr,
-    ) -> Result<oneshot::Receiver<Verdict>> {
+    /// Joins the verification of this key, or begins one, unless one has ended just now.
+    fn verify(&self, key: ApiKey, digest: Digest, client: IpAddr) -> Result<Attempt> {
+        let shared = &*self.shared;
         let (answer, pending) = oneshot::channel();
-        let mut cache = lock(&self.shared.cache);
+        let mut cache = lock(&shared.cache);
+        if let Some(session) = cache.session(&digest, shared.ambient.monotonic()) {
+            return Ok(Attempt::Done(shared.unexpired(session)));
+        }
         if let Some(waiters) = cache.flights.get_mut(&digest) {
             if waiters.len() >= WAITING_MAX {
                 return Err(busy());
             }
             waiters.push(answer);
-            return Ok(pending);
+        } else {
+            let verification = Verification { key, digest, client, epoch: cache.epoch };
+            self.queue.try_send(verification).map_err(|_| busy())?;
+            cache.flights.insert(digest, vec![answer]);
         }
-        let verification = Verification { key, digest, client, epoch: cache.epoch };
-        self.queue.try_send(verification).map_err(|_| busy())?;
-        cache.flights.insert(digest, vec![answer]);
-        Ok(pending)
+        Ok(Attempt::Pending(Pending(pending)))
     }
 
     /// Verifies the operator's token, in constant time. That costs nothing, so the right token passes

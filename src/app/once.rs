@@ -82,7 +82,8 @@ pub(super) fn save(
 
 /// Forgets answers past their time, at most `limit`; gives how many.
 pub fn forget_answers(app: &App, limit: u32) -> Commit<usize> {
-    app.store.write(SystemScope::new(), move |tx| idempotency::prune(tx, limit))
+    let ttl = app.settings.idempotency_ttl;
+    app.store.write(SystemScope::new(), move |tx| idempotency::prune(tx, ttl, limit))
 }
 
 impl App {

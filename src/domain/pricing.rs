@@ -121,7 +121,7 @@ impl Catalog {
         names.sort_unstable();
         match names.get(..NAMED_MAX) {
             Some(some) => format!("use another such as {}", some.join(", ")),
-            None if names.is_empty() => "the operator adds one under [models]".to_owned(),
+            None if names.is_empty() => "ask the operator for one".to_owned(),
             None => format!("use one of {}", names.join(", ")),
         }
     }

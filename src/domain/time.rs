@@ -79,10 +79,21 @@ impl FromStr for Timestamp {
         if !is_rfc_3339(text) {
             return Err(MalformedTime);
         }
-        let time: jiff::Timestamp = text.parse().map_err(|_| MalformedTime)?;
-        let millis = time.as_millisecond();
-        if (0..=LAST_MS).contains(&millis) { Ok(Self(millis)) } else { Err(MalformedTime) }
+        match without_long_fraction(text).parse::<jiff::Timestamp>() {
+            Ok(time) if time.as_millisecond() >= 0 => Ok(Self::from_millis(time.as_millisecond())),
+            // Beyond what the parser knows, and the usual way to say never.
+            Err(_) if text.starts_with("9999-12-31T") => Ok(Self(LAST_MS)),
+            _ => Err(MalformedTime),
+        }
     }
+}
+
+/// The text with at most nine digits of a second's fraction: RFC 3339 allows more, the parser does not.
+fn without_long_fraction(text: &str) -> Cow<'_, str> {
+    let Some((seconds, rest)) = text.split_once('.') else { return text.into() };
+    let zone = rest.trim_start_matches(|sign: char| sign.is_ascii_digit());
+    let digits = &rest[..rest.len() - zone.len()];
+    format!("{seconds}.{}{zone}", &digits[..digits.len().min(9)]).into()
 }
 
 /// Whether the text has the form of RFC 3339 §5.6. The parser takes other forms of ISO 8601 too, and
@@ -138,6 +149,8 @@ mod tests {
         assert_eq!("1970-01-01T01:00:00+01:00".parse(), Ok(Timestamp::from_millis(0)));
         assert_eq!("1970-01-01t00:00:00.5-00:00".parse(), Ok(Timestamp::from_millis(500)));
         assert_eq!("1970-01-02T00:59:00+23:59".parse(), Ok(Timestamp::from_millis(3_600_000)));
+        assert_eq!("1970-01-01T00:00:00.5001234567891Z".parse(), Ok(Timestamp::from_millis(500)));
+        assert_eq!("9999-12-31T23:59:59Z".parse(), Ok(Timestamp::from_millis(LAST_MS)));
         for bad in [
             "",
             "yesterday",

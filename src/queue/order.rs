@@ -1,11 +1,11 @@
 //! The order of a queue's work, in memory: lanes take turns, so that one account's ten thousand jobs
 //! do not delay another's first, and within a lane priority goes before age.
 //!
-//! The table is the truth. A row that is missing here would wait until the next scan; a row that
-//! is here but gone from the table is found out when it is claimed. So changes may come twice.
+//! The table is the truth. A row that is missing here waits until polling comes by it; a row that is
+//! here but gone from the table is found out when it is claimed. So changes may come twice.
 //!
-//! A lane whose attempts are slow, or were abandoned while their threads go on, is *burdened*. It
-//! shares the spare threads with others of its kind, so that nobody else's work waits for a thread.
+//! A lane whose attempts are slow, or were abandoned while their threads go on, is *burdened*: it gets
+//! only a share of the threads that are left, so that nobody else's work waits for one.
 
 use std::{
     cmp::Reverse,
@@ -37,8 +37,10 @@ pub(crate) struct Pick {
 pub(crate) struct Room {
     /// Attempts that count towards the queue's concurrency.
     pub(crate) slots: usize,
-    /// Threads besides those that burdened lanes may still take.
+    /// Threads besides those that lanes known to be slow may still take.
     pub(crate) spare: usize,
+    /// Threads of all kinds.
+    pub(crate) threads: usize,
 }
 
 /// Waiting work of one queue.
@@ -129,6 +131,7 @@ impl Order {
         let found = self.lanes.get_mut(&lane)?;
         let (Reverse(priority), subject) = found.ready.pop_first()?;
         found.running += 1;
+        room.threads = room.threads.saturating_sub(1);
         if slow {
             found.extra += 1;
             room.spare = room.spare.saturating_sub(1);
@@ -145,7 +148,7 @@ impl Order {
     fn next_lane(&self, room: Room) -> Option<i64> {
         let open = (room.slots > 0).then(|| self.after_turn(&self.open, |_| true));
         // Those that are passed over have threads of their own, so they are few.
-        let burdened = (room.spare > 0)
+        let burdened = (room.threads > 0)
             .then(|| self.after_turn(&self.burdened, |lane| self.may_take_more(lane, room)));
         let found = [open.flatten(), burdened.flatten()].into_iter().flatten();
         found.min_by_key(|lane| (*lane <= self.turn, *lane))
@@ -156,11 +159,15 @@ impl Order {
         lanes.range(after).chain(lanes.range(..=self.turn)).copied().find(|lane| may(*lane))
     }
 
-    /// A burdened lane may have half as many extra threads as are spare, so that one alone does not
-    /// take them all from the others of its kind. Unless it is known to be slow it needs a slot besides.
+    /// A burdened lane may have half as many extra threads as are left, so that one alone does not take
+    /// them all from the others. One that is known to be slow takes a spare thread, any other a slot.
     fn may_take_more(&self, lane: i64, room: Room) -> bool {
         let extra = self.lanes.get(&lane).map_or(0, |lane| lane.extra);
-        extra * 2 < room.spare && (room.slots > 0 || self.slow.contains(&lane))
+        if self.slow.contains(&lane) {
+            extra * 2 < room.spare
+        } else {
+            room.slots > 0 && extra * 2 < room.threads
+        }
     }
 
     /// A pick ended, whichever way: its lane has room again. `extra` says whether it was slow.
@@ -256,7 +263,7 @@ mod tests {
     }
 
     fn take_any(order: &mut Order) -> Option<Pick> {
-        order.take(&mut Room { slots: usize::MAX, spare: usize::MAX })
+        order.take(&mut Room { slots: usize::MAX, spare: usize::MAX, threads: usize::MAX })
     }
 
     fn subjects(order: &mut Order) -> Vec<i64> {
@@ -350,12 +357,12 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_with_abandoned_threads_needs_a_slot_and_a_share_of_the_spare_threads() {
+    fn a_lane_with_abandoned_threads_needs_a_slot_and_a_share_of_the_threads() {
         let mut order = full_of(1..3);
-        let spare = |order: &Order| 10 - order.lanes.get(&1).map_or(0, |lane| lane.extra);
+        let threads = |order: &Order| 10 - order.lanes.get(&1).map_or(0, |lane| lane.extra);
         // Both get their turn; whatever the first lane began is abandoned at once.
         for _ in 0..20 {
-            let room = Room { slots: 2, spare: spare(&order) };
+            let room = Room { slots: 2, spare: 0, threads: threads(&order) };
             for lane in lanes_of(&mut order, room) {
                 if lane == 1 {
                     order.abandoned(lane, false);
@@ -365,31 +372,50 @@ mod tests {
             }
         }
         assert_eq!(order.lanes[&1].extra, 4, "it has more than half of the 6 that are left");
-        let without_slots = Room { slots: 0, spare: 10 };
+        let without_slots = Room { slots: 0, spare: 10, threads: 10 };
         assert!(lanes_of(&mut order, without_slots).is_empty());
         for _ in 0..4 {
             order.freed(1);
         }
-        assert_eq!(lanes_of(&mut order, Room { slots: 2, spare: 0 }).len(), 2);
+        assert_eq!(lanes_of(&mut order, slots(2)).len(), 2);
         assert!(order.burdened.is_empty());
+    }
+
+    #[test]
+    fn whoever_cancels_a_part_of_many_attempts_goes_on_with_the_rest() {
+        let mut order = full_of(1..7);
+        let room = |order: &Order, running: usize| {
+            let abandoned = order.lanes.get(&1).map_or(0, |lane| lane.extra);
+            Room { slots: 500 - running, spare: 0, threads: 1_128 - running - abandoned }
+        };
+        let first = room(&order, 0);
+        assert_eq!(lanes_of(&mut order, first).len(), 500);
+        let canceled = 40;
+        (0..canceled).for_each(|_| order.abandoned(1, false));
+        let second = room(&order, 500 - canceled);
+        assert_eq!(lanes_of(&mut order, second).len(), canceled);
+    }
+
+    fn slots(slots: usize) -> Room {
+        Room { slots, spare: 0, threads: 10 }
     }
 
     #[test]
     fn slow_lanes_take_no_slots_and_share_the_spare_threads() {
         let mut order = full_of(1..4);
-        for lane in lanes_of(&mut order, Room { slots: 2, spare: 0 }) {
+        for lane in lanes_of(&mut order, slots(2)) {
             order.slowed(lane);
         }
         // 1 and 2 have a thread each; they get more while they have less than half of what is spare.
-        let began = lanes_of(&mut order, Room { slots: 1, spare: 6 });
+        let began = lanes_of(&mut order, Room { slots: 1, spare: 6, threads: 10 });
         assert_eq!(began, [3, 1, 2], "the third lane has the slot");
         for _ in 0..2 {
             order.done(1, true);
             order.done(2, true);
         }
-        assert_eq!(lanes_of(&mut order, Room { slots: 2, spare: 0 }), [3, 3], "they are known");
+        assert_eq!(lanes_of(&mut order, slots(2)), [3, 3], "they are known");
         order.pace(1, false);
-        assert_eq!(lanes_of(&mut order, Room { slots: 2, spare: 0 }), [1, 3]);
+        assert_eq!(lanes_of(&mut order, slots(2)), [1, 3]);
     }
 
     proptest! {

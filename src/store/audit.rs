@@ -354,6 +354,10 @@ mod tests {
                 "entry 4 is a charge of 20",
             ),
             (&[UNLOCK, "update main.ledger set round = 2 where n = 5"], "round 2, the job is in 1"),
+            (
+                &[UNLOCK, "update main.ledger set n = 4 where n = 5"],
+                "1 to 4, the balance counts 5",
+            ),
             (&["update main.job set reserved_paid = 29 where seq = 2"], "another reservation than"),
             (
                 &[UNLOCK_ALL, "delete from main.ledger where n = 5"],

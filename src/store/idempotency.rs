@@ -1,5 +1,7 @@
 //! What POSTs with an `Idempotency-Key` answered, kept until it expires.
 
+use std::time::Duration;
+
 use super::{
     scope::{AccountScope, SystemScope},
     tx::{Snapshot, Tx},
@@ -82,12 +84,13 @@ pub fn save(
     Ok(())
 }
 
-/// Removes expired answers, at most `limit`; gives how many. Looks at the oldest alone: where the time to
-/// live was shortened, an answer stays until those before it have expired.
-pub fn prune(tx: &Tx<'_, SystemScope>, limit: u32) -> Result<usize> {
+/// Removes expired answers, at most `limit` and the oldest first; gives how many. None is kept longer than
+/// `ttl` from now on, whatever was said when it was saved or by whatever clock: else one at the
+/// beginning could keep all those behind it.
+pub fn prune(tx: &Tx<'_, SystemScope>, ttl: Duration, limit: u32) -> Result<usize> {
     tx.execute(
-        "delete from main.idempotency where expires_at <= ?1 and seq in
-           (select seq from main.idempotency order by seq limit ?2)",
-        (tx.now(), limit),
+        "delete from main.idempotency where (expires_at <= ?1 or expires_at > ?2) and seq in
+           (select seq from main.idempotency order by seq limit ?3)",
+        (tx.now(), tx.now().plus(ttl), limit),
     )
 }

@@ -68,11 +68,14 @@ fn newest(snapshot: &Snapshot<'_, SystemScope>, table: Listing) -> Result<i64> {
 }
 
 /// Adds the next rows to the index, at most `limit`.
-pub fn advance(tx: &Tx<'_, SystemScope>, table: Listing, limit: u32) -> Result<()> {
+pub fn advance(tx: &Tx<'_, SystemScope>, table: Listing, limit: i64) -> Result<()> {
     let from = tx.fact(table.mark())?;
-    let to = newest(tx, table)?.min(from.saturating_add(limit.into()));
-    tx.execute(table.list(), [from, to])?;
-    tx.set_fact(table.mark(), to)
+    let to = newest(tx, table)?.min(from.saturating_add(limit));
+    if to > from {
+        tx.execute(table.list(), [from, to])?;
+        tx.set_fact(table.mark(), to)?;
+    }
+    Ok(())
 }
 
 /// The statements that read a list. `?1` is bound to the number of the last row that the index has.

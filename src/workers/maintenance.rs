@@ -32,7 +32,10 @@ impl Maintenance {
 
     /// Does what is due. What fails is logged and waits for the next time.
     pub fn tick(&self) {
-        report("fill lists", app::fill_lists(&self.app));
+        // While the database takes no writes, there is nothing to list.
+        if self.app.store.trouble().is_none() {
+            report("fill lists", app::fill_lists(&self.app));
+        }
         if !self.is_due() {
             return;
         }

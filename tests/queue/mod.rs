@@ -88,6 +88,24 @@ fn what_is_withdrawn_while_it_waits_is_forgotten() {
 }
 
 #[test]
+fn a_row_whose_signal_was_lost_is_found_by_polling() {
+    let rig = Rig::new();
+    let runner = rig.start(settings(1));
+    rig.push(1, [1]);
+    let first = rig.begun();
+    rig.push_unheard(2, 1);
+    assert!(first.finish());
+    assert!(rig.soon().is_none(), "nobody told of it");
+    runner.tick();
+    let second = rig.begun();
+    assert_eq!(second.subject(), 2);
+    runner.tick();
+    assert!(second.finish());
+    runner.drain(SECOND);
+    assert!(rig.already().is_none(), "what runs is not found again");
+}
+
+#[test]
 fn leases_of_an_earlier_start_are_taken_back_at_once() {
     let rig = Rig::new();
     rig.push(1, [1, 2]);
@@ -323,7 +341,8 @@ fn a_lane_that_abandons_its_attempts_does_not_stop_the_others() {
             abandoned.push(attempt);
         }
     }
-    assert!((10..40).contains(&abandoned.len()), "{} threads", abandoned.len());
+    // Of 132 threads it has about half of what it leaves.
+    assert!((10..=50).contains(&abandoned.len()), "{} threads", abandoned.len());
     drop(abandoned);
     assert_eq!(rig.begun().claimed.lane, 1, "it goes on when its threads have ended");
     runner.drain(Duration::ZERO);

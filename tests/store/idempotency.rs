@@ -69,3 +69,16 @@ fn answers_are_forgotten_in_the_order_they_were_saved() {
     assert_eq!([forget(&deeds, 9), forget(&deeds, 9)], [1, 0]);
     assert!(submit(&deeds, scope, "a", 2).unwrap().replayed);
 }
+
+#[test]
+fn a_clock_that_was_ahead_keeps_no_answer_for_longer() {
+    let (deeds, scope) = rig();
+    let now = deeds.ambient.now();
+    deeds.ambient.jump(now.plus(1_000 * HOUR));
+    submit(&deeds, scope, "ahead", 1).unwrap();
+    deeds.ambient.jump(now);
+    submit(&deeds, scope, "right", 1).unwrap();
+    assert_eq!(forget(&deeds, 9), 1, "no answer is kept for a thousand hours");
+    deeds.ambient.advance(24 * HOUR);
+    assert_eq!(forget(&deeds, 9), 1);
+}

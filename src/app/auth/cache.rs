@@ -32,6 +32,12 @@ pub(super) struct Known {
 }
 
 impl Cache {
+    /// The session of a key that needs no verification. `now` is monotonic.
+    pub(super) fn session(&self, digest: &Digest, now: Duration) -> Option<Arc<Session>> {
+        let known = self.known.get(digest).filter(|known| now < known.until)?;
+        Some(Arc::clone(&known.session))
+    }
+
     /// Notes that a key changed, or any may have.
     pub(super) fn change(&mut self, key: Option<ApiKeyId>) {
         self.epoch += 1;

@@ -74,9 +74,7 @@ impl Shared {
     }
 
     pub(super) fn known(&self, digest: &Digest) -> Option<Arc<Session>> {
-        let cache = lock(&self.cache);
-        let known = cache.known.get(digest)?;
-        (self.ambient.monotonic() < known.until).then(|| Arc::clone(&known.session))
+        lock(&self.cache).session(digest, self.ambient.monotonic())
     }
 
     pub(super) fn unexpired(&self, session: Arc<Session>) -> Result<Arc<Session>> {

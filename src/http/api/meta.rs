@@ -37,7 +37,7 @@ pub(super) async fn ready(request: Request) -> Result<Reply> {
     let soon = Duration::from_secs(2);
     if request.app.watches.is_closed() {
         return Err(Error::unavailable(
-            "server: draining, it is about to stop; send work to another, or to the next",
+            "server: draining, it is about to stop; send requests to another, or wait for the next start",
             soon,
         ));
     }

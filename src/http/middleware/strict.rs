@@ -37,7 +37,7 @@ fn check(body: &[u8]) -> Result<Checked<'_>> {
     json::check(body).map_err(|fault| {
         let message = match body {
             [] => "the body is missing; send a JSON object".to_owned(),
-            _ => format!("the body is not good JSON: {fault}; correct it there"),
+            _ => format!("the body cannot be read as JSON: {fault}; correct it there"),
         };
         Error::new(ErrorKind::InvalidJson, message)
     })

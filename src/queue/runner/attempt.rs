@@ -49,6 +49,11 @@ impl<K: Kind> Inner<K> {
         }
         for one in wanted {
             if let Err(error) = self.claim(slice::from_ref(one)) {
+                if error.kind() == ErrorKind::Unavailable {
+                    self.forget(slice::from_ref(one));
+                    self.rest();
+                    continue;
+                }
                 let id = one.lease.id;
                 tracing::error!(
                     error = &error as &dyn std::error::Error,

@@ -225,7 +225,8 @@ impl<K: Kind> Inner<K> {
         let spare = usize::midpoint(concurrency, EXTRA_THREADS);
         Room {
             slots: concurrency.saturating_sub(occupied).min(threads),
-            spare: spare.saturating_sub(slow + state.abandoned.len()),
+            spare: spare.saturating_sub(slow + state.abandoned.len()).min(threads),
+            threads,
         }
     }
 

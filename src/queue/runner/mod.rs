@@ -4,8 +4,11 @@ mod attempt;
 mod dispatch;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Condvar, Mutex, atomic::AtomicI64},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -26,6 +29,8 @@ use crate::{
 
 /// Rows whose time is over that one tick takes up: more than a second's worth of giving up.
 const OVERDUE_MAX: u32 = 500;
+/// Rows that one tick looks at for some that no signal told of.
+const POLLED: u32 = 1_000;
 
 /// What a queue is doing, for metrics and the operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +59,8 @@ struct Inner<K> {
     crew: Crew,
     boot: i64,
     claims: AtomicI64,
+    /// The last row that [`Inner::poll`] looked at.
+    polled: AtomicI64,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -131,6 +138,7 @@ impl<K: Kind> Runner<K> {
             settings,
             boot,
             claims: AtomicI64::new(0),
+            polled: AtomicI64::new(0),
             state: Mutex::new(state),
             wake: Condvar::new(),
         });
@@ -219,10 +227,29 @@ impl<K: Kind> Inner<K> {
             );
             self.mend(Broken { lease: *lease, counts: true });
         }
-        if found || !stuck.is_empty() {
+        if self.poll()? || found || !stuck.is_empty() {
             self.wake.notify_all();
         }
         Ok(())
+    }
+
+    /// Adds the next rows that wait to the order, round and round: a signal that was lost delays work,
+    /// and no more. True where the order did not know of one.
+    fn poll(&self) -> Result<bool> {
+        let after = self.polled.load(Ordering::Relaxed);
+        let rows = self
+            .store
+            .read(SystemScope::new(), |snapshot| queue::scan(snapshot, K::QUEUE, after, POLLED))?;
+        let last = rows.last().filter(|_| rows.len() == POLLED as usize);
+        self.polled.store(last.map_or(0, |row| row.id.subject), Ordering::Relaxed);
+        let now = self.ambient.now();
+        let mut state = lock(&self.state);
+        let begun: BTreeSet<i64> = state.running.values().map(|running| running.subject).collect();
+        let known = state.order.depth();
+        for row in rows.iter().filter(|row| !begun.contains(&row.id.subject)) {
+            state.order.add(row, now);
+        }
+        Ok(state.order.depth() != known)
     }
 
     /// Takes attempts that run for too long off the books; their threads may still come back.
@@ -258,7 +285,9 @@ impl<K: Kind> Inner<K> {
                 running.stop.set();
                 Lease { id: WorkId { queue: K::QUEUE, subject: running.subject }, token }
             };
-            state.running.iter().map(lease).collect()
+            let running = state.running.iter().map(lease);
+            let uncounted = state.broken.iter().filter(|broken| !broken.counts);
+            running.chain(uncounted.map(|broken| broken.lease)).collect()
         };
         if leases.is_empty() {
             return;

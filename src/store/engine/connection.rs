@@ -78,6 +78,8 @@ pub(in crate::store) fn prepare_writer(
     connection.pragma_update(None, "cache_size", -16_384)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    // Nothing that it does sorts much. A reader may: to prove a large ledger it uses a file.
+    connection.pragma_update(None, "temp_store", "memory")?;
     harden(connection)
 }
 
@@ -129,7 +131,6 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "recursive_triggers", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
-    connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     // Else a statement is prepared anew whenever a bound value could change its plan.

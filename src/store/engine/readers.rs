@@ -11,7 +11,8 @@ pub(in crate::store) type Readers = r2d2::Pool<ReaderManager>;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the pool with all its connections. They stay as long as it does: one that is opened on the pool's
-/// own threads could outlive the writer, who is to close the file last and fold its log.
+/// own threads, as now only one that replaces a broken one is, could outlive the writer, who is to close the
+/// file last and fold its log.
 pub(in crate::store) fn open(
     path: PathBuf,
     settings: &EngineSettings,

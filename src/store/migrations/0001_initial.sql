@@ -80,7 +80,7 @@ create table ledger (
   check ((job is null) = (round is null))
 ) strict;
 create unique index ledger_by_job on ledger (job, round, kind, bucket) where job is not null;
-create index ledger_by_account on ledger (account, n) where listed = 1;
+create unique index ledger_by_account on ledger (account, n) where listed = 1;
 create trigger ledger_keeps_entries before update of seq, account, n, kind, bucket, delta,
   balance_after, job, round, grant_id, reason, request_id, created_at on ledger
 begin select raise(abort, 'the ledger is append-only'); end;
@@ -124,6 +124,8 @@ create table job (
   unique (id)
 ) strict;
 create index job_by_account on job (account) where listed = 1;
+create trigger job_keeps_newest before delete on job when old.seq = (select max(seq) from job)
+begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
 create index job_unsuccessful on job (account, status) where status >= 5;
 
 create table job_request (
@@ -229,6 +231,9 @@ create table webhook_delivery (
   unique (id)
 ) strict;
 create index webhook_delivery_by_account on webhook_delivery (account) where listed = 1;
+create trigger webhook_delivery_keeps_newest before delete on webhook_delivery
+  when old.seq = (select max(seq) from webhook_delivery)
+begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
 create index webhook_delivery_failed on webhook_delivery (endpoint) where status = 4;
 
 create table webhook_attempt (

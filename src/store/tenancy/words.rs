@@ -45,8 +45,10 @@ fn outline(sql: &str) -> String {
     outline
 }
 
+/// Whether one of the words stands in the outline, also where it touches a parenthesis or a number, which
+/// end a word as a space does.
 fn has_word(outline: &str, words: &[&str]) -> bool {
-    outline.split(' ').any(|word| words.contains(&word))
+    outline.split(|sign: char| !sign.is_ascii_alphabetic()).any(|word| words.contains(&word))
 }
 
 /// `insert into main.t (account, …) values (current_account(), …)`, or a `select` in place of the values.
@@ -161,6 +163,12 @@ mod tests {
             "update main.job set status = 2 where seq = ?1 and account = current_account()",
             "update main.job set status = 2 where account = current_account() or seq = ?1",
             "update main.job set status = 2 where account = current_account() and seq = ?1 or id = ?2",
+            "update main.job set status = 3 where account = current_account() and seq = 1 or(seq = 2)",
+            "update main.job set status = 3 where account = current_account() and (seq = 1)or seq = 2",
+            "update main.job set status = 3 where account = current_account() and seq = 1or seq = 2",
+            "update main.job set status = 3 where account = current_account() and seq = ?1 or?2",
+            "insert into main.job (account, id) select current_account(), (?1)union all select 2, 2",
+            "with t as (select 1)delete from main.job_event",
             "update main.job set status = 2 where account = current_account() - 1",
             "update or replace main.job set status = 2 where account = current_account()",
             "update job set status = 2 where account = current_account()",

@@ -177,7 +177,9 @@ fn no_kind_of_statement_changes_a_foreign_row_of_any_table() {
             ] {
                 let sql = sql + " returning 'seen'";
                 let written = rig.run(scope(OURS), sql.clone());
-                assert!(table == "ledger" || written.is_ok(), "{sql} gave {written:?}");
+                // The triggers of some tables read past the view, so no tenant may fire them.
+                let is_guarded = ["ledger", "job", "webhook_delivery"].contains(&table);
+                assert!(is_guarded || written.is_ok(), "{sql} gave {written:?}");
                 assert_eq!(written.unwrap_or_default(), [""; 0], "{sql}");
             }
         }
@@ -215,7 +217,7 @@ fn no_kind_of_statement_changes_a_foreign_row_of_any_table() {
 }
 
 /// Statements that reach for foreign rows past the views and the words.
-const BYPASSES: [&str; 46] = [
+const BYPASSES: [&str; 50] = [
     "select model from main.job",
     "select model from MAIN.JOB where account = 2",
     "select seq from main.job",
@@ -259,6 +261,11 @@ const BYPASSES: [&str; 46] = [
     "update main.account set name = 'x'",
     "update main.job set account = 2 where account = current_account()",
     "update main.job set status = 3",
+    "update main.job set status = 3 where account = current_account() and seq = 1 or(seq = 2)",
+    "update main.job set status = 3 where account = current_account() and (seq = 1)or seq = 2",
+    "insert into main.job_event (account, job, n, name, created_at)
+     select current_account(), 1, 9, 'x', (1)union all select 2, 2, 9, 'x', 1",
+    "with t as (select 1)delete from main.job_event",
     "delete from main.job",
     "insert into main.meta values ('x', 1)",
     "delete from main.queue_pause",
