@@ -27,6 +27,7 @@ pub mod domain;
 pub mod ambient;
 pub mod config;
 pub mod observe;
+pub mod wire;
 
 // Floor 1: the outside world.
 pub mod store;

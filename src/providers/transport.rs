@@ -13,7 +13,7 @@ use ureq::{
     http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri::Authority},
     unversioned::{
         resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver},
-        transport::{DefaultConnector, NextTimeout},
+        transport::NextTimeout,
     },
 };
 
@@ -21,6 +21,7 @@ use super::ProviderError;
 use crate::{
     ambient::{Ambient, lock},
     domain::{JobErrorCode, Timestamp},
+    wire::Switchboard,
 };
 
 /// The largest answer that is read.
@@ -77,7 +78,7 @@ impl Transport {
             system: DefaultResolver::default(),
         };
         Self {
-            agent: Agent::with_parts(config.build(), DefaultConnector::default(), names),
+            agent: Agent::with_parts(config.build(), Switchboard::default(), names),
             ambient: ambient.clone(),
         }
     }

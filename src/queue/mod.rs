@@ -60,27 +60,51 @@ pub enum GiveUp {
 }
 
 /// Tells an attempt that nobody wants its result any more.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Stop {
-    set: Mutex<bool>,
+    state: Mutex<Stopped>,
     told: Condvar,
+}
+
+#[derive(Default)]
+struct Stopped {
+    set: bool,
+    then: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Stop {
     /// True once the work was withdrawn or its time was up.
     pub fn is_set(&self) -> bool {
-        *lock(&self.set)
+        lock(&self.state).set
     }
 
     /// Waits for that long, or until it is set; gives whether it is.
     pub fn pause(&self, length: Duration) -> bool {
-        let waited = self.told.wait_timeout_while(lock(&self.set), length, |set| !*set);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        let waited = self.told.wait_timeout_while(lock(&self.state), length, |state| !state.set);
+        waited.unwrap_or_else(PoisonError::into_inner).0.set
+    }
+
+    /// Lets `act` happen when it is set, or now if it is, instead of what was to happen before. It must
+    /// be quick.
+    pub fn on_set(&self, act: impl FnOnce() + Send + 'static) {
+        let mut state = lock(&self.state);
+        if !state.set {
+            state.then = Some(Box::new(act));
+            return;
+        }
+        drop(state);
+        act();
     }
 
     fn set(&self) {
-        *lock(&self.set) = true;
+        let mut state = lock(&self.state);
+        state.set = true;
+        let then = state.then.take();
+        drop(state);
         self.told.notify_all();
+        if let Some(act) = then {
+            act();
+        }
     }
 }
 

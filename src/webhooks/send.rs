@@ -6,7 +6,7 @@
 use std::{io::Read, sync::Arc, time::Duration};
 
 use http::{Method, Uri, header};
-use ureq::{Agent, AsSendBody, Body, config::Config, unversioned::transport::DefaultConnector};
+use ureq::{Agent, AsSendBody, Body, config::Config};
 
 use super::{
     guard::{Guard, Refused},
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     ambient::Ambient,
     domain::{EndpointUrl, parse_retry_after},
+    wire::Switchboard,
 };
 
 /// How many bytes of an answer are read at most.
@@ -165,7 +166,7 @@ impl Sender {
             .build();
         let resolver = GuardedResolver::new(guard, ambient.clone(), lookup);
         Self {
-            agent: Agent::with_parts(config, DefaultConnector::new(), resolver),
+            agent: Agent::with_parts(config, Switchboard::default(), resolver),
             ambient: ambient.clone(),
             observer: None,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::record;
+use super::{ask, record};
 use crate::{
     app::{
         App,
@@ -61,7 +61,11 @@ impl Kind for DeliverWebhook {
         if stop.is_set() {
             return Ok(());
         }
-        let attempt = self.send(&task)?;
+        let attempt = ask(stop, || self.send(&task))?;
+        if stop.is_set() {
+            // That may be what ended it, so nothing is known of the endpoint.
+            return Ok(());
+        }
         let recorded =
             record(stop, || deliveries::record(&self.app, claimed, task.clone(), attempt.clone()))?;
         if recorded != Some(true) {

@@ -14,10 +14,19 @@ use crate::{
     domain::{ErrorKind, Result},
     queue::Stop,
     store::Commit,
+    wire::Line,
 };
 
 /// How long to wait before an outcome is recorded again that the database refused.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Asks the outside world; the connection is cut as soon as the attempt is stopped.
+fn ask<T>(stop: &Stop, call: impl FnOnce() -> T) -> T {
+    let line = Line::default();
+    let cut = line.clone();
+    stop.on_set(move || cut.cut());
+    line.during(call)
+}
 
 /// Records an outcome, again and again while the database cannot: what a provider was paid for, or a
 /// customer was told, is not done twice because a disk was full. Nothing is recorded once it is stopped.

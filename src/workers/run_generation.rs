@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, value::RawValue};
 
-use super::record;
+use super::{ask, record};
 use crate::{
     app::{
         App,
@@ -64,7 +64,7 @@ impl Kind for RunGeneration {
     }
 
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
-        let outcome = match self.attempt(&job, stop)? {
+        let outcome = match ask(stop, || self.attempt(&job, stop))? {
             Attempt::Abandoned => return Ok(()),
             Attempt::Answered(answer) => succeeded(answer)?,
             Attempt::Failed(error, answer) => {
@@ -167,6 +167,7 @@ impl RunGeneration {
         for name in request.models() {
             let error = match self.ask(&request, name, stop) {
                 Ok(attempt) => return Ok(attempt),
+                Err(_) if stop.is_set() => return Ok(Attempt::Abandoned),
                 Err(error) => error,
             };
             tracing::info!(job_id = %job.id, model = name, %error, "the model gave no answer");

@@ -6,7 +6,7 @@ use super::source::files;
 
 /// The floors, lowest first. Neighbours are strangers, but for those that [`NEIGHBOURS`] lists.
 const FLOORS: [&[&str]; 5] = [
-    &["domain", "ambient", "config", "observe"],
+    &["domain", "ambient", "config", "observe", "wire"],
     &["store", "providers", "webhooks"],
     &["app", "queue"],
     &["http", "workers"],
@@ -14,11 +14,12 @@ const FLOORS: [&[&str]; 5] = [
 ];
 
 /// Who uses whom on the same floor.
-const NEIGHBOURS: [(&str, &str); 6] = [
+const NEIGHBOURS: [(&str, &str); 7] = [
     ("ambient", "domain"),
     ("config", "domain"),
     ("observe", "domain"),
     ("observe", "config"),
+    ("wire", "ambient"),
     ("cli", "server"),
     ("main", "cli"),
 ];
