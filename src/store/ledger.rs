@@ -151,14 +151,19 @@ pub fn balance(snapshot: &Snapshot<'_, AccountScope>) -> Result<Balance> {
     found.ok_or_else(|| Error::internal("an account has no balance"))
 }
 
-/// What would be taken from which bucket to set `amount` aside now.
+/// What would be taken from which bucket to set `amount` aside now. What has expired is not spent, also
+/// where nobody took it back yet.
 pub fn cover(snapshot: &Snapshot<'_, AccountScope>, amount: Credits) -> Result<Cover> {
     let balance = balance(snapshot)?;
-    let available = balance.available.total().ok_or_else(beyond)?;
+    let mut spendable = balance.available;
+    for Overdue { bucket, amount, .. } in overdue(snapshot, &balance)? {
+        spendable = spendable.plus(bucket, amount.negated()).ok_or_else(beyond)?;
+    }
+    let available = spendable.total().ok_or_else(beyond)?;
     if amount > available.max(Credits::ZERO) {
         return Ok(Cover::Short { available });
     }
-    let split = balance.available.cover(amount).ok_or_else(beyond)?;
+    let split = spendable.cover(amount).ok_or_else(beyond)?;
     Ok(Cover::Held(Hold { balance, split }))
 }
 
@@ -276,42 +281,57 @@ pub fn adjust(
     books.close()
 }
 
-/// Takes back what is left of grants past their date, but nothing that is set aside for a job: that
-/// goes when the job gives it back. What is set aside is taken from the soonest-expiring grants. Gives how many grants it touched.
-pub fn expire_grants(tx: &Tx<'_, AccountScope>) -> Result<usize> {
-    let due = tx.all(
+/// What is to be taken back of a grant past its date.
+struct Overdue {
+    grant: GrantId,
+    bucket: Bucket,
+    amount: Credits,
+}
+
+/// What is left of grants past their date, but nothing that is set aside for a job: that goes when the
+/// job gives it back. What is set aside is taken from the soonest-expiring grants.
+fn overdue(snapshot: &Snapshot<'_, AccountScope>, balance: &Balance) -> Result<Vec<Overdue>> {
+    let past = snapshot.all(
         "select id, bucket, remaining from credit_grant
          where remaining > 0 and expires_at <= ?1 order by expires_at, id limit 100",
-        [tx.now()],
+        [snapshot.now()],
         |row| {
             let bucket = named(row, "bucket", Bucket::parse)?;
             Ok((row.get::<_, GrantId>("id")?, bucket, row.get::<_, Credits>("remaining")?))
         },
     )?;
-    let mut books = Books::open(tx)?;
-    let mut set_aside = books.balance.reserved;
-    let mut touched = 0;
-    for (id, bucket, remaining) in due {
+    let Balance { mut available, reserved: mut set_aside, .. } = *balance;
+    let mut found = Vec::new();
+    for (grant, bucket, remaining) in past {
         let held = remaining.min(set_aside.of(bucket));
         set_aside = set_aside.plus(bucket, held.negated()).ok_or_else(beyond)?;
         let free = remaining.checked_sub(held).ok_or_else(beyond)?;
-        let amount = free.min(books.balance.available.of(bucket)).max(Credits::ZERO);
-        if amount.is_zero() {
-            continue;
+        let amount = free.min(available.of(bucket)).max(Credits::ZERO);
+        if !amount.is_zero() {
+            available = available.plus(bucket, amount.negated()).ok_or_else(beyond)?;
+            found.push(Overdue { grant, bucket, amount });
         }
+    }
+    Ok(found)
+}
+
+/// Takes back what is left of grants past their date. Gives how many grants it touched.
+pub fn expire_grants(tx: &Tx<'_, AccountScope>) -> Result<usize> {
+    let mut books = Books::open(tx)?;
+    let due = overdue(tx, &books.balance)?;
+    for Overdue { grant, bucket, amount } in &due {
         tx.execute(
             "update main.credit_grant set remaining = remaining - ?2
              where account = current_account() and id = ?1",
-            (id, amount),
+            (grant, amount),
         )?;
-        let cause = Cause { grant: Some(id), reason: Some("expired"), ..Cause::default() };
-        books.post(EntryKind::Expire, bucket, amount.negated(), cause)?;
-        touched += 1;
+        let cause = Cause { grant: Some(*grant), reason: Some("expired"), ..Cause::default() };
+        books.post(EntryKind::Expire, *bucket, amount.negated(), cause)?;
     }
-    if touched > 0 {
+    if !due.is_empty() {
         books.close()?;
     }
-    Ok(touched)
+    Ok(due.len())
 }
 
 /// Accounts that hold grants past their date.

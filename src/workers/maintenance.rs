@@ -18,7 +18,8 @@ const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
 const WRITES_PER_ROUND: u32 = 60;
 
-/// Fills lists whenever the ticker calls it, once a second, and does the rest once a minute.
+/// Fills lists and takes back what has expired whenever the ticker calls it, once a second; forgets
+/// answers once a minute.
 pub struct Maintenance {
     app: Arc<App>,
     last: Mutex<Option<Duration>>,
@@ -36,11 +37,10 @@ impl Maintenance {
         if self.app.store.trouble().is_none() {
             report("fill lists", app::fill_lists(&self.app));
         }
-        if !self.is_due() {
-            return;
-        }
-        report("forget saved answers", self.forget_answers());
         report("expire grants", credits::expire_due_grants(&self.app));
+        if self.is_due() {
+            report("forget saved answers", self.forget_answers());
+        }
     }
 
     fn is_due(&self) -> bool {
