@@ -170,7 +170,13 @@ impl RunGeneration {
                 Err(_) if stop.is_set() => return Ok(Attempt::Abandoned),
                 Err(error) => error,
             };
-            tracing::info!(job_id = %job.id, model = name, %error, "the model gave no answer");
+            tracing::info!(
+                job_id = %job.id,
+                request_id = job.request_id,
+                model = name,
+                %error,
+                "the model gave no answer"
+            );
             let goes_on = error.retryable || error.code == JobErrorCode::ServerError;
             if !worst.as_ref().is_some_and(|worst| worst.retryable) {
                 worst = Some(error);
