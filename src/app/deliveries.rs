@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use super::{App, Caller, Reply, Secrecy, events, once, vault::Purpose, webhooks as endpoints};
+use super::{App, Caller, Reply, Secrecy, events, once, vault::Purpose};
 use crate::{
     domain::{
         AccountId, Backoff, Cursor, DeadLetterId, DeliveryId, DeliveryStatus, EndpointId, Error,
@@ -85,7 +85,7 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: DeliveryId) -> R
         Error::new(ErrorKind::Conflict, message)
     })?;
     if !endpoint.active {
-        return Err(endpoints::inactive());
+        return Err(inactive());
     }
     put_back(app, tx, &delivery, &endpoint)
 }
@@ -365,6 +365,12 @@ fn code(outcome: &Outcome) -> JobErrorCode {
         Outcome::Status(500..) | Outcome::Connection(_) => JobErrorCode::ServerError,
         Outcome::Status(_) | Outcome::Refused(_) => JobErrorCode::BadRequest,
     }
+}
+
+/// Nothing can be sent to an endpoint as it is.
+pub(super) fn inactive() -> Error {
+    let message = "the endpoint is not active; activate it with PATCH {\"active\": true} first";
+    Error::new(ErrorKind::Conflict, message)
 }
 
 /// The account's delivery of that id.

@@ -289,13 +289,7 @@ fn must_find(snapshot: &Snapshot<'_, AccountScope>, id: EndpointId) -> Result<En
 
 fn must_be_active(snapshot: &Snapshot<'_, AccountScope>, id: EndpointId) -> Result<Endpoint> {
     let endpoint = must_find(snapshot, id)?;
-    if endpoint.active { Ok(endpoint) } else { Err(inactive()) }
-}
-
-/// Nothing can be sent to the endpoint as it is.
-pub(super) fn inactive() -> Error {
-    let message = "the endpoint is not active; activate it with PATCH {\"active\": true} first";
-    Error::new(ErrorKind::Conflict, message)
+    if endpoint.active { Ok(endpoint) } else { Err(deliveries::inactive()) }
 }
 
 fn not_found() -> Error {
