@@ -86,7 +86,10 @@ fn every_event_of_the_log_is_one_object() {
     assert!(status.success());
     let events: Vec<Value> = log.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(events.iter().any(|event| event["request_id"] == "mine \"quoted\" {}"));
-    assert!(!log.concat().contains(&account.key[21..]), "the key is in the log");
+    let log = log.concat();
+    assert!(!log.contains(&account.key[21..]), "the key is in the log");
+    assert!(log.contains("made the operator's token, the key to /admin/v1"), "{log}");
+    assert!(!log.contains("[redacted]"), "words of the server's own are lost: {log}");
 }
 
 #[test]
