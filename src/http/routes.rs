@@ -58,9 +58,9 @@ pub(crate) enum BodyKind {
     Raw,
 }
 
-/// A parameter in the query.
+/// A parameter in the query or a header.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct QueryParam {
+pub(crate) struct Param {
     pub(super) name: &'static str,
     pub(super) description: &'static str,
     pub(super) schema: SchemaOf,
@@ -96,7 +96,9 @@ pub(crate) struct Route {
     /// In bytes; `None` for the configured limit.
     pub(super) body_limit: Option<usize>,
     pub(super) summary: &'static str,
-    pub(super) query: Vec<QueryParam>,
+    pub(super) query: Vec<Param>,
+    /// Headers that this route reads beyond those that many do.
+    pub(super) reads: Vec<Param>,
     pub(super) request: Option<SchemaOf>,
     pub(super) success: StatusCode,
     pub(super) response: Option<SchemaOf>,
@@ -149,6 +151,7 @@ impl Route {
             body_limit: None,
             summary: "",
             query: Vec::new(),
+            reads: Vec::new(),
             request: None,
             success: StatusCode::OK,
             response: None,
@@ -213,11 +216,17 @@ impl Route {
         name: &'static str,
         description: &'static str,
     ) -> Self {
-        self.query.push(QueryParam {
-            name,
-            description,
-            schema: SchemaGenerator::subschema_for::<T>,
-        });
+        self.query.push(Param { name, description, schema: SchemaGenerator::subschema_for::<T> });
+        self
+    }
+
+    /// Reads this header of the request.
+    pub(crate) fn reads<T: JsonSchema>(
+        mut self,
+        name: &'static str,
+        description: &'static str,
+    ) -> Self {
+        self.reads.push(Param { name, description, schema: SchemaGenerator::subschema_for::<T> });
         self
     }
 

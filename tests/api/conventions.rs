@@ -303,6 +303,12 @@ fn keys_end_at_once() {
     let path = format!("/v1/api-keys/{}", made["id"].as_str().unwrap());
     assert!(account.client.get(&path).expect(200).json().get("key").is_none());
     account.client.delete(&path).expect(204);
+    // It is still there to be seen, so to revoke it again is no mistake and changes nothing.
+    let revoked = account.client.get(&path).expect(200).json();
+    account.client.delete(&path).expect(204);
+    let admin = format!("/admin{path}").replace("api-keys", "keys");
+    server.operator().delete(&admin).expect(204);
+    assert_eq!(account.client.get(&path).expect(200).json(), revoked);
     refused(&client.get("/v1/jobs"), 401, "UNAUTHENTICATED");
     // Nor does a rotated one outlive its overlap.
     let old = server.key(&account.id, &json!(["keys:write", "jobs:read"]), &json!({}));
