@@ -99,6 +99,8 @@ pub(crate) struct Route {
     pub(super) query: Vec<Param>,
     /// Headers that this route reads beyond those that many do.
     pub(super) reads: Vec<Param>,
+    /// Whether an `Idempotency-Key` has a meaning, though the path does not say so.
+    pub(super) is_once: bool,
     pub(super) request: Option<SchemaOf>,
     pub(super) success: StatusCode,
     pub(super) response: Option<SchemaOf>,
@@ -152,6 +154,7 @@ impl Route {
             summary: "",
             query: Vec::new(),
             reads: Vec::new(),
+            is_once: false,
             request: None,
             success: StatusCode::OK,
             response: None,
@@ -230,6 +233,12 @@ impl Route {
         self
     }
 
+    /// Heeds an `Idempotency-Key`, as every POST under `/v1` does without this.
+    pub(crate) fn once(mut self) -> Self {
+        self.is_once = true;
+        self
+    }
+
     /// Takes `limit` and `cursor`.
     pub(crate) fn paged(self) -> Self {
         self.query::<Whole<1, 100>>("limit", "Rows on the page at most; 20 by default.")
@@ -267,8 +276,8 @@ impl Route {
         self
     }
 
-    /// True where an `Idempotency-Key` has a meaning: POST under `/v1`.
+    /// True where an `Idempotency-Key` has a meaning: every POST under `/v1`, and where the row says so.
     pub(super) fn is_idempotent(&self) -> bool {
-        self.method == Method::POST && self.path.starts_with("/v1/")
+        self.method == Method::POST && (self.is_once || self.path.starts_with("/v1/"))
     }
 }

@@ -345,6 +345,7 @@ fn accounts() -> [Route; 6] {
             handler!(accounts::grant),
         )
         .summary("Gives an account credits.")
+        .once()
         .takes::<GrantRequest>()
         .answers::<credits::GrantBody<'_>>(StatusCode::CREATED),
         Route::post(
@@ -353,6 +354,7 @@ fn accounts() -> [Route; 6] {
             handler!(accounts::adjust),
         )
         .summary("Corrects an account's balance. May take it below zero, as after a chargeback.")
+        .once()
         .takes::<AdjustRequest>()
         .answers::<credits::BalanceBody>(StatusCode::CREATED),
     ]
