@@ -5,11 +5,11 @@ use std::{ops::Range, sync::Arc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{App, accounts};
+use super::{App, Reply, Secrecy, accounts, once};
 use crate::{
     domain::{
-        AccountId, Bucket, Credits, Cursor, EntryKind, Error, EventType, GrantId, JobId, Page,
-        PageRequest, Result, Timestamp,
+        AccountId, Bucket, Credits, Cursor, EntryKind, Error, EventType, GrantId, Idempotency,
+        JobId, Page, PageRequest, Result, Timestamp,
     },
     store::{
         AccountScope, Commit, SystemScope, Tx,
@@ -118,16 +118,54 @@ pub fn grant(
     request: GrantRequest,
     request_id: Option<String>,
 ) -> Commit<Grant> {
-    if let Err(error) = check_grant(&request, app.ambient.now()) {
-        return Commit::refused(error);
-    }
-    let GrantRequest { amount, bucket, reason, expires_at } = request;
-    let id = GrantId::from_uuid(app.ambient.uuid());
-    let new = NewGrant { id, bucket, amount, reason, expires_at, request_id };
+    let new = match prepare_grant(app, request, request_id) {
+        Ok(new) => new,
+        Err(error) => return Commit::refused(error),
+    };
     let this = Arc::clone(app);
     app.store.write(SystemScope::new(), move |tx| {
         accounts::within(tx, account, |tx| give(&this, tx, &new, "operator"))
     })
+}
+
+/// The same, once for each `Idempotency-Key`, which the account has for itself.
+pub fn grant_once(
+    app: &Arc<App>,
+    account: AccountId,
+    request: GrantRequest,
+    request_id: Option<String>,
+    idempotency: Option<Idempotency>,
+    render: once::Render<Grant>,
+) -> Commit<Reply> {
+    let new = match prepare_grant(app, request, request_id) {
+        Ok(new) => new,
+        Err(error) => return Commit::refused(error),
+    };
+    once_within(app, account, idempotency, render, move |app, tx| give(app, tx, &new, "operator"))
+}
+
+/// A deed of the operator's for an account. What it answers is no secret.
+fn once_within<T: 'static>(
+    app: &Arc<App>,
+    account: AccountId,
+    idempotency: Option<Idempotency>,
+    render: once::Render<T>,
+    mut deed: impl FnMut(&App, &Tx<'_, AccountScope>) -> Result<T> + Send + 'static,
+) -> Commit<Reply> {
+    let this = Arc::clone(app);
+    app.store.write(SystemScope::new(), move |tx| {
+        accounts::within(tx, account, |tx| {
+            let deed = |tx: &Tx<'_, AccountScope>| deed(&this, tx);
+            once::within(&this, tx, idempotency.as_ref(), Secrecy::Plain, render, deed)
+        })
+    })
+}
+
+fn prepare_grant(app: &App, request: GrantRequest, request_id: Option<String>) -> Result<NewGrant> {
+    check_grant(&request, app.ambient.now())?;
+    let GrantRequest { amount, bucket, reason, expires_at } = request;
+    let id = GrantId::from_uuid(app.ambient.uuid());
+    Ok(NewGrant { id, bucket, amount, reason, expires_at, request_id })
 }
 
 fn check_grant(request: &GrantRequest, now: Timestamp) -> Result<()> {
@@ -154,26 +192,31 @@ pub(super) fn give(
     ledger_entries::grant(tx, new.id)?.ok_or_else(|| Error::internal("a new grant is gone"))
 }
 
-/// Corrects an account's balance; gives the new one.
+/// Corrects an account's balance, once for each `Idempotency-Key`, which the account has for itself;
+/// gives the new balance.
 pub fn adjust(
     app: &Arc<App>,
     account: AccountId,
     request: AdjustRequest,
     request_id: Option<String>,
-) -> Commit<Balance> {
-    if request.amount.is_zero() {
-        return Commit::refused(Error::invalid("amount", "amount must not be zero"));
-    }
-    if let Err(error) = super::text("reason", &request.reason, 500) {
+    idempotency: Option<Idempotency>,
+    render: once::Render<Balance>,
+) -> Commit<Reply> {
+    if let Err(error) = check_adjustment(&request) {
         return Commit::refused(error);
     }
-    app.store.write(SystemScope::new(), move |tx| {
-        accounts::within(tx, account, |tx| {
-            let AdjustRequest { amount, bucket, reason } = &request;
-            ledger::adjust(tx, *bucket, *amount, reason, request_id.as_deref())?;
-            ledger::balance(tx)
-        })
+    once_within(app, account, idempotency, render, move |_, tx| {
+        let AdjustRequest { amount, bucket, reason } = &request;
+        ledger::adjust(tx, *bucket, *amount, reason, request_id.as_deref())?;
+        ledger::balance(tx)
     })
+}
+
+fn check_adjustment(request: &AdjustRequest) -> Result<()> {
+    if request.amount.is_zero() {
+        return Err(Error::invalid("amount", "amount must not be zero"));
+    }
+    super::text("reason", &request.reason, 500)
 }
 
 /// Takes back what is left of grants past their date, one write for each account; gives how many

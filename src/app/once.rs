@@ -42,18 +42,30 @@ pub(crate) fn once<T: Send + 'static>(
     mut deed: impl FnMut(&Tx<'_, AccountScope>) -> Result<T> + Send + 'static,
 ) -> Commit<Reply> {
     let this = Arc::clone(app);
-    app.store.write(scope, move |tx| {
-        let Some(request) = &request else {
-            return Ok(Reply { body: render(&deed(tx)?)?, replayed: false });
-        };
-        if let Some(answer) = saved(tx, request)? {
-            return Ok(Reply { body: this.open_answer(answer, secrecy)?, replayed: true });
-        }
-        let body = render(&deed(tx)?)?;
-        let answer = Answer::Body(this.seal_answer(&body, secrecy)?);
-        save(&this, tx, request, answer)?;
-        Ok(Reply { body, replayed: false })
-    })
+    app.store
+        .write(scope, move |tx| within(&this, tx, request.as_ref(), secrecy, render, |tx| deed(tx)))
+}
+
+/// The same within a transaction that has begun, as those of the operator have: the answer is
+/// saved with the account that the deed is for.
+pub(super) fn within<T>(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    request: Option<&Idempotency>,
+    secrecy: Secrecy,
+    render: Render<T>,
+    deed: impl FnOnce(&Tx<'_, AccountScope>) -> Result<T>,
+) -> Result<Reply> {
+    let Some(request) = request else {
+        return Ok(Reply { body: render(&deed(tx)?)?, replayed: false });
+    };
+    if let Some(answer) = saved(tx, request)? {
+        return Ok(Reply { body: app.open_answer(answer, secrecy)?, replayed: true });
+    }
+    let body = render(&deed(tx)?)?;
+    let answer = Answer::Body(app.seal_answer(&body, secrecy)?);
+    save(app, tx, request, answer)?;
+    Ok(Reply { body, replayed: false })
 }
 
 /// The answer saved for this request; an error where the key stands for another request.

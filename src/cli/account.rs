@@ -26,7 +26,7 @@ pub(super) struct Create {
     /// What people call it
     #[arg(long)]
     name: String,
-    /// Paid credits to start with
+    /// Paid credits to start with; 0 for none
     #[arg(long, value_name = "X")]
     credits: Option<Credits>,
     /// Scopes of the key, separated by spaces or commas
@@ -58,8 +58,8 @@ impl Create {
     /// What can be refused is looked at before the account is made.
     fn run(self, local: &Local) -> anyhow::Result<()> {
         let scopes = key::scopes(&self.scopes)?;
-        let grant =
-            self.credits.map(|amount| credits::request(amount, Bucket::Paid)).transpose()?;
+        let credits = self.credits.filter(|amount| !amount.is_zero());
+        let grant = credits.map(|amount| credits::request(amount, Bucket::Paid)).transpose()?;
         let app = &local.app;
         let made = accounts::create(app, NewAccount { name: self.name }).wait()?;
         let account = made.account.id;

@@ -10,10 +10,21 @@ use serde_json::{Map, Value, json};
 
 use super::{
     error::ErrorBody,
-    routes::{Access, BodyKind, QueryParam, Route},
+    routes::{Access, BodyKind, Param, Route},
 };
 use responses::{headers, responses};
 use schemas::Schemas;
+
+/// What is true of all paths, so that it is not said at each.
+const DESCRIPTION: &str = "A self-hosted AI job platform.
+
+Where a path takes `GET` it takes `HEAD` too, which answers the same status and headers without a \
+body. To a method that it does not take, a path of this document answers 405 \
+`METHOD_NOT_ALLOWED` with the header `Allow`, which names the methods that it takes. Any other path \
+answers 404 `NOT_FOUND`.
+
+`DELETE` answers 404 where `GET` would: to what is gone. What can still be shown, such as a \
+revoked key, takes another `DELETE`, which changes nothing and answers 204.";
 
 /// Where the document keeps its schemas.
 const SCHEMAS: &str = "#/components/schemas/";
@@ -34,7 +45,7 @@ pub(crate) fn document(table: &[Route]) -> Value {
         "info": {
             "title": "skai-server",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "A self-hosted AI job platform.",
+            "description": DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,
@@ -93,24 +104,41 @@ fn security(access: Access) -> Value {
 
 fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
     let mut parameters: Vec<Value> = path_names(route.path).map(path_parameter).collect();
-    for QueryParam { name, description, schema } in &route.query {
-        let schema = schemas.request(*schema);
-        parameters.push(json!({
-            "name": name, "in": "query", "description": description, "schema": schema,
-        }));
-    }
-    let header = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "header", "description": description, "schema": schema});
-    let description = "A name for the request: up to 128 characters of printable ASCII. Where it is \
-                       missing or another text, one is made.";
-    parameters.push(header("X-Request-Id", description, json!({"type": "string"})));
+    let mut add = |place: &str, given: &[Param]| {
+        for Param { name, description, schema } in given {
+            let schema = schemas.request(*schema);
+            parameters.push(json!({
+                "name": name, "in": place, "description": description, "schema": schema,
+            }));
+        }
+    };
+    add("query", &route.query);
+    add("header", &route.reads);
+    parameters.push(request_id());
     if route.is_idempotent() {
-        let description = "The request is executed once, however often it is sent within 24 h.";
-        let schema = json!({
-            "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$",
-        });
-        parameters.push(header("Idempotency-Key", description, schema));
+        parameters.push(idempotency_key());
     }
     parameters
+}
+
+fn request_id() -> Value {
+    let description = "A name for the request: up to 128 characters of printable ASCII. Where it is \
+                       missing or another text, one is made.";
+    json!({
+        "name": "X-Request-Id", "in": "header", "description": description,
+        "schema": {"type": "string"},
+    })
+}
+
+fn idempotency_key() -> Value {
+    let schema = json!({
+        "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$",
+    });
+    json!({
+        "name": "Idempotency-Key", "in": "header",
+        "description": "The request is executed once, however often it is sent within 24 h.",
+        "schema": schema,
+    })
 }
 
 /// The names in a template such as `/v1/jobs/{id}`.

@@ -29,11 +29,6 @@ impl Reply {
         Self::json(StatusCode::CREATED, body)
     }
 
-    /// 202 with JSON.
-    pub(crate) fn accepted(body: &impl Serialize) -> Result<Self> {
-        Self::json(StatusCode::ACCEPTED, body)
-    }
-
     /// 204.
     pub(crate) fn no_content() -> Self {
         Self::of(StatusCode::NO_CONTENT, None, Body::whole(Bytes::new()))

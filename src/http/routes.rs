@@ -58,9 +58,9 @@ pub(crate) enum BodyKind {
     Raw,
 }
 
-/// A parameter in the query.
+/// A parameter in the query or a header.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct QueryParam {
+pub(crate) struct Param {
     pub(super) name: &'static str,
     pub(super) description: &'static str,
     pub(super) schema: SchemaOf,
@@ -96,7 +96,11 @@ pub(crate) struct Route {
     /// In bytes; `None` for the configured limit.
     pub(super) body_limit: Option<usize>,
     pub(super) summary: &'static str,
-    pub(super) query: Vec<QueryParam>,
+    pub(super) query: Vec<Param>,
+    /// Headers that this route reads beyond those that many do.
+    pub(super) reads: Vec<Param>,
+    /// Whether an `Idempotency-Key` has a meaning, though the path does not say so.
+    pub(super) is_once: bool,
     pub(super) request: Option<SchemaOf>,
     pub(super) success: StatusCode,
     pub(super) response: Option<SchemaOf>,
@@ -149,6 +153,8 @@ impl Route {
             body_limit: None,
             summary: "",
             query: Vec::new(),
+            reads: Vec::new(),
+            is_once: false,
             request: None,
             success: StatusCode::OK,
             response: None,
@@ -213,11 +219,23 @@ impl Route {
         name: &'static str,
         description: &'static str,
     ) -> Self {
-        self.query.push(QueryParam {
-            name,
-            description,
-            schema: SchemaGenerator::subschema_for::<T>,
-        });
+        self.query.push(Param { name, description, schema: SchemaGenerator::subschema_for::<T> });
+        self
+    }
+
+    /// Reads this header of the request.
+    pub(crate) fn reads<T: JsonSchema>(
+        mut self,
+        name: &'static str,
+        description: &'static str,
+    ) -> Self {
+        self.reads.push(Param { name, description, schema: SchemaGenerator::subschema_for::<T> });
+        self
+    }
+
+    /// Heeds an `Idempotency-Key`, as every POST under `/v1` does without this.
+    pub(crate) fn once(mut self) -> Self {
+        self.is_once = true;
         self
     }
 
@@ -258,8 +276,8 @@ impl Route {
         self
     }
 
-    /// True where an `Idempotency-Key` has a meaning: POST under `/v1`.
+    /// True where an `Idempotency-Key` has a meaning: every POST under `/v1`, and where the row says so.
     pub(super) fn is_idempotent(&self) -> bool {
-        self.method == Method::POST && self.path.starts_with("/v1/")
+        self.method == Method::POST && (self.is_once || self.path.starts_with("/v1/"))
     }
 }

@@ -101,7 +101,7 @@ fn make_token(path: &Path, ambient: &Ambient) -> io::Result<String> {
     if !create_private(path, token.as_bytes(), ambient)? {
         return fs::read_to_string(path);
     }
-    tracing::info!(path = %path.display(), "made a bearer for /admin/v1");
+    tracing::info!(path = %path.display(), "made the operator's token, the key to /admin/v1");
     Ok(token)
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
+    Client,
     client::Reply,
     server::{CREDITS, TestServer, job},
 };
@@ -266,6 +267,32 @@ fn wrong_keys_are_refused_and_limited_by_address() {
 }
 
 #[test]
+fn a_client_that_its_proxy_does_not_name_is_neither_local_nor_the_proxy() {
+    let (network, limit) = ("127.0.0.0/8".parse().unwrap(), "2,1h".parse().unwrap());
+    let builder = TestServer::builder().config(|config| {
+        config.http.trusted_proxies = vec![network];
+        config.auth.failed_attempts = limit;
+    });
+    let server = builder.start();
+    let of = |hop: &str| server.client().with_header("X-Forwarded-For", hop);
+    for hop in ["unknown", "junk", "", "8.8.8.8:80", "[2001:db8::1]:80"] {
+        refused(&of(hop).get("/metrics"), 401, "UNAUTHENTICATED");
+        let token = of(hop).with_key(crate::support::server::OPERATOR);
+        token.get("/metrics").expect(200);
+    }
+    let guess = |client: &Client| client.with_key("guess").get("/admin/v1/accounts");
+    for hop in ["unknown", "junk"] {
+        refused(&guess(&of(hop)), 401, "UNAUTHENTICATED");
+    }
+    refused(&guess(&of("_other")), 429, "RATE_LIMIT");
+    // They used up what they share among themselves, and nobody else's.
+    for other in [of("8.8.8.8:80"), of("127.0.0.1"), server.client()] {
+        refused(&guess(&other), 401, "UNAUTHENTICATED");
+    }
+    server.client().get("/metrics").expect(200);
+}
+
+#[test]
 fn keys_end_at_once() {
     let server = TestServer::start();
     let account = server.account();
@@ -276,6 +303,12 @@ fn keys_end_at_once() {
     let path = format!("/v1/api-keys/{}", made["id"].as_str().unwrap());
     assert!(account.client.get(&path).expect(200).json().get("key").is_none());
     account.client.delete(&path).expect(204);
+    // It is still there to be seen, so to revoke it again is no mistake and changes nothing.
+    let revoked = account.client.get(&path).expect(200).json();
+    account.client.delete(&path).expect(204);
+    let admin = format!("/admin{path}").replace("api-keys", "keys");
+    server.operator().delete(&admin).expect(204);
+    assert_eq!(account.client.get(&path).expect(200).json(), revoked);
     refused(&client.get("/v1/jobs"), 401, "UNAUTHENTICATED");
     // Nor does a rotated one outlive its overlap.
     let old = server.key(&account.id, &json!(["keys:write", "jobs:read"]), &json!({}));

@@ -47,6 +47,7 @@ impl Document {
         let method = method.to_ascii_lowercase();
         let answer = &self.0["paths"][path][method]["responses"][reply.status.to_string()];
         assert!(answer.is_object(), "{id} answers {}, which it does not document", reply.status);
+        Self::check_headers(operation, answer, reply);
         let media_type = reply.header("content-type").unwrap_or_default();
         if media_type != "application/json" {
             return;
@@ -57,17 +58,18 @@ impl Document {
             Value::Bool(true) if id == "getOpenApi" => {}
             _ => panic!("{id} documents no JSON"),
         }
+    }
+
+    fn check_headers(operation: &Operation, answer: &Value, reply: &Reply) {
         let headers = answer["headers"].as_object().unwrap();
         let documented: BTreeSet<_> =
             headers.keys().map(|name| name.to_ascii_lowercase()).collect();
-        let given = reply.headers.iter().map(|(name, _)| name.clone());
-        let of_every_answer =
-            ["content-type", "content-length", "date", "x-content-type-options", "referrer-policy"];
-        for name in given.filter(|name| !of_every_answer.contains(&name.as_str())) {
-            assert!(
-                documented.contains(&name),
-                "{id} answers with {name}, which it does not document"
-            );
+        // OpenAPI has places of its own for what a body is; the rest is HTTP's.
+        let of_http = ["content-type", "content-length", "transfer-encoding", "date"];
+        let given = reply.headers.iter().map(|(name, _)| name);
+        for name in given.filter(|name| !of_http.contains(&name.as_str())) {
+            let id = &operation.id;
+            assert!(documented.contains(name), "{id} answers with {name}, which it hides");
         }
     }
 
@@ -173,6 +175,20 @@ fn shorten(value: &mut Value) {
         }
         _ => {}
     }
+}
+
+#[test]
+fn the_document_says_what_is_true_of_all_paths() {
+    let server = TestServer::start();
+    let document = Document::of(&server).0;
+    let description = document["info"]["description"].as_str().unwrap();
+    for said in ["`HEAD`", "405", "`Allow`", "`METHOD_NOT_ALLOWED`", "`NOT_FOUND`", "`DELETE`"] {
+        assert!(description.contains(said), "{said}");
+    }
+    let events = &document["paths"]["/v1/jobs/{id}/events"]["get"]["parameters"];
+    let events = events.as_array().unwrap();
+    let resume = events.iter().find(|parameter| parameter["name"] == "Last-Event-ID").unwrap();
+    assert_eq!((&resume["in"], &resume["schema"]["type"]), (&json!("header"), &json!("integer")));
 }
 
 #[test]

@@ -122,6 +122,32 @@ fn secrets_are_replayed_too() {
 }
 
 #[test]
+fn the_operator_moves_credits_once() {
+    let server = TestServer::start();
+    let (one, two) = (server.account_with(&json!(10)), server.account_with(&json!(10)));
+    let operator = server.operator();
+    let path = |id: &str, deed: &str| format!("/admin/v1/accounts/{id}/credits/{deed}");
+    for (deed, amount, after) in [("grants", 5, 15), ("adjust", -3, 12)] {
+        let (body, path) = (json!({"amount": amount}), |id: &str| path(id, deed));
+        let first = operator.post_once(&path(&one.id), "k", &body).expect(201);
+        assert!(!is_replay(&first), "{deed}");
+        let again = operator.post_once(&path(&one.id), "k", &body).expect(201);
+        assert_eq!((is_replay(&again), again.body), (true, first.body));
+        let other = operator.post_once(&path(&one.id), "k", &json!({"amount": 1}));
+        refused(&other, 409, "IDEMPOTENCY_KEY_CONFLICT");
+        assert_eq!(one.balance().0, json!(after), "{deed}");
+        // The key stands for nothing with another account, and what is refused is not saved.
+        let bad = operator.post_once(&path(&two.id), "k", &json!({"amount": 0}));
+        refused(&bad, 400, "INVALID_REQUEST");
+        assert!(!is_replay(&operator.post_once(&path(&two.id), "k", &body).expect(201)));
+        assert_eq!(two.balance().0, json!(after), "{deed}");
+        refused(&operator.post_once(&path(&one.id), "", &body), 400, "INVALID_REQUEST");
+    }
+    let unknown = path("01939b2a-7c1e-7000-8000-000000000000", "grants");
+    refused(&operator.post_once(&unknown, "k", &json!({"amount": 1})), 404, "NOT_FOUND");
+}
+
+#[test]
 fn what_is_refused_is_not_saved() {
     let server = TestServer::start();
     let account = server.account_with(&json!(1));

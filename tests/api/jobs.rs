@@ -287,6 +287,7 @@ fn a_waiting_job_is_canceled_and_released_at_once() {
     // Retried, it runs like any other.
     let again = account.deed(&waiting, "retry").expect(202).json();
     assert_eq!((&again["status"], &again["error"]), (&json!("queued"), &Value::Null));
+    assert_eq!((&again["id"], &again["job_id"]), (&waiting["id"], &waiting["id"]));
     assert_eq!(account.wait_job(&again)["status"], "succeeded");
     refused(&account.deed(&waiting, "retry"), 409, "CONFLICT");
     assert_eq!(provider.received().len(), 1);

@@ -245,6 +245,7 @@ fn endpoints_get_the_events_that_they_want() {
     let gone = account.endpoint(&receiver, "/gone", &json!({}));
     account.client.delete(&gone.path("")).expect(204);
     refused(&account.client.get(&gone.path("")), 404, "NOT_FOUND");
+    refused(&account.client.delete(&gone.path("")), 404, "NOT_FOUND");
     account.run_job(&json!({"model": "sandbox"}));
     let path = format!("/admin/v1/accounts/{}/credits/grants", account.id);
     server.operator().post(&path, &json!({"amount": 5})).expect(201);

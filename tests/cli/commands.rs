@@ -113,6 +113,20 @@ fn a_running_server_sees_within_a_second_what_commands_do() {
 }
 
 #[test]
+fn an_account_may_begin_with_no_credits() {
+    let program = Program::new();
+    for zero in ["0", "0.0"] {
+        let account = program.account(zero);
+        assert!(account.key.starts_with("sk_live_"));
+    }
+    let server = program.serve();
+    let client = server.client(&program.account("0").key);
+    assert_eq!(available(&client), Some(0.0));
+    let grants = client.get("/v1/credits/grants").expect(200).json();
+    assert_eq!(grants["data"], json!([]), "nothing was given");
+}
+
+#[test]
 fn people_get_text_without_colour_and_errors_apart_from_results() {
     let program = Program::new();
     let plain = |arguments: &[&str]| {

@@ -86,7 +86,10 @@ fn every_event_of_the_log_is_one_object() {
     assert!(status.success());
     let events: Vec<Value> = log.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(events.iter().any(|event| event["request_id"] == "mine \"quoted\" {}"));
-    assert!(!log.concat().contains(&account.key[21..]), "the key is in the log");
+    let log = log.concat();
+    assert!(!log.contains(&account.key[21..]), "the key is in the log");
+    assert!(log.contains("made the operator's token, the key to /admin/v1"), "{log}");
+    assert!(!log.contains("[redacted]"), "words of the server's own are lost: {log}");
 }
 
 #[test]
@@ -119,7 +122,8 @@ fn exit_codes_tell_a_failure_from_a_mistake() {
         (&["jump"], 2, "unrecognized subcommand"),
         (&["account", "create", "--name", "", "--json"], 2, "name"),
         (&["account", "create", "--name", "A", "--scopes", "credits:write"], 2, "operator"),
-        (&["account", "create", "--name", "A", "--credits", "0"], 2, "above zero"),
+        (&["account", "create", "--name", "A", "--credits=-1"], 2, "above zero"),
+        (&["credits", "grant", "--account", unknown, "--amount", "0"], 2, "above zero"),
         (&["credits", "grant", "--account", unknown, "--amount", "1"], 1, "no such account"),
         (&["credits", "grant", "--account", unknown, "--amount", "0.0000001"], 2, "amount"),
         (&["dlq", "list", "--account", unknown], 1, "no such account"),

@@ -205,7 +205,7 @@ impl World {
         let reason = "test".to_owned();
         let request = credits::AdjustRequest { amount: micros(delta), bucket, reason };
         let id = self.accounts[account].account_id();
-        credits::adjust(&self.deeds.app, id, request, None).wait().unwrap();
+        credits::adjust(&self.deeds.app, id, request, None, None, |_| Ok(vec![])).wait().unwrap();
         self.books[account].available[at] += delta;
         self.books[account].spend(at, (-delta).max(0));
     }
@@ -455,7 +455,8 @@ fn what_the_operator_may_not_give_is_named() {
         assert_eq!(grant(body).unwrap_err().as_deref(), Some(param));
     }
     let nothing = serde_json::from_str(r#"{"amount": 0}"#).unwrap();
-    assert!(credits::adjust(&deeds.app, account, nothing, None).wait().is_err());
+    let refused = credits::adjust(&deeds.app, account, nothing, None, None, |_| Ok(vec![]));
+    assert_eq!(refused.wait().unwrap_err().param(), Some("amount"));
     let unknown = skai_server::domain::AccountId::from_uuid(deeds.ambient.uuid());
     let request = serde_json::from_str(r#"{"amount": 1}"#).unwrap();
     let refused = credits::grant(&deeds.app, unknown, request, None).wait().unwrap_err();

@@ -95,15 +95,17 @@ pub(super) async fn update(request: Request) -> Result<Reply> {
 /// `POST /admin/v1/accounts/{id}/credits/grants`
 pub(super) async fn grant(request: Request) -> Result<Reply> {
     let (id, body) = (request.id("id")?, request.json()?);
-    let named = Some(request.id.as_str().to_owned());
-    let grant = credits::grant(&request.app, id, body, named).await?;
-    Reply::created(&GrantBody::of(&grant))
+    let (named, once) = (Some(request.id.as_str().to_owned()), request.idempotency);
+    let render = |grant: &_| super::json(&GrantBody::of(grant));
+    let done = credits::grant_once(&request.app, id, body, named, once, render).await?;
+    Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }
 
 /// `POST /admin/v1/accounts/{id}/credits/adjust`
 pub(super) async fn adjust(request: Request) -> Result<Reply> {
     let (id, body) = (request.id("id")?, request.json()?);
-    let named = Some(request.id.as_str().to_owned());
-    let balance = credits::adjust(&request.app, id, body, named).await?;
-    Reply::json(StatusCode::CREATED, &BalanceBody::of(&balance)?)
+    let (named, once) = (Some(request.id.as_str().to_owned()), request.idempotency);
+    let render = |balance: &_| super::json(&BalanceBody::of(balance)?);
+    let done = credits::adjust(&request.app, id, body, named, once, render).await?;
+    Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }

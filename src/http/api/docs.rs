@@ -129,8 +129,9 @@ fn sections(document: &Value) -> Vec<Section<'_>> {
 }
 
 fn operation<'a>(path: &'a str, method: &str, described: &'a Value) -> Operation<'a> {
-    // Every route takes the headers; the page says so once.
-    let parameters = items(&described["parameters"]).filter(|given| given["in"] != "header");
+    // Many routes read these headers; the page says so once.
+    let common = |name: &Value| name == "X-Request-Id" || name == "Idempotency-Key";
+    let parameters = items(&described["parameters"]).filter(|given| !common(&given["name"]));
     Operation {
         id: text(&described["operationId"]),
         method: method.to_ascii_uppercase(),

@@ -47,7 +47,7 @@ pub(super) struct JobCredits {
 #[schemars(rename = "Job")]
 pub(super) struct JobBody<'a> {
     id: JobId,
-    /// The same as `id`.
+    /// The same as `id`; in the answers that accept a job, now or again.
     #[serde(skip_serializing_if = "Option::is_none")]
     job_id: Option<JobId>,
     #[schemars(extend("const" = "job"))]
@@ -133,6 +133,11 @@ fn bytes(job: &Job) -> Result<Vec<u8>> {
     serde_json::to_vec(&JobBody::of(job)).map_err(Error::internal)
 }
 
+/// The bytes of an answer that accepts a job.
+fn accepted(job: &Job) -> Result<Vec<u8>> {
+    super::json(&JobBody { job_id: Some(job.id), ..JobBody::of(job) })
+}
+
 /// One step of a job's story.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "JobEvent")]
@@ -181,11 +186,10 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
     };
     let idempotency = request.idempotency;
     let submitted = jobs::submit(&request.app, &caller, prepared, idempotency).await?;
-    let job = &submitted.job;
-    let body = JobBody { job_id: Some(job.id), ..JobBody::of(job) };
+    let (job, replayed) = (&submitted.job, submitted.replayed);
     let location =
         HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)).map_err(Error::internal)?;
-    let reply = Reply::accepted(&body)?.replayed(submitted.replayed);
+    let reply = Reply::json_bytes(StatusCode::ACCEPTED, accepted(job)?).replayed(replayed);
     Ok(reply.header("location", location))
 }
 
@@ -363,6 +367,6 @@ pub(super) async fn cancel(request: Request) -> Result<Reply> {
 pub(super) async fn retry(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id::<JobId>("id")?, request.caller()?);
     let idempotency = request.idempotency;
-    let done = jobs::retry(&request.app, &caller, id, idempotency, bytes).await?;
+    let done = jobs::retry(&request.app, &caller, id, idempotency, accepted).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
 }

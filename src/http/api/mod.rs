@@ -74,7 +74,8 @@ fn server() -> [Route; 5] {
             .answers::<serde_json::Value>(StatusCode::OK),
         Route::get("/docs", "getReference", handler!(docs::page))
             .summary("The API reference as a page.")
-            .media_types(&["text/html"]),
+            .media_types(&["text/html"])
+            .headers(&["Content-Security-Policy"]),
     ]
 }
 
@@ -114,6 +115,10 @@ fn jobs() -> [Route; 6] {
             .summary("Lists a job's steps, oldest first, or streams them as they happen.")
             .scope(Scope::JobsRead)
             .paged()
+            .reads::<u64>(
+                "Last-Event-ID",
+                "Where a stream goes on: the `id` of the last event that was received. The list does not read it.",
+            )
             .media_types(&["text/event-stream"])
             .answers::<Page<EventBody<'_>>>(StatusCode::OK),
         Route::post("/v1/jobs/{id}/cancel", "cancelJob", handler!(jobs::cancel))
@@ -156,7 +161,10 @@ fn webhooks() -> [Route; 8] {
             .takes::<EndpointPatch>()
             .answers::<EndpointBody<'_>>(StatusCode::OK),
         Route::delete(ONE, "deleteWebhookEndpoint", handler!(webhooks::delete))
-            .summary("Deletes an endpoint. Deliveries on their way to it fail at their next try.")
+            .summary(
+                "Deletes an endpoint. Deliveries on their way to it fail at their next try. It is \
+                 gone, so GET and another DELETE answer 404.",
+            )
             .scope(Scope::WebhooksWrite)
             .answers_nothing(),
         Route::post(
@@ -256,7 +264,7 @@ fn credits() -> [Route; 3] {
             .query::<Timestamp>("created_after", "Only entries made at this time or later.")
             .query::<Timestamp>("created_before", "Only entries made before this time.")
             .media_types(&["text/csv"])
-            .headers(&["Link"])
+            .headers(&["Link", "Content-Disposition"])
             .answers::<Page<EntryBody<'_>>>(StatusCode::OK),
         Route::get("/v1/credits/grants", "listGrants", handler!(credits::grants))
             .summary("Lists credits that were given or bought, newest first.")
@@ -287,7 +295,10 @@ fn api_keys() -> [Route; 6] {
             .scope(Scope::KeysRead)
             .answers::<KeyBody<'_>>(StatusCode::OK),
         Route::delete("/v1/api-keys/{id}", "revokeApiKey", handler!(api_keys::revoke))
-            .summary("Revokes a key. It is refused at once.")
+            .summary(
+                "Revokes a key. It is refused at once. It can still be shown, so another DELETE \
+                 answers 204 and changes nothing.",
+            )
             .scope(Scope::KeysWrite)
             .answers_nothing(),
         Route::post("/v1/api-keys/{id}/rotate", "rotateApiKey", handler!(api_keys::rotate))
@@ -334,6 +345,7 @@ fn accounts() -> [Route; 6] {
             handler!(accounts::grant),
         )
         .summary("Gives an account credits.")
+        .once()
         .takes::<GrantRequest>()
         .answers::<credits::GrantBody<'_>>(StatusCode::CREATED),
         Route::post(
@@ -342,6 +354,7 @@ fn accounts() -> [Route; 6] {
             handler!(accounts::adjust),
         )
         .summary("Corrects an account's balance. May take it below zero, as after a chargeback.")
+        .once()
         .takes::<AdjustRequest>()
         .answers::<credits::BalanceBody>(StatusCode::CREATED),
     ]
@@ -365,7 +378,10 @@ fn operator() -> [Route; 6] {
             .answers::<Page<KeyBody<'_>>>(StatusCode::OK)
             .errors(&[ErrorKind::NotFound]),
         Route::delete("/admin/v1/keys/{id}", "revokeAnyApiKey", handler!(api_keys::revoke_any))
-            .summary("Revokes a key of any account. It is refused at once.")
+            .summary(
+                "Revokes a key of any account. It is refused at once. It can still be listed, so \
+                 another DELETE answers 204 and changes nothing.",
+            )
             .answers_nothing(),
         Route::get("/admin/v1/stats", "getStats", handler!(queues::stats))
             .summary("Shows the queues, the database and the version.")

@@ -59,7 +59,7 @@ fn without_fields(body: Checked<'_>) -> Result<Checked<'_>> {
     Err(Error::invalid(name, message))
 }
 
-/// Reads the `Idempotency-Key` of a POST under `/v1`. The body is hashed only where there is a key.
+/// Reads the `Idempotency-Key` of a route that heeds it. The body is hashed only where there is a key.
 pub(super) fn idempotency(
     route: &Route,
     parts: &Parts,

@@ -1,6 +1,6 @@
 //! What a route answers: statuses, headers and errors.
 
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{SCHEMAS, schemas::Schemas};
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Every header that answers have: name, type, meaning.
-const HEADERS: [(&str, &str, &str); 13] = [
+const HEADERS: [(&str, &str, &str); 17] = [
     ("X-Request-Id", "string", "The request's name; in logs, events and webhooks too."),
     ("RateLimit-Limit", "integer", "Requests that the budget allows at once."),
     ("RateLimit-Remaining", "integer", "Requests that the budget allows now."),
@@ -24,11 +24,21 @@ const HEADERS: [(&str, &str, &str); 13] = [
     ("WWW-Authenticate", "string", "Always `Bearer`."),
     ("Idempotent-Replayed", "string", "`true` where the same Idempotency-Key was answered before."),
     ("Strict-Transport-Security", "string", "Only where the request came by HTTPS."),
-    ("Cache-Control", "string", "`no-store` on API answers."),
+    ("X-Content-Type-Options", "string", "Always `nosniff`."),
+    ("Referrer-Policy", "string", "Always `no-referrer`."),
+    ("Cache-Control", "string", "Always `no-store`."),
+    ("Content-Security-Policy", "string", "What the page may load: nothing but its own style."),
+    ("Content-Disposition", "string", "The name of a CSV file, where it is one."),
     ("Location", "string", "The path of what was made."),
     ("Link", "string", "Where a CSV file goes on (`rel=\"next\"`), where it does."),
 ];
-const ALWAYS: [&str; 3] = ["X-Request-Id", "Strict-Transport-Security", "Cache-Control"];
+const ALWAYS: [&str; 5] = [
+    "X-Request-Id",
+    "Strict-Transport-Security",
+    "X-Content-Type-Options",
+    "Referrer-Policy",
+    "Cache-Control",
+];
 const BUDGET: [&str; 5] =
     ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit"];
 
@@ -132,7 +142,7 @@ fn header_refs(route: &Route, status: StatusCode) -> Map<String, Value> {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT => {
             names.push("Retry-After");
         }
-        _ if status.is_success() && route.method == Method::POST && route.is_idempotent() => {
+        _ if status.is_success() && route.is_idempotent() => {
             names.push("Idempotent-Replayed");
         }
         _ => {}
