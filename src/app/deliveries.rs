@@ -357,7 +357,7 @@ fn in_words(outcome: &Outcome) -> String {
     }
 }
 
-/// The code of a dead letter, by the rules for providers (API.md §1).
+/// The code of a dead letter, by the rules for errors of providers.
 fn code(outcome: &Outcome) -> JobErrorCode {
     match outcome {
         Outcome::Status(429) => JobErrorCode::RateLimit,
