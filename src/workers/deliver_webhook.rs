@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ask, record};
+use super::{record, until_stopped};
 use crate::{
     app::{
         App,
@@ -61,9 +61,9 @@ impl Kind for DeliverWebhook {
         if stop.is_set() {
             return Ok(());
         }
-        let attempt = ask(stop, || self.send(&task))?;
-        if stop.is_set() {
-            // That may be what ended it, so nothing is known of the endpoint.
+        let attempt = until_stopped(stop, || self.send(&task))?;
+        if stop.is_set() && !attempt.outcome.is_success() {
+            // The stop may be what ended it, so nothing is known of the endpoint.
             return Ok(());
         }
         let recorded =

@@ -20,8 +20,8 @@ use crate::{
 /// How long to wait before an outcome is recorded again that the database refused.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Asks the outside world; the connection is cut as soon as the attempt is stopped.
-fn ask<T>(stop: &Stop, call: impl FnOnce() -> T) -> T {
+/// Talks to the outside world; the connection is cut as soon as the attempt is stopped.
+fn until_stopped<T>(stop: &Stop, call: impl FnOnce() -> T) -> T {
     let line = Line::default();
     let cut = line.clone();
     stop.on_set(move || cut.cut());

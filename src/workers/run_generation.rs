@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, value::RawValue};
 
-use super::{ask, record};
+use super::{record, until_stopped};
 use crate::{
     app::{
         App,
@@ -64,7 +64,7 @@ impl Kind for RunGeneration {
     }
 
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
-        let outcome = match ask(stop, || self.attempt(&job, stop))? {
+        let outcome = match until_stopped(stop, || self.attempt(&job, stop))? {
             Attempt::Abandoned => return Ok(()),
             Attempt::Answered(answer) => succeeded(answer)?,
             Attempt::Failed(error, answer) => {
