@@ -82,14 +82,16 @@ create table idempotency (
 -- The sum of an account's ledger, kept in the transaction of every entry. `free` and `paid` can be
 -- spent; what open reservations took from them is in `reserved_free` and `reserved_paid`.
 -- A job may cost more than was reserved, so `free` and `paid` may fall below zero, but never at
--- the acceptance of a job. `entries` numbers the ledger without gaps.
+-- the acceptance of a job. `entries` numbers the ledger without gaps. `open_jobs` counts the jobs that are not
+-- over, each of which has its reservation.
 create table balance (
   account integer primary key references account (seq),
   free integer not null default 0,
   paid integer not null default 0,
   reserved_free integer not null default 0 check (reserved_free >= 0),
   reserved_paid integer not null default 0 check (reserved_paid >= 0),
-  entries integer not null default 0
+  entries integer not null default 0,
+  open_jobs integer not null default 0 check (open_jobs >= 0)
 ) strict;
 
 -- Every change of credits, for ever: triggers refuse deletes, and updates of all but `listed`. `n` counts
@@ -139,7 +141,8 @@ create index credit_grant_to_expire on credit_grant (expires_at) where remaining
 -- A job: what is known when it is accepted, and its state. The row is narrow and keeps its size, so
 -- that its updates stay within pages that other jobs of the same moment share.
 -- status: 2 queued, 3 running, 4 succeeded, 5 failed, 6 canceled, 7 expired.
--- `started_at` counts once `attempts` is above zero; until then it holds the time of acceptance.
+-- `started_at` counts once `attempts` is above zero; until then it holds the time of acceptance. `direct` is 1
+-- for a job whose client waits on its connection: it is not tried again.
 create table job (
   seq integer primary key,
   account integer not null references account (seq),
@@ -152,6 +155,10 @@ create table job (
   max_attempts integer not null,
   priority integer not null,
   model text not null,
+  agent integer,
+  agent_version integer,
+  batch integer,
+  direct integer not null default 0 check (direct in (0, 1)),
   end_user text,
   reserved_free integer not null check (reserved_free >= 0),
   reserved_paid integer not null check (reserved_paid >= 0),
@@ -160,9 +167,11 @@ create table job (
   created_at integer not null,
   started_at integer not null,
   listed integer not null default 0 check (listed in (0, 1)),
-  unique (id)
+  unique (id),
+  check ((agent is null) = (agent_version is null))
 ) strict;
 create index job_by_account on job (account) where listed = 1;
+create index job_by_agent on job (account, agent) where listed = 1 and agent is not null;
 create trigger job_keeps_newest before delete on job when old.seq = (select max(seq) from job)
 begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
 create index job_unsuccessful on job (account, status) where status >= 5;
@@ -177,15 +186,18 @@ create table job_request (
   parameters text not null
 ) strict;
 
--- What came of it; written once when the job ends, removed when it is tried again.
+-- What came of it; written once when the job ends, removed when it is tried again. `model` is the one that
+-- answered; `estimated` is 1 where the provider did not report the tokens.
 create table job_result (
   job integer primary key,
   account integer not null,
   output text,
   output_text text,
+  model text,
   provider text,
   prompt_tokens integer,
   completion_tokens integer,
+  estimated integer not null default 0 check (estimated in (0, 1)),
   charged integer not null,
   error_code text,
   error_message text,
@@ -203,11 +215,78 @@ create table job_event (
   primary key (job, n)
 ) strict, without rowid;
 
+-- A prompt with its contracts, by name. What it says is in its versions; runs use the active one.
+create table agent (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  name text not null,
+  description text,
+  tags text not null,
+  active_version integer not null,
+  latest_version integer not null,
+  archived_at integer,
+  created_at integer not null,
+  updated_at integer not null,
+  unique (account, id),
+  unique (account, name)
+) strict;
+
+-- What an agent says; never changes. `messages` are templates, `parameters` the settings of its calls,
+-- `warnings` what strict modes of providers would refuse in `output_schema`.
+create table agent_version (
+  seq integer primary key,
+  account integer not null references account (seq),
+  agent integer not null,
+  n integer not null,
+  id blob not null,
+  model text not null,
+  messages text not null,
+  input_schema text,
+  output_schema text,
+  parameters text not null,
+  warnings text not null,
+  created_at integer not null,
+  unique (account, agent, n)
+) strict;
+
+-- Jobs that were accepted together. How many of them stand where is counted here whenever one of them takes a
+-- step; the others are queued.
+create table batch (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  metadata text,
+  request_id text not null,
+  total integer not null,
+  running integer not null default 0 check (running >= 0),
+  succeeded integer not null default 0 check (succeeded >= 0),
+  failed integer not null default 0 check (failed >= 0),
+  canceled integer not null default 0 check (canceled >= 0),
+  expired integer not null default 0 check (expired >= 0),
+  cancel_requested_at integer,
+  finished_at integer,
+  created_at integer not null,
+  unique (account, id),
+  check (running + succeeded + failed + canceled + expired <= total)
+) strict;
+create index batch_to_cancel on batch (seq) where cancel_requested_at is not null and finished_at is null;
+
+-- The requests of a batch in their order, and the jobs they became.
+create table batch_item (
+  batch integer not null,
+  n integer not null,
+  account integer not null,
+  custom_id text not null,
+  job integer not null,
+  primary key (batch, n)
+) strict, without rowid;
+
 -- Work that waits or is being done; a row leaves when its work ends. The order of work is kept in
 -- memory and made anew from this table at each start, so the table needs no index for it.
 -- queue: 2 generation.create, 3 webhook.delivery, 4 billing.credit_grant, 5 task.run.
 -- `subject` is the seq of the job or delivery. Rows of one `lane` share a limit and take turns with
--- those of other lanes. `lease` is null while the row waits; else it names the start of the server
+-- those of other lanes; lanes below zero are those of batches and get what others leave. `lease` is null while the row waits; else it names the start of the server
 -- (upper half) and the claim (lower half) that may finish it.
 create table queue (
   queue integer not null check (queue between 2 and 5),

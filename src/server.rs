@@ -114,12 +114,13 @@ impl Server {
         let (store, writer) = Store::open(&folder.database(), &engine(&config), &ambient)?;
         let vault = Vault::open(&folder.key(), &ambient)?;
         let token = operator_token(&config, &folder, &ambient)?;
-        let app = Arc::new(app(&config, ambient, store, vault, token)?);
+        let boot = queue::boot(&store)?;
+        let app = Arc::new(app(&config, ambient, store, vault, token, boot)?);
         let (tell, events) = mpsc::channel();
         listen_to_store(&app, &tell);
-        let boot = queue::boot(&app.store)?;
-        let generations = Arc::new(work::run_generations(&config, &app, boot)?);
-        let deliveries = Arc::new(work::run_deliveries(&config, &app, boot)?);
+        let generations = Arc::new(work::run_generations(&config, &app)?);
+        let deliveries = Arc::new(work::run_deliveries(&config, &app)?);
+        work::tell_backlog(&app, &generations);
         metrics::pull_queue(&app, &generations);
         metrics::pull_queue(&app, &deliveries);
         metrics::pull_totals(&app);

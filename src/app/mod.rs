@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod api_keys;
 mod argon;
 pub mod auth;
+mod backlog;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
@@ -22,6 +23,7 @@ pub mod webhooks;
 use std::time::Duration;
 
 pub use argon::{HashCost, hash as hash_api_key};
+pub use backlog::Backlog;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
@@ -58,6 +60,10 @@ pub struct App {
     pub guard: Guard,
     /// What the operator decided.
     pub settings: Settings,
+    /// The number of this start: what an earlier one left is void.
+    pub boot: i64,
+    /// How much waits.
+    pub backlog: Backlog,
     /// Counts, for whoever looks.
     pub metrics: Metrics,
 }
@@ -69,6 +75,12 @@ pub struct Settings {
     pub idempotency_ttl: Duration,
     /// How long a job may wait.
     pub job_ttl: Duration,
+    /// How long a job of a batch may wait.
+    pub batch_ttl: Duration,
+    /// How many jobs of all accounts may wait.
+    pub max_waiting_jobs: usize,
+    /// How many jobs of an account may wait or run.
+    pub max_open_jobs: u64,
     /// Pauses between a job's attempts.
     pub job_backoff: Backoff,
     /// Calls that quote the validation errors, after an answer that breaks the contract.

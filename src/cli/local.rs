@@ -24,8 +24,8 @@ impl Local {
         let engine = EngineSettings { readers: 1, announce: true, ..server::engine(config) };
         let (store, writer) = Store::open(&folder.database(), &engine, &ambient)?;
         let vault = Vault::open(&folder.key(), &ambient)?;
-        // A command authenticates nobody.
-        let app = server::app(config, ambient, store, vault, Secret::default())?;
+        // A command authenticates nobody and runs no job.
+        let app = server::app(config, ambient, store, vault, Secret::default(), 0)?;
         Ok(Self { app: Arc::new(app), writer })
     }
 

@@ -19,6 +19,12 @@ pub struct Jobs {
     /// Completion tokens in the estimate when neither the request nor the model bounds them.
     #[serde(deserialize_with = "values::whole::<1, 10_000_000, _, _>")]
     pub default_max_tokens: u32,
+    /// How many jobs of all accounts may wait.
+    #[serde(deserialize_with = "values::whole::<1, 100_000_000, _, _>")]
+    pub max_waiting: usize,
+    /// How many jobs of one account may wait or run.
+    #[serde(deserialize_with = "values::whole::<1, 100_000_000, _, _>")]
+    pub max_open_per_account: u64,
     /// The longest timeout that a request may ask for.
     #[serde(
         deserialize_with = "values::duration::<1, DAY, _>",

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::domain::{QueueName, Secret};
 
 mod auth;
+mod batches;
 mod environment;
 mod http;
 mod idempotency;
@@ -27,6 +28,7 @@ mod webhooks;
 mod write;
 
 pub use auth::Auth;
+pub use batches::Batches;
 pub use http::Http;
 pub use idempotency::Idempotency;
 pub use jobs::Jobs;
@@ -69,6 +71,8 @@ pub struct Config {
     pub idempotency: Idempotency,
     /// The bounds of one generation.
     pub jobs: Jobs,
+    /// The bounds of a batch of them.
+    pub batches: Batches,
     /// Who runs the models, by name.
     pub providers: BTreeMap<String, Provider>,
     /// What can be asked for, by name.

@@ -76,6 +76,12 @@ ids! {
     ProjectId
     /// An API key; says nothing about its secret.
     ApiKeyId
+    /// A prompt with its contracts.
+    AgentId
+    /// One state of an agent.
+    AgentVersionId
+    /// Jobs that were accepted together.
+    BatchId
     /// A unit of work that a client asked for.
     JobId
     /// One line of the credits ledger.

@@ -33,8 +33,8 @@ pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result};
 pub use generation::{GenerationRequest, Parameters};
 pub use id::{
-    AccountId, ApiKeyId, DeadLetterId, DeliveryId, EndpointId, EventId, GrantId, JobId,
-    LedgerEntryId, MalformedId, ProjectId,
+    AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, DeadLetterId, DeliveryId, EndpointId,
+    EventId, GrantId, JobId, LedgerEntryId, MalformedId, ProjectId,
 };
 pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};

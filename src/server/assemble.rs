@@ -7,7 +7,7 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, HashCost, RateLimits, Vault, Watches,
+        self, App, Backlog, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     config::{self, Config, ProviderKind, Synchronous},
@@ -34,6 +34,7 @@ pub fn app(
     store: Store,
     vault: Vault,
     operator_token: Secret<String>,
+    boot: i64,
 ) -> io::Result<App> {
     let auth = Authenticator::start(ambient.clone(), auth(config, operator_token), store.clone())?;
     Ok(App {
@@ -45,6 +46,8 @@ pub fn app(
         watches: Watches::default(),
         guard: Guard::new(config.webhooks.allow_networks.clone()),
         settings: settings(config),
+        boot,
+        backlog: Backlog::default(),
         metrics: Metrics::new(),
     })
 }
@@ -82,6 +85,9 @@ fn settings(config: &Config) -> app::Settings {
     app::Settings {
         idempotency_ttl: config.idempotency.ttl,
         job_ttl: jobs.ttl,
+        batch_ttl: config.batches.ttl,
+        max_waiting_jobs: config.jobs.max_waiting,
+        max_open_jobs: config.jobs.max_open_per_account,
         job_backoff: backoff(&jobs.backoff),
         max_repairs: config.jobs.max_repairs,
         max_timeout: config.jobs.max_timeout,

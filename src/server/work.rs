@@ -21,7 +21,6 @@ const SLOW_DELIVERY: Duration = Duration::from_secs(1);
 pub(super) fn run_generations(
     config: &Config,
     app: &Arc<App>,
-    boot: i64,
 ) -> Result<Runner<RunGeneration>, StartError> {
     let counted = Arc::downgrade(app);
     let providers = assemble::providers(config, &app.ambient)?;
@@ -33,14 +32,13 @@ pub(super) fn run_generations(
     let providers = providers.observed(&app.ambient, &observer);
     let settings = assemble::queue(config, QueueName::GenerationCreate, None);
     let kind = RunGeneration::new(Arc::clone(app), Arc::new(providers), settings.max_runtime);
-    Ok(Runner::start(kind, &app.store, &app.ambient, settings, boot)?)
+    Ok(Runner::start(kind, &app.store, &app.ambient, settings, app.boot)?)
 }
 
 /// Starts the queue that sends webhooks.
 pub(super) fn run_deliveries(
     config: &Config,
     app: &Arc<App>,
-    boot: i64,
 ) -> Result<Runner<DeliverWebhook>, StartError> {
     let limits = Limits { total: config.webhooks.timeout, ..Limits::default() };
     let counted = Arc::downgrade(app);
@@ -52,7 +50,16 @@ pub(super) fn run_deliveries(
     }));
     let kind = DeliverWebhook::new(Arc::clone(app), sender);
     let settings = assemble::queue(config, QueueName::WebhookDelivery, Some(SLOW_DELIVERY));
-    Ok(Runner::start(kind, &app.store, &app.ambient, settings, boot)?)
+    Ok(Runner::start(kind, &app.store, &app.ambient, settings, app.boot)?)
+}
+
+/// Lets deeds know how many jobs wait.
+pub(super) fn tell_backlog(app: &App, generations: &Arc<Runner<RunGeneration>>) {
+    let runner = Arc::downgrade(generations);
+    app.backlog.watch(move || {
+        let stats = runner.upgrade().map(|runner| runner.stats()).unwrap_or_default();
+        stats.ready + stats.later
+    });
 }
 
 /// Starts what goes on without being asked: due work, maintenance, and looks at a disk in trouble.

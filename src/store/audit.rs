@@ -27,7 +27,7 @@ pub struct Audit {
 /// null, and what is wrong in words. `?1` limits the rows. Amounts are microcredits.
 ///
 /// Rules that look at the same sums share a statement, so that the ledger is read few times.
-const RULES: [&str; 14] = [
+const RULES: [&str; 15] = [
     "select a.seq, null, 'has no balance' from main.account a
      where not exists (select 1 from main.balance b where b.account = a.seq) limit ?1",
     // Each balance against the sums of its ledger.
@@ -73,6 +73,11 @@ const RULES: [&str; 14] = [
      from main.ledger
      where delta = 0 or (kind in ('grant', 'release') and delta < 0)
        or (kind in ('reserve', 'charge', 'expire') and delta > 0) limit ?1",
+    "with j as (select account, count(*) as n from main.queue where queue = 2 group by account)
+     select b.account, null, 'counts another number of open jobs than its queue holds: ' || b.open_jobs
+       || ', the queue has ' || coalesce(j.n, 0)
+     from main.balance b left join j on j.account = b.account
+     where b.open_jobs <> coalesce(j.n, 0) limit ?1",
     // Each reservation against its job: what the job says, and how it was resolved.
     "with l as (
        select job, round, min(account) as account, max(account) as last_account,
@@ -259,6 +264,9 @@ mod tests {
             project: 1,
             api_key: 1,
             model: "m".to_owned(),
+            agent: None,
+            batch: None,
+            direct: false,
             user: None,
             priority: 0,
             max_attempts: 1,
@@ -377,6 +385,7 @@ mod tests {
                 &[UNLOCK_ALL, "delete from main.ledger where n = 4"],
                 "says it was charged, and no charge: 20",
             ),
+            (&["update main.balance set open_jobs = 7"], "another number of open jobs than its queue"),
             (&["delete from main.job_result"], "is over without a result"),
             (&["delete from main.queue"], "is lost: it is not over and not in the queue: status 2"),
             (

@@ -1,19 +1,17 @@
 //! Jobs: what was asked for, where it stands, and what came of it.
 
-use rusqlite::{Row, ToSql};
+use rusqlite::Row;
 use serde_json::value::RawValue;
 
 use super::{
     ledger::JobRound,
-    listing::{self, ListSql, Listing},
     row::{named, unknown},
     scope::AccountScope,
     signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    Credits, Cursor, JobError, JobErrorCode, JobId, JobStatus, Result, Rows, Split, Timestamp,
-    Usage,
+    Credits, JobError, JobErrorCode, JobId, JobStatus, Result, Split, Timestamp, Usage,
 };
 
 /// What a new job is made of. JSON is kept as the text it was sent as.
@@ -27,6 +25,12 @@ pub struct NewJob {
     pub api_key: i64,
     /// The model as the client names it.
     pub model: String,
+    /// The version of an agent that it runs.
+    pub agent: Option<JobAgent>,
+    /// Internal number of the batch that it is part of.
+    pub batch: Option<i64>,
+    /// Whether its client waits on its connection: it runs at once, and only once.
+    pub direct: bool,
     /// The client's own end user.
     pub user: Option<String>,
     /// Higher goes first within the account.
@@ -47,6 +51,17 @@ pub struct NewJob {
     pub parameters: String,
 }
 
+/// The version of an agent that a job runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobAgent {
+    /// Internal number of the agent.
+    pub seq: i64,
+    /// The agent's name.
+    pub name: String,
+    /// The version's number.
+    pub version: u32,
+}
+
 /// A job as its client sees it.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -58,8 +73,16 @@ pub struct Job {
     pub status: JobStatus,
     /// Which reservation is the newest.
     pub round: u32,
+    /// Internal number of the key that asked for it.
+    pub api_key: i64,
     /// The model as the client names it.
     pub model: String,
+    /// The version of an agent that it runs.
+    pub agent: Option<JobAgent>,
+    /// Internal number of the batch that it is part of.
+    pub batch: Option<i64>,
+    /// Whether its client waits on its connection.
+    pub direct: bool,
     /// The client's own end user.
     pub user: Option<String>,
     /// Attempts made in this round.
@@ -102,10 +125,14 @@ pub struct JobResult {
     pub output: Option<Box<RawValue>>,
     /// What the model said.
     pub output_text: Option<String>,
+    /// The model that answered: the one that was asked for, or one to fall back to.
+    pub model: Option<String>,
     /// The provider that answered.
     pub provider: Option<String>,
     /// Tokens that the provider counted.
     pub usage: Option<Usage>,
+    /// Whether they are an estimate, because the provider reported none.
+    pub estimated: bool,
     /// What it cost.
     pub charged: Credits,
     /// Why there is no output.
@@ -122,7 +149,7 @@ impl Job {
 }
 
 /// A status as its number in the database.
-fn number(status: JobStatus) -> i64 {
+pub(in crate::store) fn number(status: JobStatus) -> i64 {
     match status {
         JobStatus::Queued => 2,
         JobStatus::Running => 3,
@@ -149,44 +176,35 @@ pub(in crate::store) fn raw(
     text.map(|text| RawValue::from_string(text).map_err(|_| unknown(column))).transpose()
 }
 
-/// Selects jobs for [`job`], by the conditions that follow.
+/// Selects rows for [`job`], by the conditions that follow.
 macro_rules! select_job {
     ($($rest:expr),+) => {
         concat!(
-            "select j.*, q.messages, q.output_schema, q.metadata, q.parameters, r.output, \
-             r.output_text, r.provider, r.prompt_tokens, r.completion_tokens, r.charged, \
-             r.error_code, r.error_message, r.finished_at \
+            "select j.*, g.name as agent_name, q.messages, q.output_schema, q.metadata, \
+             q.parameters, r.output, r.output_text, r.model as answered_by, r.provider, \
+             r.prompt_tokens, r.completion_tokens, r.estimated, r.charged, r.error_code, \
+             r.error_message, r.finished_at \
              from job j join job_request q on q.job = j.seq left join job_result r on r.job = j.seq \
-             where ",
+             left join agent g on g.seq = j.agent where ",
             $($rest),+
         )
     };
 }
 
-/// The conditions of [`JobFilter`] and the order of [`list`].
-macro_rules! listed_jobs {
-    () => {
-        " and j.seq < ?2 and (?3 is null or j.status = ?3) and (?4 is null or j.model = ?4) \
-         and (?5 is null or j.end_user = ?5) and (?6 is null or j.created_at >= ?6) \
-         and (?7 is null or j.created_at < ?7) order by j.seq desc limit ?8"
-    };
-}
+pub(in crate::store) use select_job;
 
-const LIST: ListSql = ListSql {
-    unlisted: select_job!("j.seq > ?1", listed_jobs!()),
-    listed: select_job!("j.listed = 1", listed_jobs!()),
-};
-/// Has an index of its own, which begins with the status.
-const LIST_UNSUCCESSFUL: &str = select_job!("j.status >= 5 and j.status = ?3", listed_jobs!());
-
-fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
+pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let attempts: u32 = row.get("attempts")?;
     Ok(Job {
         seq: row.get("seq")?,
         id: row.get("id")?,
         status: status(row)?,
         round: row.get("round")?,
+        api_key: row.get("api_key")?,
         model: row.get("model")?,
+        agent: agent(row)?,
+        batch: row.get("batch")?,
+        direct: row.get("direct")?,
         user: row.get("end_user")?,
         attempts,
         max_attempts: row.get("max_attempts")?,
@@ -208,6 +226,11 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     })
 }
 
+fn agent(row: &Row<'_>) -> rusqlite::Result<Option<JobAgent>> {
+    let Some(seq) = row.get("agent")? else { return Ok(None) };
+    Ok(Some(JobAgent { seq, name: row.get("agent_name")?, version: row.get("agent_version")? }))
+}
+
 fn job_result(row: &Row<'_>, finished_at: Timestamp) -> rusqlite::Result<JobResult> {
     let prompt: Option<u64> = row.get("prompt_tokens")?;
     let completion: Option<u64> = row.get("completion_tokens")?;
@@ -221,7 +244,9 @@ fn job_result(row: &Row<'_>, finished_at: Timestamp) -> rusqlite::Result<JobResu
     Ok(JobResult {
         output: raw(row, "output")?,
         output_text: row.get("output_text")?,
+        model: row.get("answered_by")?,
         provider: row.get("provider")?,
+        estimated: row.get("estimated")?,
         usage: prompt.zip(completion).map(|(prompt, completion)| Usage::new(prompt, completion)),
         charged: row.get("charged")?,
         error,
@@ -229,13 +254,14 @@ fn job_result(row: &Row<'_>, finished_at: Timestamp) -> rusqlite::Result<JobResu
     })
 }
 
-/// Adds a queued job, for which `held` is set aside; gives its internal number.
+/// Adds a job, for which `held` is set aside; gives its internal number. A direct one runs, all others wait.
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, held: Split) -> Result<i64> {
     let seq = tx.insert(
         "insert into main.job (account, id, project, api_key, status, round, attempts, max_attempts,
-           priority, model, end_user, reserved_free, reserved_paid, request_id, run_at,
-           created_at, started_at)
-         values (current_account(), ?1, ?2, ?3, 2, 1, 0, ?4, ?5, ?6, ?7, ?11, ?12, ?8, ?9, ?10, ?10)",
+           priority, model, agent, agent_version, batch, direct, end_user, reserved_free,
+           reserved_paid, request_id, run_at, created_at, started_at)
+         values (current_account(), ?1, ?2, ?3, 2 + ?16, 1, ?16, ?4, ?5, ?6, ?13, ?14, ?15, ?16, ?7, ?11,
+           ?12, ?8, ?9, ?10, ?10)",
         rusqlite::params![
             new.id,
             new.project,
@@ -249,6 +275,10 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, held: Split) -> Result<i6
             tx.now(),
             held.free,
             held.paid,
+            new.agent.as_ref().map(|agent| agent.seq),
+            new.agent.as_ref().map(|agent| agent.version),
+            new.batch,
+            new.direct,
         ],
     )?;
     tx.execute(
@@ -292,7 +322,7 @@ pub fn restart(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<(
     )?;
     tx.execute(
         "update main.job set status = 2, attempts = 0, round = ?2, reserved_free = ?3,
-           reserved_paid = ?4 where account = current_account() and seq = ?1",
+           reserved_paid = ?4, direct = 0 where account = current_account() and seq = ?1",
         (of.job, of.round, held.free, held.paid),
     )?;
     Ok(())
@@ -302,9 +332,10 @@ pub fn restart(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<(
 pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResult) -> Result<()> {
     set_status(tx, job, to)?;
     tx.execute(
-        "insert into main.job_result (account, job, output, output_text, provider, prompt_tokens,
-           completion_tokens, charged, error_code, error_message, finished_at)
-         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "insert into main.job_result (account, job, output, output_text, model, provider,
+           prompt_tokens, completion_tokens, estimated, charged, error_code, error_message,
+           finished_at)
+         values (current_account(), ?1, ?2, ?3, ?11, ?4, ?5, ?6, ?12, ?7, ?8, ?9, ?10)",
         rusqlite::params![
             job,
             result.output.as_deref().map(RawValue::get),
@@ -316,6 +347,8 @@ pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResul
             result.error.as_ref().map(|error| error.code.as_str()),
             result.error.as_ref().map(|error| error.message.as_str()),
             tx.now(),
+            result.model,
+            result.estimated,
         ],
     )?;
     tx.signal(Signal::Ended(to));
@@ -331,60 +364,3 @@ pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: JobId) -> Result<Option<J
 pub fn by_seq(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<Job>> {
     snapshot.one(select_job!("j.seq = ?1"), [seq], job)
 }
-
-/// Which jobs to list.
-#[derive(Clone, Debug, Default)]
-pub struct JobFilter {
-    /// Only with this status.
-    pub status: Option<JobStatus>,
-    /// Only of this model.
-    pub model: Option<String>,
-    /// Only of this agent.
-    pub agent: Option<String>,
-    /// Only for this end user.
-    pub user: Option<String>,
-    /// Only accepted at this time or later.
-    pub created_after: Option<Timestamp>,
-    /// Only accepted before this time.
-    pub created_before: Option<Timestamp>,
-    /// Only older than this job.
-    pub before: Option<JobId>,
-}
-
-/// The account's jobs, newest first: up to `limit`, fewer where they are large.
-pub fn list(
-    snapshot: &Snapshot<'_, AccountScope>,
-    filter: &JobFilter,
-    limit: usize,
-) -> Result<Rows<Job>> {
-    if filter.agent.is_some() {
-        // No agent has made a job.
-        return Ok(Rows { rows: Vec::new(), has_more: false });
-    }
-    let before = filter.before.map_or(Ok(i64::MAX), |id| place(snapshot, id))?;
-    let status = filter.status.map(number);
-    let rows = limit.saturating_add(1);
-    let params: [&dyn ToSql; 7] = [
-        &before,
-        &status,
-        &filter.model,
-        &filter.user,
-        &filter.created_after,
-        &filter.created_before,
-        &rows,
-    ];
-    if status.is_some_and(|status| status >= 5) {
-        let params = [&[&0_i64 as &dyn ToSql], &params[..]].concat();
-        return snapshot.page(LIST_UNSUCCESSFUL, params.as_slice(), limit, job);
-    }
-    listing::read(snapshot, Listing::Jobs, LIST, &params, limit, job)
-}
-
-/// The number of the job that a page ended with.
-fn place(snapshot: &Snapshot<'_, AccountScope>, id: JobId) -> Result<i64> {
-    let seq = snapshot.one("select seq from job where id = ?1", [id], |row| row.get(0))?;
-    seq.ok_or_else(Cursor::refused)
-}
-
-#[cfg(test)]
-pub(in crate::store) const LISTS: [&str; 3] = [LIST.unlisted, LIST.listed, LIST_UNSUCCESSFUL];

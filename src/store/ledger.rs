@@ -21,6 +21,8 @@ pub struct Balance {
     pub reserved: Split,
     /// How many entries the ledger has.
     pub entries: i64,
+    /// Jobs that are not over. Each has its reservation, if only of nothing.
+    pub open_jobs: u64,
 }
 
 /// The job an entry belongs to: its internal number and its round, which a retry raises.
@@ -48,6 +50,13 @@ pub struct Hold {
     balance: Balance,
     /// The parts of the buckets.
     pub split: Split,
+}
+
+impl Hold {
+    /// Jobs of the account that are not over, without this one.
+    pub const fn open_jobs(&self) -> u64 {
+        self.balance.open_jobs
+    }
 }
 
 /// Whether a balance covers an amount.
@@ -123,12 +132,18 @@ impl<'t, 'c> Books<'t, 'c> {
         Ok(())
     }
 
+    /// Gives back what was set aside for a job that is over now.
+    fn resolve(&mut self, held: Split, of: JobRound) -> Result<()> {
+        self.balance.open_jobs = self.balance.open_jobs.saturating_sub(1);
+        self.hold(EntryKind::Release, held, of)
+    }
+
     fn close(self) -> Result<()> {
-        let Balance { available, reserved, entries } = self.balance;
+        let Balance { available, reserved, entries, open_jobs } = self.balance;
         let changed = self.tx.execute(
             "update main.balance set free = ?1, paid = ?2, reserved_free = ?3, reserved_paid = ?4,
-               entries = ?5 where account = current_account()",
-            (available.free, available.paid, reserved.free, reserved.paid, entries),
+               entries = ?5, open_jobs = ?6 where account = current_account()",
+            (available.free, available.paid, reserved.free, reserved.paid, entries, open_jobs),
         )?;
         if changed == 1 { Ok(()) } else { Err(Error::internal("an account has no balance")) }
     }
@@ -146,6 +161,7 @@ pub fn balance(snapshot: &Snapshot<'_, AccountScope>) -> Result<Balance> {
             available: Split { free: row.get("free")?, paid: row.get("paid")? },
             reserved: Split { free: row.get("reserved_free")?, paid: row.get("reserved_paid")? },
             entries: row.get("entries")?,
+            open_jobs: row.get("open_jobs")?,
         })
     })?;
     found.ok_or_else(|| Error::internal("an account has no balance"))
@@ -169,31 +185,23 @@ pub fn cover(snapshot: &Snapshot<'_, AccountScope>, amount: Credits) -> Result<C
 
 /// Sets aside what [`cover`] found in the same transaction.
 pub fn reserve(tx: &Tx<'_, AccountScope>, of: JobRound, hold: Hold) -> Result<()> {
-    if hold.split == Split::default() {
-        return Ok(());
-    }
     let mut books = Books { tx, balance: hold.balance };
+    books.balance.open_jobs += 1;
     books.hold(EntryKind::Reserve, hold.split, of)?;
     books.close()
 }
 
 /// Gives back what was set aside for a job that ended without success.
 pub fn release(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> {
-    if held == Split::default() {
-        return Ok(());
-    }
     let mut books = Books::open(tx)?;
-    books.hold(EntryKind::Release, held, of)?;
+    books.resolve(held, of)?;
     books.close()
 }
 
 /// Gives back what was set aside and takes what the job cost, also where that is more.
 pub fn settle(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split, cost: Credits) -> Result<()> {
-    if held == Split::default() && cost.is_zero() {
-        return Ok(());
-    }
     let mut books = Books::open(tx)?;
-    books.hold(EntryKind::Release, held, of)?;
+    books.resolve(held, of)?;
     let charged = books.balance.available.cover(cost).ok_or_else(beyond)?;
     for bucket in [Bucket::Free, Bucket::Paid] {
         let cause = Cause { job: Some(of), ..Cause::default() };

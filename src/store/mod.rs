@@ -19,6 +19,7 @@ pub mod dead_letters;
 pub mod deliveries;
 pub mod idempotency;
 pub mod job_events;
+pub mod job_list;
 pub mod jobs;
 pub mod ledger;
 pub mod ledger_entries;

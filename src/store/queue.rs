@@ -97,6 +97,22 @@ pub fn push(tx: &Tx<'_, AccountScope>, work: Waiting, expires_at: Timestamp) -> 
     Ok(())
 }
 
+/// Adds work that is being done already, in the transaction of its cause: `lease` is the right to finish it.
+pub fn hold(
+    tx: &Tx<'_, AccountScope>,
+    lease: Lease,
+    lane: i64,
+    expires_at: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "insert into main.queue
+           (account, queue, subject, lane, priority, run_at, expires_at, attempts, crashes, lease)
+         values (current_account(), ?1, ?2, ?3, 0, ?4, ?5, 1, 0, ?6)",
+        (lease.id.queue.number(), lease.id.subject, lane, tx.now(), expires_at, lease.token),
+    )?;
+    Ok(())
+}
+
 /// Leases a row that waits; `None` where it is gone, leased or not due. Work whose time is over is always due.
 pub fn claim(tx: &Tx<'_, SystemScope>, lease: Lease) -> Result<Option<Claimed>> {
     let system = tx.scope();

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::scope::AccountSeq;
 use crate::domain::{
-    AccountId, ApiKeyId, Credits, DeadLetterId, DeliveryId, EndpointId, EventId, GrantId, JobId,
-    LedgerEntryId, ProjectId, Timestamp,
+    AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, DeadLetterId, DeliveryId,
+    EndpointId, EventId, GrantId, JobId, LedgerEntryId, ProjectId, Timestamp,
 };
 
 macro_rules! blobs {
@@ -30,7 +30,8 @@ macro_rules! blobs {
 }
 
 blobs! {
-    AccountId ProjectId ApiKeyId JobId LedgerEntryId GrantId EndpointId DeliveryId EventId DeadLetterId
+    AccountId ProjectId ApiKeyId AgentId AgentVersionId BatchId JobId LedgerEntryId GrantId EndpointId
+    DeliveryId EventId DeadLetterId
 }
 
 macro_rules! integers {

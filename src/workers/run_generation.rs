@@ -60,7 +60,7 @@ impl Kind for RunGeneration {
     const QUEUE: QueueName = QueueName::GenerationCreate;
 
     fn begin(&self, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Job>> {
-        jobs::begin(tx, claimed)
+        jobs::begin(&self.app, tx, claimed)
     }
 
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
@@ -274,7 +274,8 @@ impl RunGeneration {
 fn succeeded(answer: Answer) -> Result<Outcome> {
     let Answer { model, output, text, usage } = answer;
     let cost = model.cost(usage).map_err(Error::internal)?;
-    Ok(Outcome::Succeeded { output, text, provider: model.provider.clone(), usage, cost })
+    let (name, provider) = (model.name.clone(), model.provider.clone());
+    Ok(Outcome::Succeeded { output, text, model: name, provider, usage, estimated: false, cost })
 }
 
 /// The error of an attempt whose deadline has come before an answer that keeps the contract.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Caller, HashCost, RateLimits, Reply, Settings, Vault, Watches,
+        App, Backlog, Caller, HashCost, RateLimits, Reply, Settings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         deliveries::{self, DeliveryLog},
         webhooks::{self, EndpointRequest, EndpointWithSecret},
@@ -63,6 +63,8 @@ impl Rig {
         let sender = Sender::new(guard.clone(), &ambient, Limits::default());
         let auth = authenticator(&ambient, &store);
         let app = App {
+            boot: 1,
+            backlog: Backlog::default(),
             ambient,
             store,
             auth,
@@ -223,6 +225,9 @@ fn policy() -> Settings {
     Settings {
         idempotency_ttl: DAY,
         job_ttl: Duration::from_mins(30),
+        batch_ttl: Duration::from_hours(24),
+        max_waiting_jobs: 1_000_000,
+        max_open_jobs: 1_000_000,
         job_backoff: Backoff::default(),
         max_repairs: 1,
         max_timeout: Duration::from_mins(1),

@@ -24,7 +24,7 @@ use crate::support::deeds::{Deeds, micros, model};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 25] = [
+const WITHOUT_FOREIGN_IDS: [&str; 26] = [
     "accounts::project",
     "api_keys::insert",
     "api_keys::list",
@@ -36,8 +36,8 @@ const WITHOUT_FOREIGN_IDS: [&str; 25] = [
     "idempotency::save",
     "job_events::add",
     "job_events::begin",
+    "job_list::list",
     "jobs::insert",
-    "jobs::list",
     "ledger::adjust",
     "ledger::balance",
     "ledger::cover",
@@ -45,6 +45,7 @@ const WITHOUT_FOREIGN_IDS: [&str; 25] = [
     "ledger::grant",
     "ledger::reserve",
     "ledger_entries::grants",
+    "queue::hold",
     "queue::push",
     "webhooks::active",
     "webhooks::count",
@@ -280,8 +281,10 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
         let result = JobResult {
             output: None,
             output_text: None,
+            model: None,
             provider: None,
             usage: None,
+            estimated: false,
             charged: micros(0),
             error: None,
             finished_at: tx.now(),

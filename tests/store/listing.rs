@@ -11,7 +11,7 @@ use skai_server::{
     store::{
         AccountScope, SystemScope,
         deliveries::{self as rows, DeliveryFilter, NewDelivery},
-        jobs::JobFilter,
+        job_list::JobFilter,
         listing::{self, Listing},
         webhooks,
     },

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Caller, HashCost, RateLimits, Settings, Vault, Watches, accounts,
+        App, Backlog, Caller, HashCost, RateLimits, Settings, Vault, Watches, accounts,
         auth::{AuthSettings, Authenticator},
         credits,
         jobs::{self, Outcome},
@@ -80,6 +80,8 @@ impl Deeds {
         let mut settings = settings();
         change(&mut settings);
         let app = App {
+            boot: 1,
+            backlog: Backlog::default(),
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
@@ -140,7 +142,8 @@ impl Deeds {
     pub(crate) fn begin(&self, job: i64, token: i64) -> (Claimed, Job) {
         let claimed = self.claim(job, token).expect("the job waits");
         let begun = claimed.clone();
-        let job = self.app.store.write(SystemScope::new(), move |tx| jobs::begin(tx, &begun));
+        let app = Arc::clone(&self.app);
+        let job = self.app.store.write(SystemScope::new(), move |tx| jobs::begin(&app, tx, &begun));
         (claimed, job.wait().unwrap().expect("the job is not over"))
     }
 
@@ -179,8 +182,10 @@ pub(crate) fn success(cost: i64) -> Outcome {
     Outcome::Succeeded {
         output: None,
         text: "done".to_owned(),
+        model: "m".to_owned(),
         provider: "test".to_owned(),
         usage: Usage::new(0, 1),
+        estimated: false,
         cost: micros(cost),
     }
 }
@@ -196,6 +201,9 @@ fn settings() -> Settings {
     Settings {
         idempotency_ttl: 24 * hour,
         job_ttl: hour / 2,
+        batch_ttl: 24 * hour,
+        max_waiting_jobs: 1_000_000,
+        max_open_jobs: 1_000_000,
         job_backoff: Backoff::default(),
         max_repairs: 1,
         max_timeout: hour,

@@ -13,17 +13,24 @@ use crate::{
     },
     store::{
         AccountScope, Commit, SystemScope, Tx, dead_letters, job_events,
-        jobs::{self, Job, JobResult},
+        jobs::{self, Job, JobAgent, JobResult},
         ledger,
         queue::{self, Claimed, Lease, WorkId},
     },
 };
 
-/// An attempt begins, in the transaction that leases the job. `None` where the job ended meanwhile.
-pub fn begin(tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Job>> {
+/// An attempt begins, in the transaction that leases the job. `None` where the job ended meanwhile, or ends
+/// now: one whose client waited on a connection to a server that stopped is not run for nobody.
+pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Job>> {
     tx.within(claimed.scope, |tx| {
         let Some(job) = jobs::by_seq(tx, claimed.lease.id.subject)? else { return Ok(None) };
         if !job.status.may_become(JobStatus::Running) && job.status != JobStatus::Running {
+            return Ok(None);
+        }
+        if job.direct {
+            let message = "the server stopped while the client waited; send the request again";
+            let error = JobError { code: JobErrorCode::ServerError, message: message.to_owned() };
+            fail(app, tx, &job, JobStatus::Failed, &error, None)?;
             return Ok(None);
         }
         jobs::start(tx, job.seq, claimed.attempts)?;
@@ -43,10 +50,14 @@ pub enum Outcome {
         output: Option<Box<RawValue>>,
         /// What the model said.
         text: String,
+        /// The model that answered.
+        model: String,
         /// The provider that answered.
         provider: String,
         /// Tokens of all calls together.
         usage: Usage,
+        /// Whether the provider reported none, so that they are an estimate.
+        estimated: bool,
         /// What they cost.
         cost: Credits,
     },
@@ -84,6 +95,19 @@ pub struct BrokenAnswer {
     pub usage: Usage,
 }
 
+/// The agent and its version that a job runs.
+#[derive(Serialize)]
+struct AgentName<'a> {
+    name: &'a str,
+    version: u32,
+}
+
+impl<'a> AgentName<'a> {
+    fn of(agent: &'a JobAgent) -> Self {
+        Self { name: &agent.name, version: agent.version }
+    }
+}
+
 /// The data of `job.completed`.
 #[derive(Serialize)]
 struct Completed<'a> {
@@ -91,7 +115,7 @@ struct Completed<'a> {
     account_id: AccountId,
     status: JobStatus,
     model: &'a str,
-    agent: Option<()>,
+    agent: Option<AgentName<'a>>,
     latency_ms: u64,
     credits_charged: Credits,
     request_id: &'a str,
@@ -119,12 +143,14 @@ pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> 
             return Ok(false);
         }
         match &outcome {
-            Outcome::Succeeded { output, text, provider, usage, cost } => {
+            Outcome::Succeeded { output, text, model, provider, usage, estimated, cost } => {
                 let result = JobResult {
                     output: output.clone(),
                     output_text: Some(text.clone()),
+                    model: Some(model.clone()),
                     provider: Some(provider.clone()),
                     usage: Some(*usage),
+                    estimated: *estimated,
                     charged: *cost,
                     ..JobResult::default()
                 };
@@ -173,7 +199,7 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) 
         account_id: tx.scope().account_id(),
         status: JobStatus::Succeeded,
         model: &job.model,
-        agent: None,
+        agent: job.agent.as_ref().map(AgentName::of),
         latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
         credits_charged: result.charged,
         request_id: &job.request_id,

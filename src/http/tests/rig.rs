@@ -183,6 +183,9 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
     let settings = app::Settings {
         idempotency_ttl: minute,
         job_ttl: minute,
+        batch_ttl: Duration::from_hours(24),
+        max_waiting_jobs: 1_000_000,
+        max_open_jobs: 1_000_000,
         job_backoff: Backoff::default(),
         max_repairs: 1,
         max_timeout: minute,
@@ -194,6 +197,8 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
     };
     let vault = Vault::open(&folder.join("secret.key"), &ambient).unwrap();
     App {
+        boot: 1,
+        backlog: app::Backlog::default(),
         ambient,
         store,
         auth,

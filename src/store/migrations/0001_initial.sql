@@ -59,7 +59,8 @@ create table balance (
   paid integer not null default 0,
   reserved_free integer not null default 0 check (reserved_free >= 0),
   reserved_paid integer not null default 0 check (reserved_paid >= 0),
-  entries integer not null default 0
+  entries integer not null default 0,
+  open_jobs integer not null default 0 check (open_jobs >= 0)
 ) strict;
 
 create table ledger (
@@ -113,6 +114,10 @@ create table job (
   max_attempts integer not null,
   priority integer not null,
   model text not null,
+  agent integer,
+  agent_version integer,
+  batch integer,
+  direct integer not null default 0 check (direct in (0, 1)),
   end_user text,
   reserved_free integer not null check (reserved_free >= 0),
   reserved_paid integer not null check (reserved_paid >= 0),
@@ -121,9 +126,11 @@ create table job (
   created_at integer not null,
   started_at integer not null,
   listed integer not null default 0 check (listed in (0, 1)),
-  unique (id)
+  unique (id),
+  check ((agent is null) = (agent_version is null))
 ) strict;
 create index job_by_account on job (account) where listed = 1;
+create index job_by_agent on job (account, agent) where listed = 1 and agent is not null;
 create trigger job_keeps_newest before delete on job when old.seq = (select max(seq) from job)
 begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
 create index job_unsuccessful on job (account, status) where status >= 5;
@@ -142,9 +149,11 @@ create table job_result (
   account integer not null,
   output text,
   output_text text,
+  model text,
   provider text,
   prompt_tokens integer,
   completion_tokens integer,
+  estimated integer not null default 0 check (estimated in (0, 1)),
   charged integer not null,
   error_code text,
   error_message text,
@@ -159,6 +168,67 @@ create table job_event (
   data text,
   created_at integer not null,
   primary key (job, n)
+) strict, without rowid;
+
+create table agent (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  name text not null,
+  description text,
+  tags text not null,
+  active_version integer not null,
+  latest_version integer not null,
+  archived_at integer,
+  created_at integer not null,
+  updated_at integer not null,
+  unique (account, id),
+  unique (account, name)
+) strict;
+
+create table agent_version (
+  seq integer primary key,
+  account integer not null references account (seq),
+  agent integer not null,
+  n integer not null,
+  id blob not null,
+  model text not null,
+  messages text not null,
+  input_schema text,
+  output_schema text,
+  parameters text not null,
+  warnings text not null,
+  created_at integer not null,
+  unique (account, agent, n)
+) strict;
+
+create table batch (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  metadata text,
+  request_id text not null,
+  total integer not null,
+  running integer not null default 0 check (running >= 0),
+  succeeded integer not null default 0 check (succeeded >= 0),
+  failed integer not null default 0 check (failed >= 0),
+  canceled integer not null default 0 check (canceled >= 0),
+  expired integer not null default 0 check (expired >= 0),
+  cancel_requested_at integer,
+  finished_at integer,
+  created_at integer not null,
+  unique (account, id),
+  check (running + succeeded + failed + canceled + expired <= total)
+) strict;
+create index batch_to_cancel on batch (seq) where cancel_requested_at is not null and finished_at is null;
+
+create table batch_item (
+  batch integer not null,
+  n integer not null,
+  account integer not null,
+  custom_id text not null,
+  job integer not null,
+  primary key (batch, n)
 ) strict, without rowid;
 
 create table queue (

@@ -38,9 +38,13 @@ use super::scope::Scope;
 use crate::ambient::lock;
 
 /// Every table with rows of tenants; a test compares it with the schema. All have a column `account`.
-pub(in crate::store) const TENANT_TABLES: [&str; 15] = [
+pub(in crate::store) const TENANT_TABLES: [&str; 19] = [
+    "agent",
+    "agent_version",
     "api_key",
     "balance",
+    "batch",
+    "batch_item",
     "credit_grant",
     "dead_letter",
     "idempotency",

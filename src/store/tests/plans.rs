@@ -2,7 +2,7 @@
 //! and stops, without sorting.
 
 use super::{Rig, forever};
-use crate::store::{SystemScope, deliveries, jobs, ledger_entries};
+use crate::store::{SystemScope, deliveries, job_list, ledger_entries};
 
 fn plan(sql: &str) -> String {
     let count = (1..=9).rev().find(|n| sql.contains(&format!("?{n}"))).unwrap_or(0);
@@ -18,12 +18,13 @@ fn plan(sql: &str) -> String {
 
 #[test]
 fn lists_are_read_from_their_newest_end() {
-    let [unlisted, listed, unsuccessful] = jobs::LISTS;
+    let [unlisted, listed, of_agent, unsuccessful] = job_list::LISTS;
     let [ledger_unlisted, ledger_listed] = ledger_entries::LISTS;
     let [deliveries_unlisted, deliveries_listed] = deliveries::LISTS;
     for (sql, way) in [
         (unlisted, "SEARCH job USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (listed, "SEARCH job USING INDEX job_by_account (account=? AND rowid<?)"),
+        (of_agent, "SEARCH job USING INDEX job_by_agent (account=? AND agent=? AND rowid<?)"),
         (
             unsuccessful,
             "SEARCH job USING INDEX job_unsuccessful (account=? AND status=? AND rowid<?)",

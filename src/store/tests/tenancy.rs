@@ -6,7 +6,7 @@ use crate::store::{SystemScope, tenancy::TENANT_TABLES};
 
 /// One row per tenant table: its columns and values. `$a` is the account, `$k` what makes the row's
 /// keys differ, `$t` a text that tells whose it is.
-const ROWS: [(&str, &str, &str); 15] = [
+const ROWS: [(&str, &str, &str); 19] = [
     ("project", "seq, account, id, name, environment, created_at", "$k, $a, x'0$k', '$t$k', 'live', 1"),
     (
         "api_key",
@@ -35,6 +35,22 @@ const ROWS: [(&str, &str, &str); 15] = [
          reserved_free, reserved_paid, request_id, run_at, created_at, started_at",
         "$k, $a, x'0$k', $a, $a, 2, 1, 0, 1, 0, '$t', 0, 0, '$t', 1, 1, 1",
     ),
+    (
+        "agent",
+        "seq, account, id, name, tags, active_version, latest_version, created_at, updated_at",
+        "$k, $a, x'0$k', '$t$k', '$t', 1, 1, 1, 1",
+    ),
+    (
+        "agent_version",
+        "seq, account, agent, n, id, model, messages, parameters, warnings, created_at",
+        "$k, $a, $k, 1, x'0$k', '$t', '$t', '$t', '$t', 1",
+    ),
+    (
+        "batch",
+        "seq, account, id, request_id, total, created_at",
+        "$k, $a, x'0$k', '$t', 1, 1",
+    ),
+    ("batch_item", "batch, n, account, custom_id, job", "$k, 1, $a, '$t', $k"),
     ("job_request", "job, account, messages, parameters", "$k, $a, '$t', '$t'"),
     ("job_result", "job, account, output, charged, finished_at", "$k, $a, '$t', 0, 1"),
     ("job_event", "job, n, account, name, created_at", "$k, 1, $a, '$t', 1"),

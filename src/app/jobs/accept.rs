@@ -1,0 +1,304 @@
+//! How a job is accepted: what is checked before, and the one transaction that does it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{App, Caller, once};
+use crate::{
+    domain::{
+        Contract, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId, JobStatus,
+        Parameters, QueueName, Result, Split, Timestamp, prompt_upper_bound,
+    },
+    store::{
+        AccountScope, Commit, Tx,
+        idempotency::Answer,
+        job_events,
+        jobs::{self, Job, JobAgent, JobRequest, NewJob},
+        ledger::{self, Cover, Hold, JobRound},
+        queue::{self, Waiting, WorkId},
+    },
+};
+
+/// How long a client waits before it sends again what found the queue full.
+const QUEUE_FULL_PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What a job is to do, whichever door it came by; everything is checked but the price.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The model as the client names it.
+    pub model: String,
+    /// The version of an agent that it runs.
+    pub agent: Option<JobAgent>,
+    /// JSON array of messages.
+    pub messages: Box<RawValue>,
+    /// At least as many tokens as the prompt has.
+    pub prompt_tokens: u64,
+    /// JSON Schema that the output has to satisfy.
+    pub output_schema: Option<Box<RawValue>>,
+    /// JSON object that comes back with the job.
+    pub metadata: Option<Box<RawValue>>,
+    /// The settings of the calls.
+    pub parameters: Parameters,
+    /// The client's own end user.
+    pub user: Option<String>,
+    /// Higher goes first within the account.
+    pub priority: i32,
+    /// Not before this time.
+    pub run_at: Option<Timestamp>,
+}
+
+/// A request that keeps all rules, ready to be accepted.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub(in crate::app) new: NewJob,
+    pub(in crate::app) estimate: Credits,
+}
+
+/// A job that was accepted, now or by an earlier request with the same idempotency key.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// The job as it was accepted.
+    pub job: Job,
+    /// True where an earlier request made it.
+    pub replayed: bool,
+}
+
+/// Checks a request against everything that needs no database. Compiling `output_schema` may take
+/// some milliseconds.
+pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Result<Prepared> {
+    request.check(app.ambient.now(), app.settings.max_timeout_ms())?;
+    if let Some(schema) = &request.output_schema {
+        contract(schema)?;
+    }
+    let schema = request.output_schema.as_deref().map(RawValue::get);
+    let messages = serde_json::value::to_raw_value(&request.messages).map_err(Error::internal)?;
+    let asked = Draft {
+        model: request.model.clone(),
+        agent: None,
+        messages,
+        prompt_tokens: prompt_upper_bound(&request.messages, schema),
+        output_schema: request.output_schema.clone(),
+        metadata: request.metadata.clone(),
+        parameters: request.parameters(),
+        user: request.user.clone(),
+        priority: request.priority.unwrap_or(0),
+        run_at: request.run_at,
+    };
+    draft(app, caller, asked)
+}
+
+/// Gives a job its id and what it may cost.
+pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
+    let now = app.ambient.now();
+    let Parameters { fallback_models, max_tokens, .. } = &draft.parameters;
+    let estimate = dearest(app, &draft.model, fallback_models, draft.prompt_tokens, *max_tokens)?;
+    let parameters = serde_json::to_string(&draft.parameters).map_err(Error::internal)?;
+    let new = NewJob {
+        id: JobId::from_uuid(app.ambient.uuid()),
+        project: caller.project,
+        api_key: caller.key,
+        model: draft.model,
+        agent: draft.agent,
+        batch: None,
+        direct: false,
+        user: draft.user,
+        priority: draft.priority,
+        max_attempts: app.settings.job_attempts(),
+        request_id: caller.request_id.clone(),
+        run_at: draft.run_at.map_or(now, |at| at.max(now)),
+        messages: draft.messages,
+        output_schema: draft.output_schema,
+        metadata: draft.metadata,
+        parameters,
+    };
+    Ok(Prepared { new, estimate })
+}
+
+/// The schema that an output has to satisfy.
+pub fn contract(schema: &RawValue) -> Result<Contract> {
+    let value = serde_json::from_str(schema.get()).map_err(Error::internal)?;
+    Contract::compile(&value).map_err(|fault| {
+        let place = fault.path.as_deref().map(|path| format!(" at {path}")).unwrap_or_default();
+        let message = format!("output_schema{place}: {}", fault.message);
+        Error::new(ErrorKind::InvalidSchema, message).with_param("output_schema")
+    })
+}
+
+/// What the job may cost with the dearest of the models that may answer.
+pub(super) fn dearest(
+    app: &App,
+    model: &str,
+    fallbacks: &[String],
+    prompt: u64,
+    max_tokens: Option<u32>,
+) -> Result<Credits> {
+    let mut most = app.catalog.find(model, "model")?.estimate(prompt, max_tokens)?;
+    for (at, name) in fallbacks.iter().enumerate() {
+        let param = format!("fallback_models/{at}");
+        let estimate = app.catalog.find(name, &param)?.estimate(prompt, max_tokens);
+        most = most.max(estimate.map_err(|error| match error.kind() {
+            ErrorKind::ModelNotPriced => error.with_param(param),
+            _ => error,
+        })?);
+    }
+    Ok(most)
+}
+
+/// Accepts a job: the answer saved under its key, the reservation, the job, its first event and its
+/// place in the queue are one transaction.
+pub fn submit(
+    app: &Arc<App>,
+    caller: &Caller,
+    prepared: Prepared,
+    request: Option<Idempotency>,
+) -> Commit<Submitted> {
+    if let Err(full) = admit(app, 1) {
+        return Commit::refused(full);
+    }
+    let this = Arc::clone(app);
+    app.store.write(caller.scope, move |tx| {
+        let Some(request) = &request else {
+            return Ok(Submitted { job: accept(&this, tx, &prepared)?, replayed: false });
+        };
+        match once::saved(tx, request)? {
+            Some(Answer::Job { job, reserved }) => {
+                let job = as_accepted(tx, job, reserved)?;
+                Ok(Submitted { job, replayed: true })
+            }
+            Some(Answer::Body(_)) => Err(Error::internal("an answer of another kind was saved")),
+            None => {
+                let job = accept(&this, tx, &prepared)?;
+                let reserved = job.reserved.total().unwrap_or_default();
+                once::save(&this, tx, request, Answer::Job { job: job.seq, reserved })?;
+                Ok(Submitted { job, replayed: false })
+            }
+        }
+    })
+}
+
+/// The job as its 202 showed it: what can change later is as it was.
+fn as_accepted(tx: &Tx<'_, AccountScope>, seq: i64, reserved: Credits) -> Result<Job> {
+    let job = jobs::by_seq(tx, seq)?.ok_or_else(|| Error::internal("an accepted job is gone"))?;
+    Ok(Job {
+        status: JobStatus::Queued,
+        attempts: 0,
+        started_at: None,
+        result: None,
+        reserved: Split { free: reserved, paid: Credits::ZERO },
+        ..job
+    })
+}
+
+/// The transaction of [`submit`], for batches too.
+pub(in crate::app) fn accept(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    prepared: &Prepared,
+) -> Result<Job> {
+    // Refusals come before the first write, so that they cost the other deeds of the batch nothing.
+    let hold = cover(app, tx, prepared.estimate)?;
+    let new = &prepared.new;
+    let seq = jobs::insert(tx, new, hold.split)?;
+    ledger::reserve(tx, JobRound { job: seq, round: 1 }, hold)?;
+    let job = as_inserted(tx, new, seq, hold.split);
+    job_events::begin(tx, seq, new.id, "queued")?;
+    enqueue(app, tx, &job, new.run_at)?;
+    Ok(job)
+}
+
+/// The row that [`jobs::insert`] made.
+fn as_inserted(tx: &Tx<'_, AccountScope>, new: &NewJob, seq: i64, reserved: Split) -> Job {
+    Job {
+        seq,
+        id: new.id,
+        status: JobStatus::Queued,
+        round: 1,
+        api_key: new.api_key,
+        model: new.model.clone(),
+        agent: new.agent.clone(),
+        batch: new.batch,
+        direct: new.direct,
+        user: new.user.clone(),
+        attempts: 0,
+        max_attempts: new.max_attempts,
+        priority: new.priority,
+        reserved,
+        request_id: new.request_id.clone(),
+        created_at: tx.now(),
+        started_at: None,
+        request: JobRequest {
+            messages: new.messages.clone(),
+            output_schema: new.output_schema.clone(),
+            metadata: new.metadata.clone(),
+            parameters: new.parameters.clone(),
+        },
+        result: None,
+    }
+}
+
+/// What is to be set aside for a job; or 402, or 429 where too many wait already.
+pub(super) fn cover(app: &App, tx: &Tx<'_, AccountScope>, required: Credits) -> Result<Hold> {
+    match ledger::cover(tx, required)? {
+        Cover::Held(hold) if hold.open_jobs() >= app.settings.max_open_jobs => {
+            Err(queue_full(format!(
+                "the account has {} jobs that are not over, which is as many as it may; wait for some \
+                 to end, or cancel some",
+                hold.open_jobs()
+            )))
+        }
+        Cover::Held(hold) => Ok(hold),
+        Cover::Short { available } => Err(short(required, available)),
+    }
+}
+
+/// Refuses more jobs where as many wait as may. Those of one account are counted exactly, in the transaction;
+/// this is about memory, and a few more do no harm.
+pub(in crate::app) fn admit(app: &App, more: usize) -> Result<()> {
+    let (waiting, most) = (app.backlog.waiting(), app.settings.max_waiting_jobs);
+    if waiting.saturating_add(more) <= most {
+        return Ok(());
+    }
+    Err(queue_full(format!(
+        "{waiting} jobs wait in the queue, which takes {most}; send it again later"
+    )))
+}
+
+fn queue_full(message: String) -> Error {
+    Error::new(ErrorKind::QueueFull, message).with_retry_after(QUEUE_FULL_PAUSE)
+}
+
+/// The details of a 402. Not `json!`, which would read the numbers as floats.
+#[derive(Serialize)]
+struct Shortage {
+    required: Credits,
+    available: Credits,
+}
+
+fn short(required: Credits, available: Credits) -> Error {
+    let message = format!(
+        "the job may cost {required} credits and {available} are available; add credits, or lower \
+         max_tokens"
+    );
+    Error::new(ErrorKind::InsufficientCredits, message)
+        .with_details(&Shortage { required, available })
+}
+
+/// Lets a job wait for its turn. Those of a batch have a lane of their own, in the background, and longer
+/// time.
+pub(super) fn enqueue(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    job: &Job,
+    run_at: Timestamp,
+) -> Result<()> {
+    let id = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
+    let account = tx.scope().seq().number();
+    let (lane, ttl) = match job.batch {
+        None => (account, app.settings.job_ttl),
+        Some(_) => (-account, app.settings.batch_ttl),
+    };
+    let work = Waiting { id, lane, priority: job.priority, run_at };
+    queue::push(tx, work, run_at.plus(ttl))
+}

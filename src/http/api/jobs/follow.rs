@@ -1,0 +1,124 @@
+//! Waiting for a job, and following it step by step.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::body::EventBody;
+use crate::{
+    app::{App, JobWatch, jobs},
+    domain::{Error, JobId, Result},
+    http::{body::BodySender, reply::Reply, request::Request},
+    store::{AccountScope, job_events::JobEvent, jobs::Job},
+};
+
+/// The longest that a request may wait for a job, in seconds.
+const WAIT_MAX: u64 = 60;
+/// How often a silent stream says that it is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Events read at a time.
+const EVENTS: u32 = 100;
+
+/// `wait` of the query: how long the client would wait for the job's end.
+pub(in crate::http::api) fn patience(request: &Request) -> Result<Duration> {
+    let allowed = format!("a whole number from 0 to {WAIT_MAX}");
+    let wait = request.query::<u64>("wait", &allowed)?.unwrap_or(0);
+    if wait > WAIT_MAX {
+        return Err(Error::invalid("wait", format!("wait must be {allowed}")));
+    }
+    Ok(Duration::from_secs(wait))
+}
+
+/// Looks at the job after each of its steps until it has ended or the time is over.
+pub(in crate::http::api) async fn wait_for(
+    request: &Request,
+    scope: AccountScope,
+    id: JobId,
+    patience: Duration,
+) -> Result<Job> {
+    let deadline = Instant::now() + patience;
+    let mut watch = request.app.watches.job(id)?;
+    loop {
+        watch.steps().mark_unchanged();
+        let closed = watch.is_closed();
+        let job = request.blocking(move |app| jobs::get(app, scope, id)).await?;
+        if job.status.is_terminal() || closed {
+            return Ok(job);
+        }
+        if timeout_at(deadline, watch.steps().changed()).await.is_err() {
+            return Ok(job);
+        }
+    }
+}
+
+pub(super) async fn stream(request: &Request, scope: AccountScope, id: JobId) -> Result<Reply> {
+    let after = match request.header(&hyper::header::HeaderName::from_static("last-event-id")) {
+        None | Some("") => 0,
+        Some(text) => text.parse().map_err(|_| {
+            Error::invalid(
+                "Last-Event-ID",
+                "Last-Event-ID must be the id of an event that was received; leave it out for all",
+            )
+        })?,
+    };
+    let watch = request.app.watches.job(id)?;
+    // Refuses a job that is not there before the stream begins.
+    request.blocking(move |app| jobs::get(app, scope, id)).await?;
+    let (sender, reply) = Reply::stream("text/event-stream");
+    tokio::spawn(follow(Arc::clone(&request.app), scope, id, after, watch, sender));
+    Ok(reply)
+}
+
+/// Sends a job's events as they happen, until the one that ends it.
+async fn follow(
+    app: Arc<App>,
+    scope: AccountScope,
+    id: JobId,
+    mut after: i64,
+    mut watch: JobWatch,
+    sender: BodySender,
+) {
+    loop {
+        watch.steps().mark_unchanged();
+        let closed = watch.is_closed();
+        let reading = Arc::clone(&app);
+        let read = tokio::task::spawn_blocking(move || {
+            jobs::events(&reading, scope, id, after, EVENTS as usize)
+        });
+        let Ok(Ok((job, events))) = read.await else { return };
+        let is_last = events.len() < EVENTS as usize;
+        for event in &events {
+            after = event.n;
+            if sender.send(frame(event, &job)).await.is_err() {
+                return;
+            }
+        }
+        if is_last && (job.status.is_terminal() || closed) {
+            return;
+        }
+        if is_last && !wait_or_keep_alive(&mut watch, &sender).await {
+            return;
+        }
+    }
+}
+
+/// One event of the stream (WHATWG HTML, 9.2 server-sent events).
+fn frame(event: &JobEvent, job: &Job) -> Vec<u8> {
+    let data = serde_json::to_string(&EventBody::of(event, job)).unwrap_or_default();
+    format!("id: {}\nevent: {}\ndata: {data}\n\n", event.n, event.name).into_bytes()
+}
+
+/// True when there may be more to send, false when the reader is gone.
+async fn wait_or_keep_alive(watch: &mut JobWatch, sender: &BodySender) -> bool {
+    loop {
+        let next = tokio::select! {
+            next = timeout(KEEP_ALIVE, watch.steps().changed()) => next,
+            () = sender.closed() => return false,
+        };
+        match next {
+            Ok(_) => return true,
+            Err(_) if sender.send(": keep-alive\n\n").await.is_err() => return false,
+            Err(_) => {}
+        }
+    }
+}
