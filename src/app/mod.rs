@@ -5,6 +5,7 @@ pub mod api_keys;
 mod argon;
 pub mod auth;
 mod backlog;
+pub mod batches;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
@@ -77,6 +78,8 @@ pub struct Settings {
     pub job_ttl: Duration,
     /// How long a job of a batch may wait.
     pub batch_ttl: Duration,
+    /// How many requests a batch may have.
+    pub max_batch_requests: usize,
     /// How many jobs of all accounts may wait.
     pub max_waiting_jobs: usize,
     /// How many jobs of an account may wait or run.

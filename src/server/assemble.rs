@@ -86,6 +86,7 @@ fn settings(config: &Config) -> app::Settings {
         idempotency_ttl: config.idempotency.ttl,
         job_ttl: jobs.ttl,
         batch_ttl: config.batches.ttl,
+        max_batch_requests: config.batches.max_requests,
         max_waiting_jobs: config.jobs.max_waiting,
         max_open_jobs: config.jobs.max_open_per_account,
         job_backoff: backoff(&jobs.backoff),

@@ -15,6 +15,7 @@ mod tx;
 pub mod accounts;
 pub mod api_keys;
 pub mod audit;
+pub mod batches;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod idempotency;

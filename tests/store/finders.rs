@@ -6,12 +6,12 @@ use serde_json::json;
 use skai_server::{
     app::credits,
     domain::{
-        ApiKeyId, Bucket, DeadLetterId, DeliveryId, DeliveryStatus, EndpointId, EventId, GrantId,
-        JobStatus, ProjectId, QueueName, Result, Split, Timestamp,
+        ApiKeyId, BatchId, BatchStep, Bucket, DeadLetterId, DeliveryId, DeliveryStatus, EndpointId,
+        EventId, GrantId, JobStatus, ProjectId, QueueName, Result, Split, Timestamp,
     },
     store::{
-        AccountScope, Snapshot, Tx, accounts, api_keys, dead_letters, deliveries, idempotency,
-        job_events,
+        AccountScope, Snapshot, Tx, accounts, api_keys, batches, dead_letters, deliveries,
+        idempotency, job_events,
         jobs::{self, JobResult},
         ledger::{self, JobRound},
         ledger_entries,
@@ -24,10 +24,13 @@ use crate::support::deeds::{Deeds, micros, model};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 26] = [
+const WITHOUT_FOREIGN_IDS: [&str; 29] = [
     "accounts::project",
     "api_keys::insert",
     "api_keys::list",
+    "batches::add_item",
+    "batches::insert",
+    "batches::list",
     "dead_letters::insert",
     "dead_letters::list",
     "deliveries::attempted",
@@ -58,6 +61,7 @@ struct Theirs {
     project: ProjectId,
     key: ApiKeyId,
     job: jobs::Job,
+    batch: (i64, BatchId),
     lease: Lease,
     endpoint: (i64, EndpointId),
     delivery: (i64, DeliveryId),
@@ -74,6 +78,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     let uuid = || deeds.ambient.uuid();
     let (key, letter) = (ApiKeyId::from_uuid(uuid()), DeadLetterId::from_uuid(uuid()));
     let endpoint = EndpointId::from_uuid(uuid());
+    let batch = deeds.batch(scope, 1);
     let (delivery, event_id) = (DeliveryId::from_uuid(uuid()), EventId::from_uuid(uuid()));
     let work = claimed.lease.id;
     let store = &deeds.app.store;
@@ -129,6 +134,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         project: project.id,
         key,
         job,
+        batch: (batch.seq, batch.id),
         lease: claimed.lease,
         endpoint: (endpoint_seq, endpoint),
         delivery: (delivery_seq, delivery),
@@ -239,6 +245,15 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
         Option::is_none,
     );
     calls.find("api_keys::find", |it| api_keys::find(it, key), Option::is_none);
+    let batch = has.batch;
+    calls.find("batches::find", |it| batches::find(it, batch.1), Option::is_none);
+    calls.find("batches::by_seq", |it| batches::by_seq(it, batch.0), Option::is_none);
+    calls.find(
+        "batches::items",
+        |it| batches::items(it, batch.0, 0, 9),
+        |page| page.rows.is_empty(),
+    );
+    calls.find("batches::open_items", |it| batches::open_items(it, batch.0, 0, 9), Vec::is_empty);
     calls.find("dead_letters::find", |it| dead_letters::find(it, letter), Option::is_none);
     calls.find("deliveries::find", |it| deliveries::find(it, delivery.1), Option::is_none);
     calls.find("deliveries::by_seq", |it| deliveries::by_seq(it, delivery.0), Option::is_none);
@@ -269,6 +284,10 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("api_keys::revoke", &false, move |tx| api_keys::revoke(tx, key));
     calls.change("api_keys::retire", &(), move |tx| api_keys::retire(tx, key, tx.now()));
     calls.change("api_keys::touch", &(), move |tx| api_keys::touch(tx, key));
+    let batch = has.batch.0;
+    calls.change("batches::request_cancel", &(), move |tx| batches::request_cancel(tx, batch));
+    let step = BatchStep { running: 1, ..BatchStep::default() };
+    calls.change("batches::step", &(), move |tx| batches::step(tx, batch, step).map(drop));
     calls.change("dead_letters::redriven", &(), move |tx| dead_letters::redriven(tx, work));
     calls.change("jobs::set_status", &(), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));
     calls.change("jobs::start", &(), move |tx| jobs::start(tx, seq, 9));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
-use super::App;
+use super::{App, batches};
 use crate::{
     domain::{
         AccountId, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode, JobId,
@@ -33,6 +33,13 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
             fail(app, tx, &job, JobStatus::Failed, &error, None)?;
             return Ok(None);
         }
+        if batches::is_canceling(tx, &job)? {
+            let message = "its batch was canceled".to_owned();
+            let error = JobError { code: JobErrorCode::Canceled, message };
+            fail(app, tx, &job, JobStatus::Canceled, &error, None)?;
+            return Ok(None);
+        }
+        batches::step(app, tx, &job, JobStatus::Running)?;
         jobs::start(tx, job.seq, claimed.attempts)?;
         let data = format!(r#"{{"attempt":{}}}"#, claimed.attempts);
         job_events::add(tx, job.seq, job.id, "started", Some(&data))?;
@@ -137,7 +144,7 @@ pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> 
     let (this, lease) = (Arc::clone(app), claimed.lease);
     app.store.write(claimed.scope, move |tx| {
         if let Outcome::Failed { error, retry_at: Some(at), .. } = &outcome {
-            return put_off(tx, lease, &job, error, *at);
+            return put_off(&this, tx, lease, &job, error, *at);
         }
         if !queue::finish(tx, lease)? {
             return Ok(false);
@@ -169,6 +176,7 @@ pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> 
 
 /// The job waits for its next attempt.
 fn put_off(
+    app: &App,
     tx: &Tx<'_, AccountScope>,
     lease: Lease,
     job: &Job,
@@ -178,6 +186,7 @@ fn put_off(
     if !queue::release(tx, lease, at, true)? {
         return Ok(false);
     }
+    batches::step(app, tx, job, JobStatus::Queued)?;
     jobs::set_status(tx, job.seq, JobStatus::Queued)?;
     let data = json!({"attempt": job.attempts, "error": error, "run_at": at}).to_string();
     job_events::add(tx, job.seq, job.id, "retrying", Some(&data))?;
@@ -186,6 +195,7 @@ fn put_off(
 
 fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) -> Result<()> {
     ledger::settle(tx, job.round(), job.reserved, result.charged)?;
+    batches::step(app, tx, job, JobStatus::Succeeded)?;
     jobs::end(tx, job.seq, JobStatus::Succeeded, result)?;
     let reserved = job.reserved.total().unwrap_or_default();
     let overrun = result.charged.checked_sub(reserved).filter(|over| over.is_positive());
@@ -208,7 +218,7 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) 
 }
 
 /// Ends a job without success: nothing is charged and what was set aside comes back.
-pub(super) fn fail(
+pub(in crate::app) fn fail(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     job: &Job,
@@ -217,6 +227,7 @@ pub(super) fn fail(
     answer: Option<&BrokenAnswer>,
 ) -> Result<()> {
     ledger::release(tx, job.round(), job.reserved)?;
+    batches::step(app, tx, job, to)?;
     let result = JobResult {
         output_text: answer.map(|answer| answer.text.clone()),
         provider: answer.map(|answer| answer.provider.clone()),
