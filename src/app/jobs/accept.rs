@@ -304,6 +304,7 @@ fn short(jobs: usize, required: Credits, available: Credits) -> Error {
 }
 
 /// A job that is to wait for its turn.
+#[derive(Clone, Copy)]
 pub(super) struct Waits {
     /// Its internal number.
     pub(super) job: i64,
