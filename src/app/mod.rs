@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod api_keys;
 mod argon;
+pub mod asking;
 pub mod auth;
 pub mod credits;
 pub mod dead_letters;
@@ -19,7 +20,7 @@ mod vault;
 mod watch;
 pub mod webhooks;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use argon::{HashCost, hash as hash_api_key};
 pub use limits::{KeyBuckets, RateClass, RateLimits};
@@ -36,6 +37,7 @@ use crate::{
     ambient::Ambient,
     domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy},
     observe::Metrics,
+    providers::Providers,
     store::{AccountScope, Store},
     webhooks::guard::Guard,
 };
@@ -50,6 +52,8 @@ pub struct App {
     pub auth: Authenticator,
     /// The models that can be asked for, and their prices.
     pub catalog: Catalog,
+    /// Who runs the models.
+    pub providers: Arc<Providers>,
     /// Seals secrets.
     pub vault: Vault,
     /// Requests that wait for jobs.
@@ -59,7 +63,7 @@ pub struct App {
     /// What the operator decided.
     pub settings: Settings,
     /// Counts, for whoever looks.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 /// Policy that deeds follow.

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub use outcome::{BrokenAnswer, Outcome, begin, finish, give_up};
+pub use outcome::{Outcome, begin, finish, give_up};
 
 use outcome::fail;
 
 use super::{App, Caller, Reply, Secrecy, once};
 use crate::{
     domain::{
-        Contract, Credits, Cursor, Error, ErrorKind, GenerationRequest, Idempotency, JobError,
-        JobErrorCode, JobId, JobStatus, Message, Page, Parameters, QueueName, Result, Split,
+        ChatMessage, Contract, Credits, Cursor, Error, ErrorKind, GenerationRequest, Idempotency,
+        JobError, JobErrorCode, JobId, JobStatus, Page, Parameters, QueueName, Result, Split,
         Timestamp, prompt_upper_bound,
     },
     store::{
@@ -86,7 +86,8 @@ pub fn contract(schema: &RawValue) -> Result<Contract> {
 
 fn estimate(app: &App, request: &GenerationRequest) -> Result<Credits> {
     let schema = request.output_schema.as_deref().map(RawValue::get);
-    let prompt = prompt_upper_bound(&request.messages, schema);
+    let messages: Vec<_> = request.messages.iter().cloned().map(ChatMessage::from).collect();
+    let prompt = prompt_upper_bound(&messages, schema);
     let fallbacks = request.fallback_models.as_deref().unwrap_or_default();
     dearest(app, &request.model, fallbacks, prompt, request.max_tokens)
 }
@@ -304,7 +305,7 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result
 }
 
 fn estimate_again(app: &App, job: &Job) -> Result<Credits> {
-    let messages: Vec<Message> =
+    let messages: Vec<ChatMessage> =
         serde_json::from_str(job.request.messages.get()).map_err(Error::internal)?;
     let parameters: Parameters =
         serde_json::from_str(&job.request.parameters).map_err(Error::internal)?;
