@@ -1,6 +1,7 @@
 //! Pure rules and the words for them. Nothing here reads a clock, draws a random number or does I/O.
 
 mod api_key;
+mod chat;
 mod credits;
 mod deadline;
 mod duration;
@@ -27,6 +28,7 @@ mod tokens;
 mod webhook;
 
 pub use api_key::{ApiKey, Environment, MalformedApiKey};
+pub use chat::{ChatMessage, ChatRole, Content, Part};
 pub use credits::{Credits, MalformedCredits};
 pub use deadline::Deadline;
 pub use duration::{format_duration, parse_duration};

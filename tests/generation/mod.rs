@@ -1,12 +1,12 @@
 //! Generation jobs against scripted providers: what is asked, what is stored, what is charged.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use skai_server::{
     app::{Settings, jobs},
     domain::{Bucket, JobErrorCode, JobStatus, Model, Secret, Usage},
-    providers::{OpenAiSettings, ProviderSettings, Providers},
+    providers::{ProviderSettings, RemoteSettings},
     queue::{GiveUp, Kind as _, QueueSettings, Runner, Stop},
     store::{AccountScope, Signal, jobs::Job},
     workers::RunGeneration,
@@ -32,16 +32,13 @@ struct Bench {
     token: i64,
 }
 
-fn providers(deeds: &Deeds, served: [(&str, &Provider); 2]) -> Arc<Providers> {
-    let settings = served.map(|(name, provider)| {
-        let settings = OpenAiSettings {
-            base_url: provider.base_url(),
-            api_key: Secret::new("sk-operator".to_owned()),
-            timeout: LIMIT,
-        };
-        (name.to_owned(), ProviderSettings::OpenAi(settings))
-    });
-    Arc::new(Providers::new(&deeds.ambient, settings))
+fn remote(name: &str, provider: &Provider) -> (String, ProviderSettings) {
+    let settings = RemoteSettings {
+        base_url: provider.base_url(),
+        api_key: Secret::new("sk-operator".to_owned()),
+        timeout: LIMIT,
+    };
+    (name.to_owned(), ProviderSettings::OpenAi(settings))
 }
 
 impl Bench {
@@ -52,10 +49,10 @@ impl Bench {
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let spare_model = Model { provider: "spare".to_owned(), ..model("s", 2) };
         let lost = Model { provider: "lost".to_owned(), ..model("lost", 0) };
-        let deeds = Deeds::with([model("m", 1), spare_model, lost], change);
         let (provider, spare) = (Provider::start(), Provider::start());
-        let providers = providers(&deeds, [("test", &provider), ("spare", &spare)]);
-        let worker = RunGeneration::new(deeds.app.clone(), providers, MAX_RUNTIME);
+        let served = [remote("test", &provider), remote("spare", &spare)];
+        let deeds = Deeds::served([model("m", 1), spare_model, lost], served, change);
+        let worker = RunGeneration::new(deeds.app.clone(), MAX_RUNTIME);
         let scope = deeds.account("a");
         deeds.grant(scope.account_id(), Bucket::Paid, 1_000, None);
         Self { deeds, scope, provider, spare, worker, token: 0 }
@@ -354,7 +351,7 @@ fn what_is_given_up_says_why() {
 /// The whole of it: a runner, a job that is canceled while its provider thinks, one that is not.
 #[test]
 fn the_call_of_a_canceled_job_is_abandoned() {
-    let Bench { deeds, scope, provider, spare, .. } = Bench::new();
+    let Bench { deeds, scope, provider, spare: _spare, .. } = Bench::new();
     let held = completion("{\"a\":\"x\"}").held();
     provider.always(held);
     let (sender, ended) = std::sync::mpsc::channel();
@@ -365,11 +362,7 @@ fn the_call_of_a_canceled_job_is_abandoned() {
             }
         }
     });
-    let worker = RunGeneration::new(
-        deeds.app.clone(),
-        providers(&deeds, [("test", &provider), ("spare", &spare)]),
-        MAX_RUNTIME,
-    );
+    let worker = RunGeneration::new(deeds.app.clone(), MAX_RUNTIME);
     let settings = QueueSettings {
         concurrency: 1,
         lane_limit: 0,

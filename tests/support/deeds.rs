@@ -16,7 +16,7 @@ use skai_server::{
         AccountId, Backoff, Bucket, Catalog, Credits, JobError, JobErrorCode, JobId, Model, Price,
         QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
     },
-    observe::Metrics,
+    providers::{ProviderSettings, Providers},
     store::{
         AccountScope, EngineSettings, Store, SystemScope,
         jobs::Job,
@@ -62,6 +62,15 @@ impl Deeds {
         models: impl IntoIterator<Item = Model>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
+        Self::served(models, [], change)
+    }
+
+    /// Deeds whose models are run by these providers.
+    pub(crate) fn served(
+        models: impl IntoIterator<Item = Model>,
+        providers: impl IntoIterator<Item = (String, ProviderSettings)>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ambient = Ambient::manual("2026-11-20T09:00:00Z".parse().unwrap(), 1);
         let engine = EngineSettings { durable: false, readers: 2, ..EngineSettings::default() };
@@ -85,9 +94,10 @@ impl Deeds {
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
+            providers: Arc::new(Providers::new(&ambient, providers)),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
-            metrics: Metrics::default(),
+            metrics: Arc::default(),
             ambient: ambient.clone(),
             store,
             settings,

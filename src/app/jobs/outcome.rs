@@ -7,6 +7,7 @@ use serde_json::{json, value::RawValue};
 
 use super::App;
 use crate::{
+    app::asking::BrokenAnswer,
     domain::{
         AccountId, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode, JobId,
         JobStatus, Result, Timestamp, Usage,
@@ -82,17 +83,6 @@ struct Succeeded<'a> {
     /// What it cost above its reservation.
     #[serde(skip_serializing_if = "Option::is_none")]
     overrun: Option<Credits>,
-}
-
-/// An answer that does not keep the contract: shown with the job, and not charged.
-#[derive(Clone, Debug)]
-pub struct BrokenAnswer {
-    /// What the model said.
-    pub text: String,
-    /// The provider that answered.
-    pub provider: String,
-    /// Tokens of all calls together.
-    pub usage: Usage,
 }
 
 /// The agent and its version that a job runs.
