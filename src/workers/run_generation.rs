@@ -6,7 +6,7 @@ use super::{record, until_stopped};
 use crate::{
     app::{
         App,
-        asking::{Answer, Asked, Question},
+        asking::{Asked, Question, Trail},
         jobs::{self, Outcome},
     },
     domain::{ChatMessage, Deadline, Error, JobError, JobErrorCode, Parameters, QueueName, Result},
@@ -40,11 +40,11 @@ impl Kind for RunGeneration {
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
         let outcome = match until_stopped(stop, || self.ask(&job, stop))? {
             Asked::Abandoned => return Ok(()),
-            Asked::Answered(answer) => succeeded(answer)?,
-            Asked::Failed { error, answer, .. } => {
-                Outcome::Failed { error, retry_at: None, exhausted: false, answer }
+            Asked::Answered(answer) => Outcome::succeeded(answer)?,
+            Asked::Failed { error, answer, trail } => {
+                Outcome::Failed { error, retry_at: None, exhausted: false, answer, trail }
             }
-            Asked::Unanswered { error, .. } => self.unanswered(claimed, &job, error),
+            Asked::Unanswered { error, trail } => self.unanswered(claimed, &job, error, trail),
         };
         // Where it is not recorded, somebody else ended the job meanwhile.
         record(stop, || jobs::finish(&self.app, claimed, job.clone(), outcome.clone())).map(drop)
@@ -83,7 +83,13 @@ impl RunGeneration {
 
     /// Decides whether to try again: only where that can help, attempts are left, and the next one
     /// would still begin within the job's time to live.
-    fn unanswered(&self, claimed: &Claimed, job: &Job, error: ProviderError) -> Outcome {
+    fn unanswered(
+        &self,
+        claimed: &Claimed,
+        job: &Job,
+        error: ProviderError,
+        trail: Trail,
+    ) -> Outcome {
         let ambient = &self.app.ambient;
         let again = error.retryable && claimed.attempts < job.max_attempts;
         let delay = || {
@@ -100,15 +106,7 @@ impl RunGeneration {
             error: JobError { code: error.code, message: error.message },
             retry_at,
             answer: None,
+            trail,
         }
     }
-}
-
-/// Charges what the tokens of all calls cost at the price of the model that answered.
-fn succeeded(answer: Answer) -> Result<Outcome> {
-    let Answer { model, output, completion, .. } = answer;
-    let (text, usage) = (completion.text, completion.usage);
-    let cost = model.cost(usage).map_err(Error::internal)?;
-    let (name, provider) = (model.name.clone(), model.provider.clone());
-    Ok(Outcome::Succeeded { output, text, model: name, provider, usage, estimated: false, cost })
 }

@@ -142,10 +142,14 @@ fn a_broken_contract_is_quoted_and_repaired() {
     bench.provider.queue(completion("{\"a\":\"x\"}"));
     bench.provider.queue(completion("{\"a\":2}"));
     let job = bench.run(&json!({"output_schema": schema()}));
-    let result = job.result.unwrap();
+    let result = job.result.clone().unwrap();
     assert_eq!(result.output.unwrap().get(), "{\"a\":2}");
     assert_eq!(result.usage, Some(Usage::new(20, 10)), "both calls count");
     assert_eq!(result.charged.micros(), 30);
+
+    let data = bench.last_event(&job).1;
+    assert_eq!((&data["model"], &data["repairs"]), (&json!("m"), &json!(1)));
+    assert!(data.get("tried").is_none());
 
     let repair = bench.provider.received()[1].json();
     let messages = repair["messages"].as_array().unwrap();
@@ -168,9 +172,12 @@ fn a_contract_that_stays_broken_fails_the_job_and_charges_nothing() {
         assert_eq!(bench.provider.received().len(), calls);
         assert!(bench.spare.received().is_empty());
         assert_eq!(bench.available(), 1_000);
-        let result = job.result.unwrap();
+        let result = job.result.clone().unwrap();
         assert_eq!(result.output_text.as_deref(), Some("I would rather not write JSON."));
         assert!(result.output.is_none() && result.provider.is_some());
+        let data = bench.last_event(&job).1;
+        assert_eq!((&data["model"], &data["provider"]), (&json!("m"), &json!("test")));
+        assert_eq!(data.get("repairs").and_then(Value::as_u64).unwrap_or(0), u64::from(repairs));
         let calls = u64::try_from(calls).unwrap();
         assert_eq!(result.usage, Some(Usage::new(10 * calls, 5 * calls)), "all calls count");
         assert_eq!(result.charged.micros(), 0);
@@ -188,6 +195,7 @@ fn a_refusal_is_a_bad_request() {
     let (code, message) = failed_with(&job);
     assert_eq!(code, JobErrorCode::BadRequest);
     assert_eq!(message, "the model declined to answer: I cannot help with that.");
+    assert_eq!(bench.last_event(&job).1["tried"][0]["provider"], "test", "who declined is told");
     assert_eq!(bench.provider.received().len(), 1, "a refusal is not repaired");
     assert_eq!(bench.available(), 1_000);
 }
@@ -262,7 +270,16 @@ fn fallbacks_answer_at_their_own_price() {
     let result = job.result.as_ref().unwrap();
     assert_eq!((result.provider.as_deref(), result.charged.micros()), (Some("spare"), 25));
     assert_eq!(bench.spare.received()[0].json()["model"], "upstream-s");
-    assert_eq!(bench.last_event(&job).1["provider"], "spare");
+    let (name, data) = bench.last_event(&job);
+    assert_eq!((name.as_str(), &data["model"]), ("succeeded", &json!("s")));
+    assert_eq!(data["provider"], "spare");
+    let tried = json!([
+        {"model": "m", "provider": "test", "code": "SERVER_ERROR",
+         "message": "the provider answered with status 503: down"},
+        {"model": "lost", "provider": "lost", "code": "SERVER_ERROR",
+         "message": "the provider of model `lost` is not configured any more"},
+    ]);
+    assert_eq!((&data["tried"], data.get("repairs")), (&tried, None));
     assert_eq!(job.attempts, 1);
 }
 

@@ -7,6 +7,7 @@ use skai_server::{
     ambient::Ambient,
     app::{
         App, Backlog, Caller, HashCost, RateLimits, Settings, Vault, Watches, accounts,
+        asking::Trail,
         auth::{AuthSettings, Authenticator},
         credits,
         jobs::{self, Outcome},
@@ -197,13 +198,15 @@ pub(crate) fn success(cost: i64) -> Outcome {
         usage: Usage::new(0, 1),
         estimated: false,
         cost: micros(cost),
+        trail: Trail::default(),
     }
 }
 
 /// Failure; to be tried again at `retry_at`.
 pub(crate) fn failure(retry_at: Option<Timestamp>) -> Outcome {
     let error = JobError { code: JobErrorCode::ServerError, message: "no".to_owned() };
-    Outcome::Failed { error, retry_at, exhausted: retry_at.is_none(), answer: None }
+    let (exhausted, trail) = (retry_at.is_none(), Trail::default());
+    Outcome::Failed { error, retry_at, exhausted, answer: None, trail }
 }
 
 fn settings() -> Settings {

@@ -88,7 +88,17 @@ impl Route {
             Attempt::Answered { model, output, completion } => {
                 Asked::Answered(Answer { model, output, completion, trail: self.trail })
             }
-            Attempt::Failed(error, answer) => Asked::Failed { error, answer, trail: self.trail },
+            Attempt::Failed(error, answer) => {
+                if answer.is_none() {
+                    self.trail.tried.push(Tried {
+                        model: name.to_owned(),
+                        provider,
+                        code: error.code,
+                        message: error.message.clone(),
+                    });
+                }
+                Asked::Failed { error, answer, trail: self.trail }
+            }
             Attempt::OutOfTime => {
                 Asked::Unanswered { error: question.out_of_time(), trail: self.trail }
             }
