@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod api_keys;
 mod argon;
+pub mod asking;
 pub mod auth;
 mod backlog;
 pub mod batches;
@@ -21,7 +22,7 @@ mod vault;
 mod watch;
 pub mod webhooks;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use argon::{HashCost, hash as hash_api_key};
 pub use backlog::Backlog;
@@ -39,6 +40,7 @@ use crate::{
     ambient::Ambient,
     domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy},
     observe::Metrics,
+    providers::Providers,
     store::{AccountScope, Store},
     webhooks::guard::Guard,
 };
@@ -53,6 +55,8 @@ pub struct App {
     pub auth: Authenticator,
     /// The models that can be asked for, and their prices.
     pub catalog: Catalog,
+    /// Who runs the models.
+    pub providers: Arc<Providers>,
     /// Seals secrets.
     pub vault: Vault,
     /// Requests that wait for jobs.
@@ -66,7 +70,7 @@ pub struct App {
     /// How much waits.
     pub backlog: Backlog,
     /// Counts, for whoever looks.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 /// Policy that deeds follow.

@@ -1,6 +1,6 @@
 //! The request for a generation job, and what is allowed in it.
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub struct GenerationRequest {
 }
 
 /// The settings of a job's calls, kept with the job.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Parameters {
     /// Randomness of the choice of words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +79,10 @@ pub struct Parameters {
     /// How long a provider may take, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Fields of a chat request that providers of OpenAI's protocol get as they are: `tools`,
+    /// `tool_choice`, `response_format`, …
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extras: BTreeMap<String, Box<RawValue>>,
 }
 
 const METADATA_KEYS: usize = 64;
@@ -152,6 +156,7 @@ impl GenerationRequest {
             seed: self.seed,
             fallback_models: self.fallback_models.clone().unwrap_or_default(),
             timeout_ms: self.timeout_ms,
+            extras: BTreeMap::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod batch;
+mod chat;
 mod credits;
 mod deadline;
 mod duration;
@@ -29,6 +30,7 @@ mod webhook;
 
 pub use api_key::{ApiKey, Environment, MalformedApiKey};
 pub use batch::{BatchCounts, BatchStatus, BatchStep, check_custom_id};
+pub use chat::{ChatMessage, ChatRole, Content, Part};
 pub use credits::{Credits, MalformedCredits};
 pub use deadline::Deadline;
 pub use duration::{format_duration, parse_duration};

@@ -1,18 +1,19 @@
 //! OpenAI's Chat Completions, which vLLM, Ollama, llama.cpp and many others also speak.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use ureq::http::{HeaderName, HeaderValue, Uri, header};
 
 use super::{
-    Call, Completion, Provider, ProviderError,
+    Call, Completion, Provider, ProviderError, RemoteSettings, Sink,
     transport::{self, Answer, Transport},
+    whole,
 };
 use crate::{
     ambient::Ambient,
-    domain::{JobErrorCode, Message, Secret, Usage, estimate_prompt_tokens, estimate_tokens},
+    domain::{ChatMessage, JobErrorCode, Secret, Usage, estimate_prompt_tokens, estimate_tokens},
 };
 
 /// Usage above this is no count of tokens but a fault, which nobody should pay for.
@@ -20,17 +21,6 @@ const MAX_BELIEVABLE_TOKENS: u64 = 1_000_000_000;
 
 /// Bytes of the model's name and the finish reason that are kept.
 const MAX_NAME_BYTES: usize = 200;
-
-/// Where the provider is and how to be let in.
-#[derive(Clone, Debug)]
-pub struct OpenAiSettings {
-    /// Such as `https://api.openai.com/v1`; `/chat/completions` is added.
-    pub base_url: String,
-    /// Sent as bearer token. Empty: none is sent, which OpenAI itself does not accept.
-    pub api_key: Secret<String>,
-    /// How long a call may take that names no timeout.
-    pub timeout: Duration,
-}
 
 pub(super) struct OpenAi {
     /// Or what every call fails with.
@@ -49,13 +39,13 @@ struct Line {
 }
 
 impl OpenAi {
-    pub(super) fn new(ambient: &Ambient, settings: &OpenAiSettings) -> Self {
+    pub(super) fn new(ambient: &Ambient, settings: &RemoteSettings) -> Self {
         Self { line: Line::new(ambient, settings), timeout: settings.timeout }
     }
 }
 
 impl Line {
-    fn new(ambient: &Ambient, settings: &OpenAiSettings) -> Result<Self, ProviderError> {
+    fn new(ambient: &Ambient, settings: &RemoteSettings) -> Result<Self, ProviderError> {
         let uri = endpoint(&settings.base_url).ok_or_else(|| {
             ProviderError::misconfigured("the provider's base_url is not an http or https URL")
         })?;
@@ -113,13 +103,19 @@ impl Provider for OpenAi {
         let answer = line.ask(call, call.time(self.timeout))?;
         completion(call, &answer, line.key.expose())
     }
+
+    fn stream(&self, call: &Call<'_>, sink: &mut Sink<'_>) -> Result<Completion, ProviderError> {
+        let completion = self.complete(call)?;
+        let _broken = whole::hand_over(&completion, sink);
+        Ok(completion)
+    }
 }
 
 /// The body of a request. What the client left out is left to the provider.
 #[derive(Serialize)]
 struct Request<'a> {
     model: &'a str,
-    messages: &'a [Message],
+    messages: &'a [ChatMessage],
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,6 +133,8 @@ struct Request<'a> {
     response_format: Option<ResponseFormat<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
+    #[serde(flatten)]
+    extras: &'a BTreeMap<String, Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -163,8 +161,12 @@ impl<'a> Request<'a> {
             top_p: call.top_p,
             stop: call.stop,
             seed: call.seed,
-            response_format: call.output_schema.map(ResponseFormat::new),
+            response_format: call
+                .output_schema
+                .filter(|_| !call.extras.contains_key("response_format"))
+                .map(ResponseFormat::new),
             user: call.user,
+            extras: call.extras,
         }
     }
 }
@@ -200,6 +202,7 @@ struct Choice {
 struct Reply {
     content: Option<String>,
     refusal: Option<String>,
+    tool_calls: Option<Box<RawValue>>,
 }
 
 fn completion(call: &Call<'_>, answer: &Answer, key: &str) -> Result<Completion, ProviderError> {
@@ -211,15 +214,20 @@ fn completion(call: &Call<'_>, answer: &Answer, key: &str) -> Result<Completion,
         return Err(failed.unwrap_or_else(|| unusable(answer, "the provider's answer is empty")));
     };
     let text = choice.message.content.unwrap_or_default();
+    let tool_calls = choice.message.tool_calls.filter(|calls| is_list(calls));
     let reported = body.usage.as_ref().and_then(usage);
+    let details = |of, name| detail(body.usage.as_ref()?, of, name);
     Ok(Completion {
         usage: reported.unwrap_or_else(|| {
             Usage::new(estimate_prompt_tokens(call.messages), estimate_tokens(&text))
         }),
         estimated: reported.is_none(),
+        cached_tokens: details("prompt_tokens_details", "cached_tokens"),
+        reasoning_tokens: details("completion_tokens_details", "reasoning_tokens"),
         model: body.model.map_or_else(|| call.model.to_owned(), cut),
         finish_reason: choice.finish_reason.map(cut),
         refusal: choice.message.refusal.filter(|refusal| !refusal.is_empty()),
+        tool_calls,
         text,
     })
 }
@@ -238,6 +246,15 @@ fn inner_error(error: &Value, key: &str) -> ProviderError {
     let words = error.get("message").or(Some(error)).and_then(Value::as_str);
     let status = status.filter(|status| (400..600).contains(status));
     transport::refused(status.unwrap_or(502), &transport::clean(words.unwrap_or_default(), key))
+}
+
+/// True for an array that is not empty.
+fn is_list(raw: &RawValue) -> bool {
+    serde_json::from_str::<Vec<&RawValue>>(raw.get()).is_ok_and(|list| !list.is_empty())
+}
+
+fn detail(reported: &Value, of: &str, name: &str) -> Option<u64> {
+    reported.get(of)?.get(name)?.as_u64().filter(|n| *n <= MAX_BELIEVABLE_TOKENS)
 }
 
 fn usage(reported: &Value) -> Option<Usage> {

@@ -69,11 +69,12 @@ impl Rig {
             store,
             auth,
             catalog: catalog(),
+            providers: Arc::default(),
             vault,
             guard,
             watches: Watches::default(),
             settings: policy(),
-            metrics: Metrics::new(),
+            metrics: Arc::new(Metrics::new()),
         };
         let app = Arc::new(app);
         Self {

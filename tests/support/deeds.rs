@@ -7,6 +7,7 @@ use skai_server::{
     ambient::Ambient,
     app::{
         App, Backlog, Caller, HashCost, RateLimits, Settings, Vault, Watches, accounts,
+        asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
         credits,
@@ -17,7 +18,7 @@ use skai_server::{
         AccountId, Backoff, Bucket, Catalog, Credits, GenerationRequest, JobError, JobErrorCode,
         JobId, Model, Price, QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
     },
-    observe::Metrics,
+    providers::{ProviderSettings, Providers},
     store::{
         AccountScope, EngineSettings, Store, SystemScope,
         batches::Batch,
@@ -64,6 +65,15 @@ impl Deeds {
         models: impl IntoIterator<Item = Model>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
+        Self::served(models, [], change)
+    }
+
+    /// Deeds whose models are run by these providers.
+    pub(crate) fn served(
+        models: impl IntoIterator<Item = Model>,
+        providers: impl IntoIterator<Item = (String, ProviderSettings)>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ambient = Ambient::manual("2026-11-20T09:00:00Z".parse().unwrap(), 1);
         let engine = EngineSettings { durable: false, readers: 2, ..EngineSettings::default() };
@@ -87,9 +97,10 @@ impl Deeds {
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
+            providers: Arc::new(Providers::new(&ambient, providers)),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
-            metrics: Metrics::default(),
+            metrics: Arc::default(),
             ambient: ambient.clone(),
             store,
             settings,
@@ -206,13 +217,15 @@ pub(crate) fn success(cost: i64) -> Outcome {
         usage: Usage::new(0, 1),
         estimated: false,
         cost: micros(cost),
+        trail: Trail::default(),
     }
 }
 
 /// Failure; to be tried again at `retry_at`.
 pub(crate) fn failure(retry_at: Option<Timestamp>) -> Outcome {
     let error = JobError { code: JobErrorCode::ServerError, message: "no".to_owned() };
-    Outcome::Failed { error, retry_at, exhausted: retry_at.is_none(), answer: None }
+    let (exhausted, trail) = (retry_at.is_none(), Trail::default());
+    Outcome::Failed { error, retry_at, exhausted, answer: None, trail }
 }
 
 fn settings() -> Settings {

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::{App, Caller, once};
 use crate::{
     domain::{
-        Contract, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId, JobStatus,
-        Parameters, QueueName, Result, Split, Timestamp, prompt_upper_bound,
+        ChatMessage, Contract, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId,
+        JobStatus, Parameters, QueueName, Result, Split, Timestamp, prompt_upper_bound,
     },
     store::{
         AccountScope, Commit, Tx,
@@ -74,11 +74,12 @@ pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Resul
     }
     let schema = request.output_schema.as_deref().map(RawValue::get);
     let messages = serde_json::value::to_raw_value(&request.messages).map_err(Error::internal)?;
+    let chat: Vec<_> = request.messages.iter().cloned().map(ChatMessage::from).collect();
     let asked = Draft {
         model: request.model.clone(),
         agent: None,
         messages,
-        prompt_tokens: prompt_upper_bound(&request.messages, schema),
+        prompt_tokens: prompt_upper_bound(&chat, schema),
         output_schema: request.output_schema.clone(),
         metadata: request.metadata.clone(),
         parameters: request.parameters(),

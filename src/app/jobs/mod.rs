@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 pub use accept::{Draft, Prepared, Submitted, contract, draft, prepare, submit};
-pub use outcome::{BrokenAnswer, Outcome, begin, finish, give_up};
+pub use outcome::{Outcome, begin, finish, give_up};
 
 use accept::{Waits, cover, dearest, enqueue};
 
@@ -19,8 +19,8 @@ pub(in crate::app) use outcome::fail;
 use super::{App, Caller, Reply, Secrecy, batches, once};
 use crate::{
     domain::{
-        Credits, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId, JobStatus,
-        Message, Page, Parameters, QueueName, Result, prompt_upper_bound,
+        ChatMessage, Credits, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,
+        JobStatus, Page, Parameters, QueueName, Result, prompt_upper_bound,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
@@ -128,7 +128,7 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result
 }
 
 fn estimate_again(app: &App, job: &Job) -> Result<Credits> {
-    let messages: Vec<Message> =
+    let messages: Vec<ChatMessage> =
         serde_json::from_str(job.request.messages.get()).map_err(Error::internal)?;
     let parameters: Parameters =
         serde_json::from_str(&job.request.parameters).map_err(Error::internal)?;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{App, batches};
 use crate::{
+    app::asking::{Answer, BrokenAnswer, Trail},
     domain::{
         AccountId, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode, JobId,
         JobStatus, Result, Timestamp, Usage,
@@ -57,7 +58,7 @@ pub enum Outcome {
         output: Option<Box<RawValue>>,
         /// What the model said.
         text: String,
-        /// The model that answered.
+        /// The model that answered, by its name in the catalog.
         model: String,
         /// The provider that answered.
         provider: String,
@@ -67,6 +68,8 @@ pub enum Outcome {
         estimated: bool,
         /// What they cost.
         cost: Credits,
+        /// The way to the answer.
+        trail: Trail,
     },
     /// No answer, or none that keeps the contract.
     Failed {
@@ -78,28 +81,63 @@ pub enum Outcome {
         exhausted: bool,
         /// The answer that did not keep the contract.
         answer: Option<BrokenAnswer>,
+        /// The models that were asked in vain.
+        trail: Trail,
     },
+}
+
+impl Outcome {
+    /// Charges what the tokens of all calls cost at the price of the model that answered.
+    pub fn succeeded(answer: Answer) -> Result<Self> {
+        let Answer { model, output, completion, trail } = answer;
+        let cost = model.cost(completion.usage).map_err(Error::internal)?;
+        Ok(Self::Succeeded {
+            output,
+            text: completion.text,
+            model: model.name.clone(),
+            provider: model.provider.clone(),
+            usage: completion.usage,
+            estimated: completion.estimated,
+            cost,
+            trail,
+        })
+    }
 }
 
 /// The data of the step `succeeded`.
 #[derive(Serialize)]
 struct Succeeded<'a> {
+    model: &'a str,
     provider: Option<&'a str>,
     credits_charged: Credits,
     /// What it cost above its reservation.
     #[serde(skip_serializing_if = "Option::is_none")]
     overrun: Option<Credits>,
+    #[serde(flatten)]
+    trail: &'a Trail,
 }
 
-/// An answer that does not keep the contract: shown with the job, and not charged.
-#[derive(Clone, Debug)]
-pub struct BrokenAnswer {
-    /// What the model said.
-    pub text: String,
-    /// The provider that answered.
-    pub provider: String,
-    /// Tokens of all calls together.
-    pub usage: Usage,
+/// The data of the step `retrying`.
+#[derive(Serialize)]
+struct Retrying<'a> {
+    attempt: u32,
+    error: &'a JobError,
+    run_at: Timestamp,
+    #[serde(flatten)]
+    trail: &'a Trail,
+}
+
+/// The data of the steps that end a job without success. Model and provider are those of an answer
+/// that does not keep the contract.
+#[derive(Serialize)]
+struct Failed<'a> {
+    error: &'a JobError,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    #[serde(flatten)]
+    trail: &'a Trail,
 }
 
 /// The agent and its version that a job runs.
@@ -143,14 +181,15 @@ struct Ended<'a> {
 pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> Commit<bool> {
     let (this, lease) = (Arc::clone(app), claimed.lease);
     app.store.write(claimed.scope, move |tx| {
-        if let Outcome::Failed { error, retry_at: Some(at), .. } = &outcome {
-            return put_off(&this, tx, lease, &job, error, *at);
+        if let Outcome::Failed { error, retry_at: Some(at), trail, .. } = &outcome {
+            let retrying = Retrying { attempt: job.attempts, error, run_at: *at, trail };
+            return put_off(&this, tx, lease, &job, &retrying);
         }
         if !queue::finish(tx, lease)? {
             return Ok(false);
         }
         match &outcome {
-            Outcome::Succeeded { output, text, model, provider, usage, estimated, cost } => {
+            Outcome::Succeeded { output, text, model, provider, usage, estimated, cost, trail } => {
                 let result = JobResult {
                     output: output.clone(),
                     output_text: Some(text.clone()),
@@ -161,10 +200,11 @@ pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> 
                     charged: *cost,
                     ..JobResult::default()
                 };
-                succeed(&this, tx, &job, &result)?;
+                succeed(&this, tx, &job, &result, model, trail)?;
             }
-            Outcome::Failed { error, exhausted, answer, .. } => {
-                fail(&this, tx, &job, JobStatus::Failed, error, answer.as_ref())?;
+            Outcome::Failed { error, exhausted, answer, trail, .. } => {
+                let answer = answer.as_ref();
+                fail_after(&this, tx, &job, JobStatus::Failed, error, answer, trail)?;
                 if *exhausted {
                     bury(&this, tx, lease.id, error, job.attempts)?;
                 }
@@ -180,27 +220,33 @@ fn put_off(
     tx: &Tx<'_, AccountScope>,
     lease: Lease,
     job: &Job,
-    error: &JobError,
-    at: Timestamp,
+    retrying: &Retrying<'_>,
 ) -> Result<bool> {
-    if !queue::release(tx, lease, at, true)? {
+    if !queue::release(tx, lease, retrying.run_at, true)? {
         return Ok(false);
     }
     batches::step(app, tx, job, JobStatus::Queued)?;
     jobs::set_status(tx, job.seq, JobStatus::Queued)?;
-    let data = json!({"attempt": job.attempts, "error": error, "run_at": at}).to_string();
+    let data = serde_json::to_string(retrying).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, "retrying", Some(&data))?;
     Ok(true)
 }
 
-fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) -> Result<()> {
+fn succeed(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    job: &Job,
+    result: &JobResult,
+    model: &str,
+    trail: &Trail,
+) -> Result<()> {
     ledger::settle(tx, job.round(), job.reserved, result.charged)?;
     batches::step(app, tx, job, JobStatus::Succeeded)?;
     jobs::end(tx, job.seq, JobStatus::Succeeded, result)?;
     let reserved = job.reserved.total().unwrap_or_default();
     let overrun = result.charged.checked_sub(reserved).filter(|over| over.is_positive());
     let provider = result.provider.as_deref();
-    let data = Succeeded { provider, credits_charged: result.charged, overrun };
+    let data = Succeeded { model, provider, credits_charged: result.charged, overrun, trail };
     let data = serde_json::to_string(&data).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, "succeeded", Some(&data))?;
     let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
@@ -226,6 +272,19 @@ pub(in crate::app) fn fail(
     error: &JobError,
     answer: Option<&BrokenAnswer>,
 ) -> Result<()> {
+    fail_after(app, tx, job, to, error, answer, &Trail::default())
+}
+
+/// The same after an attempt, whose way its step tells.
+fn fail_after(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    job: &Job,
+    to: JobStatus,
+    error: &JobError,
+    answer: Option<&BrokenAnswer>,
+    trail: &Trail,
+) -> Result<()> {
     ledger::release(tx, job.round(), job.reserved)?;
     batches::step(app, tx, job, to)?;
     let result = JobResult {
@@ -236,7 +295,10 @@ pub(in crate::app) fn fail(
         ..JobResult::default()
     };
     jobs::end(tx, job.seq, to, &result)?;
-    let data = json!({"error": error}).to_string();
+    let model = answer.map(|answer| answer.model.as_str());
+    let provider = answer.map(|answer| answer.provider.as_str());
+    let data = Failed { error, model, provider, trail };
+    let data = serde_json::to_string(&data).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, to.as_str(), Some(&data))?;
     let kind = match to {
         JobStatus::Canceled => EventType::JobCanceled,

@@ -204,11 +204,12 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         store,
         auth,
         catalog: Catalog::default(),
+        providers: Arc::default(),
         vault,
         watches: Watches::default(),
         guard: crate::webhooks::guard::Guard::new(Vec::new()),
         settings,
-        metrics: Metrics::new(),
+        metrics: Arc::new(Metrics::new()),
     }
 }
 
