@@ -30,7 +30,7 @@ pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
 pub use vault::{Vault, create_private};
-pub use watch::{JobWatch, Watches};
+pub use watch::{Watch, Watches};
 
 pub(crate) use once::Secrecy;
 

@@ -110,7 +110,7 @@ impl GenerationRequest {
             return Err(Error::invalid("run_at", "run_at must be at most a year ahead"));
         }
         self.check_schema()?;
-        self.check_metadata()
+        check_metadata(self.metadata.as_deref())
     }
 
     /// `true` and `false` are schemas too, but whoever sends one means something else: no schema.
@@ -133,19 +133,6 @@ impl GenerationRequest {
         Ok(())
     }
 
-    fn check_metadata(&self) -> Result<()> {
-        let Some(metadata) = &self.metadata else { return Ok(()) };
-        let refuse = |message: &str| Err(Error::invalid("metadata", message));
-        if metadata.get().len() > METADATA_BYTES {
-            return refuse("metadata must be at most 16 KiB of JSON");
-        }
-        match serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(metadata.get()) {
-            Ok(map) if map.len() <= METADATA_KEYS => Ok(()),
-            Ok(_) => refuse("metadata must have at most 64 keys"),
-            Err(_) => refuse("metadata must be a JSON object"),
-        }
-    }
-
     /// The settings of the calls.
     pub fn parameters(&self) -> Parameters {
         Parameters {
@@ -158,6 +145,20 @@ impl GenerationRequest {
             timeout_ms: self.timeout_ms,
             extras: BTreeMap::new(),
         }
+    }
+}
+
+/// Refuses metadata that is too much, or no object.
+pub(super) fn check_metadata(metadata: Option<&RawValue>) -> Result<()> {
+    let Some(metadata) = metadata else { return Ok(()) };
+    let refuse = |message: &str| Err(Error::invalid("metadata", message));
+    if metadata.get().len() > METADATA_BYTES {
+        return refuse("metadata must be at most 16 KiB of JSON");
+    }
+    match serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(metadata.get()) {
+        Ok(map) if map.len() <= METADATA_KEYS => Ok(()),
+        Ok(_) => refuse("metadata must have at most 64 keys"),
+        Err(_) => refuse("metadata must be a JSON object"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod batch;
+mod batch_request;
 mod chat;
 mod credits;
 mod deadline;
@@ -30,6 +31,7 @@ mod webhook;
 
 pub use api_key::{ApiKey, Environment, MalformedApiKey};
 pub use batch::{BatchCounts, BatchStatus, BatchStep, check_custom_id};
+pub use batch_request::{BatchRequest, Named};
 pub use chat::{ChatMessage, ChatRole, Content, Part};
 pub use credits::{Credits, MalformedCredits};
 pub use deadline::Deadline;

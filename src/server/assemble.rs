@@ -162,6 +162,7 @@ pub(super) fn edge(config: &Config) -> http::Settings {
     let origin = |origin: &String| HeaderValue::from_str(origin).ok();
     http::Settings {
         body_limit: http.body_limit,
+        batch_body_limit: config.batches.body_limit,
         body_timeout: http.body_timeout,
         trusted_proxies: http.trusted_proxies.clone(),
         cors_origins: http.cors_origins.iter().filter_map(origin).collect(),

@@ -3,6 +3,7 @@
 mod docs;
 mod meta;
 
+mod batches;
 mod jobs;
 
 mod dead_letters;
@@ -20,7 +21,7 @@ mod queues;
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::routes::{Access, Route, Whole, handler};
+use super::routes::{Access, BodyLimit, Route, Whole, handler};
 use crate::{
     app::{
         accounts::{AccountChange, NewAccount},
@@ -29,8 +30,8 @@ use crate::{
         webhooks::{EndpointPatch, EndpointRequest},
     },
     domain::{
-        AccountId, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
-        GenerationRequest, JobId, JobStatus, Page, Result, Scope, Timestamp,
+        AccountId, BatchRequest, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind,
+        EventType, GenerationRequest, JobId, JobStatus, Page, Result, Scope, Timestamp,
     },
 };
 
@@ -39,6 +40,7 @@ pub(crate) fn table() -> Vec<Route> {
     let mut table = Vec::new();
     table.extend(server());
     table.extend(jobs());
+    table.extend(batches());
     table.extend(webhooks());
     table.extend(deliveries());
     table.extend(dead_letters());
@@ -94,6 +96,7 @@ fn jobs() -> [Route; 6] {
                 ErrorKind::UnknownModel,
                 ErrorKind::ModelNotPriced,
                 ErrorKind::InsufficientCredits,
+                ErrorKind::QueueFull,
             ]),
         Route::get("/v1/jobs", "listJobs", handler!(jobs::list))
             .summary("Lists jobs, newest first. A page of large jobs ends before its limit, at some 4 MiB.")
@@ -130,7 +133,57 @@ fn jobs() -> [Route; 6] {
             .summary("Queues a job again that failed, expired or was canceled.")
             .scope(Scope::JobsWrite)
             .answers::<JobBody<'_>>(StatusCode::ACCEPTED)
-            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits]),
+            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull]),
+    ]
+}
+
+/// Jobs that are accepted together.
+fn batches() -> [Route; 5] {
+    use batches::{BatchBody, ResultBody};
+    [
+        Route::post("/v1/batches", "createBatch", handler!(batches::create))
+            .summary(
+                "Accepts many jobs together, or none. They run in the background: while other jobs \
+                 can begin, theirs do not.",
+            )
+            .scope(Scope::JobsWrite)
+            .takes::<BatchRequest>()
+            .body_limit(BodyLimit::Batch)
+            .answers::<BatchBody<'_>>(StatusCode::ACCEPTED)
+            .errors(&[
+                ErrorKind::InvalidSchema,
+                ErrorKind::UnknownModel,
+                ErrorKind::ModelNotPriced,
+                ErrorKind::InsufficientCredits,
+                ErrorKind::QueueFull,
+            ]),
+        Route::get("/v1/batches", "listBatches", handler!(batches::list))
+            .summary("Lists batches, newest first.")
+            .scope(Scope::JobsRead)
+            .paged()
+            .answers::<Page<BatchBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/batches/{id}", "getBatch", handler!(batches::get))
+            .summary("Shows a batch; waits for the end of its jobs where asked to.")
+            .scope(Scope::JobsRead)
+            .query::<Whole<0, 60>>("wait", "Seconds to wait for a terminal status.")
+            .answers::<BatchBody<'_>>(StatusCode::OK),
+        Route::get("/v1/batches/{id}/results", "listBatchResults", handler!(batches::results))
+            .summary(
+                "Lists what has become of a batch's requests, in their order. A page of large ones \
+                 ends before its limit, at some 4 MiB. As JSON Lines, all of them.",
+            )
+            .scope(Scope::JobsRead)
+            .paged()
+            .media_types(&["application/jsonl", "application/x-ndjson"])
+            .answers::<Page<ResultBody<'_>>>(StatusCode::OK),
+        Route::post("/v1/batches/{id}/cancel", "cancelBatch", handler!(batches::cancel))
+            .summary(
+                "Cancels a batch: none of its jobs begins any more, and those that are not over are \
+                 canceled.",
+            )
+            .scope(Scope::JobsWrite)
+            .answers::<BatchBody<'_>>(StatusCode::OK)
+            .errors(&[ErrorKind::Conflict]),
     ]
 }
 
@@ -240,7 +293,7 @@ fn dead_letters() -> [Route; 2] {
             .summary("Puts work back into its queue: a job with a new reservation, a delivery with all its retries.")
             .scope(Scope::JobsWrite)
             .answers::<DeadLetterBody<'_>>(StatusCode::ACCEPTED)
-            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits]),
+            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull]),
     ]
 }
 
