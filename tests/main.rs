@@ -12,6 +12,7 @@ mod licences;
 mod support;
 
 mod api;
+mod batches;
 mod cli;
 mod crash;
 mod deliveries;

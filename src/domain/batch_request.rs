@@ -81,10 +81,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Others<'_, A> {
         &mut self,
         seed: K,
     ) -> std::result::Result<Option<K::Value>, A::Error> {
-        while let Some(name) = self.fields.next_key::<Cow<'de, str>>()? {
-            if name != "custom_id" {
-                return seed.deserialize(name.into_deserializer()).map(Some);
-            }
+        let mut seed = seed;
+        while let Some(key) = self.fields.next_key_seed(OtherKey(seed))? {
+            seed = match key {
+                Key::Other(key) => return Ok(Some(key)),
+                Key::CustomId(seed) => seed,
+            };
             *self.custom_id = Some(self.fields.next_value()?);
         }
         Ok(None)
@@ -95,6 +97,30 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Others<'_, A> {
         seed: V,
     ) -> std::result::Result<V::Value, A::Error> {
         self.fields.next_value_seed(seed)
+    }
+}
+
+/// Reads a key for the request by itself, unless it is `custom_id`. It is the key's own reader that refuses an
+/// unknown one, so that the error has its path.
+struct OtherKey<K>(K);
+
+enum Key<K, V> {
+    Other(V),
+    CustomId(K),
+}
+
+impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for OtherKey<K> {
+    type Value = Key<K, K::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        key: D,
+    ) -> std::result::Result<Self::Value, D::Error> {
+        let name = String::deserialize(key)?;
+        if name == "custom_id" {
+            return Ok(Key::CustomId(self.0));
+        }
+        self.0.deserialize(name.into_deserializer()).map(Key::Other)
     }
 }
 
