@@ -51,6 +51,11 @@ impl Line {
         }
     }
 
+    /// Whether it was cut.
+    pub fn is_cut(&self) -> bool {
+        lock(&self.0).cut
+    }
+
     /// Notes which connection is in use, unless the line was cut.
     fn uses(&self, connection: &Handle) -> Result<(), ureq::Error> {
         let mut state = lock(&self.0);

@@ -101,8 +101,8 @@ impl GenerationRequest {
         if self.priority.is_some_and(|priority| !(-100..=100).contains(&priority)) {
             return Err(Error::invalid("priority", "priority must be from -100 to 100"));
         }
-        self.check_stop()?;
-        entries("fallback_models", self.fallback_models.iter().flatten().count(), 0..=8)?;
+        check_stop(self.stop.as_deref().unwrap_or_default())?;
+        check_fallbacks(self.fallback_models.as_deref())?;
         if let Some(user) = &self.user {
             bytes("user", user, 256)?;
         }
@@ -110,7 +110,7 @@ impl GenerationRequest {
             return Err(Error::invalid("run_at", "run_at must be at most a year ahead"));
         }
         self.check_schema()?;
-        self.check_metadata()
+        check_metadata(self.metadata.as_deref())
     }
 
     /// `true` and `false` are schemas too, but whoever sends one means something else: no schema.
@@ -122,27 +122,6 @@ impl GenerationRequest {
                 Err(Error::new(ErrorKind::InvalidSchema, message).with_param("output_schema"))
             }
             _ => Ok(()),
-        }
-    }
-
-    fn check_stop(&self) -> Result<()> {
-        entries("stop", self.stop.iter().flatten().count(), 0..=4)?;
-        for (at, text) in self.stop.iter().flatten().enumerate() {
-            bytes(&format!("stop/{at}"), text, 500)?;
-        }
-        Ok(())
-    }
-
-    fn check_metadata(&self) -> Result<()> {
-        let Some(metadata) = &self.metadata else { return Ok(()) };
-        let refuse = |message: &str| Err(Error::invalid("metadata", message));
-        if metadata.get().len() > METADATA_BYTES {
-            return refuse("metadata must be at most 16 KiB of JSON");
-        }
-        match serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(metadata.get()) {
-            Ok(map) if map.len() <= METADATA_KEYS => Ok(()),
-            Ok(_) => refuse("metadata must have at most 64 keys"),
-            Err(_) => refuse("metadata must be a JSON object"),
         }
     }
 
@@ -161,7 +140,34 @@ impl GenerationRequest {
     }
 }
 
-fn entries(param: &str, found: usize, allowed: RangeInclusive<usize>) -> Result<()> {
+/// Refuses too many texts that end the output, and empty ones.
+pub(super) fn check_stop(stop: &[String]) -> Result<()> {
+    entries("stop", stop.len(), 0..=4)?;
+    let mut texts = stop.iter().enumerate();
+    texts.try_for_each(|(at, text)| bytes(&format!("stop/{at}"), text, 500))
+}
+
+/// Refuses too many models to fall back to.
+pub(super) fn check_fallbacks(models: Option<&[String]>) -> Result<()> {
+    entries("fallback_models", models.unwrap_or_default().len(), 0..=8)
+}
+
+/// Refuses what is not a small object.
+pub(super) fn check_metadata(metadata: Option<&RawValue>) -> Result<()> {
+    let Some(metadata) = metadata else { return Ok(()) };
+    let refuse = |message: &str| Err(Error::invalid("metadata", message));
+    if metadata.get().len() > METADATA_BYTES {
+        return refuse("metadata must be at most 16 KiB of JSON");
+    }
+    match serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(metadata.get()) {
+        Ok(map) if map.len() <= METADATA_KEYS => Ok(()),
+        Ok(_) => refuse("metadata must have at most 64 keys"),
+        Err(_) => refuse("metadata must be a JSON object"),
+    }
+}
+
+/// Refuses too few entries and too many.
+pub(super) fn entries(param: &str, found: usize, allowed: RangeInclusive<usize>) -> Result<()> {
     if allowed.contains(&found) {
         return Ok(());
     }
@@ -170,7 +176,8 @@ fn entries(param: &str, found: usize, allowed: RangeInclusive<usize>) -> Result<
     Err(Error::invalid(param, message))
 }
 
-fn bytes(param: &str, text: &str, most: usize) -> Result<()> {
+/// Refuses a text that is empty or too long.
+pub(super) fn bytes(param: &str, text: &str, most: usize) -> Result<()> {
     if (1..=most).contains(&text.len()) {
         return Ok(());
     }
@@ -178,7 +185,8 @@ fn bytes(param: &str, text: &str, most: usize) -> Result<()> {
     Err(Error::invalid(param, message))
 }
 
-fn number(param: &str, value: Option<f64>, least: f64, most: f64) -> Result<()> {
+/// Refuses a number out of its range.
+pub(super) fn number(param: &str, value: Option<f64>, least: f64, most: f64) -> Result<()> {
     match value {
         Some(value) if !(least..=most).contains(&value) => {
             Err(Error::invalid(param, format!("{param} must be from {least} to {most}")))
@@ -187,7 +195,8 @@ fn number(param: &str, value: Option<f64>, least: f64, most: f64) -> Result<()> 
     }
 }
 
-fn whole(param: &str, value: Option<u64>, least: u64, most: u64) -> Result<()> {
+/// Refuses a whole number out of its range.
+pub(super) fn whole(param: &str, value: Option<u64>, least: u64, most: u64) -> Result<()> {
     match value {
         Some(value) if !(least..=most).contains(&value) => {
             Err(Error::invalid(param, format!("{param} must be from {least} to {most}")))

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod chat;
+mod chat_request;
 mod credits;
 mod deadline;
 mod duration;
@@ -29,6 +30,7 @@ mod webhook;
 
 pub use api_key::{ApiKey, Environment, MalformedApiKey};
 pub use chat::{ChatMessage, ChatRole, Content, Part};
+pub use chat_request::{ChatRequest, ResponseFormat, StreamOptions};
 pub use credits::{Credits, MalformedCredits};
 pub use deadline::Deadline;
 pub use duration::{format_duration, parse_duration};

@@ -3,7 +3,9 @@
 mod docs;
 mod meta;
 
+mod chat;
 mod jobs;
+mod models;
 
 mod dead_letters;
 mod deliveries;
@@ -29,7 +31,7 @@ use crate::{
         webhooks::{EndpointPatch, EndpointRequest},
     },
     domain::{
-        AccountId, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
+        AccountId, ChatRequest, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
         GenerationRequest, JobId, JobStatus, Page, Result, Scope, Timestamp,
     },
 };
@@ -39,6 +41,7 @@ pub(crate) fn table() -> Vec<Route> {
     let mut table = Vec::new();
     table.extend(server());
     table.extend(jobs());
+    table.extend(openai());
     table.extend(webhooks());
     table.extend(deliveries());
     table.extend(dead_letters());
@@ -131,6 +134,43 @@ fn jobs() -> [Route; 6] {
             .scope(Scope::JobsWrite)
             .answers::<JobBody<'_>>(StatusCode::ACCEPTED)
             .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits]),
+    ]
+}
+
+/// What clients of OpenAI's API use.
+fn openai() -> [Route; 3] {
+    use chat::CompletionBody;
+    use models::ModelBody;
+    [
+        Route::post("/v1/chat/completions", "createChatCompletion", handler!(chat::create))
+            .summary("Answers a conversation at once, whole or as a stream, like OpenAI's Chat Completions. Each call is a job.")
+            .scope(Scope::JobsWrite)
+            .like_openai()
+            .takes::<ChatRequest>()
+            .answers::<CompletionBody<'_>>(StatusCode::OK)
+            .media_types(&["text/event-stream"])
+            .errors(&[
+                ErrorKind::InvalidSchema,
+                ErrorKind::UnknownModel,
+                ErrorKind::ModelNotPriced,
+                ErrorKind::InsufficientCredits,
+                ErrorKind::QueueFull,
+                ErrorKind::Conflict,
+                ErrorKind::ProviderFailed,
+                ErrorKind::OutputSchemaMismatch,
+                ErrorKind::ProviderTimeout,
+            ]),
+        Route::get("/v1/models", "listModels", handler!(models::list))
+            .summary("Lists the models and agents that can be asked.")
+            .access(Access::AnyKey)
+            .like_openai()
+            .answers::<Page<ModelBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/models/{id}", "getModel", handler!(models::get))
+            .summary("Shows a model, or an agent as `agent:` and its name.")
+            .access(Access::AnyKey)
+            .like_openai()
+            .answers::<ModelBody<'_>>(StatusCode::OK)
+            .errors(&[ErrorKind::UnknownModel]),
     ]
 }
 
