@@ -6,8 +6,10 @@
 //! To add a kind: a file that implements [`Provider`] (over `transport`, if it speaks HTTP), a
 //! variant of [`ProviderSettings`], an arm in [`Providers::new`].
 
+mod gather;
 mod openai;
 mod sandbox;
+mod sse;
 mod transport;
 mod whole;
 
