@@ -20,6 +20,8 @@ pub(super) struct Gathered {
     pub(super) finish_reason: Option<String>,
     /// As it was reported, if it was.
     pub(super) usage: Option<Usage>,
+    /// The tokens read, where only they were reported so far.
+    pub(super) prompt_tokens: Option<u64>,
     pub(super) cached_tokens: Option<u64>,
     pub(super) reasoning_tokens: Option<u64>,
     text: String,
@@ -120,8 +122,11 @@ impl Gathered {
         };
         let usage = self.usage;
         Completion {
-            usage: usage
-                .unwrap_or_else(|| Usage::new(estimate_prompt_tokens(call.messages), written())),
+            usage: usage.unwrap_or_else(|| {
+                let read = self.prompt_tokens;
+                let read = read.unwrap_or_else(|| estimate_prompt_tokens(call.messages));
+                Usage::new(read, written())
+            }),
             estimated: usage.is_none(),
             cached_tokens: self.cached_tokens,
             reasoning_tokens: self.reasoning_tokens,

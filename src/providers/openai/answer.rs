@@ -105,8 +105,6 @@ pub(super) struct Reported {
 impl Reported {
     /// `None` for what cannot be believed.
     pub(super) fn read(reported: &Value) -> Option<Self> {
-        let believed =
-            |count: &Value| count.as_u64().filter(|count| *count <= MAX_BELIEVABLE_TOKENS);
         let count = |name| believed(reported.get(name)?);
         let detail = |of, name| believed(reported.get(of)?.get(name)?);
         Some(Self {
@@ -117,8 +115,13 @@ impl Reported {
     }
 }
 
+/// A number of tokens, if it can be one.
+pub(in crate::providers) fn believed(count: &Value) -> Option<u64> {
+    count.as_u64().filter(|count| *count <= MAX_BELIEVABLE_TOKENS)
+}
+
 /// A name, no longer than it needs to be.
-pub(super) fn cut(mut name: String) -> String {
+pub(in crate::providers) fn cut(mut name: String) -> String {
     name.truncate(name.floor_char_boundary(MAX_NAME_BYTES));
     name
 }
