@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 /// The type that goes with each code.
-const TYPES: [(&str, &str); 7] = [
+const TYPES: [(&str, &str); 16] = [
     ("UNAUTHENTICATED", "authentication_error"),
     ("INSUFFICIENT_CREDITS", "insufficient_credits"),
     ("INSUFFICIENT_SCOPE", "permission_error"),
