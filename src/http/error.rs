@@ -118,7 +118,7 @@ pub(super) fn render(
     headers: &mut HeaderMap,
 ) -> (StatusCode, Vec<u8>) {
     let (status, _) = dialect.status_of(error.kind());
-    if status.is_server_error() {
+    if matches!(error.kind(), ErrorKind::ServerError | ErrorKind::Unavailable) {
         log(error, id);
     }
     if dialect == Dialect::OpenAi {
