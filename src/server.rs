@@ -197,6 +197,7 @@ fn listen_to_store(app: &Arc<App>, tell: &mpsc::Sender<Event>) {
         let Some(app) = listener.upgrade() else { return };
         app.auth.hear(signals);
         app.watches.hear(signals);
+        app.calls.hear(signals);
         for signal in signals {
             match signal {
                 Signal::Ended(status) => app.metrics.job_ended(status.as_str()),

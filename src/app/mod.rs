@@ -7,6 +7,8 @@ pub mod asking;
 pub mod auth;
 mod backlog;
 pub mod batches;
+mod calls;
+pub mod chat;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
@@ -16,6 +18,7 @@ pub mod ledger_audit;
 mod limits;
 mod listing;
 pub mod me;
+pub mod models;
 mod once;
 pub mod queues;
 mod vault;
@@ -26,6 +29,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use argon::{HashCost, hash as hash_api_key};
 pub use backlog::Backlog;
+pub use calls::Calls;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
@@ -38,7 +42,7 @@ use auth::Authenticator;
 
 use crate::{
     ambient::Ambient,
-    domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy},
+    domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy, Timestamp},
     observe::Metrics,
     providers::Providers,
     store::{AccountScope, Store},
@@ -65,10 +69,14 @@ pub struct App {
     pub guard: Guard,
     /// What the operator decided.
     pub settings: Settings,
+    /// When this start began.
+    pub started_at: Timestamp,
     /// The number of this start: what an earlier one left is void.
     pub boot: i64,
     /// How much waits.
     pub backlog: Backlog,
+    /// Calls that clients wait for on their connections.
+    pub calls: Calls,
     /// Counts, for whoever looks.
     pub metrics: Arc<Metrics>,
 }
@@ -80,6 +88,8 @@ pub struct Settings {
     pub idempotency_ttl: Duration,
     /// How long a job may wait.
     pub job_ttl: Duration,
+    /// How long an attempt at a job may take.
+    pub job_runtime: Duration,
     /// How long a job of a batch may wait.
     pub batch_ttl: Duration,
     /// How many requests a batch may have.

@@ -101,8 +101,8 @@ impl GenerationRequest {
         if self.priority.is_some_and(|priority| !(-100..=100).contains(&priority)) {
             return Err(Error::invalid("priority", "priority must be from -100 to 100"));
         }
-        self.check_stop()?;
-        entries("fallback_models", self.fallback_models.iter().flatten().count(), 0..=8)?;
+        check_stop(self.stop.as_deref().unwrap_or_default())?;
+        check_fallbacks(self.fallback_models.as_deref())?;
         if let Some(user) = &self.user {
             bytes("user", user, 256)?;
         }
@@ -125,14 +125,6 @@ impl GenerationRequest {
         }
     }
 
-    fn check_stop(&self) -> Result<()> {
-        entries("stop", self.stop.iter().flatten().count(), 0..=4)?;
-        for (at, text) in self.stop.iter().flatten().enumerate() {
-            bytes(&format!("stop/{at}"), text, 500)?;
-        }
-        Ok(())
-    }
-
     /// The settings of the calls.
     pub fn parameters(&self) -> Parameters {
         Parameters {
@@ -148,7 +140,19 @@ impl GenerationRequest {
     }
 }
 
-/// Refuses metadata that is too much, or no object.
+/// Refuses too many texts that end the output, and empty ones.
+pub(super) fn check_stop(stop: &[String]) -> Result<()> {
+    entries("stop", stop.len(), 0..=4)?;
+    let mut texts = stop.iter().enumerate();
+    texts.try_for_each(|(at, text)| bytes(&format!("stop/{at}"), text, 500))
+}
+
+/// Refuses too many models to fall back to.
+pub(super) fn check_fallbacks(models: Option<&[String]>) -> Result<()> {
+    entries("fallback_models", models.unwrap_or_default().len(), 0..=8)
+}
+
+/// Refuses what is not a small object.
 pub(super) fn check_metadata(metadata: Option<&RawValue>) -> Result<()> {
     let Some(metadata) = metadata else { return Ok(()) };
     let refuse = |message: &str| Err(Error::invalid("metadata", message));
@@ -162,7 +166,8 @@ pub(super) fn check_metadata(metadata: Option<&RawValue>) -> Result<()> {
     }
 }
 
-fn entries(param: &str, found: usize, allowed: RangeInclusive<usize>) -> Result<()> {
+/// Refuses too few entries and too many.
+pub(super) fn entries(param: &str, found: usize, allowed: RangeInclusive<usize>) -> Result<()> {
     if allowed.contains(&found) {
         return Ok(());
     }
@@ -171,7 +176,8 @@ fn entries(param: &str, found: usize, allowed: RangeInclusive<usize>) -> Result<
     Err(Error::invalid(param, message))
 }
 
-fn bytes(param: &str, text: &str, most: usize) -> Result<()> {
+/// Refuses a text that is empty or too long.
+pub(super) fn bytes(param: &str, text: &str, most: usize) -> Result<()> {
     if (1..=most).contains(&text.len()) {
         return Ok(());
     }
@@ -179,7 +185,8 @@ fn bytes(param: &str, text: &str, most: usize) -> Result<()> {
     Err(Error::invalid(param, message))
 }
 
-fn number(param: &str, value: Option<f64>, least: f64, most: f64) -> Result<()> {
+/// Refuses a number out of its range.
+pub(super) fn number(param: &str, value: Option<f64>, least: f64, most: f64) -> Result<()> {
     match value {
         Some(value) if !(least..=most).contains(&value) => {
             Err(Error::invalid(param, format!("{param} must be from {least} to {most}")))
@@ -188,7 +195,8 @@ fn number(param: &str, value: Option<f64>, least: f64, most: f64) -> Result<()> 
     }
 }
 
-fn whole(param: &str, value: Option<u64>, least: u64, most: u64) -> Result<()> {
+/// Refuses a whole number out of its range.
+pub(super) fn whole(param: &str, value: Option<u64>, least: u64, most: u64) -> Result<()> {
     match value {
         Some(value) if !(least..=most).contains(&value) => {
             Err(Error::invalid(param, format!("{param} must be from {least} to {most}")))

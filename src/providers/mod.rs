@@ -3,11 +3,15 @@
 //! A provider turns a [`Call`] into a [`Completion`] or a [`ProviderError`]. It knows nothing of
 //! jobs, retries or prices. Calls block their thread, often for seconds; hundreds may run at once.
 //!
-//! To add a kind: a file that implements [`Provider`] (over `transport`, if it speaks HTTP), a
+//! To add a kind: a file that implements [`Provider`] (over `remote`, if it speaks HTTP), a
 //! variant of [`ProviderSettings`], an arm in [`Providers::new`].
 
+mod anthropic;
+mod gather;
 mod openai;
+mod remote;
 mod sandbox;
+mod sse;
 mod transport;
 mod whole;
 
@@ -20,7 +24,7 @@ use std::{
 
 use serde_json::value::RawValue;
 
-use self::{openai::OpenAi, sandbox::Sandbox};
+use self::{anthropic::Anthropic, openai::OpenAi, sandbox::Sandbox};
 use crate::{
     ambient::Ambient,
     domain::{ChatMessage, JobErrorCode, Secret, Usage},
@@ -206,9 +210,10 @@ impl Providers {
     ) -> Self {
         let provider = |settings| -> Arc<dyn Provider> {
             match settings {
-                ProviderSettings::OpenAi(settings) | ProviderSettings::Anthropic(settings) => {
-                    Arc::new(OpenAi::new(ambient, &settings))
+                ProviderSettings::Anthropic(settings) => {
+                    Arc::new(Anthropic::new(ambient, &settings))
                 }
+                ProviderSettings::OpenAi(settings) => Arc::new(OpenAi::new(ambient, &settings)),
                 ProviderSettings::Sandbox => Arc::new(Sandbox),
             }
         };

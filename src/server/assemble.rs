@@ -7,7 +7,7 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, HashCost, RateLimits, Vault, Watches,
+        self, App, Backlog, Calls, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     config::{self, Config, ProviderKind, Synchronous},
@@ -33,6 +33,7 @@ pub fn app(
     let providers = Arc::new(providers(config, &ambient, &metrics));
     let auth = Authenticator::start(ambient.clone(), auth(config, operator_token), store.clone())?;
     Ok(App {
+        started_at: ambient.now(),
         ambient,
         store,
         auth,
@@ -44,6 +45,7 @@ pub fn app(
         settings: settings(config),
         boot,
         backlog: Backlog::default(),
+        calls: Calls::new(config.jobs.max_calls),
         metrics,
     })
 }
@@ -81,6 +83,7 @@ fn settings(config: &Config) -> app::Settings {
     app::Settings {
         idempotency_ttl: config.idempotency.ttl,
         job_ttl: jobs.ttl,
+        job_runtime: jobs.max_runtime,
         batch_ttl: config.batches.ttl,
         max_batch_requests: config.batches.max_requests,
         max_waiting_jobs: config.jobs.max_waiting,

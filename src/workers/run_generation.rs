@@ -7,7 +7,7 @@ use crate::{
     app::{
         App,
         asking::{Asked, Question, Trail},
-        jobs::{self, Outcome},
+        jobs::{self, Outcome, Success},
     },
     domain::{ChatMessage, Deadline, Error, JobError, JobErrorCode, Parameters, QueueName, Result},
     providers::ProviderError,
@@ -40,7 +40,7 @@ impl Kind for RunGeneration {
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
         let outcome = match until_stopped(stop, || self.ask(&job, stop))? {
             Asked::Abandoned => return Ok(()),
-            Asked::Answered(answer) => Outcome::succeeded(answer)?,
+            Asked::Answered(answer) => Outcome::Succeeded(Success::of(answer)?),
             Asked::Failed { error, answer, trail } => {
                 Outcome::Failed { error, retry_at: None, exhausted: false, answer, trail }
             }

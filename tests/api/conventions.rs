@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 /// The type that goes with each code.
-const TYPES: [(&str, &str); 8] = [
+const TYPES: [(&str, &str); 17] = [
     ("UNAUTHENTICATED", "authentication_error"),
     ("INSUFFICIENT_CREDITS", "insufficient_credits"),
     ("INSUFFICIENT_SCOPE", "permission_error"),
@@ -18,6 +18,16 @@ const TYPES: [(&str, &str); 8] = [
     ("RATE_LIMIT", "rate_limit_error"),
     ("QUEUE_FULL", "rate_limit_error"),
     ("UNAVAILABLE", "api_error"),
+    // In the words of OpenAI's API.
+    ("invalid_api_key", "authentication_error"),
+    ("insufficient_quota", "insufficient_quota"),
+    ("insufficient_scope", "permission_error"),
+    ("account_suspended", "permission_error"),
+    ("rate_limit_exceeded", "rate_limit_error"),
+    ("queue_full", "rate_limit_error"),
+    ("server_error", "api_error"),
+    ("timeout", "api_error"),
+    ("output_schema_mismatch", "api_error"),
 ];
 
 /// Checks everything that every error has, and gives the error.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, Caller, HashCost, RateLimits, Reply, Settings, Vault, Watches,
+        App, Backlog, Caller, Calls, HashCost, RateLimits, Reply, Settings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         deliveries::{self, DeliveryLog},
         webhooks::{self, EndpointRequest, EndpointWithSecret},
@@ -63,8 +63,10 @@ impl Rig {
         let sender = Sender::new(guard.clone(), &ambient, Limits::default());
         let auth = authenticator(&ambient, &store);
         let app = App {
+            started_at: ambient.now(),
             boot: 1,
             backlog: Backlog::default(),
+            calls: Calls::new(100),
             ambient,
             store,
             auth,
@@ -226,6 +228,7 @@ fn policy() -> Settings {
     Settings {
         idempotency_ttl: DAY,
         job_ttl: Duration::from_mins(30),
+        job_runtime: Duration::from_mins(15),
         batch_ttl: Duration::from_hours(24),
         max_batch_requests: 10_000,
         max_waiting_jobs: 1_000_000,

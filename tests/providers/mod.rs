@@ -1,4 +1,6 @@
-//! The `openai` provider against a local server, well-behaved and hostile.
+//! Providers against local servers, well-behaved and hostile: the `openai` one here.
+
+mod streams;
 
 use std::{
     collections::BTreeMap,
@@ -43,6 +45,15 @@ fn ask_with(
     provider: &dyn Provider,
     change: impl FnOnce(&mut Call<'_>),
 ) -> Result<Completion, ProviderError> {
+    with_call(change, |call| provider.complete(call))
+}
+
+fn failed_call(provider: &dyn Provider) -> ProviderError {
+    ask(provider).unwrap_err()
+}
+
+/// Makes the usual call, changed.
+fn with_call<T>(change: impl FnOnce(&mut Call<'_>), make: impl FnOnce(&Call<'_>) -> T) -> T {
     let messages = [ChatMessage::text_of(ChatRole::User, "What is a duck?")];
     let extras = BTreeMap::new();
     let mut call = Call {
@@ -62,7 +73,7 @@ fn ask_with(
         at_most: Duration::MAX,
     };
     change(&mut call);
-    provider.complete(&call)
+    make(&call)
 }
 
 /// Asks a server that answers so.

@@ -288,6 +288,7 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("batches::request_cancel", &(), move |tx| batches::request_cancel(tx, batch));
     let step = BatchStep { running: 1, ..BatchStep::default() };
     calls.change("batches::step", &(), move |tx| batches::step(tx, batch, step).map(drop));
+    calls.change("idempotency::forget", &(), |tx| idempotency::forget(tx, &SAVED));
     calls.change("dead_letters::redriven", &(), move |tx| dead_letters::redriven(tx, work));
     calls.change("jobs::set_status", &(), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));
     calls.change("jobs::start", &(), move |tx| jobs::start(tx, seq, 9));

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, Caller, HashCost, RateLimits, Settings, Vault, Watches, accounts,
+        App, Backlog, Caller, Calls, HashCost, RateLimits, Settings, Vault, Watches, accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
         credits,
-        jobs::{self, Outcome},
+        jobs::{self, Outcome, Success},
         ledger_audit,
     },
     domain::{
@@ -92,8 +92,10 @@ impl Deeds {
         let mut settings = settings();
         change(&mut settings);
         let app = App {
+            started_at: ambient.now(),
             boot: 1,
             backlog: Backlog::default(),
+            calls: Calls::new(100),
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
@@ -209,16 +211,17 @@ pub(crate) fn caller(scope: AccountScope) -> Caller {
 
 /// Success at this cost.
 pub(crate) fn success(cost: i64) -> Outcome {
-    Outcome::Succeeded {
+    Outcome::Succeeded(Success {
         output: None,
         text: "done".to_owned(),
         model: "m".to_owned(),
         provider: "test".to_owned(),
         usage: Usage::new(0, 1),
         estimated: false,
+        cut_short: false,
         cost: micros(cost),
         trail: Trail::default(),
-    }
+    })
 }
 
 /// Failure; to be tried again at `retry_at`.
@@ -233,6 +236,7 @@ fn settings() -> Settings {
     Settings {
         idempotency_ttl: 24 * hour,
         job_ttl: hour / 2,
+        job_runtime: Duration::from_mins(15),
         batch_ttl: 24 * hour,
         max_batch_requests: 10_000,
         max_waiting_jobs: 1_000_000,

@@ -2,14 +2,13 @@
 //! news of it change in one transaction, or not at all.
 
 mod accept;
+pub(super) mod direct;
 mod outcome;
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
-pub use accept::{Draft, Prepared, Submitted, contract, draft, prepare, submit};
-pub use outcome::{Outcome, begin, finish, give_up};
+pub use accept::{Draft, Prepared, Submitted, contract, draft, prepare, prompt_bound, submit};
+pub use outcome::{Outcome, Success, begin, finish, give_up};
 
 use accept::{Waits, cover, dearest, enqueue};
 
@@ -20,7 +19,7 @@ use super::{App, Caller, Reply, Secrecy, batches, once};
 use crate::{
     domain::{
         ChatMessage, Credits, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,
-        JobStatus, Page, Parameters, QueueName, Result, prompt_upper_bound,
+        JobStatus, Page, Parameters, QueueName, Result,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
@@ -132,8 +131,7 @@ fn estimate_again(app: &App, job: &Job) -> Result<Credits> {
         serde_json::from_str(job.request.messages.get()).map_err(Error::internal)?;
     let parameters: Parameters =
         serde_json::from_str(&job.request.parameters).map_err(Error::internal)?;
-    let schema = job.request.output_schema.as_deref().map(RawValue::get);
-    let prompt = prompt_upper_bound(&messages, schema);
+    let prompt = prompt_bound(&messages, job.request.output_schema.as_deref(), &parameters);
     dearest(app, &job.model, &parameters.fallback_models, prompt, parameters.max_tokens)
 }
 

@@ -4,7 +4,9 @@ mod docs;
 mod meta;
 
 mod batches;
+mod chat;
 mod jobs;
+mod models;
 
 mod dead_letters;
 mod deliveries;
@@ -21,7 +23,7 @@ mod queues;
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::routes::{Access, BodyLimit, Route, Whole, handler};
+use super::routes::{Access, Route, Whole, handler};
 use crate::{
     app::{
         accounts::{AccountChange, NewAccount},
@@ -30,8 +32,8 @@ use crate::{
         webhooks::{EndpointPatch, EndpointRequest},
     },
     domain::{
-        AccountId, BatchRequest, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind,
-        EventType, GenerationRequest, JobId, JobStatus, Page, Result, Scope, Timestamp,
+        AccountId, ChatRequest, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
+        GenerationRequest, JobId, JobStatus, Page, Result, Scope, Timestamp,
     },
 };
 
@@ -40,7 +42,8 @@ pub(crate) fn table() -> Vec<Route> {
     let mut table = Vec::new();
     table.extend(server());
     table.extend(jobs());
-    table.extend(batches());
+    table.extend(batches::routes());
+    table.extend(openai());
     table.extend(webhooks());
     table.extend(deliveries());
     table.extend(dead_letters());
@@ -137,53 +140,40 @@ fn jobs() -> [Route; 6] {
     ]
 }
 
-/// Jobs that are accepted together.
-fn batches() -> [Route; 5] {
-    use batches::{BatchBody, ResultBody};
+/// What clients of OpenAI's API use.
+fn openai() -> [Route; 3] {
+    use chat::CompletionBody;
+    use models::ModelBody;
     [
-        Route::post("/v1/batches", "createBatch", handler!(batches::create))
-            .summary(
-                "Accepts many jobs together, or none. They run in the background: while other jobs \
-                 can begin, theirs do not.",
-            )
+        Route::post("/v1/chat/completions", "createChatCompletion", handler!(chat::create))
+            .summary("Answers a conversation at once, whole or as a stream, like OpenAI's Chat Completions. Each call is a job.")
             .scope(Scope::JobsWrite)
-            .takes::<BatchRequest>()
-            .body_limit(BodyLimit::Batch)
-            .answers::<BatchBody<'_>>(StatusCode::ACCEPTED)
+            .like_openai()
+            .takes::<ChatRequest>()
+            .answers::<CompletionBody<'_>>(StatusCode::OK)
+            .media_types(&["text/event-stream"])
             .errors(&[
                 ErrorKind::InvalidSchema,
                 ErrorKind::UnknownModel,
                 ErrorKind::ModelNotPriced,
                 ErrorKind::InsufficientCredits,
                 ErrorKind::QueueFull,
+                ErrorKind::Conflict,
+                ErrorKind::ProviderFailed,
+                ErrorKind::OutputSchemaMismatch,
+                ErrorKind::ProviderTimeout,
             ]),
-        Route::get("/v1/batches", "listBatches", handler!(batches::list))
-            .summary("Lists batches, newest first.")
-            .scope(Scope::JobsRead)
-            .paged()
-            .answers::<Page<BatchBody<'_>>>(StatusCode::OK),
-        Route::get("/v1/batches/{id}", "getBatch", handler!(batches::get))
-            .summary("Shows a batch; waits for the end of its jobs where asked to.")
-            .scope(Scope::JobsRead)
-            .query::<Whole<0, 60>>("wait", "Seconds to wait for a terminal status.")
-            .answers::<BatchBody<'_>>(StatusCode::OK),
-        Route::get("/v1/batches/{id}/results", "listBatchResults", handler!(batches::results))
-            .summary(
-                "Lists what has become of a batch's requests, in their order. A page of large ones \
-                 ends before its limit, at some 4 MiB. As JSON Lines, all of them.",
-            )
-            .scope(Scope::JobsRead)
-            .paged()
-            .media_types(&["application/jsonl", "application/x-ndjson"])
-            .answers::<Page<ResultBody<'_>>>(StatusCode::OK),
-        Route::post("/v1/batches/{id}/cancel", "cancelBatch", handler!(batches::cancel))
-            .summary(
-                "Cancels a batch: none of its jobs begins any more, and those that are not over are \
-                 canceled.",
-            )
-            .scope(Scope::JobsWrite)
-            .answers::<BatchBody<'_>>(StatusCode::OK)
-            .errors(&[ErrorKind::Conflict]),
+        Route::get("/v1/models", "listModels", handler!(models::list))
+            .summary("Lists the models and agents that can be asked.")
+            .access(Access::AnyKey)
+            .like_openai()
+            .answers::<Page<ModelBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/models/{id}", "getModel", handler!(models::get))
+            .summary("Shows a model, or an agent as `agent:` and its name.")
+            .access(Access::AnyKey)
+            .like_openai()
+            .answers::<ModelBody<'_>>(StatusCode::OK)
+            .errors(&[ErrorKind::UnknownModel]),
     ]
 }
 

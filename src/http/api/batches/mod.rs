@@ -2,12 +2,13 @@
 
 mod body;
 mod results;
+mod routes;
 
 use std::{sync::Arc, time::Duration};
 
 use hyper::StatusCode;
 
-pub(super) use body::{BatchBody, ResultBody};
+pub(super) use routes::routes;
 
 use crate::{
     app::batches,
@@ -18,7 +19,7 @@ use crate::{
         request::Request,
     },
 };
-use body::bytes;
+use body::{BatchBody, ResultBody, bytes};
 
 /// `POST /v1/batches`
 pub(super) async fn create(request: Request) -> Result<Reply> {
