@@ -150,6 +150,11 @@ impl<'j> Request<'j> {
         }
     }
 
+    /// As many repairs as the job asks for, or else the operator.
+    fn max_repairs(&self, default: u32) -> u32 {
+        self.parameters.max_repairs.unwrap_or(default)
+    }
+
     /// The model asked for and those to turn to, in this order.
     fn models(&self) -> impl Iterator<Item = &str> {
         let fallbacks = self.parameters.fallback_models.iter().map(String::as_str);
@@ -212,7 +217,7 @@ impl RunGeneration {
                 Ok(output) => return Ok(Attempt::Answered(Answer { model, output, text, usage })),
                 Err(wrong) => wrong,
             };
-            if repairs == self.app.settings.max_repairs {
+            if repairs >= request.max_repairs(self.app.settings.max_repairs) {
                 let answer = BrokenAnswer { text, provider: model.provider.clone(), usage };
                 return Ok(Attempt::Failed(mismatch(&wrong, repairs), Some(answer)));
             }

@@ -33,6 +33,13 @@ impl Operation {
 fn body(operation: &str, world: &World) -> Option<Value> {
     Some(match operation {
         "createGeneration" => crate::support::server::job(&json!({"model": "sandbox"})),
+        "createAgent" => agent(&world.new_name()),
+        "createAgentVersion" => {
+            let mut body = agent("");
+            body.as_object_mut().unwrap().remove("name");
+            body
+        }
+        "activateAgentVersion" => json!({"version": 1}),
         "createWebhookEndpoint" => json!({"url": "https://example.com/hook", "events": ["ping"]}),
         "updateWebhookEndpoint" => json!({"description": "changed"}),
         "createApiKey" => json!({"name": "made", "scopes": ["keys:write"]}),
@@ -44,6 +51,11 @@ fn body(operation: &str, world: &World) -> Option<Value> {
         }
         _ => return None,
     })
+}
+
+fn agent(name: &str) -> Value {
+    let messages = json!([{"role": "user", "content": "{{ input.text | default('hi') }}"}]);
+    json!({"name": name, "model": "sandbox", "messages": messages})
 }
 
 /// A server with an account that has one object of each kind.
@@ -76,6 +88,7 @@ impl World {
         let name = match () {
             () if !operation.is_for_one() => String::new(),
             () if path.starts_with("/v1/jobs/{id}") => self.job(&operation.id),
+            () if path.starts_with("/v1/agents/{name}") => self.agent(),
             () if path.starts_with("/v1/webhooks/endpoints/{id}") => self.endpoint.id.clone(),
             () if path.starts_with("/v1/webhooks/deliveries/{id}") => self.failed_delivery(),
             () if path.starts_with("/v1/dlq/{id}") => self.dead_letter(),
@@ -102,6 +115,17 @@ impl World {
             self.failed_job()
         };
         job["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A name that no agent has; it looks like an id.
+    fn new_name(&self) -> String {
+        skai_server::ambient::Ambient::system().uuid().to_string()
+    }
+
+    fn agent(&self) -> String {
+        let name = self.new_name();
+        self.account.client.post("/v1/agents", &agent(&name)).expect(201);
+        name
     }
 
     fn dead_letter(&self) -> String {
@@ -310,7 +334,8 @@ fn no_account_reaches_anothers_objects() {
     let world = World::new();
     let document = Document::of(&world.server);
     let stranger = world.server.account();
-    let own = ["/v1/jobs", "/v1/webhooks/endpoints", "/v1/webhooks/deliveries", "/v1/dlq"];
+    let own =
+        ["/v1/jobs", "/v1/agents", "/v1/webhooks/endpoints", "/v1/webhooks/deliveries", "/v1/dlq"];
     let (mut theirs, mut tried) = (Vec::new(), 0);
     for operation in document.operations() {
         let Access::Tenant(_) = operation.access else { continue };

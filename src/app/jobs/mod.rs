@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-pub use accept::{Draft, Prepared, Submitted, contract, draft, prepare, submit};
+pub use accept::{Draft, Prepared, Submitted, accepted_before, contract, draft, prepare, submit};
 pub use outcome::{BrokenAnswer, Outcome, begin, finish, give_up};
 
+pub(in crate::app) use accept::check_models;
 use accept::{cover, dearest, enqueue};
 use outcome::fail;
 

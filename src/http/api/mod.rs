@@ -3,6 +3,7 @@
 mod docs;
 mod meta;
 
+mod agents;
 mod jobs;
 
 mod dead_letters;
@@ -29,8 +30,9 @@ use crate::{
         webhooks::{EndpointPatch, EndpointRequest},
     },
     domain::{
-        AccountId, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
-        GenerationRequest, JobId, JobStatus, Page, Result, Scope, Timestamp,
+        AccountId, AgentRequest, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind,
+        EventType, GenerationRequest, JobId, JobStatus, Page, Result, RunRequest, Scope, Timestamp,
+        VersionRequest,
     },
 };
 
@@ -39,6 +41,7 @@ pub(crate) fn table() -> Vec<Route> {
     let mut table = Vec::new();
     table.extend(server());
     table.extend(jobs());
+    table.extend(agents());
     table.extend(webhooks());
     table.extend(deliveries());
     table.extend(dead_letters());
@@ -131,6 +134,88 @@ fn jobs() -> [Route; 6] {
             .scope(Scope::JobsWrite)
             .answers::<JobBody<'_>>(StatusCode::ACCEPTED)
             .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits]),
+    ]
+}
+
+/// What makes a version of an agent unfit.
+const UNFIT: &[ErrorKind] = &[
+    ErrorKind::InvalidSchema,
+    ErrorKind::UnknownModel,
+    ErrorKind::ModelNotPriced,
+    ErrorKind::Conflict,
+];
+
+/// Agents, their versions and their runs.
+fn agents() -> [Route; 9] {
+    use agents::{ActivateRequest, AgentBody, VersionBody};
+    const ALL: &str = "/v1/agents";
+    const ONE: &str = "/v1/agents/{name}";
+    const VERSIONS: &str = "/v1/agents/{name}/versions";
+    [
+        Route::post(ALL, "createAgent", handler!(agents::create))
+            .summary("Makes an agent with its version 1, which is active.")
+            .scope(Scope::AgentsWrite)
+            .takes::<AgentRequest>()
+            .answers::<AgentBody<'_>>(StatusCode::CREATED)
+            .errors(UNFIT),
+        Route::get(ALL, "listAgents", handler!(agents::list))
+            .summary(
+                "Lists agents with their active versions, newest first. A page of large agents ends \
+                 before its limit, at some 4 MiB.",
+            )
+            .scope(Scope::AgentsRead)
+            .paged()
+            .query::<bool>("archived", "Archived agents instead of the others.")
+            .answers::<Page<AgentBody<'_>>>(StatusCode::OK),
+        Route::get(ONE, "getAgent", handler!(agents::get))
+            .summary("Shows an agent with its active version, also when it is archived.")
+            .scope(Scope::AgentsRead)
+            .answers::<AgentBody<'_>>(StatusCode::OK),
+        Route::delete(ONE, "archiveAgent", handler!(agents::archive))
+            .summary(
+                "Archives an agent: it takes no new runs, and its history is kept. It can still be \
+                 shown, so another DELETE answers 204 and changes nothing.",
+            )
+            .scope(Scope::AgentsWrite)
+            .answers_nothing(),
+        Route::get(VERSIONS, "listAgentVersions", handler!(agents::versions))
+            .summary("Lists an agent's versions, newest first.")
+            .scope(Scope::AgentsRead)
+            .paged()
+            .answers::<Page<VersionBody<'_>>>(StatusCode::OK),
+        Route::post(VERSIONS, "createAgentVersion", handler!(agents::add_version))
+            .summary("Adds a version to an agent and activates it, unless told otherwise.")
+            .scope(Scope::AgentsWrite)
+            .takes::<VersionRequest>()
+            .answers::<VersionBody<'_>>(StatusCode::CREATED)
+            .errors(UNFIT),
+        Route::get("/v1/agents/{name}/versions/{n}", "getAgentVersion", handler!(agents::version))
+            .summary("Shows a version of an agent. Versions never change.")
+            .scope(Scope::AgentsRead)
+            .answers::<VersionBody<'_>>(StatusCode::OK),
+        Route::post("/v1/agents/{name}/activate", "activateAgentVersion", handler!(agents::activate))
+            .summary("Lets runs use a version from now on, be it newer or older.")
+            .scope(Scope::AgentsWrite)
+            .takes::<ActivateRequest>()
+            .answers::<AgentBody<'_>>(StatusCode::OK)
+            .errors(&[ErrorKind::Conflict]),
+        Route::post("/v1/agents/{name}/runs", "createRun", handler!(agents::run))
+            .summary(
+                "Runs an agent: accepts a job, durable once it is answered. With `wait`, 200 where \
+                 the job ended within that time.",
+            )
+            .scope(Scope::JobsWrite)
+            .may_take::<RunRequest>()
+            .query::<Whole<0, 60>>("wait", "Seconds to wait for a terminal status.")
+            .answers::<jobs::JobBody<'_>>(StatusCode::ACCEPTED)
+            .headers(&["Location"])
+            .errors(&[
+                ErrorKind::UnknownModel,
+                ErrorKind::ModelNotPriced,
+                ErrorKind::InsufficientCredits,
+                ErrorKind::Conflict,
+                ErrorKind::InputSchemaMismatch,
+            ]),
     ]
 }
 
