@@ -32,7 +32,6 @@ use crate::{
     config::{Config, ConfigError, Log},
     domain, http,
     observe::logs,
-    server::{StartError, UnsupportedProvider},
 };
 
 /// A command did what it was told.
@@ -204,8 +203,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<ConfigError>()
-        || error.is::<UnsupportedProvider>()
-        || matches!(error.downcast_ref(), Some(StartError::Provider(_)))
         || error.downcast_ref::<domain::Error>().is_some_and(|refusal| {
             matches!(
                 refusal.kind(),

@@ -26,6 +26,7 @@ pub mod domain;
 
 pub mod ambient;
 pub mod config;
+mod crew;
 pub mod observe;
 pub mod wire;
 

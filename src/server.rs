@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-pub use assemble::{UnsupportedProvider, app, engine};
+pub use assemble::{app, engine};
 pub use folder::{DataFolder, FolderError, operator_token};
 
 use crate::{
@@ -53,9 +53,6 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// The configuration asks for something that this version lacks.
-    #[error(transparent)]
-    Provider(#[from] UnsupportedProvider),
     /// The system gives no thread, or a key file cannot be read.
     #[error("the system refused")]
     System(#[from] io::Error),
@@ -200,6 +197,7 @@ fn listen_to_store(app: &Arc<App>, tell: &mpsc::Sender<Event>) {
         let Some(app) = listener.upgrade() else { return };
         app.auth.hear(signals);
         app.watches.hear(signals);
+        app.calls.hear(signals);
         for signal in signals {
             match signal {
                 Signal::Ended(status) => app.metrics.job_ended(status.as_str()),

@@ -2,9 +2,10 @@
 //! time is up, so without this a canceled call would go on, and hold its thread, for minutes.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt, io,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Condvar, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use ureq::unversioned::transport::{
@@ -22,6 +23,8 @@ struct State {
     cut: bool,
     /// The connection in use.
     connection: Option<Handle>,
+    /// Who waits for something else than a connection.
+    waiter: Option<Box<dyn FnOnce() + Send>>,
 }
 
 type Handle = Weak<dyn ShutdownHandle>;
@@ -30,6 +33,9 @@ thread_local! {
     /// A connection may be one that an earlier call left open, and the client tells it nothing of the
     /// call that uses it now. Both are on one thread.
     static CURRENT: RefCell<Option<Line>> = const { RefCell::new(None) };
+
+    /// The longest that a read may wait, where it may not wait as long as its call says.
+    static HURRY: Cell<Option<Duration>> = const { Cell::new(None) };
 }
 
 impl Line {
@@ -41,14 +47,22 @@ impl Line {
 
     /// Ends the call that is being made, and every later one on this line.
     pub fn cut(&self) {
-        let connection = {
+        let (connection, waiter) = {
             let mut state = lock(&self.0);
             state.cut = true;
-            state.connection.take()
+            (state.connection.take(), state.waiter.take())
         };
+        if let Some(wake) = waiter {
+            wake();
+        }
         if let Some(connection) = connection.and_then(|handle| handle.upgrade()) {
             connection.shutdown();
         }
+    }
+
+    /// True once it was cut.
+    pub fn is_cut(&self) -> bool {
+        lock(&self.0).cut
     }
 
     /// Notes which connection is in use, unless the line was cut.
@@ -65,6 +79,59 @@ impl Line {
 impl fmt::Debug for Line {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Line").field("cut", &lock(&self.0).cut).finish()
+    }
+}
+
+/// True where this thread's call is made over a line that was cut.
+pub fn is_cut() -> bool {
+    CURRENT.with_borrow(|line| line.as_ref().is_some_and(Line::is_cut))
+}
+
+/// Lets `wake` happen when the line of this thread's call is cut, now if it was already, and not at all
+/// once the result is dropped. For one who waits for something else than a connection.
+pub fn on_cut(wake: impl FnOnce() + Send + 'static) -> Waiting {
+    let line = CURRENT.with_borrow(Clone::clone);
+    if let Some(Line(state)) = &line {
+        let mut state = lock(state);
+        if state.cut {
+            drop(state);
+            wake();
+        } else {
+            state.waiter = Some(Box::new(wake));
+        }
+    }
+    Waiting(line)
+}
+
+/// Makes a call on an open connection whose reads wait no longer than this.
+pub fn hurry<T>(longest: Duration, call: impl FnOnce() -> T) -> T {
+    let before = HURRY.replace(Some(longest));
+    let result = call();
+    HURRY.set(before);
+    result
+}
+
+/// Waits for that long, or until the line of this thread's call is cut; gives whether it is.
+pub fn pause(length: Duration) -> bool {
+    let bell = Arc::new((Mutex::new(false), Condvar::new()));
+    let rung = Arc::clone(&bell);
+    let _waiting = on_cut(move || {
+        *lock(&rung.0) = true;
+        rung.1.notify_all();
+    });
+    let waited = bell.1.wait_timeout_while(lock(&bell.0), length, |cut| !*cut);
+    *waited.unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// A wait that a cut ends.
+#[must_use = "the wait is over when this is dropped"]
+pub struct Waiting(Option<Line>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(Line(state)) = &self.0 {
+            lock(state).waiter = None;
+        }
     }
 }
 
@@ -140,8 +207,12 @@ impl Transport for Connection {
         self.transport.transmit_output(amount, timeout)
     }
 
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.is_used()?;
+        if let Some(longest) = HURRY.get().map(Into::into) {
+            let usual = timeout.per_read.unwrap_or(longest);
+            timeout.per_read = Some(usual.min(longest));
+        }
         self.transport.await_input(timeout)
     }
 
@@ -221,6 +292,19 @@ mod tests {
             assert_eq!(client.read(&mut [0; 1]).unwrap_or(0), 0, "the server sees it too");
         });
         assert!(bench.get(&line).is_err(), "nothing more goes over this line");
+    }
+
+    #[test]
+    fn a_pause_ends_when_its_line_is_cut() {
+        assert!(!pause(Duration::from_millis(1)) && !is_cut(), "no line, nothing to cut");
+        let line = Line::default();
+        assert!(!line.during(|| pause(Duration::from_millis(1))));
+        thread::scope(|threads| {
+            let waits = threads.spawn(|| line.during(|| pause(TIMEOUT)));
+            line.cut();
+            assert!(waits.join().unwrap());
+        });
+        assert!(line.during(|| pause(TIMEOUT) && is_cut()), "it stays cut");
     }
 
     #[test]

@@ -4,8 +4,11 @@ pub mod accounts;
 pub mod agents;
 pub mod api_keys;
 mod argon;
+pub mod asking;
 pub mod auth;
 mod backlog;
+mod calls;
+pub mod chat;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
@@ -15,16 +18,18 @@ pub mod ledger_audit;
 mod limits;
 mod listing;
 pub mod me;
+pub mod models;
 mod once;
 pub mod queues;
 mod vault;
 mod watch;
 pub mod webhooks;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use argon::{HashCost, hash as hash_api_key};
 pub use backlog::Backlog;
+pub use calls::Calls;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
@@ -37,8 +42,9 @@ use auth::Authenticator;
 
 use crate::{
     ambient::Ambient,
-    domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy},
+    domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy, Timestamp},
     observe::Metrics,
+    providers::Providers,
     store::{AccountScope, Store},
     webhooks::guard::Guard,
 };
@@ -53,6 +59,8 @@ pub struct App {
     pub auth: Authenticator,
     /// The models that can be asked for, and their prices.
     pub catalog: Catalog,
+    /// Who runs the models.
+    pub providers: Arc<Providers>,
     /// Seals secrets.
     pub vault: Vault,
     /// Requests that wait for jobs.
@@ -61,12 +69,16 @@ pub struct App {
     pub guard: Guard,
     /// What the operator decided.
     pub settings: Settings,
+    /// When this start began.
+    pub started_at: Timestamp,
     /// The number of this start: what an earlier one left is void.
     pub boot: i64,
     /// How much waits.
     pub backlog: Backlog,
+    /// Calls that clients wait for on their connections.
+    pub calls: Calls,
     /// Counts, for whoever looks.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 /// Policy that deeds follow.
@@ -76,6 +88,8 @@ pub struct Settings {
     pub idempotency_ttl: Duration,
     /// How long a job may wait.
     pub job_ttl: Duration,
+    /// How long an attempt at a job may take.
+    pub job_runtime: Duration,
     /// How long a job of a batch may wait.
     pub batch_ttl: Duration,
     /// How many jobs of all accounts may wait.

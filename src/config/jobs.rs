@@ -19,6 +19,9 @@ pub struct Jobs {
     /// Completion tokens in the estimate when neither the request nor the model bounds them.
     #[serde(deserialize_with = "values::whole::<1, 10_000_000, _, _>")]
     pub default_max_tokens: u32,
+    /// How many calls that clients wait for on their connections there may be at the same time.
+    #[serde(deserialize_with = "values::whole::<1, 10_000, _, _>")]
+    pub max_calls: usize,
     /// How many jobs of all accounts may wait.
     #[serde(deserialize_with = "values::whole::<1, 100_000_000, _, _>")]
     pub max_waiting: usize,

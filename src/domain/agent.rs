@@ -31,19 +31,18 @@ pub struct AgentDefinition {
 }
 
 impl AgentDefinition {
-    /// Checks every field, the templates too; the error names the first that is wrong. Whether the
+    /// Checks every field but the templates; the error names the first that is wrong. Whether the
     /// schemas are good and the models are there is not known here.
     pub fn check(&self, max_timeout_ms: u64) -> Result<()> {
         checks::bytes("model", &self.model, 200)?;
         checks::entries("messages", self.messages.len(), 1..=MESSAGES_MAX)?;
         self.parameters.check(max_timeout_ms)?;
         checks::schema("input_schema", self.input_schema.as_deref())?;
-        checks::schema("output_schema", self.output_schema.as_deref())?;
-        self.templates(true).map(drop)
+        checks::schema("output_schema", self.output_schema.as_deref())
     }
 
-    /// The contents of the messages as templates. Where `strict`, a path that `input_schema` shows
-    /// cannot exist is refused.
+    /// The contents of the messages as templates. Where `strict`, a path is refused that `input_schema`,
+    /// which must be a good one, shows cannot exist.
     pub fn templates(&self, strict: bool) -> Result<Vec<Template>> {
         let schema = self.input_schema.as_ref().filter(|_| strict);
         let schema = schema.map(|schema| serde_json::from_str::<Value>(schema.get())).transpose();
@@ -137,6 +136,7 @@ macro_rules! definition {
                         fallback_models: self.fallback_models.clone().unwrap_or_default(),
                         timeout_ms: self.timeout_ms,
                         max_repairs: self.max_repairs,
+                        ..Parameters::default()
                     },
                 }
             }
@@ -261,7 +261,8 @@ mod tests {
         }
         let request: AgentRequest = serde_json::from_str(&body.to_string()).unwrap();
         request.check_name()?;
-        request.check(600_000)
+        request.check(600_000)?;
+        request.definition().templates(true).map(drop)
     }
 
     #[test]

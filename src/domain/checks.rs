@@ -45,6 +45,16 @@ pub(super) fn whole(param: &str, value: Option<u64>, least: u64, most: u64) -> R
     }
 }
 
+pub(super) fn stop(texts: &[String]) -> Result<()> {
+    entries("stop", texts.len(), 0..=4)?;
+    let mut texts = texts.iter().enumerate();
+    texts.try_for_each(|(at, text)| bytes(&format!("stop/{at}"), text, 500))
+}
+
+pub(super) fn fallback_models(models: &[String]) -> Result<()> {
+    entries("fallback_models", models.len(), 0..=8)
+}
+
 pub(super) fn priority(priority: Option<i32>) -> Result<()> {
     if priority.is_some_and(|priority| !(-100..=100).contains(&priority)) {
         return Err(Error::invalid("priority", "priority must be from -100 to 100"));

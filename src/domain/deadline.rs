@@ -8,7 +8,10 @@ use std::time::Duration;
 /// taken for that, its calls together get four fifths of this time; the rest is for what comes before
 /// and after them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Deadline(Duration);
+pub struct Deadline {
+    end: Duration,
+    time: Duration,
+}
 
 impl Deadline {
     /// How long an attempt may take.
@@ -24,12 +27,22 @@ impl Deadline {
 
     /// That of an attempt that begins `now`.
     pub fn of(now: Duration, max_runtime: Duration) -> Self {
-        Self(now.saturating_add(Self::time(max_runtime)))
+        Self::within(now, Self::time(max_runtime))
+    }
+
+    /// That of an attempt that begins `now` and gets this much time.
+    pub fn within(now: Duration, time: Duration) -> Self {
+        Self { end: now.saturating_add(time), time }
+    }
+
+    /// How long the attempt may take from its beginning to its end.
+    pub const fn total(self) -> Duration {
+        self.time
     }
 
     /// What is left, in whole milliseconds; `None` once it is over.
     pub fn left(self, now: Duration) -> Option<Duration> {
-        let left = u64::try_from(self.0.saturating_sub(now).as_millis()).unwrap_or(u64::MAX);
+        let left = u64::try_from(self.end.saturating_sub(now).as_millis()).unwrap_or(u64::MAX);
         (left > 0).then(|| Duration::from_millis(left))
     }
 }

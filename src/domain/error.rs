@@ -52,6 +52,14 @@ pub enum ErrorKind {
     DailyTokenCap,
     /// A fault of the server.
     ServerError,
+    /// A model's provider failed, and may not the next time.
+    ProviderFailed,
+    /// A model's provider cannot be used before the operator mends something.
+    ProviderUnusable,
+    /// A model's provider did not answer in time.
+    ProviderTimeout,
+    /// No answer of the model satisfied the schema.
+    OutputSchemaMismatch,
     /// The server cannot do this now but will be able to.
     Unavailable,
 }
@@ -81,7 +89,9 @@ impl ErrorKind {
             Self::RateLimit => "RATE_LIMIT",
             Self::QueueFull => "QUEUE_FULL",
             Self::DailyTokenCap => "DAILY_TOKEN_CAP",
-            Self::ServerError => "SERVER_ERROR",
+            Self::ServerError | Self::ProviderFailed | Self::ProviderUnusable => "SERVER_ERROR",
+            Self::ProviderTimeout => "TIMEOUT",
+            Self::OutputSchemaMismatch => "OUTPUT_SCHEMA_MISMATCH",
             Self::Unavailable => "UNAVAILABLE",
         }
     }

@@ -1,5 +1,7 @@
 //! The request for a generation job, and what is allowed in it.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -54,7 +56,7 @@ pub struct GenerationRequest {
 }
 
 /// The settings of a job's calls, kept with the job.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Parameters {
     /// Randomness of the choice of words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,6 +83,10 @@ pub struct Parameters {
     /// operator decided where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_repairs: Option<u32>,
+    /// Fields of a chat request that providers of OpenAI's protocol get as they are: `tools`,
+    /// `tool_choice`, `response_format`, …
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extras: BTreeMap<String, Box<RawValue>>,
 }
 
 impl Parameters {
@@ -95,11 +101,8 @@ impl Parameters {
         checks::whole("timeout_ms", self.timeout_ms, 1, max_timeout_ms)?;
         let repairs = self.max_repairs.map(u64::from);
         checks::whole("max_repairs", repairs, 0, u64::from(Self::MAX_REPAIRS))?;
-        checks::entries("stop", self.stop.len(), 0..=4)?;
-        for (at, text) in self.stop.iter().enumerate() {
-            checks::bytes(&format!("stop/{at}"), text, 500)?;
-        }
-        checks::entries("fallback_models", self.fallback_models.len(), 0..=8)
+        checks::stop(&self.stop)?;
+        checks::fallback_models(&self.fallback_models)
     }
 }
 
@@ -127,6 +130,7 @@ impl GenerationRequest {
             fallback_models: self.fallback_models.clone().unwrap_or_default(),
             timeout_ms: self.timeout_ms,
             max_repairs: None,
+            extras: BTreeMap::new(),
         }
     }
 }

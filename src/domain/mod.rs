@@ -2,6 +2,8 @@
 
 mod agent;
 mod api_key;
+mod chat;
+mod chat_request;
 mod checks;
 mod credits;
 mod deadline;
@@ -31,6 +33,8 @@ mod webhook;
 
 pub use agent::{AgentDefinition, AgentRequest, RunRequest, VersionRequest};
 pub use api_key::{ApiKey, Environment, MalformedApiKey};
+pub use chat::{ChatMessage, ChatRole, Content, Part};
+pub use chat_request::{ChatRequest, ResponseFormat, StreamOptions};
 pub use credits::{Credits, MalformedCredits};
 pub use deadline::Deadline;
 pub use duration::{format_duration, parse_duration};

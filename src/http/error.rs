@@ -1,6 +1,6 @@
 //! From an error to an answer: the one place that maps kinds to statuses.
 
-use std::{error, fmt, time::Duration};
+use std::{borrow::Cow, error, fmt, time::Duration};
 
 use hyper::{
     HeaderMap, StatusCode,
@@ -9,6 +9,8 @@ use hyper::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+pub(crate) mod openai;
 
 use super::RequestId;
 use crate::domain::{Error, ErrorKind};
@@ -31,7 +33,7 @@ struct ErrorObject<'a> {
     /// The family of the code.
     r#type: &'static str,
     /// What programs branch on.
-    code: &'static str,
+    code: &'a str,
     /// What is wrong and what to do about it.
     message: &'a str,
     /// The field, parameter or header that is wrong, such as `messages/0/role`.
@@ -44,8 +46,34 @@ struct ErrorObject<'a> {
     details: Option<&'a RawValue>,
 }
 
-/// Status and `type` of each kind of error.
-pub(super) const fn status_of(kind: ErrorKind) -> (StatusCode, &'static str) {
+/// Whose words an answer uses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dialect {
+    /// This API's.
+    Own,
+    /// Those of OpenAI's API, by which its clients know what to do.
+    OpenAi,
+}
+
+impl Dialect {
+    /// Status and `type` of each kind of error.
+    pub(super) const fn status_of(self, kind: ErrorKind) -> (StatusCode, &'static str) {
+        match self {
+            Self::Own => status_of(kind),
+            Self::OpenAi => openai::status_of(kind),
+        }
+    }
+
+    pub(super) fn code_of(self, kind: ErrorKind) -> Cow<'static, str> {
+        match self {
+            Self::Own => kind.code().into(),
+            Self::OpenAi => openai::code_of(kind),
+        }
+    }
+}
+
+/// Status and `type` of each kind of error in this API's words.
+const fn status_of(kind: ErrorKind) -> (StatusCode, &'static str) {
     use ErrorKind as Kind;
     const INVALID: &str = "invalid_request_error";
     match kind {
@@ -73,6 +101,10 @@ pub(super) const fn status_of(kind: ErrorKind) -> (StatusCode, &'static str) {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error")
         }
         Kind::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "api_error"),
+        Kind::ProviderFailed | Kind::ProviderUnusable | Kind::OutputSchemaMismatch => {
+            (StatusCode::BAD_GATEWAY, "api_error")
+        }
+        Kind::ProviderTimeout => (StatusCode::GATEWAY_TIMEOUT, "api_error"),
         Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "api_error"),
     }
 }
@@ -82,11 +114,15 @@ pub(super) const fn status_of(kind: ErrorKind) -> (StatusCode, &'static str) {
 pub(super) fn render(
     error: &Error,
     id: &RequestId,
+    dialect: Dialect,
     headers: &mut HeaderMap,
 ) -> (StatusCode, Vec<u8>) {
-    let (status, r#type) = status_of(error.kind());
-    if status.is_server_error() {
+    let (status, _) = dialect.status_of(error.kind());
+    if matches!(error.kind(), ErrorKind::ServerError | ErrorKind::Unavailable) {
         log(error, id);
+    }
+    if dialect == Dialect::OpenAi {
+        openai::advise(error.kind(), headers);
     }
     if let Some(seconds) = retry_after(error) {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -94,18 +130,24 @@ pub(super) fn render(
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    (status, body(error, id.as_str(), dialect))
+}
+
+/// The body of an answer that is not a success, or of the event that ends a stream without one.
+pub(super) fn body(error: &Error, request_id: &str, dialect: Dialect) -> Vec<u8> {
+    let (_, r#type) = dialect.status_of(error.kind());
     let body = ErrorBody {
         error: ErrorObject {
             r#type,
-            code: error.kind().code(),
+            code: &dialect.code_of(error.kind()),
             message: error.message(),
             param: error.param(),
-            request_id: id.as_str(),
+            request_id,
             details: error.details(),
         },
     };
     // Strings and a finished value always serialise.
-    (status, serde_json::to_vec(&body).unwrap_or_default())
+    serde_json::to_vec(&body).unwrap_or_default()
 }
 
 /// Whole seconds, 1–60, for the kinds that a later retry can help.
@@ -155,7 +197,8 @@ mod tests {
 
     fn rendered(error: &Error) -> (u16, HeaderMap, Value) {
         let mut headers = HeaderMap::new();
-        let (status, body) = render(error, &RequestId::from_static("r-1"), &mut headers);
+        let id = RequestId::from_static("r-1");
+        let (status, body) = render(error, &id, Dialect::Own, &mut headers);
         let body = serde_json::from_slice(&body).unwrap();
         (status.as_u16(), headers, body)
     }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, pin::Pin};
 use hyper::{Method, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{reply::Reply, request::Request};
+use super::{error::Dialect, reply::Reply, request::Request};
 use crate::{
     app::RateClass,
     domain::{ErrorKind, Result, Scope},
@@ -108,6 +108,8 @@ pub(crate) struct Route {
     pub(super) errors: &'static [ErrorKind],
     /// Headers of its success beyond those that every answer has.
     pub(super) headers: &'static [&'static str],
+    /// Whose words its errors use.
+    pub(super) dialect: Dialect,
 }
 
 impl Route {
@@ -161,7 +163,14 @@ impl Route {
             media_types: &[],
             errors: &[],
             headers: &[],
+            dialect: Dialect::Own,
         }
+    }
+
+    /// Speaks as OpenAI's API does: its clients read the errors and the headers of limits.
+    pub(crate) fn like_openai(mut self) -> Self {
+        self.dialect = Dialect::OpenAi;
+        self
     }
 
     /// One sentence for the reference.

@@ -3,22 +3,31 @@
 //! A provider turns a [`Call`] into a [`Completion`] or a [`ProviderError`]. It knows nothing of
 //! jobs, retries or prices. Calls block their thread, often for seconds; hundreds may run at once.
 //!
-//! To add a kind: a file that implements [`Provider`] (over `transport`, if it speaks HTTP), a
+//! To add a kind: a file that implements [`Provider`] (over `remote`, if it speaks HTTP), a
 //! variant of [`ProviderSettings`], an arm in [`Providers::new`].
 
+mod anthropic;
+mod gather;
 mod openai;
+mod remote;
 mod sandbox;
+mod sse;
 mod transport;
+mod whole;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::value::RawValue;
 
-pub use self::openai::OpenAiSettings;
-use self::{openai::OpenAi, sandbox::Sandbox};
+use self::{anthropic::Anthropic, openai::OpenAi, sandbox::Sandbox};
 use crate::{
     ambient::Ambient,
-    domain::{JobErrorCode, Message, Usage},
+    domain::{ChatMessage, JobErrorCode, Secret, Usage},
 };
 
 /// One question to a model.
@@ -27,11 +36,13 @@ pub struct Call<'a> {
     /// The model's name at the provider.
     pub model: &'a str,
     /// The conversation so far.
-    pub messages: &'a [Message],
+    pub messages: &'a [ChatMessage],
     /// How much chance there is in the answer, 0–2.
     pub temperature: Option<f64>,
     /// How many tokens the answer may have.
     pub max_tokens: Option<u32>,
+    /// The bound for providers that demand one, where the call names none.
+    pub default_max_tokens: u32,
     /// The share of likely tokens that are considered, 0–1.
     pub top_p: Option<f64>,
     /// Texts at which the answer ends.
@@ -40,14 +51,17 @@ pub struct Call<'a> {
     pub seed: Option<i64>,
     /// The JSON Schema that the answer should satisfy. The caller validates; nothing is promised.
     pub output_schema: Option<&'a RawValue>,
+    /// Fields that providers of OpenAI's protocol get as they are. A `response_format` among them
+    /// stands in the place of the one that is made of `output_schema`.
+    pub extras: &'a BTreeMap<String, Box<RawValue>>,
     /// The end user on whose behalf the call is made.
     pub user: Option<&'a str>,
     /// Sent along as `X-Request-Id`.
     pub request_id: &'a str,
-    /// How long the call may take, from name resolution to the body's last byte. `None`: as long
-    /// as the provider's settings say.
+    /// How long the call may take, from name resolution to the body's last byte; of a stream, until
+    /// its first delta and between two. `None`: as long as the provider's settings say.
     pub timeout: Option<Duration>,
-    /// It takes no longer than this, whatever the timeout.
+    /// It takes no longer than this, whatever the timeout; a stream neither.
     pub at_most: Duration,
 }
 
@@ -59,21 +73,55 @@ impl Call<'_> {
 }
 
 /// What a model answered.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Completion {
-    /// The answer; empty if the model refused or wrote nothing.
+    /// The answer; empty if the model refused, called tools or wrote nothing.
     pub text: String,
     /// The model that answered, which may be a dated version of the one that was asked.
     pub model: String,
     /// Tokens read and written.
     pub usage: Usage,
+    /// Of the tokens read, those that the provider had kept from earlier calls, if it says so.
+    pub cached_tokens: Option<u64>,
+    /// Of the tokens written, those that the model thought with, if the provider says so.
+    pub reasoning_tokens: Option<u64>,
     /// True where the provider reported no (believable) usage, so that it is an estimate.
     pub estimated: bool,
     /// Why the answer ended: `stop`, `length`, `content_filter`, …
     pub finish_reason: Option<String>,
     /// What the model said when it declined to answer.
     pub refusal: Option<String>,
+    /// The calls of tools that the model asks for: OpenAI's array.
+    pub tool_calls: Option<Box<RawValue>>,
 }
+
+impl Completion {
+    /// Adds the tokens of an earlier call.
+    pub fn add_usage_of(&mut self, earlier: &Self) {
+        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (None, None) => None,
+            _ => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
+        };
+        self.usage = self.usage.plus(earlier.usage);
+        self.cached_tokens = sum(self.cached_tokens, earlier.cached_tokens);
+        self.reasoning_tokens = sum(self.reasoning_tokens, earlier.reasoning_tokens);
+        self.estimated |= earlier.estimated;
+    }
+}
+
+/// A piece of an answer.
+#[derive(Clone, Debug)]
+pub struct Delta {
+    /// OpenAI's `choices[0].delta`: an object.
+    pub delta: Box<RawValue>,
+    /// Why the answer ended, with its last piece.
+    pub finish_reason: Option<String>,
+    /// How likely the words were, where that was asked for.
+    pub logprobs: Option<Box<RawValue>>,
+}
+
+/// Takes the pieces of an answer as they come. Once it breaks, nobody wants the rest.
+pub type Sink<'a> = dyn FnMut(Delta) -> ControlFlow<()> + 'a;
 
 /// Why there is no answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -93,7 +141,8 @@ pub struct ProviderError {
 }
 
 impl ProviderError {
-    fn new(code: JobErrorCode, message: impl Into<String>) -> Self {
+    /// Says no more than its code does.
+    pub fn new(code: JobErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
             status: None,
@@ -104,7 +153,7 @@ impl ProviderError {
     }
 
     /// The provider cannot be used before the operator changes its settings.
-    fn misconfigured(message: impl Into<String>) -> Self {
+    pub fn misconfigured(message: impl Into<String>) -> Self {
         Self { retryable: false, ..Self::new(JobErrorCode::ServerError, message) }
     }
 }
@@ -113,18 +162,43 @@ impl ProviderError {
 pub trait Provider: Send + Sync {
     /// Asks and waits for the whole answer.
     fn complete(&self, call: &Call<'_>) -> Result<Completion, ProviderError>;
+
+    /// Asks and hands each piece of the answer to `sink` as soon as it is there; then gives the whole.
+    ///
+    /// Where `sink` breaks, or the thread's [`Line`](crate::wire::Line) is cut after the first piece,
+    /// the call is given up and this gives what there is: with the usage as far as it was reported, or
+    /// else an estimate, and without a finish reason.
+    ///
+    /// # Errors
+    /// Also after the first piece, where the answer broke off.
+    fn stream(&self, call: &Call<'_>, sink: &mut Sink<'_>) -> Result<Completion, ProviderError>;
+}
+
+/// Where a provider is and how to be let in.
+#[derive(Clone, Debug)]
+pub struct RemoteSettings {
+    /// Such as `https://api.openai.com/v1`; the path of the call is added.
+    pub base_url: String,
+    /// Sent as the protocol wants it. Empty: none is sent, which the providers themselves do not accept,
+    /// but servers of one's own may.
+    pub api_key: Secret<String>,
+    /// How long a call may take that names no timeout.
+    pub timeout: Duration,
 }
 
 /// What a provider needs to know, by kind.
 #[derive(Clone, Debug)]
 pub enum ProviderSettings {
     /// OpenAI, or whatever speaks its Chat Completions API.
-    OpenAi(OpenAiSettings),
+    OpenAi(RemoteSettings),
+    /// Anthropic's Messages API.
+    Anthropic(RemoteSettings),
     /// The embedded one, which needs none.
     Sandbox,
 }
 
 /// The configured providers by name.
+#[derive(Default)]
 pub struct Providers(HashMap<String, Arc<dyn Provider>>);
 
 impl Providers {
@@ -136,6 +210,9 @@ impl Providers {
     ) -> Self {
         let provider = |settings| -> Arc<dyn Provider> {
             match settings {
+                ProviderSettings::Anthropic(settings) => {
+                    Arc::new(Anthropic::new(ambient, &settings))
+                }
                 ProviderSettings::OpenAi(settings) => Arc::new(OpenAi::new(ambient, &settings)),
                 ProviderSettings::Sandbox => Arc::new(Sandbox),
             }
@@ -176,6 +253,15 @@ impl Provider for Observed {
     fn complete(&self, call: &Call<'_>) -> Result<Completion, ProviderError> {
         let began = self.ambient.monotonic();
         let answer = self.inner.complete(call);
+        let took = self.ambient.monotonic().saturating_sub(began);
+        let outcome = answer.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
+        (self.observer)(&self.name, outcome, took);
+        answer
+    }
+
+    fn stream(&self, call: &Call<'_>, sink: &mut Sink<'_>) -> Result<Completion, ProviderError> {
+        let began = self.ambient.monotonic();
+        let answer = self.inner.stream(call, sink);
         let took = self.ambient.monotonic().saturating_sub(began);
         let outcome = answer.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
         (self.observer)(&self.name, outcome, took);

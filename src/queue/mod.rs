@@ -4,7 +4,6 @@
 //! Contract: work is run at least once; its outcome is recorded exactly once, because only the
 //! holder of the lease can record one.
 
-mod crew;
 mod order;
 mod runner;
 mod ticker;

@@ -1,31 +1,24 @@
 //! From the configuration to the settings of each part.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use hyper::header::HeaderValue;
 
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, HashCost, RateLimits, Vault, Watches,
+        self, App, Backlog, Calls, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     config::{self, Config, ProviderKind, Synchronous},
     domain::{Backoff, Catalog, Model, Price, QueueName, Secret, Tariff},
     http,
     observe::Metrics,
-    providers::{OpenAiSettings, ProviderSettings, Providers},
+    providers::{Observer, ProviderSettings, Providers, RemoteSettings},
     queue::QueueSettings,
     store::{EngineSettings, Store},
     webhooks::guard::Guard,
 };
-
-/// The configuration asks for a kind of provider that this version lacks.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "providers.{0}: kind \"anthropic\" is not available in this version; use \"openai\" or \"sandbox\""
-)]
-pub struct UnsupportedProvider(String);
 
 /// What deeds work with.
 pub fn app(
@@ -36,19 +29,24 @@ pub fn app(
     operator_token: Secret<String>,
     boot: i64,
 ) -> io::Result<App> {
+    let metrics = Arc::new(Metrics::new());
+    let providers = Arc::new(providers(config, &ambient, &metrics));
     let auth = Authenticator::start(ambient.clone(), auth(config, operator_token), store.clone())?;
     Ok(App {
+        started_at: ambient.now(),
         ambient,
         store,
         auth,
         catalog: catalog(config),
+        providers,
         vault,
         watches: Watches::default(),
         guard: Guard::new(config.webhooks.allow_networks.clone()),
         settings: settings(config),
         boot,
         backlog: Backlog::default(),
-        metrics: Metrics::new(),
+        calls: Calls::new(config.jobs.max_calls),
+        metrics,
     })
 }
 
@@ -85,6 +83,7 @@ fn settings(config: &Config) -> app::Settings {
     app::Settings {
         idempotency_ttl: config.idempotency.ttl,
         job_ttl: jobs.ttl,
+        job_runtime: jobs.max_runtime,
         batch_ttl: config.batches.ttl,
         max_waiting_jobs: config.jobs.max_waiting,
         max_open_jobs: config.jobs.max_open_per_account,
@@ -120,24 +119,26 @@ fn tariff(model: &config::Model) -> Tariff {
     }
 }
 
-/// Who runs the models.
-pub(super) fn providers(
-    config: &Config,
-    ambient: &Ambient,
-) -> Result<Providers, UnsupportedProvider> {
+/// Who runs the models. Each call is counted.
+fn providers(config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Providers {
     let settings = config.providers.iter().map(|(name, provider)| {
-        let settings = match provider.kind {
-            ProviderKind::OpenAi => ProviderSettings::OpenAi(OpenAiSettings {
-                base_url: provider.base_url.clone(),
-                api_key: provider.api_key.clone(),
-                timeout: provider.timeout.unwrap_or(config.jobs.provider_timeout),
-            }),
-            ProviderKind::Sandbox => ProviderSettings::Sandbox,
-            ProviderKind::Anthropic => return Err(UnsupportedProvider(name.clone())),
+        let remote = RemoteSettings {
+            base_url: provider.base_url.clone(),
+            api_key: provider.api_key.clone(),
+            timeout: provider.timeout.unwrap_or(config.jobs.provider_timeout),
         };
-        Ok((name.clone(), settings))
+        let settings = match provider.kind {
+            ProviderKind::OpenAi => ProviderSettings::OpenAi(remote),
+            ProviderKind::Anthropic => ProviderSettings::Anthropic(remote),
+            ProviderKind::Sandbox => ProviderSettings::Sandbox,
+        };
+        (name.clone(), settings)
     });
-    Ok(Providers::new(ambient, settings.collect::<Result<Vec<_>, _>>()?))
+    let metrics = Arc::clone(metrics);
+    let observer: Observer = Arc::new(move |provider, outcome, took| {
+        metrics.provider_call(provider, outcome, took);
+    });
+    Providers::new(ambient, settings).observed(ambient, &observer)
 }
 
 /// How a queue is run.
@@ -193,12 +194,5 @@ mod tests {
         let million = Usage::new(1_000_000, 1_000_000);
         let cost = |name| catalog.find(name, "model").unwrap().cost(million).unwrap().to_string();
         assert_eq!((cost("gpt-4o-mini"), cost("sandbox")), ("750".to_owned(), "0".to_owned()));
-    }
-
-    #[test]
-    fn a_provider_that_is_not_there_is_refused() {
-        let mut config = Config::embedded().unwrap();
-        config.providers.get_mut("openai").unwrap().kind = ProviderKind::Anthropic;
-        assert!(providers(&config, &Ambient::system()).is_err());
     }
 }

@@ -8,7 +8,6 @@ use crate::{
     app::App,
     config::Config,
     domain::QueueName,
-    providers::Observer,
     queue::{Kind, Runner, Ticker},
     webhooks::send::{Attempt, Limits, Sender},
     workers::{Maintenance, RunGeneration, deliver_webhook::DeliverWebhook},
@@ -22,16 +21,8 @@ pub(super) fn run_generations(
     config: &Config,
     app: &Arc<App>,
 ) -> Result<Runner<RunGeneration>, StartError> {
-    let counted = Arc::downgrade(app);
-    let providers = assemble::providers(config, &app.ambient)?;
-    let observer: Observer = Arc::new(move |provider, outcome, took| {
-        if let Some(app) = counted.upgrade() {
-            app.metrics.provider_call(provider, outcome, took);
-        }
-    });
-    let providers = providers.observed(&app.ambient, &observer);
     let settings = assemble::queue(config, QueueName::GenerationCreate, None);
-    let kind = RunGeneration::new(Arc::clone(app), Arc::new(providers), settings.max_runtime);
+    let kind = RunGeneration::new(Arc::clone(app), settings.max_runtime);
     Ok(Runner::start(kind, &app.store, &app.ambient, settings, app.boot)?)
 }
 

@@ -75,12 +75,18 @@ pub fn save(
     };
     if insert()? == 0 {
         // The old row goes, so that rows stay in the order in which they expire.
-        tx.execute(
-            "delete from main.idempotency where account = current_account() and key = ?1",
-            [key],
-        )?;
+        forget(tx, key)?;
         insert()?;
     }
+    Ok(())
+}
+
+/// Forgets what was saved under the key: the request may be executed again.
+pub fn forget(tx: &Tx<'_, AccountScope>, key: &KeyHash) -> Result<()> {
+    tx.execute(
+        "delete from main.idempotency where account = current_account() and key = ?1",
+        [key],
+    )?;
     Ok(())
 }
 

@@ -36,6 +36,7 @@ impl Maintenance {
         // While the database takes no writes, there is nothing to list.
         if self.app.store.trouble().is_none() {
             report("fill lists", app::fill_lists(&self.app));
+            report("record outcomes of calls", self.app.calls.record_late());
         }
         report("expire grants", credits::expire_due_grants(&self.app));
         if self.is_due() {

@@ -1,6 +1,7 @@
 //! Agents over a real socket: made, run, changed, rolled back, archived; and everything that is refused.
 
 mod refusals;
+mod templates;
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 /// The type that goes with each code.
-const TYPES: [(&str, &str); 7] = [
+const TYPES: [(&str, &str); 16] = [
     ("UNAUTHENTICATED", "authentication_error"),
     ("INSUFFICIENT_CREDITS", "insufficient_credits"),
     ("INSUFFICIENT_SCOPE", "permission_error"),
@@ -17,6 +17,16 @@ const TYPES: [(&str, &str); 7] = [
     ("NOT_FOUND", "not_found_error"),
     ("RATE_LIMIT", "rate_limit_error"),
     ("UNAVAILABLE", "api_error"),
+    // In the words of OpenAI's API.
+    ("invalid_api_key", "authentication_error"),
+    ("insufficient_quota", "insufficient_quota"),
+    ("insufficient_scope", "permission_error"),
+    ("account_suspended", "permission_error"),
+    ("rate_limit_exceeded", "rate_limit_error"),
+    ("queue_full", "rate_limit_error"),
+    ("server_error", "api_error"),
+    ("timeout", "api_error"),
+    ("output_schema_mismatch", "api_error"),
 ];
 
 /// Checks everything that every error has, and gives the error.

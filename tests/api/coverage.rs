@@ -20,6 +20,10 @@ use crate::support::{
 const NOBODY: &str = "01939b2a-7c1e-7000-8000-000000000000";
 
 impl Operation {
+    fn speaks_openai(&self) -> bool {
+        self.path.starts_with("/v1/chat/") || self.path.starts_with("/v1/models")
+    }
+
     fn call(&self, client: &Client, path: &str, world: &World) -> Reply {
         let body = body(&self.id, world);
         assert!(body.is_some() || !self.takes_body, "the tests have no body for {}", self.id);
@@ -29,10 +33,20 @@ impl Operation {
     }
 }
 
+/// The same code in the words of the operation: clients of OpenAI's API know others.
+fn refused_by(operation: &Operation, reply: &Reply, status: u16, code: &str) {
+    let code = match code {
+        own if !operation.speaks_openai() => own.to_owned(),
+        "UNAUTHENTICATED" => "invalid_api_key".to_owned(),
+        "RATE_LIMIT" => "rate_limit_exceeded".to_owned(),
+        other => other.to_ascii_lowercase(),
+    };
+    refused(reply, status, &code);
+}
+
 /// A good body for each route that takes one.
 fn body(operation: &str, world: &World) -> Option<Value> {
     Some(match operation {
-        "createGeneration" => crate::support::server::job(&json!({"model": "sandbox"})),
         "createAgent" => agent(&world.new_name()),
         "createAgentVersion" => {
             let mut body = agent("");
@@ -40,6 +54,9 @@ fn body(operation: &str, world: &World) -> Option<Value> {
             body
         }
         "activateAgentVersion" => json!({"version": 1}),
+        "createGeneration" | "createChatCompletion" => {
+            crate::support::server::job(&json!({"model": "sandbox"}))
+        }
         "createWebhookEndpoint" => json!({"url": "https://example.com/hook", "events": ["ping"]}),
         "updateWebhookEndpoint" => json!({"description": "changed"}),
         "createApiKey" => json!({"name": "made", "scopes": ["keys:write"]}),
@@ -88,9 +105,11 @@ impl World {
         let name = match () {
             () if !operation.is_for_one() => String::new(),
             () if path.starts_with("/v1/jobs/{id}") => self.job(&operation.id),
+            () if path.contains("/versions/{n}") => self.agent() + "/1",
             () if path.starts_with("/v1/agents/{name}") => self.agent(),
             () if path.starts_with("/v1/webhooks/endpoints/{id}") => self.endpoint.id.clone(),
             () if path.starts_with("/v1/webhooks/deliveries/{id}") => self.failed_delivery(),
+            () if path.starts_with("/v1/models/{id}") => "sandbox".to_owned(),
             () if path.starts_with("/v1/dlq/{id}") => self.dead_letter(),
             () if path.starts_with("/v1/api-keys/{id}") => self.key(),
             () if path.starts_with("/admin/v1/keys/{id}") => self.key(),
@@ -220,7 +239,7 @@ fn every_route_wants_its_credentials() {
         };
         for client in strangers {
             let reply = operation.call(client, &path, &world);
-            refused(&reply, 401, "UNAUTHENTICATED");
+            refused_by(&operation, &reply, 401, "UNAUTHENTICATED");
             document.check(&operation, &reply);
         }
     }
@@ -251,7 +270,7 @@ fn every_route_wants_its_scope() {
         for operation in operations.iter().filter(|one| scope_of(one).as_ref() == Some(scope)) {
             let path = operation.at(NOBODY);
             let reply = operation.call(&without, &path, &world);
-            refused(&reply, 403, "INSUFFICIENT_SCOPE");
+            refused_by(operation, &reply, 403, "INSUFFICIENT_SCOPE");
             document.check(operation, &reply);
             let reply = operation.call(&with, &path, &world);
             let expected = if operation.is_for_one() { 404 } else { operation.success };
@@ -259,13 +278,13 @@ fn every_route_wants_its_scope() {
             document.check(operation, &reply);
         }
     }
-    // The one tenant route without a scope takes any key.
+    // The tenant routes without a scope take any key.
     let any: Vec<_> = operations
         .iter()
         .filter(|one| one.access == Access::Tenant(None))
         .map(|one| &*one.id)
         .collect();
-    assert_eq!(any, ["getMe"]);
+    assert_eq!(any, ["getMe", "listModels", "getModel"]);
     // `billing:read` is another name of `credits:read`.
     key(&["billing:read"]).get("/v1/credits/balance").expect(200);
 }
@@ -277,7 +296,7 @@ fn every_route_documents_its_refusals() {
     for operation in document.operations() {
         let (client, path) = (world.may(&operation), operation.at(NOBODY));
         let check = |reply: Reply, status: u16, code: &str| {
-            refused(&reply, status, code);
+            refused_by(&operation, &reply, status, code);
             document.check(&operation, &reply);
         };
         let ask = |headers: &[(&str, &str)], body: Option<&[u8]>| {
@@ -320,11 +339,11 @@ fn every_route_of_tenants_is_limited_and_closed_to_the_suspended() {
             continue;
         }
         let reply = operation.call(&limited, &operation.at(NOBODY), &world);
-        refused(&reply, 429, "RATE_LIMIT");
+        refused_by(&operation, &reply, 429, "RATE_LIMIT");
         assert!(reply.header("retry-after").is_some(), "{}", operation.id);
         document.check(&operation, &reply);
         let reply = operation.call(&suspended.client, &operation.at(NOBODY), &world);
-        refused(&reply, 403, "ACCOUNT_SUSPENDED");
+        refused_by(&operation, &reply, 403, "ACCOUNT_SUSPENDED");
         document.check(&operation, &reply);
     }
 }
@@ -339,7 +358,8 @@ fn no_account_reaches_anothers_objects() {
     let (mut theirs, mut tried) = (Vec::new(), 0);
     for operation in document.operations() {
         let Access::Tenant(_) = operation.access else { continue };
-        if !operation.is_for_one() {
+        // A model is nobody's.
+        if !operation.is_for_one() || operation.id == "getModel" {
             continue;
         }
         let path = world.path(&operation);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, Caller, HashCost, RateLimits, Reply, Settings, Vault, Watches,
+        App, Backlog, Caller, Calls, HashCost, RateLimits, Reply, Settings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         deliveries::{self, DeliveryLog},
         webhooks::{self, EndpointRequest, EndpointWithSecret},
@@ -63,17 +63,20 @@ impl Rig {
         let sender = Sender::new(guard.clone(), &ambient, Limits::default());
         let auth = authenticator(&ambient, &store);
         let app = App {
+            started_at: ambient.now(),
             boot: 1,
             backlog: Backlog::default(),
+            calls: Calls::new(100),
             ambient,
             store,
             auth,
             catalog: catalog(),
+            providers: Arc::default(),
             vault,
             guard,
             watches: Watches::default(),
             settings: policy(),
-            metrics: Metrics::new(),
+            metrics: Arc::new(Metrics::new()),
         };
         let app = Arc::new(app);
         Self {
@@ -225,6 +228,7 @@ fn policy() -> Settings {
     Settings {
         idempotency_ttl: DAY,
         job_ttl: Duration::from_mins(30),
+        job_runtime: Duration::from_mins(15),
         batch_ttl: Duration::from_hours(24),
         max_waiting_jobs: 1_000_000,
         max_open_jobs: 1_000_000,

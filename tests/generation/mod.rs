@@ -1,12 +1,12 @@
 //! Generation jobs against scripted providers: what is asked, what is stored, what is charged.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use skai_server::{
     app::{Settings, jobs},
     domain::{Bucket, JobErrorCode, JobStatus, Model, Secret, Usage},
-    providers::{OpenAiSettings, ProviderSettings, Providers},
+    providers::{ProviderSettings, RemoteSettings},
     queue::{GiveUp, Kind as _, QueueSettings, Runner, Stop},
     store::{AccountScope, Signal, jobs::Job},
     workers::RunGeneration,
@@ -32,16 +32,13 @@ struct Bench {
     token: i64,
 }
 
-fn providers(deeds: &Deeds, served: [(&str, &Provider); 2]) -> Arc<Providers> {
-    let settings = served.map(|(name, provider)| {
-        let settings = OpenAiSettings {
-            base_url: provider.base_url(),
-            api_key: Secret::new("sk-operator".to_owned()),
-            timeout: LIMIT,
-        };
-        (name.to_owned(), ProviderSettings::OpenAi(settings))
-    });
-    Arc::new(Providers::new(&deeds.ambient, settings))
+fn remote(name: &str, provider: &Provider) -> (String, ProviderSettings) {
+    let settings = RemoteSettings {
+        base_url: provider.base_url(),
+        api_key: Secret::new("sk-operator".to_owned()),
+        timeout: LIMIT,
+    };
+    (name.to_owned(), ProviderSettings::OpenAi(settings))
 }
 
 impl Bench {
@@ -52,10 +49,10 @@ impl Bench {
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let spare_model = Model { provider: "spare".to_owned(), ..model("s", 2) };
         let lost = Model { provider: "lost".to_owned(), ..model("lost", 0) };
-        let deeds = Deeds::with([model("m", 1), spare_model, lost], change);
         let (provider, spare) = (Provider::start(), Provider::start());
-        let providers = providers(&deeds, [("test", &provider), ("spare", &spare)]);
-        let worker = RunGeneration::new(deeds.app.clone(), providers, MAX_RUNTIME);
+        let served = [remote("test", &provider), remote("spare", &spare)];
+        let deeds = Deeds::served([model("m", 1), spare_model, lost], served, change);
+        let worker = RunGeneration::new(deeds.app.clone(), MAX_RUNTIME);
         let scope = deeds.account("a");
         deeds.grant(scope.account_id(), Bucket::Paid, 1_000, None);
         Self { deeds, scope, provider, spare, worker, token: 0 }
@@ -145,10 +142,14 @@ fn a_broken_contract_is_quoted_and_repaired() {
     bench.provider.queue(completion("{\"a\":\"x\"}"));
     bench.provider.queue(completion("{\"a\":2}"));
     let job = bench.run(&json!({"output_schema": schema()}));
-    let result = job.result.unwrap();
+    let result = job.result.clone().unwrap();
     assert_eq!(result.output.unwrap().get(), "{\"a\":2}");
     assert_eq!(result.usage, Some(Usage::new(20, 10)), "both calls count");
     assert_eq!(result.charged.micros(), 30);
+
+    let data = bench.last_event(&job).1;
+    assert_eq!((&data["model"], &data["repairs"]), (&json!("m"), &json!(1)));
+    assert!(data.get("tried").is_none());
 
     let repair = bench.provider.received()[1].json();
     let messages = repair["messages"].as_array().unwrap();
@@ -171,9 +172,12 @@ fn a_contract_that_stays_broken_fails_the_job_and_charges_nothing() {
         assert_eq!(bench.provider.received().len(), calls);
         assert!(bench.spare.received().is_empty());
         assert_eq!(bench.available(), 1_000);
-        let result = job.result.unwrap();
+        let result = job.result.clone().unwrap();
         assert_eq!(result.output_text.as_deref(), Some("I would rather not write JSON."));
         assert!(result.output.is_none() && result.provider.is_some());
+        let data = bench.last_event(&job).1;
+        assert_eq!((&data["model"], &data["provider"]), (&json!("m"), &json!("test")));
+        assert_eq!(data.get("repairs").and_then(Value::as_u64).unwrap_or(0), u64::from(repairs));
         let calls = u64::try_from(calls).unwrap();
         assert_eq!(result.usage, Some(Usage::new(10 * calls, 5 * calls)), "all calls count");
         assert_eq!(result.charged.micros(), 0);
@@ -191,6 +195,7 @@ fn a_refusal_is_a_bad_request() {
     let (code, message) = failed_with(&job);
     assert_eq!(code, JobErrorCode::BadRequest);
     assert_eq!(message, "the model declined to answer: I cannot help with that.");
+    assert_eq!(bench.last_event(&job).1["tried"][0]["provider"], "test", "who declined is told");
     assert_eq!(bench.provider.received().len(), 1, "a refusal is not repaired");
     assert_eq!(bench.available(), 1_000);
 }
@@ -265,7 +270,16 @@ fn fallbacks_answer_at_their_own_price() {
     let result = job.result.as_ref().unwrap();
     assert_eq!((result.provider.as_deref(), result.charged.micros()), (Some("spare"), 25));
     assert_eq!(bench.spare.received()[0].json()["model"], "upstream-s");
-    assert_eq!(bench.last_event(&job).1["provider"], "spare");
+    let (name, data) = bench.last_event(&job);
+    assert_eq!((name.as_str(), &data["model"]), ("succeeded", &json!("s")));
+    assert_eq!(data["provider"], "spare");
+    let tried = json!([
+        {"model": "m", "provider": "test", "code": "SERVER_ERROR",
+         "message": "the provider answered with status 503: down"},
+        {"model": "lost", "provider": "lost", "code": "SERVER_ERROR",
+         "message": "the provider of model `lost` is not configured any more"},
+    ]);
+    assert_eq!((&data["tried"], data.get("repairs")), (&tried, None));
     assert_eq!(job.attempts, 1);
 }
 
@@ -354,7 +368,7 @@ fn what_is_given_up_says_why() {
 /// The whole of it: a runner, a job that is canceled while its provider thinks, one that is not.
 #[test]
 fn the_call_of_a_canceled_job_is_abandoned() {
-    let Bench { deeds, scope, provider, spare, .. } = Bench::new();
+    let Bench { deeds, scope, provider, spare: _spare, .. } = Bench::new();
     let held = completion("{\"a\":\"x\"}").held();
     provider.always(held);
     let (sender, ended) = std::sync::mpsc::channel();
@@ -365,11 +379,7 @@ fn the_call_of_a_canceled_job_is_abandoned() {
             }
         }
     });
-    let worker = RunGeneration::new(
-        deeds.app.clone(),
-        providers(&deeds, [("test", &provider), ("spare", &spare)]),
-        MAX_RUNTIME,
-    );
+    let worker = RunGeneration::new(deeds.app.clone(), MAX_RUNTIME);
     let settings = QueueSettings {
         concurrency: 1,
         lane_limit: 0,

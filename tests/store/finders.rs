@@ -315,6 +315,7 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("api_keys::revoke", &false, move |tx| api_keys::revoke(tx, key));
     calls.change("api_keys::retire", &(), move |tx| api_keys::retire(tx, key, tx.now()));
     calls.change("api_keys::touch", &(), move |tx| api_keys::touch(tx, key));
+    calls.change("idempotency::forget", &(), |tx| idempotency::forget(tx, &SAVED));
     calls.change("dead_letters::redriven", &(), move |tx| dead_letters::redriven(tx, work));
     calls.change("jobs::set_status", &(), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));
     calls.change("jobs::start", &(), move |tx| jobs::start(tx, seq, 9));

@@ -6,17 +6,18 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, Caller, HashCost, RateLimits, Settings, Vault, Watches, accounts,
+        App, Backlog, Caller, Calls, HashCost, RateLimits, Settings, Vault, Watches, accounts,
+        asking::Trail,
         auth::{AuthSettings, Authenticator},
         credits,
-        jobs::{self, Outcome},
+        jobs::{self, Outcome, Success},
         ledger_audit,
     },
     domain::{
         AccountId, Backoff, Bucket, Catalog, Credits, JobError, JobErrorCode, JobId, Model, Price,
         QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
     },
-    observe::Metrics,
+    providers::{ProviderSettings, Providers},
     store::{
         AccountScope, EngineSettings, Store, SystemScope,
         jobs::Job,
@@ -62,6 +63,15 @@ impl Deeds {
         models: impl IntoIterator<Item = Model>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
+        Self::served(models, [], change)
+    }
+
+    /// Deeds whose models are run by these providers.
+    pub(crate) fn served(
+        models: impl IntoIterator<Item = Model>,
+        providers: impl IntoIterator<Item = (String, ProviderSettings)>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ambient = Ambient::manual("2026-11-20T09:00:00Z".parse().unwrap(), 1);
         let engine = EngineSettings { durable: false, readers: 2, ..EngineSettings::default() };
@@ -80,14 +90,17 @@ impl Deeds {
         let mut settings = settings();
         change(&mut settings);
         let app = App {
+            started_at: ambient.now(),
             boot: 1,
             backlog: Backlog::default(),
+            calls: Calls::new(100),
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
+            providers: Arc::new(Providers::new(&ambient, providers)),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
-            metrics: Metrics::default(),
+            metrics: Arc::default(),
             ambient: ambient.clone(),
             store,
             settings,
@@ -179,21 +192,24 @@ pub(crate) fn caller(scope: AccountScope) -> Caller {
 
 /// Success at this cost.
 pub(crate) fn success(cost: i64) -> Outcome {
-    Outcome::Succeeded {
+    Outcome::Succeeded(Success {
         output: None,
         text: "done".to_owned(),
         model: "m".to_owned(),
         provider: "test".to_owned(),
         usage: Usage::new(0, 1),
         estimated: false,
+        cut_short: false,
         cost: micros(cost),
-    }
+        trail: Trail::default(),
+    })
 }
 
 /// Failure; to be tried again at `retry_at`.
 pub(crate) fn failure(retry_at: Option<Timestamp>) -> Outcome {
     let error = JobError { code: JobErrorCode::ServerError, message: "no".to_owned() };
-    Outcome::Failed { error, retry_at, exhausted: retry_at.is_none(), answer: None }
+    let (exhausted, trail) = (retry_at.is_none(), Trail::default());
+    Outcome::Failed { error, retry_at, exhausted, answer: None, trail }
 }
 
 fn settings() -> Settings {
@@ -201,6 +217,7 @@ fn settings() -> Settings {
     Settings {
         idempotency_ttl: 24 * hour,
         job_ttl: hour / 2,
+        job_runtime: Duration::from_mins(15),
         batch_ttl: 24 * hour,
         max_waiting_jobs: 1_000_000,
         max_open_jobs: 1_000_000,

@@ -12,6 +12,7 @@ pub(crate) mod receiver;
 pub(crate) mod scripted;
 mod selftest;
 pub(crate) mod server;
+pub(crate) mod streamed;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub(crate) use client::Client;
 pub(crate) use provider::Provider;
 pub(crate) use receiver::Receiver;
 pub(crate) use scripted::{Answer, Received};
+pub(crate) use streamed::Piece;
 
 /// The longest that any helper waits before it fails the test.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);

@@ -30,7 +30,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::LIMIT;
+use super::{
+    LIMIT,
+    streamed::{Piece, Streamed},
+};
 
 /// A request that came in.
 #[derive(Clone, Debug)]
@@ -66,7 +69,7 @@ pub(crate) struct Answer {
     manner: Manner,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Manner {
     /// Answers after the delay.
     Plain,
@@ -76,6 +79,8 @@ enum Manner {
     Close,
     /// Sends the body over and over, with a pause after each time; never ends.
     Endless(Duration),
+    /// Sends the pieces.
+    Streamed(Vec<Piece>),
 }
 
 impl Answer {
@@ -101,6 +106,11 @@ impl Answer {
     /// Sends `piece` over and over, with a pause after each time; never ends.
     pub(crate) fn endless(piece: impl Into<Bytes>, pause: Duration) -> Self {
         Self::new(200, piece).manner(Manner::Endless(pause))
+    }
+
+    /// Sends the pieces one after the other; it is in flight until the last.
+    pub(crate) fn streamed(pieces: impl IntoIterator<Item = Piece>) -> Self {
+        Self::new(200, "").manner(Manner::Streamed(pieces.into_iter().collect()))
     }
 
     #[must_use]
@@ -315,7 +325,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
 }
 
-type Content = Either<Full<Bytes>, Endless>;
+type Content = Either<Full<Bytes>, Either<Endless, Streamed<Flight>>>;
 
 async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<Response<Content>> {
     let (head, body) = request.into_parts();
@@ -328,27 +338,30 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<R
         at: Instant::now(),
     };
     let mut released = shared.release.subscribe();
-    let (_flight, answer) = Flight::start(&shared, &received);
+    let (flight, answer) = Flight::start(&shared, &received);
     sleep(answer.delay).await;
-    match answer.manner {
+    match &answer.manner {
         Manner::Close => return Err(io::Error::other("the script says so")),
         Manner::Held => released.changed().await.map_err(io::Error::other)?,
-        Manner::Plain | Manner::Endless(_) => {}
+        Manner::Plain | Manner::Endless(_) | Manner::Streamed(_) => {}
     }
-    Ok(response(answer))
+    Ok(response(answer, flight, released))
 }
 
-fn response(answer: Answer) -> Response<Content> {
+fn response(answer: Answer, flight: Flight, released: watch::Receiver<u64>) -> Response<Content> {
     let mut response = Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
     }
     let body = match answer.manner {
-        Manner::Endless(pause) => Either::Right(Endless {
+        Manner::Endless(pause) => Either::Right(Either::Left(Endless {
             piece: answer.body,
             pause,
             sleep: Box::pin(sleep(Duration::ZERO)),
-        }),
+        })),
+        Manner::Streamed(pieces) => {
+            Either::Right(Either::Right(Streamed::new(pieces, released, flight)))
+        }
         _ => Either::Left(Full::new(answer.body)),
     };
     response.body(body).unwrap()

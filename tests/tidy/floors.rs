@@ -6,7 +6,7 @@ use super::source::files;
 
 /// The floors, lowest first. Neighbours are strangers, but for those that [`NEIGHBOURS`] lists.
 const FLOORS: [&[&str]; 5] = [
-    &["domain", "ambient", "config", "observe", "wire"],
+    &["domain", "ambient", "config", "crew", "observe", "wire"],
     &["store", "providers", "webhooks"],
     &["app", "queue"],
     &["http", "workers"],
@@ -14,9 +14,10 @@ const FLOORS: [&[&str]; 5] = [
 ];
 
 /// Who uses whom on the same floor.
-const NEIGHBOURS: [(&str, &str); 7] = [
+const NEIGHBOURS: [(&str, &str); 8] = [
     ("ambient", "domain"),
     ("config", "domain"),
+    ("crew", "ambient"),
     ("observe", "domain"),
     ("observe", "config"),
     ("wire", "ambient"),

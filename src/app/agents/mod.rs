@@ -121,6 +121,7 @@ fn new_version(app: &App, definition: AgentDefinition) -> Result<NewVersion> {
     if let Some(schema) = &definition.output_schema {
         compile(schema, "output_schema")?;
     }
+    definition.templates(true)?;
     Ok(NewVersion {
         id: AgentVersionId::from_uuid(app.ambient.uuid()),
         messages: written(&definition.messages)?,

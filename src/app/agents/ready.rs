@@ -12,8 +12,8 @@ use crate::{
         jobs::{self, Draft},
     },
     domain::{
-        AgentDefinition, Budget, Contract, Error, ErrorKind, Idempotency, Message, Parameters,
-        Result, Role, RunRequest, Template, Violation, prompt_upper_bound,
+        AgentDefinition, Budget, ChatMessage, Contract, Error, ErrorKind, Idempotency, Message,
+        Parameters, Result, Role, RunRequest, Template, Violation,
     },
     store::{
         AccountScope,
@@ -95,14 +95,12 @@ impl Ready {
     pub fn draft(&self, run: &RunRequest) -> Result<Draft> {
         let input = serde_json::from_str(run.input.get()).map_err(Error::internal)?;
         let messages = self.messages(&input)?;
+        let chat: Vec<_> = messages.iter().cloned().map(ChatMessage::from).collect();
         let AgentDefinition { model, output_schema, parameters, .. } = &self.definition;
         Ok(Draft {
             model: model.clone(),
             agent: Some(self.agent.clone()),
-            prompt_tokens: prompt_upper_bound(
-                &messages,
-                output_schema.as_deref().map(RawValue::get),
-            ),
+            prompt_tokens: jobs::prompt_bound(&chat, output_schema.as_deref(), parameters),
             messages: serde_json::value::to_raw_value(&messages).map_err(Error::internal)?,
             output_schema: output_schema.clone(),
             metadata: run.metadata.clone(),

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::{App, Caller, once};
 use crate::{
     domain::{
-        Contract, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId, JobStatus,
-        Parameters, QueueName, Result, Split, Timestamp, prompt_upper_bound,
+        ChatMessage, Contract, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId,
+        JobStatus, Parameters, QueueName, Result, Split, Timestamp, prompt_upper_bound,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
@@ -56,6 +56,15 @@ pub struct Prepared {
     pub(in crate::app) estimate: Credits,
 }
 
+impl Prepared {
+    /// The same for a job whose client waits on its connection.
+    pub(in crate::app) fn direct(mut self) -> Self {
+        self.new.direct = true;
+        self.new.max_attempts = 1;
+        self
+    }
+}
+
 /// A job that was accepted, now or by an earlier request with the same idempotency key.
 #[derive(Clone, Debug)]
 pub struct Submitted {
@@ -72,16 +81,17 @@ pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Resul
     if let Some(schema) = &request.output_schema {
         contract(schema)?;
     }
-    let schema = request.output_schema.as_deref().map(RawValue::get);
     let messages = serde_json::value::to_raw_value(&request.messages).map_err(Error::internal)?;
+    let chat: Vec<_> = request.messages.iter().cloned().map(ChatMessage::from).collect();
+    let parameters = request.parameters();
     let asked = Draft {
         model: request.model.clone(),
         agent: None,
         messages,
-        prompt_tokens: prompt_upper_bound(&request.messages, schema),
+        prompt_tokens: prompt_bound(&chat, request.output_schema.as_deref(), &parameters),
         output_schema: request.output_schema.clone(),
         metadata: request.metadata.clone(),
-        parameters: request.parameters(),
+        parameters,
         user: request.user.clone(),
         priority: request.priority.unwrap_or(0),
         run_at: request.run_at,
@@ -114,6 +124,19 @@ pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
         parameters,
     };
     Ok(Prepared { new, estimate })
+}
+
+/// At least as many tokens as a provider can count for the prompt.
+pub fn prompt_bound(
+    messages: &[ChatMessage],
+    output_schema: Option<&RawValue>,
+    parameters: &Parameters,
+) -> u64 {
+    let bytes = |value: &RawValue| u64::try_from(value.get().len()).unwrap_or(u64::MAX);
+    // Among them are the tools, which are read as part of the prompt.
+    let extras = parameters.extras.values().map(|value| bytes(value));
+    let prompt = prompt_upper_bound(messages, output_schema.map(RawValue::get));
+    extras.fold(prompt, u64::saturating_add)
 }
 
 /// The schema that an output has to satisfy.
@@ -227,7 +250,12 @@ pub(in crate::app) fn accept(
 }
 
 /// The row that [`jobs::insert`] made.
-fn as_inserted(tx: &Tx<'_, AccountScope>, new: &NewJob, seq: i64, reserved: Split) -> Job {
+pub(super) fn as_inserted(
+    tx: &Tx<'_, AccountScope>,
+    new: &NewJob,
+    seq: i64,
+    reserved: Split,
+) -> Job {
     Job {
         seq,
         id: new.id,

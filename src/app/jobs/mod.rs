@@ -2,14 +2,15 @@
 //! news of it change in one transaction, or not at all.
 
 mod accept;
+pub(super) mod direct;
 mod outcome;
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
-pub use accept::{Draft, Prepared, Submitted, accepted_before, contract, draft, prepare, submit};
-pub use outcome::{BrokenAnswer, Outcome, begin, finish, give_up};
+pub use accept::{
+    Draft, Prepared, Submitted, accepted_before, contract, draft, prepare, prompt_bound, submit,
+};
+pub use outcome::{Outcome, Success, begin, finish, give_up};
 
 pub(in crate::app) use accept::check_models;
 use accept::{cover, dearest, enqueue};
@@ -18,8 +19,8 @@ use outcome::fail;
 use super::{App, Caller, Reply, Secrecy, once};
 use crate::{
     domain::{
-        Credits, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId, JobStatus,
-        Message, Page, Parameters, QueueName, Result, prompt_upper_bound,
+        ChatMessage, Credits, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,
+        JobStatus, Page, Parameters, QueueName, Result,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
@@ -114,12 +115,11 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result
 }
 
 fn estimate_again(app: &App, job: &Job) -> Result<Credits> {
-    let messages: Vec<Message> =
+    let messages: Vec<ChatMessage> =
         serde_json::from_str(job.request.messages.get()).map_err(Error::internal)?;
     let parameters: Parameters =
         serde_json::from_str(&job.request.parameters).map_err(Error::internal)?;
-    let schema = job.request.output_schema.as_deref().map(RawValue::get);
-    let prompt = prompt_upper_bound(&messages, schema);
+    let prompt = prompt_bound(&messages, job.request.output_schema.as_deref(), &parameters);
     dearest(app, &job.model, &parameters.fallback_models, prompt, parameters.max_tokens)
 }
 

@@ -1,12 +1,13 @@
 //! An attempt at a job: how it begins, and what is recorded of its end.
 
-use std::sync::Arc;
+use std::{ops::Not, sync::Arc};
 
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::App;
 use crate::{
+    app::asking::{Answer, BrokenAnswer, Trail},
     domain::{
         AccountId, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode, JobId,
         JobStatus, Result, Timestamp, Usage,
@@ -45,22 +46,9 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// An answer that keeps the contract.
-    Succeeded {
-        /// The validated JSON, where a schema was given.
-        output: Option<Box<RawValue>>,
-        /// What the model said.
-        text: String,
-        /// The model that answered.
-        model: String,
-        /// The provider that answered.
-        provider: String,
-        /// Tokens of all calls together.
-        usage: Usage,
-        /// Whether the provider reported none, so that they are an estimate.
-        estimated: bool,
-        /// What they cost.
-        cost: Credits,
-    },
+    Succeeded(Success),
+    /// The client of a direct job went away before there was anything to charge for.
+    Left,
     /// No answer, or none that keeps the contract.
     Failed {
         /// Why.
@@ -71,28 +59,103 @@ pub enum Outcome {
         exhausted: bool,
         /// The answer that did not keep the contract.
         answer: Option<BrokenAnswer>,
+        /// The models that were asked in vain.
+        trail: Trail,
     },
+}
+
+/// An answer that keeps the contract, and what it costs.
+#[derive(Clone, Debug)]
+pub struct Success {
+    /// The validated JSON, where a schema was given.
+    pub output: Option<Box<RawValue>>,
+    /// What the model said.
+    pub text: String,
+    /// The model that answered, by its name in the catalog.
+    pub model: String,
+    /// The provider that answered.
+    pub provider: String,
+    /// Tokens of all calls together.
+    pub usage: Usage,
+    /// Whether the provider reported none, so that they are an estimate.
+    pub estimated: bool,
+    /// Whether the client went away before its end.
+    pub cut_short: bool,
+    /// What it costs.
+    pub cost: Credits,
+    /// The way to the answer.
+    pub trail: Trail,
+}
+
+impl Success {
+    /// Charges what the tokens of all calls cost at the price of the model that answered.
+    pub fn of(answer: Answer) -> Result<Self> {
+        let Answer { model, output, completion, trail } = answer;
+        Ok(Self {
+            output,
+            text: completion.text,
+            model: model.name.clone(),
+            provider: model.provider.clone(),
+            usage: completion.usage,
+            estimated: completion.estimated,
+            cut_short: false,
+            cost: model.cost(completion.usage).map_err(Error::internal)?,
+            trail,
+        })
+    }
+
+    fn result(&self) -> JobResult {
+        JobResult {
+            output: self.output.clone(),
+            output_text: Some(self.text.clone()),
+            model: Some(self.model.clone()),
+            provider: Some(self.provider.clone()),
+            usage: Some(self.usage),
+            estimated: self.estimated,
+            charged: self.cost,
+            ..JobResult::default()
+        }
+    }
 }
 
 /// The data of the step `succeeded`.
 #[derive(Serialize)]
 struct Succeeded<'a> {
-    provider: Option<&'a str>,
+    model: &'a str,
+    provider: &'a str,
     credits_charged: Credits,
     /// What it cost above its reservation.
     #[serde(skip_serializing_if = "Option::is_none")]
     overrun: Option<Credits>,
+    #[serde(skip_serializing_if = "Not::not")]
+    estimated: bool,
+    #[serde(skip_serializing_if = "Not::not")]
+    cut_short: bool,
+    #[serde(flatten)]
+    trail: &'a Trail,
 }
 
-/// An answer that does not keep the contract: shown with the job, and not charged.
-#[derive(Clone, Debug)]
-pub struct BrokenAnswer {
-    /// What the model said.
-    pub text: String,
-    /// The provider that answered.
-    pub provider: String,
-    /// Tokens of all calls together.
-    pub usage: Usage,
+/// The data of the step `retrying`.
+#[derive(Serialize)]
+struct Retrying<'a> {
+    attempt: u32,
+    error: &'a JobError,
+    run_at: Timestamp,
+    #[serde(flatten)]
+    trail: &'a Trail,
+}
+
+/// The data of the steps that end a job without success. Model and provider are those of an answer
+/// that does not keep the contract.
+#[derive(Serialize)]
+struct Failed<'a> {
+    error: &'a JobError,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    #[serde(flatten)]
+    trail: &'a Trail,
 }
 
 /// The agent and its version that a job runs.
@@ -135,36 +198,39 @@ struct Ended<'a> {
 /// the job, and the late answer is discarded. Gives whether it was recorded.
 pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> Commit<bool> {
     let (this, lease) = (Arc::clone(app), claimed.lease);
-    app.store.write(claimed.scope, move |tx| {
-        if let Outcome::Failed { error, retry_at: Some(at), .. } = &outcome {
-            return put_off(tx, lease, &job, error, *at);
-        }
-        if !queue::finish(tx, lease)? {
-            return Ok(false);
-        }
-        match &outcome {
-            Outcome::Succeeded { output, text, model, provider, usage, estimated, cost } => {
-                let result = JobResult {
-                    output: output.clone(),
-                    output_text: Some(text.clone()),
-                    model: Some(model.clone()),
-                    provider: Some(provider.clone()),
-                    usage: Some(*usage),
-                    estimated: *estimated,
-                    charged: *cost,
-                    ..JobResult::default()
-                };
-                succeed(&this, tx, &job, &result)?;
-            }
-            Outcome::Failed { error, exhausted, answer, .. } => {
-                fail(&this, tx, &job, JobStatus::Failed, error, answer.as_ref())?;
-                if *exhausted {
-                    bury(&this, tx, lease.id, error, job.attempts)?;
-                }
+    app.store.write(claimed.scope, move |tx| record(&this, tx, lease, &job, &outcome))
+}
+
+/// The transaction of [`finish`], for direct jobs too.
+pub(super) fn record(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    lease: Lease,
+    job: &Job,
+    outcome: &Outcome,
+) -> Result<bool> {
+    if let Outcome::Failed { error, retry_at: Some(at), trail, .. } = outcome {
+        let retrying = Retrying { attempt: job.attempts, error, run_at: *at, trail };
+        return put_off(tx, lease, job, &retrying);
+    }
+    if !queue::finish(tx, lease)? {
+        return Ok(false);
+    }
+    match outcome {
+        Outcome::Succeeded(success) => succeed(app, tx, job, success)?,
+        Outcome::Failed { error, exhausted, answer, trail, .. } => {
+            fail_after(app, tx, job, JobStatus::Failed, error, answer.as_ref(), trail)?;
+            if *exhausted {
+                bury(app, tx, lease.id, error, job.attempts)?;
             }
         }
-        Ok(true)
-    })
+        Outcome::Left => {
+            let message = "the client closed its connection before the answer began".to_owned();
+            let error = JobError { code: JobErrorCode::Canceled, message };
+            fail(app, tx, job, JobStatus::Canceled, &error, None)?;
+        }
+    }
+    Ok(true)
 }
 
 /// The job waits for its next attempt.
@@ -172,25 +238,31 @@ fn put_off(
     tx: &Tx<'_, AccountScope>,
     lease: Lease,
     job: &Job,
-    error: &JobError,
-    at: Timestamp,
+    retrying: &Retrying<'_>,
 ) -> Result<bool> {
-    if !queue::release(tx, lease, at, true)? {
+    if !queue::release(tx, lease, retrying.run_at, true)? {
         return Ok(false);
     }
     jobs::set_status(tx, job.seq, JobStatus::Queued)?;
-    let data = json!({"attempt": job.attempts, "error": error, "run_at": at}).to_string();
+    let data = serde_json::to_string(retrying).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, "retrying", Some(&data))?;
     Ok(true)
 }
 
-fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) -> Result<()> {
-    ledger::settle(tx, job.round(), job.reserved, result.charged)?;
-    jobs::end(tx, job.seq, JobStatus::Succeeded, result)?;
+fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -> Result<()> {
+    let cost = success.cost;
+    ledger::settle(tx, job.round(), job.reserved, cost)?;
+    jobs::end(tx, job.seq, JobStatus::Succeeded, &success.result())?;
     let reserved = job.reserved.total().unwrap_or_default();
-    let overrun = result.charged.checked_sub(reserved).filter(|over| over.is_positive());
-    let provider = result.provider.as_deref();
-    let data = Succeeded { provider, credits_charged: result.charged, overrun };
+    let data = Succeeded {
+        model: &success.model,
+        provider: &success.provider,
+        credits_charged: cost,
+        overrun: cost.checked_sub(reserved).filter(|over| over.is_positive()),
+        estimated: success.estimated,
+        cut_short: success.cut_short,
+        trail: &success.trail,
+    };
     let data = serde_json::to_string(&data).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, "succeeded", Some(&data))?;
     let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
@@ -201,7 +273,7 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, result: &JobResult) 
         model: &job.model,
         agent: job.agent.as_ref().map(AgentName::of),
         latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
-        credits_charged: result.charged,
+        credits_charged: cost,
         request_id: &job.request_id,
     };
     app.emit(tx, EventType::JobCompleted, &completed)
@@ -216,16 +288,33 @@ pub(super) fn fail(
     error: &JobError,
     answer: Option<&BrokenAnswer>,
 ) -> Result<()> {
+    fail_after(app, tx, job, to, error, answer, &Trail::default())
+}
+
+/// The same after an attempt, whose way its step tells.
+fn fail_after(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    job: &Job,
+    to: JobStatus,
+    error: &JobError,
+    answer: Option<&BrokenAnswer>,
+    trail: &Trail,
+) -> Result<()> {
     ledger::release(tx, job.round(), job.reserved)?;
     let result = JobResult {
         output_text: answer.map(|answer| answer.text.clone()),
+        model: answer.map(|answer| answer.model.clone()),
         provider: answer.map(|answer| answer.provider.clone()),
         usage: answer.map(|answer| answer.usage),
         error: Some(error.clone()),
         ..JobResult::default()
     };
     jobs::end(tx, job.seq, to, &result)?;
-    let data = json!({"error": error}).to_string();
+    let model = answer.map(|answer| answer.model.as_str());
+    let provider = answer.map(|answer| answer.provider.as_str());
+    let data = Failed { error, model, provider, trail };
+    let data = serde_json::to_string(&data).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, to.as_str(), Some(&data))?;
     let kind = match to {
         JobStatus::Canceled => EventType::JobCanceled,

@@ -7,31 +7,6 @@ use serde_json::Value;
 use super::Budget;
 use crate::domain::Violation;
 
-macro_rules! named {
-    ($(#[$meta:meta])* $kind:ident { $($name:literal $variant:ident)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub(super) enum $kind {
-            $($variant),+
-        }
-
-        impl $kind {
-            /// The one of that name.
-            pub(super) fn parse(name: &str) -> Option<Self> {
-                match name {
-                    $($name => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-
-            /// All names, for an error.
-            pub(super) fn names() -> String {
-                [$($name),+].join(", ")
-            }
-        }
-    };
-}
-
 named! {
     /// Makes a value of another.
     Filter {

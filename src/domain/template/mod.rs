@@ -6,17 +6,44 @@
 //! instruction may compare a megabyte. Here each step and each byte that it touches is paid from one
 //! [`Budget`], so that a template costs some milliseconds at most, whatever it says.
 
+/// Makes an enum whose variants have names in templates.
+macro_rules! named {
+    ($(#[$meta:meta])* $kind:ident { $($name:literal $variant:ident)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(super) enum $kind {
+            $($variant),+
+        }
+
+        impl $kind {
+            /// The one of that name.
+            pub(super) fn parse(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// All names, for an error.
+            pub(super) fn names() -> String {
+                [$($name),+].join(", ")
+            }
+        }
+    };
+}
+
 mod filter;
 mod parse;
 mod render;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use serde_json::Value;
 
 use super::Violation;
-use parse::Node;
+use tree::Node;
 
 /// The longest template, in bytes.
 pub const MAX_TEMPLATE: usize = 64 << 10;

@@ -15,6 +15,7 @@ use super::{
     MAX_TEMPLATE, TemplateFault,
     filter::{Filter, Test},
     shape::Shape,
+    tree::{Comparison, Expr, Loop, LoopFact, Node},
 };
 
 /// Tokens between the braces of one tag. The reader recurses over some of them.
@@ -23,72 +24,6 @@ const MAX_TOKENS: usize = 200;
 const MAX_ELIFS: usize = 100;
 /// How much of a name an error repeats, in characters.
 const ECHO: usize = 40;
-
-/// A piece of a template.
-#[derive(Debug)]
-pub(super) enum Node {
-    /// Text as it stands.
-    Text(String),
-    /// A value that is written.
-    Show(Expr),
-    /// What stands where a value is true, and where it is not.
-    If(Expr, Vec<Node>, Vec<Node>),
-    /// What is repeated.
-    For(Box<Loop>),
-}
-
-/// `{% for names in over %} body {% else %} otherwise {% endfor %}`.
-#[derive(Debug)]
-pub(super) struct Loop {
-    /// One name for each item, or one for each part of it.
-    pub(super) names: Vec<String>,
-    pub(super) over: Expr,
-    pub(super) body: Vec<Node>,
-    /// Where there are no items.
-    pub(super) otherwise: Vec<Node>,
-}
-
-/// What has a value.
-#[derive(Debug)]
-pub(super) enum Expr {
-    Constant(Value),
-    /// `input`, or the name of a loop's item.
-    Name(String),
-    /// Something about the innermost loop.
-    Loop(LoopFact),
-    /// A member of an object, or an item of an array.
-    Member(Box<[Expr; 2]>),
-    Not(Box<Expr>),
-    And(Box<[Expr; 2]>),
-    Or(Box<[Expr; 2]>),
-    /// `a < b < c`: each is compared with the next.
-    Compare(Box<Expr>, Vec<(Comparison, Expr)>),
-    /// Test, value where it is true, value where it is not.
-    Choice(Box<[Expr; 3]>),
-    Filter(Filter, Box<Expr>, Option<Box<Expr>>),
-    Test(Test, Box<Expr>),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum LoopFact {
-    Index,
-    Index0,
-    First,
-    Last,
-    Length,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Comparison {
-    Equal,
-    Unequal,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    In,
-    NotIn,
-}
 
 type Result<T> = std::result::Result<T, TemplateFault>;
 
@@ -209,7 +144,8 @@ impl<'s> Reader<'s> {
             ast::Expr::BinOp(it) => self.binary(it, it.span())?,
             ast::Expr::Compare(it) => {
                 let first = self.boxed(&it.expr)?;
-                let others = it.ops.iter().map(|op| Ok((chained(op.op), self.value(&op.expr)?)));
+                let others =
+                    it.ops.iter().map(|op| Ok((Comparison::of(op.op), self.value(&op.expr)?)));
                 Expr::Compare(first, others.collect::<Result<_>>()?)
             }
             ast::Expr::IfExpr(it) => {
@@ -291,13 +227,13 @@ impl<'s> Reader<'s> {
         let comparison = match found.op {
             BinOpKind::ScAnd => return Ok(Expr::And(Box::new([left, right]))),
             BinOpKind::ScOr => return Ok(Expr::Or(Box::new([left, right]))),
-            BinOpKind::Eq => Comparison::Equal,
-            BinOpKind::Ne => Comparison::Unequal,
-            BinOpKind::Lt => Comparison::Less,
-            BinOpKind::Lte => Comparison::LessOrEqual,
-            BinOpKind::Gt => Comparison::Greater,
-            BinOpKind::Gte => Comparison::GreaterOrEqual,
-            BinOpKind::In => Comparison::In,
+            BinOpKind::Eq => CompareOpKind::Eq,
+            BinOpKind::Ne => CompareOpKind::Ne,
+            BinOpKind::Lt => CompareOpKind::Lt,
+            BinOpKind::Lte => CompareOpKind::Lte,
+            BinOpKind::Gt => CompareOpKind::Gt,
+            BinOpKind::Gte => CompareOpKind::Gte,
+            BinOpKind::In => CompareOpKind::In,
             BinOpKind::Add
             | BinOpKind::Sub
             | BinOpKind::Mul
@@ -307,6 +243,7 @@ impl<'s> Reader<'s> {
             | BinOpKind::Pow
             | BinOpKind::Concat => return Err(at(span, NO_ARITHMETIC.to_owned())),
         };
+        let comparison = Comparison::of(comparison);
         Ok(Expr::Compare(Box::new(left), vec![(comparison, right)]))
     }
 
@@ -358,16 +295,9 @@ fn member<'s>(of: Shape<'s>, name: &str, place: &Expr, span: Span) -> Result<Sha
 }
 
 fn loop_fact(name: &str, span: Span) -> Result<LoopFact> {
-    Ok(match name {
-        "index" => LoopFact::Index,
-        "index0" => LoopFact::Index0,
-        "first" => LoopFact::First,
-        "last" => LoopFact::Last,
-        "length" => LoopFact::Length,
-        _ => {
-            let message = "of `loop` there are index, index0, first, last and length";
-            return Err(at(span, message.to_owned()));
-        }
+    LoopFact::parse(name).ok_or_else(|| {
+        let known = LoopFact::names();
+        at(span, format!("there is no `loop.{}`; there are {known}", clip(name)))
     })
 }
 
@@ -384,19 +314,6 @@ fn loop_names(target: &ast::Expr<'_>) -> Result<Vec<String>> {
         }
     };
     targets.into_iter().map(name).collect()
-}
-
-fn chained(op: CompareOpKind) -> Comparison {
-    match op {
-        CompareOpKind::Eq => Comparison::Equal,
-        CompareOpKind::Ne => Comparison::Unequal,
-        CompareOpKind::Lt => Comparison::Less,
-        CompareOpKind::Lte => Comparison::LessOrEqual,
-        CompareOpKind::Gt => Comparison::Greater,
-        CompareOpKind::Gte => Comparison::GreaterOrEqual,
-        CompareOpKind::In => Comparison::In,
-        CompareOpKind::NotIn => Comparison::NotIn,
-    }
 }
 
 /// A list of constants, such as `["a", "b"]`.

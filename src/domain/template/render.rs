@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     Budget,
     filter::{Filter, Refused, written_plainly},
-    parse::{Comparison, Expr, Loop, LoopFact, Node},
+    tree::{Comparison, Expr, Loop, LoopFact, Node},
 };
 use crate::domain::{Violation, json};
 
@@ -259,21 +259,6 @@ impl<'v> Renderer<'v, '_> {
                 Some(format!("{}/{key}", self.pointer(&it[0], outer)?))
             }
             _ => None,
-        }
-    }
-}
-
-impl Expr {
-    /// As a template names it.
-    pub(super) fn words(&self) -> String {
-        match self {
-            Self::Name(name) => name.clone(),
-            Self::Member(it) => match &it[1] {
-                Self::Constant(Value::String(name)) => format!("{}.{name}", it[0].words()),
-                Self::Constant(other) => format!("{}[{other}]", it[0].words()),
-                _ => format!("{}[…]", it[0].words()),
-            },
-            _ => "a value".to_owned(),
         }
     }
 }

@@ -4,7 +4,9 @@ mod docs;
 mod meta;
 
 mod agents;
+mod chat;
 mod jobs;
+mod models;
 
 mod dead_letters;
 mod deliveries;
@@ -30,9 +32,8 @@ use crate::{
         webhooks::{EndpointPatch, EndpointRequest},
     },
     domain::{
-        AccountId, AgentRequest, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind,
-        EventType, GenerationRequest, JobId, JobStatus, Page, Result, RunRequest, Scope, Timestamp,
-        VersionRequest,
+        AccountId, ChatRequest, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
+        GenerationRequest, JobId, JobStatus, Page, Result, Scope, Timestamp,
     },
 };
 
@@ -41,7 +42,8 @@ pub(crate) fn table() -> Vec<Route> {
     let mut table = Vec::new();
     table.extend(server());
     table.extend(jobs());
-    table.extend(agents());
+    table.extend(openai());
+    table.extend(agents::routes());
     table.extend(webhooks());
     table.extend(deliveries());
     table.extend(dead_letters());
@@ -137,85 +139,40 @@ fn jobs() -> [Route; 6] {
     ]
 }
 
-/// What makes a version of an agent unfit.
-const UNFIT: &[ErrorKind] = &[
-    ErrorKind::InvalidSchema,
-    ErrorKind::UnknownModel,
-    ErrorKind::ModelNotPriced,
-    ErrorKind::Conflict,
-];
-
-/// Agents, their versions and their runs.
-fn agents() -> [Route; 9] {
-    use agents::{ActivateRequest, AgentBody, VersionBody};
-    const ALL: &str = "/v1/agents";
-    const ONE: &str = "/v1/agents/{name}";
-    const VERSIONS: &str = "/v1/agents/{name}/versions";
+/// What clients of OpenAI's API use.
+fn openai() -> [Route; 3] {
+    use chat::CompletionBody;
+    use models::ModelBody;
     [
-        Route::post(ALL, "createAgent", handler!(agents::create))
-            .summary("Makes an agent with its version 1, which is active.")
-            .scope(Scope::AgentsWrite)
-            .takes::<AgentRequest>()
-            .answers::<AgentBody<'_>>(StatusCode::CREATED)
-            .errors(UNFIT),
-        Route::get(ALL, "listAgents", handler!(agents::list))
-            .summary(
-                "Lists agents with their active versions, newest first. A page of large agents ends \
-                 before its limit, at some 4 MiB.",
-            )
-            .scope(Scope::AgentsRead)
-            .paged()
-            .query::<bool>("archived", "Archived agents instead of the others.")
-            .answers::<Page<AgentBody<'_>>>(StatusCode::OK),
-        Route::get(ONE, "getAgent", handler!(agents::get))
-            .summary("Shows an agent with its active version, also when it is archived.")
-            .scope(Scope::AgentsRead)
-            .answers::<AgentBody<'_>>(StatusCode::OK),
-        Route::delete(ONE, "archiveAgent", handler!(agents::archive))
-            .summary(
-                "Archives an agent: it takes no new runs, and its history is kept. It can still be \
-                 shown, so another DELETE answers 204 and changes nothing.",
-            )
-            .scope(Scope::AgentsWrite)
-            .answers_nothing(),
-        Route::get(VERSIONS, "listAgentVersions", handler!(agents::versions))
-            .summary("Lists an agent's versions, newest first.")
-            .scope(Scope::AgentsRead)
-            .paged()
-            .answers::<Page<VersionBody<'_>>>(StatusCode::OK),
-        Route::post(VERSIONS, "createAgentVersion", handler!(agents::add_version))
-            .summary("Adds a version to an agent and activates it, unless told otherwise.")
-            .scope(Scope::AgentsWrite)
-            .takes::<VersionRequest>()
-            .answers::<VersionBody<'_>>(StatusCode::CREATED)
-            .errors(UNFIT),
-        Route::get("/v1/agents/{name}/versions/{n}", "getAgentVersion", handler!(agents::version))
-            .summary("Shows a version of an agent. Versions never change.")
-            .scope(Scope::AgentsRead)
-            .answers::<VersionBody<'_>>(StatusCode::OK),
-        Route::post("/v1/agents/{name}/activate", "activateAgentVersion", handler!(agents::activate))
-            .summary("Lets runs use a version from now on, be it newer or older.")
-            .scope(Scope::AgentsWrite)
-            .takes::<ActivateRequest>()
-            .answers::<AgentBody<'_>>(StatusCode::OK)
-            .errors(&[ErrorKind::Conflict]),
-        Route::post("/v1/agents/{name}/runs", "createRun", handler!(agents::run))
-            .summary(
-                "Runs an agent: accepts a job, durable once it is answered. With `wait`, 200 where \
-                 the job ended within that time.",
-            )
+        Route::post("/v1/chat/completions", "createChatCompletion", handler!(chat::create))
+            .summary("Answers a conversation at once, whole or as a stream, like OpenAI's Chat Completions. Each call is a job.")
             .scope(Scope::JobsWrite)
-            .may_take::<RunRequest>()
-            .query::<Whole<0, 60>>("wait", "Seconds to wait for a terminal status.")
-            .answers::<jobs::JobBody<'_>>(StatusCode::ACCEPTED)
-            .headers(&["Location"])
+            .like_openai()
+            .takes::<ChatRequest>()
+            .answers::<CompletionBody<'_>>(StatusCode::OK)
+            .media_types(&["text/event-stream"])
             .errors(&[
+                ErrorKind::InvalidSchema,
                 ErrorKind::UnknownModel,
                 ErrorKind::ModelNotPriced,
                 ErrorKind::InsufficientCredits,
+                ErrorKind::QueueFull,
                 ErrorKind::Conflict,
-                ErrorKind::InputSchemaMismatch,
+                ErrorKind::ProviderFailed,
+                ErrorKind::OutputSchemaMismatch,
+                ErrorKind::ProviderTimeout,
             ]),
+        Route::get("/v1/models", "listModels", handler!(models::list))
+            .summary("Lists the models and agents that can be asked.")
+            .access(Access::AnyKey)
+            .like_openai()
+            .answers::<Page<ModelBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/models/{id}", "getModel", handler!(models::get))
+            .summary("Shows a model, or an agent as `agent:` and its name.")
+            .access(Access::AnyKey)
+            .like_openai()
+            .answers::<ModelBody<'_>>(StatusCode::OK)
+            .errors(&[ErrorKind::UnknownModel]),
     ]
 }
 

@@ -30,7 +30,7 @@ pub(crate) use request_id::RequestId;
 use super::{
     Edge, Served,
     body::Body,
-    error,
+    error::{self, Dialect},
     reply::Reply,
     request::{Identity, Request, decode_segment, parse_query},
     router::Match,
@@ -80,7 +80,7 @@ pub(super) async fn pass(
     rate_limit::take(
         auth,
         edge.app.ambient.monotonic(),
-        route.rate,
+        &route,
         &exchange.identity,
         &mut exchange.headers,
     )?;
@@ -205,7 +205,8 @@ impl Exchange {
 
     fn refuse(&mut self, error: &Error) -> (StatusCode, Body) {
         self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let (status, body) = error::render(error, &self.id, &mut self.headers);
+        let dialect = self.route.as_ref().map_or(Dialect::Own, |route| route.dialect);
+        let (status, body) = error::render(error, &self.id, dialect, &mut self.headers);
         (status, Body::whole(body))
     }
 

@@ -10,17 +10,22 @@ use hyper::{
 use crate::{
     app::{RateClass, auth::Authenticator},
     domain::{Error, ErrorKind, Quota, RateLimit, Result, format_duration},
-    http::{error::seconds_up, request::Identity},
+    http::{
+        error::{Dialect, seconds_up},
+        request::Identity,
+        routes::Route,
+    },
 };
 
 /// Takes a token of the caller's; the headers of both families are set either way.
 pub(super) fn take(
     auth: &Authenticator,
     now: Duration,
-    class: RateClass,
+    route: &Route,
     identity: &Identity,
     headers: &mut HeaderMap,
 ) -> Result<()> {
+    let class = route.rate;
     let (quota, limit) = match identity {
         Identity::Anyone => return Ok(()),
         Identity::Tenant(session) => {
@@ -33,6 +38,9 @@ pub(super) fn take(
         }
     };
     show(class, limit, quota, headers);
+    if route.dialect == Dialect::OpenAi {
+        show_like_openai(quota, headers);
+    }
     if quota.allowed {
         return Ok(());
     }
@@ -64,5 +72,18 @@ fn show(class: RateClass, limit: RateLimit, quota: Quota, headers: &mut HeaderMa
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(header, value);
         }
+    }
+}
+
+/// The three headers by which clients of OpenAI's API pace themselves. This server counts requests; the
+/// tokens that they may cost are bounded by the credits.
+fn show_like_openai(quota: Quota, headers: &mut HeaderMap) {
+    const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
+    const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
+    const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+    headers.insert(LIMIT, HeaderValue::from(quota.limit));
+    headers.insert(REMAINING, HeaderValue::from(quota.remaining));
+    if let Ok(reset) = HeaderValue::try_from(format!("{}s", seconds_up(quota.reset))) {
+        headers.insert(RESET, reset);
     }
 }

@@ -7,19 +7,27 @@ use super::{SCHEMAS, schemas::Schemas};
 use crate::{
     domain::ErrorKind,
     http::{
-        error::status_of,
+        error::Dialect,
         routes::{Access, BodyKind, Route},
     },
 };
 
 /// Every header that answers have: name, type, meaning.
-const HEADERS: [(&str, &str, &str); 17] = [
+const HEADERS: [(&str, &str, &str); 21] = [
     ("X-Request-Id", "string", "The request's name; in logs, events and webhooks too."),
     ("RateLimit-Limit", "integer", "Requests that the budget allows at once."),
     ("RateLimit-Remaining", "integer", "Requests that the budget allows now."),
     ("RateLimit-Reset", "integer", "Seconds until the budget is whole again."),
     ("RateLimit-Policy", "string", "The budget: name, quota, window in seconds."),
     ("RateLimit", "string", "The budget: name, what remains, seconds until it is whole again."),
+    ("x-ratelimit-limit-requests", "integer", "Requests that the budget allows at once."),
+    ("x-ratelimit-remaining-requests", "integer", "Requests that the budget allows now."),
+    (
+        "x-ratelimit-reset-requests",
+        "string",
+        "Time until the budget is whole again, such as `12s`.",
+    ),
+    ("x-should-retry", "string", "`false` where sending it again cannot help."),
     ("Retry-After", "integer", "Seconds, 1–60, after which a retry can help."),
     ("WWW-Authenticate", "string", "Always `Bearer`."),
     ("Idempotent-Replayed", "string", "`true` where the same Idempotency-Key was answered before."),
@@ -42,6 +50,9 @@ const ALWAYS: [&str; 5] = [
 const BUDGET: [&str; 5] =
     ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit"];
 
+const OPENAI_BUDGET: [&str; 3] =
+    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+
 /// What each header means.
 pub(super) fn headers() -> Map<String, Value> {
     let describe = |(name, kind, description): (&str, &str, &str)| {
@@ -56,12 +67,13 @@ pub(super) fn responses(route: &Route, schemas: &mut Schemas) -> Map<String, Val
     let mut responses = Map::new();
     let status = route.success.as_str().to_owned();
     responses.insert(status, success(route, schemas));
-    let mut codes: Vec<(StatusCode, Vec<&'static str>)> = Vec::new();
+    let mut codes: Vec<(StatusCode, Vec<String>)> = Vec::new();
     for kind in errors_of(route) {
-        let status = status_of(kind).0;
+        let (status, code) = (route.dialect.status_of(kind).0, route.dialect.code_of(kind));
         match codes.iter_mut().find(|(known, _)| *known == status) {
-            Some((_, known)) => known.push(kind.code()),
-            None => codes.push((status, vec![kind.code()])),
+            Some((_, known)) if known.iter().any(|known| *known == code) => {}
+            Some((_, known)) => known.push(code.into_owned()),
+            None => codes.push((status, vec![code.into_owned()])),
         }
     }
     codes.sort_by_key(|(status, _)| *status);
@@ -136,6 +148,12 @@ fn header_refs(route: &Route, status: StatusCode) -> Map<String, Value> {
     let mut names: Vec<&str> = ALWAYS.to_vec();
     if route.access != Access::Open && status != StatusCode::UNAUTHORIZED {
         names.extend(BUDGET);
+        if route.dialect == Dialect::OpenAi {
+            names.extend(OPENAI_BUDGET);
+        }
+    }
+    if route.dialect == Dialect::OpenAi && !status.is_success() {
+        names.push("x-should-retry");
     }
     match status {
         StatusCode::UNAUTHORIZED => names.push("WWW-Authenticate"),

@@ -183,6 +183,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
     let settings = app::Settings {
         idempotency_ttl: minute,
         job_ttl: minute,
+        job_runtime: Duration::from_mins(15),
         batch_ttl: Duration::from_hours(24),
         max_waiting_jobs: 1_000_000,
         max_open_jobs: 1_000_000,
@@ -197,17 +198,20 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
     };
     let vault = Vault::open(&folder.join("secret.key"), &ambient).unwrap();
     App {
+        started_at: ambient.now(),
         boot: 1,
         backlog: app::Backlog::default(),
+        calls: app::Calls::new(100),
         ambient,
         store,
         auth,
         catalog: Catalog::default(),
+        providers: Arc::default(),
         vault,
         watches: Watches::default(),
         guard: crate::webhooks::guard::Guard::new(Vec::new()),
         settings,
-        metrics: Metrics::new(),
+        metrics: Arc::new(Metrics::new()),
     }
 }
 

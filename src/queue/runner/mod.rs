@@ -15,11 +15,11 @@ use std::{
 
 use super::{
     Kind, QueueSettings, Stop,
-    crew::Crew,
     order::{Order, Pick},
 };
 use crate::{
     ambient::{self, Ambient, lock},
+    crew::Crew,
     domain::{Result, Timestamp},
     store::{
         Signal, Store, SystemScope,

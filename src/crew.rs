@@ -1,4 +1,4 @@
-//! Threads that do a queue's work: as many as there is work for, and none when there is none for a while.
+//! Threads for work that blocks: as many as there is work for, and none when there is none for a while.
 
 use std::{
     collections::VecDeque,

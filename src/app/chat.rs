@@ -1,0 +1,374 @@
+//! Chat completions: jobs that run while their client waits for the answer, whole or piece by piece.
+//!
+//! What makes a call safe is what makes a job safe: its row, its reservation and its place in the queue are
+//! committed together, and so are its outcome, its charge and the answer kept for its idempotency key.
+//! The provider is asked as soon as the first of the two transactions was executed, while it is still being
+//! committed: where that fails, the provider was asked in vain, and nobody is told of an answer.
+
+use std::{
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        mpsc::{self, SyncSender},
+    },
+    time::Duration,
+};
+
+use super::{
+    App, Caller, Render, Reply,
+    asking::{Answer, Asked, Question, Trail},
+    jobs::{
+        self, Draft, Outcome, Prepared, Success,
+        direct::{self, Direct},
+    },
+    once,
+};
+use crate::{
+    domain::{
+        ChatMessage, ChatRequest, Contract, Deadline, Error, ErrorKind, Idempotency, JobError,
+        JobErrorCode, JobId, JobStatus, Parameters, Result, Timestamp,
+    },
+    providers::{Completion, Delta, ProviderError},
+    store::{
+        AccountScope, Commit, Tx, idempotency, idempotency::Answer as Saved, jobs as job_rows,
+    },
+    wire::Line,
+};
+
+/// How long a twin waits before it asks for the answer again.
+const TWIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// A request that keeps all rules, ready to be run.
+pub struct Chat {
+    prepared: Prepared,
+    messages: Vec<ChatMessage>,
+    parameters: Parameters,
+    contract: Option<Contract>,
+    max_repairs: u32,
+}
+
+/// A call that began.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Its job.
+    pub job: JobId,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// The model that was asked for.
+    pub model: String,
+}
+
+/// A call that succeeded.
+#[derive(Debug)]
+pub struct Finished {
+    /// What is known since it began; the model is the one that answered.
+    pub head: Head,
+    /// The answer.
+    pub completion: Completion,
+}
+
+/// What a stream brings.
+#[derive(Debug)]
+pub enum Piece {
+    /// That the call began.
+    Head(Head),
+    /// A piece of the answer.
+    Delta(Delta),
+}
+
+/// Takes the pieces of an answer; once it breaks, nobody wants the rest.
+pub type Pieces<'a> = dyn FnMut(Piece) -> ControlFlow<()> + 'a;
+
+/// Checks a request against everything that needs no database.
+pub fn prepare(app: &App, caller: &Caller, request: ChatRequest) -> Result<Chat> {
+    request.check(app.settings.max_timeout_ms())?;
+    let output_schema = request.output_schema()?;
+    let contract = output_schema.as_deref().map(jobs::contract).transpose()?;
+    let parameters = request.parameters();
+    let messages = serde_json::value::to_raw_value(&request.messages).map_err(Error::internal)?;
+    let draft = Draft {
+        model: request.model,
+        agent: None,
+        messages,
+        prompt_tokens: jobs::prompt_bound(&request.messages, output_schema.as_deref(), &parameters),
+        output_schema,
+        metadata: request.metadata,
+        parameters: parameters.clone(),
+        user: request.user,
+        priority: 0,
+        run_at: None,
+    };
+    let prepared = jobs::draft(app, caller, draft)?.direct();
+    let max_repairs = app.settings.max_repairs;
+    Ok(Chat { prepared, messages: request.messages, parameters, contract, max_repairs })
+}
+
+/// Runs a call and gives its whole answer, or that of an earlier request with the same idempotency key.
+/// Blocks until then.
+pub fn complete(
+    app: &Arc<App>,
+    caller: &Caller,
+    chat: &Chat,
+    idempotency: Option<Idempotency>,
+    render: Render<Finished>,
+) -> Result<Reply> {
+    let call = Call { app, caller, chat, line: Line::default(), idempotency, render: Some(render) };
+    let ask = |question: &Question<'_>, line: &Line| app.ask(question, &|| line.is_cut());
+    match call.run(|_| {}, ask)? {
+        Ended::Now { body, .. } => Ok(Reply { body, replayed: false }),
+        Ended::Before(body) => Ok(Reply { body, replayed: true }),
+    }
+}
+
+/// Runs a call and hands its answer to `pieces` as it comes. Cutting `line` ends it with what there is.
+/// Blocks until its end is recorded.
+pub fn stream(
+    app: &Arc<App>,
+    caller: &Caller,
+    chat: &Chat,
+    line: Line,
+    pieces: &mut Pieces<'_>,
+) -> Result<Finished> {
+    let call = Call { app, caller, chat, line, idempotency: None, render: None };
+    let pieces = std::cell::RefCell::new(pieces);
+    let begun = |head| {
+        // Whoever went away already is noticed at the first delta.
+        let _gone = pieces.borrow_mut()(Piece::Head(head));
+    };
+    let ask = |question: &Question<'_>, line: &Line| {
+        let mut sink = |delta| {
+            let taken = pieces.borrow_mut()(Piece::Delta(delta));
+            if taken.is_break() {
+                line.cut();
+            }
+            taken
+        };
+        app.ask_streaming(question, &mut sink, &|| line.is_cut())
+    };
+    match call.run(begun, ask)? {
+        Ended::Now { finished, .. } => Ok(finished),
+        Ended::Before(_) => Err(Error::internal("a stream has no saved answer")),
+    }
+}
+
+/// How a call ended well.
+enum Ended {
+    /// It was made; the body is empty where it was streamed.
+    Now { finished: Finished, body: Vec<u8> },
+    /// It had been made before, and this is what was answered.
+    Before(Vec<u8>),
+}
+
+/// What the first transaction led to.
+enum Opened {
+    Begun(Box<Direct>),
+    Saved(Vec<u8>),
+}
+
+/// A call on its way.
+struct Call<'a> {
+    app: &'a Arc<App>,
+    caller: &'a Caller,
+    chat: &'a Chat,
+    line: Line,
+    idempotency: Option<Idempotency>,
+    render: Option<Render<Finished>>,
+}
+
+impl Call<'_> {
+    fn run(
+        &self,
+        begun: impl FnOnce(Head),
+        ask: impl FnOnce(&Question<'_>, &Line) -> Result<Asked>,
+    ) -> Result<Ended> {
+        let (go, going) = mpsc::sync_channel(1);
+        let opened = self.open(go);
+        let Ok((job, created_at)) = going.recv() else {
+            return match opened.wait()? {
+                Opened::Saved(body) => Ok(Ended::Before(body)),
+                Opened::Begun(_) => Err(Error::internal("a call began without a word")),
+            };
+        };
+        let new = &self.chat.prepared.new;
+        begun(Head { job: new.id, created_at, model: new.model.clone() });
+        let attached = self.app.calls.attach(job, self.line.clone());
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            self.line.during(|| ask(&self.question(), &self.line))
+        }));
+        let Opened::Begun(direct) = opened.wait()? else {
+            return Err(Error::internal("a call ended before it began"));
+        };
+        drop(attached);
+        let asked = asked.unwrap_or_else(|_| Err(Error::internal("asking panicked")));
+        self.close(*direct, asked)
+    }
+
+    fn question(&self) -> Question<'_> {
+        let new = &self.chat.prepared.new;
+        Question {
+            model: &new.model,
+            messages: &self.chat.messages,
+            parameters: &self.chat.parameters,
+            output_schema: new.output_schema.as_deref(),
+            contract: self.chat.contract.as_ref(),
+            max_repairs: self.chat.max_repairs,
+            user: new.user.as_deref(),
+            request_id: &new.request_id,
+            deadline: Deadline::of(self.app.ambient.monotonic(), self.app.settings.job_runtime),
+        }
+    }
+
+    /// Accepts the job, unless its answer is there already or on its way. `go` is told as soon as the
+    /// transaction was executed, which is a hint: it may yet fail, or be executed again.
+    fn open(&self, go: SyncSender<(i64, Timestamp)>) -> Commit<Opened> {
+        let (app, prepared) = (Arc::clone(self.app), self.chat.prepared.clone());
+        let idempotency = self.idempotency;
+        self.app.store.write(self.caller.scope, move |tx| {
+            if let Some(request) = &idempotency
+                && let Some(body) = answered(tx, request)?
+            {
+                return Ok(Opened::Saved(body));
+            }
+            let direct = direct::begin(&app, tx, &prepared)?;
+            if let Some(request) = &idempotency {
+                let reserved = direct.job.reserved.total().unwrap_or_default();
+                once::save(&app, tx, request, Saved::Job { job: direct.job.seq, reserved })?;
+            }
+            // Full where it was executed before; nobody listens where the caller is gone.
+            let _told = go.try_send((direct.job.seq, tx.now()));
+            Ok(Opened::Begun(Box::new(direct)))
+        })
+    }
+
+    /// Records how it ended: the outcome, the charge and the answer for whoever asks again.
+    fn close(&self, direct: Direct, asked: Result<Asked>) -> Result<Ended> {
+        let head = Head {
+            job: direct.job.id,
+            created_at: direct.job.created_at,
+            model: direct.job.model.clone(),
+        };
+        let (outcome, result) = match asked {
+            Ok(Asked::Answered(answer)) => self.answered(head, answer)?,
+            Ok(Asked::Abandoned) => (Outcome::Left, Err(canceled())),
+            Ok(Asked::Failed { error, answer, trail }) => {
+                let refusal = refusal(&error, None);
+                (failed(error, answer, trail), Err(refusal))
+            }
+            Ok(Asked::Unanswered { error, trail }) => {
+                let told = JobError { code: error.code, message: error.message.clone() };
+                let refusal = refusal(&told, Some(&error));
+                (failed(told, None, trail), Err(refusal))
+            }
+            Err(error) => {
+                let message = "the server failed during the call".to_owned();
+                let told = JobError { code: JobErrorCode::ServerError, message };
+                (failed(told, None, Trail::default()), Err(error))
+            }
+        };
+        let body = result.as_ref().ok().map(|(_, body)| body.clone());
+        let recorded = self.record(direct, outcome, body)?;
+        let (finished, body) = result?;
+        if recorded { Ok(Ended::Now { finished, body }) } else { Err(canceled()) }
+    }
+
+    /// A stream whose line was cut has an answer too: as far as it came.
+    #[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
+    fn answered(
+        &self,
+        head: Head,
+        answer: Answer,
+    ) -> Result<(Outcome, Result<(Finished, Vec<u8>)>)> {
+        let completion = answer.completion.clone();
+        let model = answer.model.name.clone();
+        let cut_short = self.line.is_cut();
+        let success = Success { cut_short, ..Success::of(answer)? };
+        let finished = Finished { head: Head { model, ..head }, completion };
+        let body = self.render.map_or(Ok(Vec::new()), |render| render(&finished))?;
+        Ok((Outcome::Succeeded(success), Ok((finished, body))))
+    }
+
+    /// False where somebody else ended the job meanwhile. What the database does not take now is recorded
+    /// later: the provider was paid.
+    fn record(&self, direct: Direct, outcome: Outcome, body: Option<Vec<u8>>) -> Result<bool> {
+        let (app, scope) = (Arc::clone(self.app), self.caller.scope);
+        let shared = Arc::new((direct, outcome, body, self.idempotency));
+        let record = move || {
+            let (this, shared) = (Arc::clone(&app), Arc::clone(&shared));
+            app.store.write(scope, move |tx| {
+                let (direct, outcome, body, request) = &*shared;
+                if !direct::end(&this, tx, direct, outcome)? {
+                    return Ok(false);
+                }
+                match (request, body) {
+                    (None, _) => {}
+                    (Some(request), Some(body)) => {
+                        once::save(&this, tx, request, Saved::Body(body.clone()))?;
+                    }
+                    // It may be tried again under the same key: nothing was charged.
+                    (Some(request), None) => idempotency::forget(tx, &request.key_hash)?,
+                }
+                Ok(true)
+            })
+        };
+        let recorded = record().wait();
+        if recorded.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
+            self.app.calls.keep(record);
+        }
+        recorded
+    }
+}
+
+/// The answer saved for this request. An error where it is on its way, or where the key stands for another
+/// request; `None` where it may be executed.
+fn answered(tx: &Tx<'_, AccountScope>, request: &Idempotency) -> Result<Option<Vec<u8>>> {
+    match once::saved(tx, request)? {
+        None => Ok(None),
+        Some(Saved::Body(body)) => Ok(Some(body)),
+        Some(Saved::Job { job, .. }) => {
+            let status = job_rows::by_seq(tx, job)?.map(|job| job.status);
+            match status {
+                Some(JobStatus::Queued | JobStatus::Running) => Err(in_progress()),
+                // It ended without an answer.
+                _ => Ok(None),
+            }
+        }
+    }
+}
+
+fn in_progress() -> Error {
+    let message =
+        "a request with this Idempotency-Key is still being answered; ask again in a moment";
+    Error::new(ErrorKind::IdempotencyInProgress, message).with_retry_after(TWIN_PAUSE)
+}
+
+fn canceled() -> Error {
+    Error::new(ErrorKind::Conflict, "the job was canceled before its answer was recorded")
+}
+
+fn failed(error: JobError, answer: Option<super::asking::BrokenAnswer>, trail: Trail) -> Outcome {
+    Outcome::Failed { error, retry_at: None, exhausted: false, answer, trail }
+}
+
+/// What the client is told where no model gave an answer to keep.
+fn refusal(error: &JobError, provider: Option<&ProviderError>) -> Error {
+    let kind = match error.code {
+        JobErrorCode::RateLimit => ErrorKind::RateLimit,
+        JobErrorCode::Timeout => ErrorKind::ProviderTimeout,
+        JobErrorCode::OutputSchemaMismatch => ErrorKind::OutputSchemaMismatch,
+        // The provider refuses this server, not the request.
+        JobErrorCode::BadRequest
+            if provider.is_some_and(|error| matches!(error.status, Some(401 | 403 | 404))) =>
+        {
+            ErrorKind::ProviderUnusable
+        }
+        JobErrorCode::BadRequest => ErrorKind::InvalidRequest,
+        _ if provider.is_some_and(|error| !error.retryable) => ErrorKind::ProviderUnusable,
+        _ => ErrorKind::ProviderFailed,
+    };
+    let told = Error::new(kind, error.message.clone());
+    match provider.and_then(|error| error.retry_after) {
+        Some(after) => told.with_retry_after(after),
+        None => told,
+    }
+}

@@ -1,0 +1,313 @@
+//! The request of OpenAI's Chat Completions (`POST /v1/chat/completions`), and what is allowed in it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::{ChatMessage, Error, ErrorKind, Parameters, Result, checks, objects};
+
+/// Declares the request with the fields that are read here, and those that are handed to the provider as
+/// they are: serde cannot collect fields by itself and refuse unknown ones at the same time.
+macro_rules! chat_request {
+    (
+        $(#[$attribute:meta])* pub struct $name:ident { $($read:tt)* }
+        $($(#[doc = $doc:literal])+ $handed:ident)+
+    ) => {
+        $(#[$attribute])*
+        pub struct $name {
+            $($read)*
+            $(
+                $(#[doc = $doc])+
+                #[schemars(with = "Option<serde_json::Value>")]
+                pub $handed: Option<Box<RawValue>>,
+            )+
+        }
+
+        impl $name {
+            /// The fields that the provider gets as they are, by name.
+            fn handed_through(&self) -> BTreeMap<String, Box<RawValue>> {
+                let fields = [$((stringify!($handed), &self.$handed)),+].into_iter();
+                let given = fields.filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+                given.collect()
+            }
+        }
+    };
+}
+
+chat_request! {
+    /// `POST /v1/chat/completions`: the fields of OpenAI's API, and some that other servers of its
+    /// protocol add.
+    #[derive(Clone, Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct ChatRequest {
+        /// The model, as it is configured; or `agent:` and the name of an agent.
+        #[schemars(length(min = 1, max = 200))]
+        pub model: String,
+        /// The conversation so far.
+        #[serde(deserialize_with = "objects::list")]
+        #[schemars(length(min = 1, max = 1000))]
+        pub messages: Vec<ChatMessage>,
+        /// Randomness of the choice of words, 0 to 2.
+        #[schemars(range(min = 0, max = 2))]
+        pub temperature: Option<f64>,
+        /// Choose among the likeliest words that together reach this probability, 0 to 1.
+        #[schemars(range(min = 0, max = 1))]
+        pub top_p: Option<f64>,
+        /// The most tokens to write.
+        #[schemars(range(min = 1, max = 1_000_000))]
+        pub max_completion_tokens: Option<u32>,
+        /// The older name of the same.
+        #[schemars(range(min = 1, max = 1_000_000))]
+        pub max_tokens: Option<u32>,
+        /// A text that ends the output, or at most 4 of them.
+        #[serde(default, deserialize_with = "stop")]
+        #[schemars(schema_with = "stop_schema")]
+        pub stop: Vec<String>,
+        /// Asks the provider for the same output to the same request.
+        pub seed: Option<i64>,
+        /// Your own id of the person this is for.
+        #[schemars(length(min = 1, max = 256))]
+        pub user: Option<String>,
+        /// How many answers to give; only one can be given.
+        #[schemars(range(min = 1, max = 1))]
+        pub n: Option<u32>,
+        /// Whether the answer comes piece by piece, as server-sent events.
+        pub stream: Option<bool>,
+        /// What a stream tells besides the answer.
+        pub stream_options: Option<StreamOptions>,
+        /// The form of the answer.
+        #[schemars(with = "Option<ResponseFormat>")]
+        pub response_format: Option<Box<RawValue>>,
+        /// Comes back with the job: at most 64 keys and 16 KiB.
+        #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+        pub metadata: Option<Box<RawValue>>,
+        /// Models to try where the first cannot answer, in this order, at most 8. Not in OpenAI's API.
+        #[schemars(length(max = 8))]
+        pub fallback_models: Option<Vec<String>>,
+        /// How long the provider may take, in milliseconds. Not in OpenAI's API.
+        #[schemars(range(min = 1, max = 600_000))]
+        pub timeout_ms: Option<u64>,
+    }
+    /// What the model may call.
+    tools
+    /// Which tool it should call.
+    tool_choice
+    /// Whether it may call several tools at once.
+    parallel_tool_calls
+    /// The older name of `tools`.
+    functions
+    /// The older name of `tool_choice`.
+    function_call
+    /// Less likely to say the same again.
+    frequency_penalty
+    /// More likely to speak of something new.
+    presence_penalty
+    /// Makes tokens more or less likely.
+    logit_bias
+    /// Whether to tell how likely each token was.
+    logprobs
+    /// How many of the likeliest tokens to tell.
+    top_logprobs
+    /// How much to think first.
+    reasoning_effort
+    /// How long the answer should be.
+    verbosity
+    /// The provider's class of service.
+    service_tier
+    /// Whether the provider keeps the answer.
+    store
+    /// What the answer is likely to be.
+    prediction
+    /// Kinds of output.
+    modalities
+    /// What spoken output should be like.
+    audio
+    /// Lets the model search the web.
+    web_search_options
+    /// A stable id of the person this is for, for the provider's rules of use.
+    safety_identifier
+    /// Which requests share the provider's cache.
+    prompt_cache_key
+    /// How long the provider's cache is kept.
+    prompt_cache_retention
+    /// How many of the likeliest tokens to choose from.
+    top_k
+    /// The least probability of a token, as a share of the likeliest.
+    min_p
+    /// Less likely to repeat itself.
+    repetition_penalty
+    /// Arguments of the model's chat template.
+    chat_template_kwargs
+}
+
+/// What a stream tells besides the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StreamOptions {
+    /// Whether the last chunk tells the tokens.
+    pub include_usage: Option<bool>,
+    /// Whether chunks should be padded, so that their length tells nothing. They are not.
+    pub include_obfuscation: Option<bool>,
+}
+
+/// The form of the answer.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResponseFormat {
+    /// Free text, some JSON object, or JSON that satisfies a schema.
+    #[serde(rename = "type")]
+    kind: FormatKind,
+    /// The schema, where the type is `json_schema`.
+    json_schema: Option<NamedSchema>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum FormatKind {
+    Text,
+    JsonObject,
+    JsonSchema,
+}
+
+/// A JSON Schema with a name.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NamedSchema {
+    /// What the provider calls it.
+    #[schemars(length(min = 1, max = 64))]
+    name: String,
+    /// What it is for, which the model may read.
+    #[serde(rename = "description")]
+    _description: Option<String>,
+    /// JSON Schema (2020-12 or draft-07) that the answer has to satisfy.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    schema: Option<Box<RawValue>>,
+    /// Whether the provider should hold the model to it; the answer is checked in any case.
+    #[serde(rename = "strict")]
+    _strict: Option<bool>,
+}
+
+impl ResponseFormat {
+    fn read(raw: &RawValue) -> Result<Self> {
+        serde_json::from_str(raw.get()).map_err(|error| {
+            let text = error.to_string();
+            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+            Error::invalid("response_format", format!("response_format: {text}"))
+        })
+    }
+
+    /// The schema that the answer has to satisfy, if it has to be JSON.
+    fn schema(self) -> Result<Option<Box<RawValue>>> {
+        const PARAM: &str = "response_format/json_schema";
+        match (self.kind, self.json_schema) {
+            (FormatKind::Text, _) => Ok(None),
+            (FormatKind::JsonObject, _) => {
+                let object = RawValue::from_string(r#"{"type":"object"}"#.to_owned());
+                object.map(Some).map_err(Error::internal)
+            }
+            (FormatKind::JsonSchema, Some(NamedSchema { name, schema: Some(schema), .. })) => {
+                checks::bytes(&format!("{PARAM}/name"), &name, 64)?;
+                if schema.get().starts_with('{') {
+                    return Ok(Some(schema));
+                }
+                let param = format!("{PARAM}/schema");
+                let message = format!("{param} must be an object that holds a JSON Schema");
+                Err(Error::new(ErrorKind::InvalidSchema, message).with_param(param))
+            }
+            (FormatKind::JsonSchema, _) => {
+                let message = format!(
+                    "{PARAM} must hold the schema; for some JSON object use type json_object"
+                );
+                Err(Error::invalid(PARAM, message))
+            }
+        }
+    }
+}
+
+impl ChatRequest {
+    /// Checks every field; the error names the first that is wrong.
+    pub fn check(&self, max_timeout_ms: u64) -> Result<()> {
+        checks::bytes("model", &self.model, 200)?;
+        checks::entries("messages", self.messages.len(), 1..=1000)?;
+        for (at, message) in self.messages.iter().enumerate() {
+            message.check(&format!("messages/{at}"))?;
+        }
+        checks::number("temperature", self.temperature, 0.0, 2.0)?;
+        checks::number("top_p", self.top_p, 0.0, 1.0)?;
+        let limit =
+            |param, value: Option<u32>| checks::whole(param, value.map(u64::from), 1, 1_000_000);
+        limit("max_completion_tokens", self.max_completion_tokens)?;
+        limit("max_tokens", self.max_tokens)?;
+        checks::stop(&self.stop)?;
+        checks::fallback_models(self.fallback_models.as_deref().unwrap_or_default())?;
+        checks::whole("timeout_ms", self.timeout_ms, 1, max_timeout_ms)?;
+        if self.n.is_some_and(|n| n != 1) {
+            let message = "n must be 1; send the request again for each further answer";
+            return Err(Error::invalid("n", message));
+        }
+        if self.stream_options.is_some() && !self.is_stream() {
+            let message = "stream_options has a meaning only with stream: true";
+            return Err(Error::invalid("stream_options", message));
+        }
+        checks::user(self.user.as_deref())?;
+        checks::metadata(self.metadata.as_deref())
+    }
+
+    /// Whether the answer comes piece by piece.
+    pub fn is_stream(&self) -> bool {
+        self.stream == Some(true)
+    }
+
+    /// Whether a stream's last chunk tells the tokens.
+    pub fn includes_usage(&self) -> bool {
+        self.stream_options.is_some_and(|options| options.include_usage == Some(true))
+    }
+
+    /// The schema that the answer has to satisfy, if it has to be JSON.
+    pub fn output_schema(&self) -> Result<Option<Box<RawValue>>> {
+        match &self.response_format {
+            None => Ok(None),
+            Some(raw) => ResponseFormat::read(raw)?.schema(),
+        }
+    }
+
+    /// The settings of the calls.
+    pub fn parameters(&self) -> Parameters {
+        let mut extras = self.handed_through();
+        let format = self.response_format.clone();
+        extras.extend(format.map(|format| ("response_format".to_owned(), format)));
+        Parameters {
+            temperature: self.temperature,
+            max_tokens: self.max_completion_tokens.or(self.max_tokens),
+            top_p: self.top_p,
+            stop: self.stop.clone(),
+            seed: self.seed,
+            fallback_models: self.fallback_models.clone().unwrap_or_default(),
+            timeout_ms: self.timeout_ms,
+            max_repairs: None,
+            extras,
+        }
+    }
+}
+
+/// Reads one text, several, or none.
+fn stop<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a string or an array of strings")]
+    enum Stop {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Option::<Stop>::deserialize(deserializer)? {
+        None => Vec::new(),
+        Some(Stop::One(text)) => vec![text],
+        Some(Stop::Several(texts)) => texts,
+    })
+}
+
+fn stop_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let several = serde_json::json!({"type": "array", "items": {"type": "string"}, "maxItems": 4});
+    schemars::json_schema!({"anyOf": [{"type": "string"}, several, {"type": "null"}]})
+}

@@ -1,0 +1,43 @@
+//! `/v1/chat/completions`: OpenAI's Chat Completions, on jobs.
+
+mod body;
+mod stream;
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use tokio::sync::oneshot;
+
+pub(super) use body::CompletionBody;
+
+use crate::{
+    app::{Caller, Reply as Answer, chat},
+    domain::{ChatRequest, Error, Result},
+    http::{reply::Reply, request::Request},
+};
+
+/// `POST /v1/chat/completions`
+pub(super) async fn create(request: Request) -> Result<Reply> {
+    let body: ChatRequest = request.json()?;
+    let caller = request.caller()?;
+    if body.is_stream() {
+        return stream::answer(&request, caller, body).await;
+    }
+    let answer = complete(&request, caller, body).await?;
+    Ok(Reply::json_bytes(StatusCode::OK, answer.body).replayed(answer.replayed))
+}
+
+/// Runs the call on a thread of its own. It goes on where the client leaves: whoever sends the same
+/// request again under its idempotency key gets the answer.
+async fn complete(request: &Request, caller: Caller, body: ChatRequest) -> Result<Answer> {
+    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
+    let (answer, answered) = oneshot::channel();
+    request.app.calls.run(move || {
+        let prepared = chat::prepare(&app, &caller, body);
+        let completed = prepared
+            .and_then(|chat| chat::complete(&app, &caller, &chat, idempotency, body::completion));
+        // The client may be gone; the job has its outcome all the same.
+        let _sent = answer.send(completed);
+    })?;
+    answered.await.map_err(Error::internal)?
+}

@@ -1,0 +1,147 @@
+//! An answer on its way to the client, piece by piece.
+
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc, time::timeout};
+
+use super::body::{Chunks, event};
+use crate::{
+    app::{
+        Caller,
+        chat::{self, Finished, Head, Piece},
+    },
+    domain::{ChatRequest, Error, Result},
+    http::{
+        RequestId,
+        body::BodySender,
+        error::{self, Dialect},
+        reply::Reply,
+        request::Request,
+    },
+    providers::Delta,
+    wire::Line,
+};
+
+/// Pieces that wait for the event loop.
+const WAITING_MAX: usize = 16;
+/// How often a silent stream says that it is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long the first piece may take before the answer's head goes out without it. Up to then a failure has
+/// its own status; after that it is told in the stream.
+const FIRST_PIECE: Duration = Duration::from_secs(10);
+
+/// What the thread of the call sends.
+enum News {
+    Head(Head),
+    Delta(Delta),
+    End(Result<Finished>),
+}
+
+/// Begins the call, and answers with its first piece or the reason why there is none.
+pub(super) async fn answer(request: &Request, caller: Caller, body: ChatRequest) -> Result<Reply> {
+    let with_usage = body.includes_usage();
+    let line = Line::default();
+    let mut news = call(request, caller, body, line.clone())?;
+    let head = match news.recv().await {
+        Some(News::Head(head)) => head,
+        Some(News::End(Err(error))) => return Err(error),
+        _ => return Err(Error::internal("a call ended without a word")),
+    };
+    let first = match timeout(FIRST_PIECE, news.recv()).await {
+        Ok(Some(News::End(Err(error)))) => return Err(error),
+        Ok(first) => first,
+        Err(_) => None,
+    };
+    let (sender, reply) = Reply::stream("text/event-stream; charset=utf-8");
+    let chunks = Chunks::of(head, with_usage);
+    let stream = Stream { chunks, sender, request_id: request.id.clone() };
+    tokio::spawn(async move {
+        let _hang_up = HangUp(line);
+        // An error is a reader that is gone: nobody is left to tell.
+        let _gone = stream.run(first, news).await;
+    });
+    Ok(reply)
+}
+
+/// Runs the call on a thread of its own.
+fn call(
+    request: &Request,
+    caller: Caller,
+    body: ChatRequest,
+    line: Line,
+) -> Result<mpsc::Receiver<News>> {
+    let (sender, news) = mpsc::channel(WAITING_MAX);
+    let app = Arc::clone(&request.app);
+    request.app.calls.run(move || {
+        let send = |news| match sender.blocking_send(news) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        };
+        let mut pieces = |piece| match piece {
+            Piece::Head(head) => send(News::Head(head)),
+            Piece::Delta(delta) => send(News::Delta(delta)),
+        };
+        let ended = chat::prepare(&app, &caller, body)
+            .and_then(|chat| chat::stream(&app, &caller, &chat, line, &mut pieces));
+        let _gone = send(News::End(ended));
+    })?;
+    Ok(news)
+}
+
+/// Ends the call when nobody reads its stream any more; after its end this has no effect.
+struct HangUp(Line);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
+/// The client's end.
+struct Stream {
+    chunks: Chunks,
+    sender: BodySender,
+    request_id: RequestId,
+}
+
+/// The stream is over, or nobody reads it.
+struct Over;
+
+impl Stream {
+    async fn run(
+        self,
+        first: Option<News>,
+        mut news: mpsc::Receiver<News>,
+    ) -> std::result::Result<(), Over> {
+        if let Some(first) = first {
+            self.tell(first).await?;
+        }
+        loop {
+            let next = tokio::select! {
+                next = timeout(KEEP_ALIVE, news.recv()) => next,
+                () = self.sender.closed() => return Err(Over),
+            };
+            match next {
+                Ok(Some(news)) => self.tell(news).await?,
+                Ok(None) => return Ok(()),
+                Err(_) => self.send(b": keep-alive\n\n".to_vec()).await?,
+            }
+        }
+    }
+
+    async fn tell(&self, news: News) -> std::result::Result<(), Over> {
+        match news {
+            News::Head(_) => Ok(()),
+            News::Delta(delta) => self.send(self.chunks.delta(&delta)).await,
+            News::End(Ok(finished)) => self.send(self.chunks.end(&finished.completion)).await,
+            News::End(Err(error)) => {
+                let body = error::body(&error, self.request_id.as_str(), Dialect::OpenAi);
+                self.send(event(&body)).await
+            }
+        }
+    }
+
+    async fn send(&self, bytes: Vec<u8>) -> std::result::Result<(), Over> {
+        self.sender.send(bytes).await.map_err(|_| Over)
+    }
+}

@@ -1,0 +1,46 @@
+//! `/v1/models`: what can be asked, as clients of OpenAI's API read it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    app::models::{self, Listed},
+    domain::{Page, Result},
+    http::{reply::Reply, request::Request},
+};
+
+/// A model, or an agent that can be asked like one.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Model")]
+pub(super) struct ModelBody<'a> {
+    /// What a request names.
+    id: &'a str,
+    #[schemars(extend("const" = "model"))]
+    object: &'static str,
+    /// Seconds since 1970: of an agent when it was made, of a model when the server started.
+    created: i64,
+    /// The provider that runs it; of an agent, `agent`.
+    owned_by: &'a str,
+}
+
+impl<'a> ModelBody<'a> {
+    fn of(model: &'a Listed) -> Self {
+        let created = model.created_at.millis().div_euclid(1000);
+        Self { id: &model.id, object: "model", created, owned_by: &model.owned_by }
+    }
+}
+
+/// `GET /v1/models`
+pub(super) async fn list(request: Request) -> Result<Reply> {
+    let scope = request.session()?.scope;
+    let models = request.blocking(move |app| models::list(app, scope)).await?;
+    let bodies: Vec<_> = models.iter().map(ModelBody::of).collect();
+    Reply::ok(&Page::of(bodies, None))
+}
+
+/// `GET /v1/models/{id}`
+pub(super) async fn get(request: Request) -> Result<Reply> {
+    let (scope, id) = (request.session()?.scope, request.segment("id")?.to_owned());
+    let model = request.blocking(move |app| models::get(app, scope, &id)).await?;
+    Reply::ok(&ModelBody::of(&model))
+}
