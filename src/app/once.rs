@@ -7,7 +7,7 @@ use super::{App, vault::Purpose};
 use crate::{
     domain::{Error, ErrorKind, Idempotency, Result},
     store::{
-        AccountScope, Commit, SystemScope, Tx,
+        AccountScope, Commit, Snapshot, SystemScope, Tx,
         idempotency::{self, Answer, Saved},
     },
 };
@@ -68,9 +68,24 @@ pub(super) fn within<T>(
     Ok(Reply { body, replayed: false })
 }
 
+/// The answer that was given to this request before, for deeds whose work is long. Blocks while it reads.
+pub(super) fn answered(
+    app: &App,
+    scope: AccountScope,
+    request: Option<&Idempotency>,
+) -> Result<Option<Reply>> {
+    let Some(request) = request else { return Ok(None) };
+    let answer = app.store.read(scope, |snapshot| saved(snapshot, request))?;
+    let body = answer.map(|answer| app.open_answer(answer, Secrecy::Plain)).transpose()?;
+    Ok(body.map(|body| Reply { body, replayed: true }))
+}
+
 /// The answer saved for this request; an error where the key stands for another request.
-pub(super) fn saved(tx: &Tx<'_, AccountScope>, request: &Idempotency) -> Result<Option<Answer>> {
-    match idempotency::find(tx, &request.key_hash)? {
+pub(super) fn saved(
+    snapshot: &Snapshot<'_, AccountScope>,
+    request: &Idempotency,
+) -> Result<Option<Answer>> {
+    match idempotency::find(snapshot, &request.key_hash)? {
         Some(saved) if saved.body_hash == request.body_hash => Ok(Some(saved.answer)),
         Some(_) => Err(Error::new(
             ErrorKind::IdempotencyKeyConflict,

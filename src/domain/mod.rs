@@ -1,10 +1,12 @@
 //! Pure rules and the words for them. Nothing here reads a clock, draws a random number or does I/O.
 
+mod agent;
 mod api_key;
 mod batch;
 mod batch_request;
 mod chat;
 mod chat_request;
+mod checks;
 mod credits;
 mod deadline;
 mod duration;
@@ -25,11 +27,13 @@ mod retry;
 pub mod schema;
 mod scope;
 mod secret;
+mod template;
 mod time;
 mod token_bucket;
 mod tokens;
 mod webhook;
 
+pub use agent::{AgentDefinition, AgentRequest, RunRequest, VersionRequest};
 pub use api_key::{ApiKey, Environment, MalformedApiKey};
 pub use batch::{BatchCounts, BatchStatus, BatchStep, check_custom_id};
 pub use batch_request::{BatchRequest, Named};
@@ -55,6 +59,7 @@ pub use retry::{Backoff, RETRY_AFTER_MAX, parse_retry_after};
 pub use schema::{Contract, SchemaFault, Violation};
 pub use scope::{RefusedScope, Scope, ScopeSet};
 pub use secret::Secret;
+pub use template::{Budget, MAX_OUTPUT, MAX_TEMPLATE, Template, TemplateFault};
 pub use time::{MalformedTime, Timestamp};
 pub use token_bucket::{Quota, TokenBucket};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};

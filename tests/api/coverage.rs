@@ -48,6 +48,13 @@ fn refused_by(operation: &Operation, reply: &Reply, status: u16, code: &str) {
 fn body(operation: &str, world: &World) -> Option<Value> {
     Some(match operation {
         "createBatch" => crate::batches::batch(1, &json!({"model": "sandbox"})),
+        "createAgent" => agent(&world.new_name()),
+        "createAgentVersion" => {
+            let mut body = agent("");
+            body.as_object_mut().unwrap().remove("name");
+            body
+        }
+        "activateAgentVersion" => json!({"version": 1}),
         "createGeneration" | "createChatCompletion" => {
             crate::support::server::job(&json!({"model": "sandbox"}))
         }
@@ -62,6 +69,11 @@ fn body(operation: &str, world: &World) -> Option<Value> {
         }
         _ => return None,
     })
+}
+
+fn agent(name: &str) -> Value {
+    let messages = json!([{"role": "user", "content": "{{ input.text | default('hi') }}"}]);
+    json!({"name": name, "model": "sandbox", "messages": messages})
 }
 
 /// A server with an account that has one object of each kind.
@@ -96,6 +108,8 @@ impl World {
             () if !operation.is_for_one() => String::new(),
             () if path.starts_with("/v1/jobs/{id}") => self.job(&operation.id),
             () if path.starts_with("/v1/batches/{id}") => self.batch(),
+            () if path.contains("/versions/{n}") => self.agent() + "/1",
+            () if path.starts_with("/v1/agents/{name}") => self.agent(),
             () if path.starts_with("/v1/webhooks/endpoints/{id}") => self.endpoint.id.clone(),
             () if path.starts_with("/v1/webhooks/deliveries/{id}") => self.failed_delivery(),
             () if path.starts_with("/v1/models/{id}") => "sandbox".to_owned(),
@@ -132,6 +146,17 @@ impl World {
         let body = crate::batches::batch(1, &json!({"run_at": later}));
         let made = self.account.client.post(crate::batches::BATCHES, &body).expect(202).json();
         made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A name that no agent has; it looks like an id.
+    fn new_name(&self) -> String {
+        skai_server::ambient::Ambient::system().uuid().to_string()
+    }
+
+    fn agent(&self) -> String {
+        let name = self.new_name();
+        self.account.client.post("/v1/agents", &agent(&name)).expect(201);
+        name
     }
 
     fn dead_letter(&self) -> String {
@@ -340,8 +365,14 @@ fn no_account_reaches_anothers_objects() {
     let world = World::new();
     let document = Document::of(&world.server);
     let stranger = world.server.account();
-    let own =
-        ["/v1/jobs", "/v1/batches", "/v1/webhooks/endpoints", "/v1/webhooks/deliveries", "/v1/dlq"];
+    let own = [
+        "/v1/jobs",
+        "/v1/agents",
+        "/v1/batches",
+        "/v1/webhooks/endpoints",
+        "/v1/webhooks/deliveries",
+        "/v1/dlq",
+    ];
     let (mut theirs, mut tried) = (Vec::new(), 0);
     for operation in document.operations() {
         let Access::Tenant(_) = operation.access else { continue };

@@ -7,12 +7,14 @@ mod outcome;
 
 use std::sync::Arc;
 
-pub use accept::{Draft, Prepared, Submitted, contract, draft, prepare, prompt_bound, submit};
+pub use accept::{
+    Draft, Prepared, Submitted, accepted_before, contract, draft, prepare, prompt_bound, submit,
+};
 pub use outcome::{Outcome, Success, begin, finish, give_up};
 
 use accept::{Waits, cover, dearest, enqueue};
 
-pub(in crate::app) use accept::{admit, cover_all, insert};
+pub(in crate::app) use accept::{admit, check_models, cover_all, insert};
 pub(in crate::app) use outcome::fail;
 
 use super::{App, Caller, Reply, Secrecy, batches, once};

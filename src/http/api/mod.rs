@@ -3,6 +3,7 @@
 mod docs;
 mod meta;
 
+mod agents;
 mod batches;
 mod chat;
 mod jobs;
@@ -44,6 +45,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(jobs());
     table.extend(batches::routes());
     table.extend(openai());
+    table.extend(agents::routes());
     table.extend(webhooks());
     table.extend(deliveries());
     table.extend(dead_letters());
