@@ -39,8 +39,11 @@ fn runs_of_agents_and_generations_go_together() {
     let requests = [
         run(0, &json!({"input": {"name": "Ann"}})),
         request(1, &json!({"agent": null})),
-        run(2, &json!({"input": {"name": "Bob"}, "version": 1, "user": "u", "priority": 3,
-            "metadata": {"a": 1}})),
+        run(
+            2,
+            &json!({"input": {"name": "Bob"}, "version": 1, "user": "u", "priority": 3,
+            "metadata": {"a": 1}}),
+        ),
     ];
     let made = post(&account, &json!({ "requests": requests }));
     assert_eq!(wait(&account, &made)["counts"]["succeeded"], 3);
@@ -61,7 +64,12 @@ fn what_is_wrong_with_a_run_is_named() {
     let good = || run(0, &json!({"input": {"name": "Ann"}}));
     for (bad, status, code, param) in [
         (json!({"input": {}}), 422, "INPUT_SCHEMA_MISMATCH", "requests/1/input"),
-        (json!({"input": {"name": "Ann"}, "version": 9}), 400, "INVALID_REQUEST", "requests/1/agent"),
+        (
+            json!({"input": {"name": "Ann"}, "version": 9}),
+            400,
+            "INVALID_REQUEST",
+            "requests/1/agent",
+        ),
         (json!({"agent": "nobody"}), 400, "INVALID_REQUEST", "requests/1/agent"),
         (json!({"agent": 7}), 400, "INVALID_REQUEST", "requests/1/agent"),
         (json!({"model": "m"}), 400, "INVALID_REQUEST", "requests/1/model"),
