@@ -11,6 +11,7 @@
 mod licences;
 mod support;
 
+mod agents;
 mod api;
 mod cli;
 mod crash;

@@ -1,6 +1,7 @@
 //! Deeds: one public function is one deed is one transaction.
 
 pub mod accounts;
+pub mod agents;
 pub mod api_keys;
 mod argon;
 pub mod asking;

@@ -7,7 +7,7 @@ use super::{App, vault::Purpose};
 use crate::{
     domain::{Error, ErrorKind, Idempotency, Result},
     store::{
-        AccountScope, Commit, SystemScope, Tx,
+        AccountScope, Commit, Snapshot, SystemScope, Tx,
         idempotency::{self, Answer, Saved},
     },
 };
@@ -69,8 +69,11 @@ pub(super) fn within<T>(
 }
 
 /// The answer saved for this request; an error where the key stands for another request.
-pub(super) fn saved(tx: &Tx<'_, AccountScope>, request: &Idempotency) -> Result<Option<Answer>> {
-    match idempotency::find(tx, &request.key_hash)? {
+pub(super) fn saved(
+    snapshot: &Snapshot<'_, AccountScope>,
+    request: &Idempotency,
+) -> Result<Option<Answer>> {
+    match idempotency::find(snapshot, &request.key_hash)? {
         Some(saved) if saved.body_hash == request.body_hash => Ok(Some(saved.answer)),
         Some(_) => Err(Error::new(
             ErrorKind::IdempotencyKeyConflict,

@@ -40,6 +40,8 @@ use receiver::{Delivery, Receiver};
 
 /// The embedded sandbox with a price, so that there is something to see in the ledger.
 const MODEL: &str = "sandbox-priced";
+/// The agent's name.
+const AGENT: &str = "classify-review";
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -133,6 +135,7 @@ fn tell(
     let client = Client::new(server.address(), &key);
     let receiver = Receiver::start()?;
     let secret = register(&client, &receiver, evidence)?;
+    make_agent(&client, evidence)?;
     let job = submit(&client, evidence)?;
     follow(&client, &job, evidence)?;
     look_at_output(&client, &job, evidence)?;
@@ -193,22 +196,43 @@ fn schema() -> Value {
     })
 }
 
-fn submit(client: &Client, evidence: &mut Evidence) -> anyhow::Result<String> {
-    evidence.step("A generation job with a contract")?;
+fn make_agent(client: &Client, evidence: &mut Evidence) -> anyhow::Result<()> {
+    evidence.step("An agent with contracts")?;
     let body = json!({
+        "name": AGENT,
         "model": MODEL,
         "messages": [
             {"role": "system", "content": "Classify the review."},
-            {"role": "user", "content": "Fast, exact, and it survived a power cut. [sandbox:delay=300ms]"},
+            {"role": "user", "content": "{{ input.review }} [sandbox:delay=300ms]"},
         ],
-        "max_tokens": 200,
+        "input_schema": {
+            "type": "object",
+            "required": ["review"],
+            "properties": {"review": {"type": "string", "maxLength": 2000}},
+        },
         "output_schema": schema(),
+        "max_tokens": 200,
     });
-    let (status, job) = client.post("/v1/jobs/generations", &body, "demo-job")?;
+    let (status, agent) = client.post("/v1/agents", &body, "demo-agent")?;
+    let claim = format!("POST /v1/agents → {status}, version {} of {AGENT}", agent["version"]);
+    evidence.prove(&claim, status == 201 && agent["version"] == 1)?;
+    let path = format!("/v1/agents/{AGENT}/runs");
+    let (status, refused) = client.post(&path, &json!({"input": {"review": 5}}), "demo-refused")?;
+    let claim = format!("a run whose input breaks the contract → {status}, and no job");
+    evidence.prove(&claim, status == 422)?;
+    show(&refused["error"]["details"].to_string())?;
+    Ok(())
+}
+
+fn submit(client: &Client, evidence: &mut Evidence) -> anyhow::Result<String> {
+    evidence.step("A run of the agent")?;
+    let path = format!("/v1/agents/{AGENT}/runs");
+    let body = json!({"input": {"review": "Fast, exact, and it survived a power cut."}});
+    let (status, job) = client.post(&path, &body, "demo-run")?;
     let id = job["id"].as_str().with_context(|| format!("{status}: {job}"))?.to_owned();
-    evidence.prove(&format!("POST /v1/jobs/generations → {status}, job {id}"), status == 202)?;
+    evidence.prove(&format!("POST {path} → {status}, job {id}"), status == 202)?;
     show(&format!("{} credits set aside", job["credits"]["reserved"]))?;
-    let (status, again) = client.post("/v1/jobs/generations", &body, "demo-job")?;
+    let (status, again) = client.post(&path, &body, "demo-run")?;
     let is_same = status == 202 && again["id"] == job["id"];
     evidence.prove("the same request with the same Idempotency-Key is the same job", is_same)?;
     Ok(id)

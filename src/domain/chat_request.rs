@@ -6,11 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{
-    ChatMessage, Error, ErrorKind, Parameters, Result,
-    generation::{bytes, check_fallbacks, check_metadata, check_stop, entries, number, whole},
-    objects,
-};
+use super::{ChatMessage, Error, ErrorKind, Parameters, Result, checks, objects};
 
 /// Declares the request with the fields that are read here, and those that are handed to the provider as
 /// they are: serde cannot collect fields by itself and refuse unknown ones at the same time.
@@ -212,7 +208,7 @@ impl ResponseFormat {
                 object.map(Some).map_err(Error::internal)
             }
             (FormatKind::JsonSchema, Some(NamedSchema { name, schema: Some(schema), .. })) => {
-                bytes(&format!("{PARAM}/name"), &name, 64)?;
+                checks::bytes(&format!("{PARAM}/name"), &name, 64)?;
                 if schema.get().starts_with('{') {
                     return Ok(Some(schema));
                 }
@@ -233,19 +229,20 @@ impl ResponseFormat {
 impl ChatRequest {
     /// Checks every field; the error names the first that is wrong.
     pub fn check(&self, max_timeout_ms: u64) -> Result<()> {
-        bytes("model", &self.model, 200)?;
-        entries("messages", self.messages.len(), 1..=1000)?;
+        checks::bytes("model", &self.model, 200)?;
+        checks::entries("messages", self.messages.len(), 1..=1000)?;
         for (at, message) in self.messages.iter().enumerate() {
             message.check(&format!("messages/{at}"))?;
         }
-        number("temperature", self.temperature, 0.0, 2.0)?;
-        number("top_p", self.top_p, 0.0, 1.0)?;
-        let limit = |param, value: Option<u32>| whole(param, value.map(u64::from), 1, 1_000_000);
+        checks::number("temperature", self.temperature, 0.0, 2.0)?;
+        checks::number("top_p", self.top_p, 0.0, 1.0)?;
+        let limit =
+            |param, value: Option<u32>| checks::whole(param, value.map(u64::from), 1, 1_000_000);
         limit("max_completion_tokens", self.max_completion_tokens)?;
         limit("max_tokens", self.max_tokens)?;
-        check_stop(&self.stop)?;
-        check_fallbacks(self.fallback_models.as_deref())?;
-        whole("timeout_ms", self.timeout_ms, 1, max_timeout_ms)?;
+        checks::stop(&self.stop)?;
+        checks::fallback_models(self.fallback_models.as_deref().unwrap_or_default())?;
+        checks::whole("timeout_ms", self.timeout_ms, 1, max_timeout_ms)?;
         if self.n.is_some_and(|n| n != 1) {
             let message = "n must be 1; send the request again for each further answer";
             return Err(Error::invalid("n", message));
@@ -254,10 +251,8 @@ impl ChatRequest {
             let message = "stream_options has a meaning only with stream: true";
             return Err(Error::invalid("stream_options", message));
         }
-        if let Some(user) = &self.user {
-            bytes("user", user, 256)?;
-        }
-        check_metadata(self.metadata.as_deref())
+        checks::user(self.user.as_deref())?;
+        checks::metadata(self.metadata.as_deref())
     }
 
     /// Whether the answer comes piece by piece.
@@ -291,6 +286,7 @@ impl ChatRequest {
             seed: self.seed,
             fallback_models: self.fallback_models.clone().unwrap_or_default(),
             timeout_ms: self.timeout_ms,
+            max_repairs: None,
             extras,
         }
     }

@@ -1,12 +1,12 @@
 //! The request for a generation job, and what is allowed in it.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Error, ErrorKind, Message, Result, Timestamp, objects};
+use super::{Message, Result, Timestamp, checks, objects};
 
 /// `POST /v1/jobs/generations`: what a model is to continue, and how.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -79,50 +79,44 @@ pub struct Parameters {
     /// How long a provider may take, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Calls that quote the validation errors, after an answer that breaks the contract; as many as the
+    /// operator decided where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_repairs: Option<u32>,
     /// Fields of a chat request that providers of OpenAI's protocol get as they are: `tools`,
     /// `tool_choice`, `response_format`, …
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extras: BTreeMap<String, Box<RawValue>>,
 }
 
-const METADATA_KEYS: usize = 64;
-const METADATA_BYTES: usize = 16 << 10;
-const YEAR_MS: i64 = 366 * 24 * 3600 * 1000;
+impl Parameters {
+    /// The most calls that quote the validation errors.
+    pub const MAX_REPAIRS: u32 = 10;
+
+    /// Checks every setting; the error names the first that is wrong.
+    pub fn check(&self, max_timeout_ms: u64) -> Result<()> {
+        checks::number("temperature", self.temperature, 0.0, 2.0)?;
+        checks::number("top_p", self.top_p, 0.0, 1.0)?;
+        checks::whole("max_tokens", self.max_tokens.map(u64::from), 1, 1_000_000)?;
+        checks::whole("timeout_ms", self.timeout_ms, 1, max_timeout_ms)?;
+        let repairs = self.max_repairs.map(u64::from);
+        checks::whole("max_repairs", repairs, 0, u64::from(Self::MAX_REPAIRS))?;
+        checks::stop(&self.stop)?;
+        checks::fallback_models(&self.fallback_models)
+    }
+}
 
 impl GenerationRequest {
     /// Checks every field; the error names the first that is wrong.
     pub fn check(&self, now: Timestamp, max_timeout_ms: u64) -> Result<()> {
-        bytes("model", &self.model, 200)?;
-        entries("messages", self.messages.len(), 1..=1000)?;
-        number("temperature", self.temperature, 0.0, 2.0)?;
-        number("top_p", self.top_p, 0.0, 1.0)?;
-        whole("max_tokens", self.max_tokens.map(u64::from), 1, 1_000_000)?;
-        whole("timeout_ms", self.timeout_ms, 1, max_timeout_ms)?;
-        if self.priority.is_some_and(|priority| !(-100..=100).contains(&priority)) {
-            return Err(Error::invalid("priority", "priority must be from -100 to 100"));
-        }
-        check_stop(self.stop.as_deref().unwrap_or_default())?;
-        check_fallbacks(self.fallback_models.as_deref())?;
-        if let Some(user) = &self.user {
-            bytes("user", user, 256)?;
-        }
-        if self.run_at.is_some_and(|at| at.millis() - now.millis() > YEAR_MS) {
-            return Err(Error::invalid("run_at", "run_at must be at most a year ahead"));
-        }
-        self.check_schema()?;
-        check_metadata(self.metadata.as_deref())
-    }
-
-    /// `true` and `false` are schemas too, but whoever sends one means something else: no schema.
-    fn check_schema(&self) -> Result<()> {
-        match &self.output_schema {
-            Some(schema) if !schema.get().starts_with('{') => {
-                let message = "output_schema must be an object that holds a JSON Schema; leave it \
-                               out for free text";
-                Err(Error::new(ErrorKind::InvalidSchema, message).with_param("output_schema"))
-            }
-            _ => Ok(()),
-        }
+        checks::bytes("model", &self.model, 200)?;
+        checks::entries("messages", self.messages.len(), 1..=1000)?;
+        self.parameters().check(max_timeout_ms)?;
+        checks::priority(self.priority)?;
+        checks::user(self.user.as_deref())?;
+        checks::run_at(self.run_at, now)?;
+        checks::schema("output_schema", self.output_schema.as_deref())?;
+        checks::metadata(self.metadata.as_deref())
     }
 
     /// The settings of the calls.
@@ -135,73 +129,9 @@ impl GenerationRequest {
             seed: self.seed,
             fallback_models: self.fallback_models.clone().unwrap_or_default(),
             timeout_ms: self.timeout_ms,
+            max_repairs: None,
             extras: BTreeMap::new(),
         }
-    }
-}
-
-/// Refuses too many texts that end the output, and empty ones.
-pub(super) fn check_stop(stop: &[String]) -> Result<()> {
-    entries("stop", stop.len(), 0..=4)?;
-    let mut texts = stop.iter().enumerate();
-    texts.try_for_each(|(at, text)| bytes(&format!("stop/{at}"), text, 500))
-}
-
-/// Refuses too many models to fall back to.
-pub(super) fn check_fallbacks(models: Option<&[String]>) -> Result<()> {
-    entries("fallback_models", models.unwrap_or_default().len(), 0..=8)
-}
-
-/// Refuses what is not a small object.
-pub(super) fn check_metadata(metadata: Option<&RawValue>) -> Result<()> {
-    let Some(metadata) = metadata else { return Ok(()) };
-    let refuse = |message: &str| Err(Error::invalid("metadata", message));
-    if metadata.get().len() > METADATA_BYTES {
-        return refuse("metadata must be at most 16 KiB of JSON");
-    }
-    match serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(metadata.get()) {
-        Ok(map) if map.len() <= METADATA_KEYS => Ok(()),
-        Ok(_) => refuse("metadata must have at most 64 keys"),
-        Err(_) => refuse("metadata must be a JSON object"),
-    }
-}
-
-/// Refuses too few entries and too many.
-pub(super) fn entries(param: &str, found: usize, allowed: RangeInclusive<usize>) -> Result<()> {
-    if allowed.contains(&found) {
-        return Ok(());
-    }
-    let (least, most) = (allowed.start(), allowed.end());
-    let message = format!("{param} must have {least} to {most} entries, not {found}");
-    Err(Error::invalid(param, message))
-}
-
-/// Refuses a text that is empty or too long.
-pub(super) fn bytes(param: &str, text: &str, most: usize) -> Result<()> {
-    if (1..=most).contains(&text.len()) {
-        return Ok(());
-    }
-    let message = format!("{param} must be 1 to {most} bytes long, not {}", text.len());
-    Err(Error::invalid(param, message))
-}
-
-/// Refuses a number out of its range.
-pub(super) fn number(param: &str, value: Option<f64>, least: f64, most: f64) -> Result<()> {
-    match value {
-        Some(value) if !(least..=most).contains(&value) => {
-            Err(Error::invalid(param, format!("{param} must be from {least} to {most}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses a whole number out of its range.
-pub(super) fn whole(param: &str, value: Option<u64>, least: u64, most: u64) -> Result<()> {
-    match value {
-        Some(value) if !(least..=most).contains(&value) => {
-            Err(Error::invalid(param, format!("{param} must be from {least} to {most}")))
-        }
-        _ => Ok(()),
     }
 }
 

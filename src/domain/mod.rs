@@ -1,8 +1,10 @@
 //! Pure rules and the words for them. Nothing here reads a clock, draws a random number or does I/O.
 
+mod agent;
 mod api_key;
 mod chat;
 mod chat_request;
+mod checks;
 mod credits;
 mod deadline;
 mod duration;
@@ -23,11 +25,13 @@ mod retry;
 pub mod schema;
 mod scope;
 mod secret;
+mod template;
 mod time;
 mod token_bucket;
 mod tokens;
 mod webhook;
 
+pub use agent::{AgentDefinition, AgentRequest, RunRequest, VersionRequest};
 pub use api_key::{ApiKey, Environment, MalformedApiKey};
 pub use chat::{ChatMessage, ChatRole, Content, Part};
 pub use chat_request::{ChatRequest, ResponseFormat, StreamOptions};
@@ -51,6 +55,7 @@ pub use retry::{Backoff, RETRY_AFTER_MAX, parse_retry_after};
 pub use schema::{Contract, SchemaFault, Violation};
 pub use scope::{RefusedScope, Scope, ScopeSet};
 pub use secret::Secret;
+pub use template::{Budget, MAX_OUTPUT, MAX_TEMPLATE, Template, TemplateFault};
 pub use time::{MalformedTime, Timestamp};
 pub use token_bucket::{Quota, TokenBucket};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};

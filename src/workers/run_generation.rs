@@ -73,7 +73,7 @@ impl RunGeneration {
             parameters: &parameters,
             output_schema: request.output_schema.as_deref(),
             contract: contract.as_ref(),
-            max_repairs: self.app.settings.max_repairs,
+            max_repairs: parameters.max_repairs.unwrap_or(self.app.settings.max_repairs),
             user: job.user.as_deref(),
             request_id: &job.request_id,
             deadline: Deadline::of(self.app.ambient.monotonic(), self.max_runtime),

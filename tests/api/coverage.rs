@@ -47,6 +47,13 @@ fn refused_by(operation: &Operation, reply: &Reply, status: u16, code: &str) {
 /// A good body for each route that takes one.
 fn body(operation: &str, world: &World) -> Option<Value> {
     Some(match operation {
+        "createAgent" => agent(&world.new_name()),
+        "createAgentVersion" => {
+            let mut body = agent("");
+            body.as_object_mut().unwrap().remove("name");
+            body
+        }
+        "activateAgentVersion" => json!({"version": 1}),
         "createGeneration" | "createChatCompletion" => {
             crate::support::server::job(&json!({"model": "sandbox"}))
         }
@@ -61,6 +68,11 @@ fn body(operation: &str, world: &World) -> Option<Value> {
         }
         _ => return None,
     })
+}
+
+fn agent(name: &str) -> Value {
+    let messages = json!([{"role": "user", "content": "{{ input.text | default('hi') }}"}]);
+    json!({"name": name, "model": "sandbox", "messages": messages})
 }
 
 /// A server with an account that has one object of each kind.
@@ -93,6 +105,8 @@ impl World {
         let name = match () {
             () if !operation.is_for_one() => String::new(),
             () if path.starts_with("/v1/jobs/{id}") => self.job(&operation.id),
+            () if path.contains("/versions/{n}") => self.agent() + "/1",
+            () if path.starts_with("/v1/agents/{name}") => self.agent(),
             () if path.starts_with("/v1/webhooks/endpoints/{id}") => self.endpoint.id.clone(),
             () if path.starts_with("/v1/webhooks/deliveries/{id}") => self.failed_delivery(),
             () if path.starts_with("/v1/models/{id}") => "sandbox".to_owned(),
@@ -120,6 +134,17 @@ impl World {
             self.failed_job()
         };
         job["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A name that no agent has; it looks like an id.
+    fn new_name(&self) -> String {
+        skai_server::ambient::Ambient::system().uuid().to_string()
+    }
+
+    fn agent(&self) -> String {
+        let name = self.new_name();
+        self.account.client.post("/v1/agents", &agent(&name)).expect(201);
+        name
     }
 
     fn dead_letter(&self) -> String {
@@ -328,7 +353,8 @@ fn no_account_reaches_anothers_objects() {
     let world = World::new();
     let document = Document::of(&world.server);
     let stranger = world.server.account();
-    let own = ["/v1/jobs", "/v1/webhooks/endpoints", "/v1/webhooks/deliveries", "/v1/dlq"];
+    let own =
+        ["/v1/jobs", "/v1/agents", "/v1/webhooks/endpoints", "/v1/webhooks/deliveries", "/v1/dlq"];
     let (mut theirs, mut tried) = (Vec::new(), 0);
     for operation in document.operations() {
         let Access::Tenant(_) = operation.access else { continue };

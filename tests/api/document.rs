@@ -126,12 +126,18 @@ impl Operation {
         }
     }
 
-    /// The path with this in its place.
-    pub(super) fn at(&self, name: &str) -> String {
-        match self.path.split_once('{') {
-            None => self.path.clone(),
-            Some((before, rest)) => format!("{before}{name}{}", rest.split_once('}').unwrap().1),
-        }
+    /// The path with these names, divided by slashes, in their places; the last stands for those that
+    /// are left.
+    pub(super) fn at(&self, names: &str) -> String {
+        let (mut names, mut name) = (names.split('/'), "");
+        let parts = self.path.split('/').map(|part| {
+            if !part.starts_with('{') {
+                return part;
+            }
+            name = names.next().unwrap_or(name);
+            name
+        });
+        parts.collect::<Vec<_>>().join("/")
     }
 
     pub(super) fn is_for_one(&self) -> bool {

@@ -177,6 +177,6 @@ fn the_demo_holds_and_leaves_nothing_behind() {
     let told = String::from_utf8(demo.stdout).unwrap();
     assert_eq!(demo.status.code(), Some(0), "{told}");
     assert!(told.contains("Everything held.") && !told.contains("FAILED"), "{told}");
-    assert_eq!(told.matches("  ok ").count(), 13, "{told}");
+    assert_eq!(told.matches("  ok ").count(), 15, "{told}");
     assert_eq!(fs::read_dir(temporary).unwrap().count(), 0);
 }

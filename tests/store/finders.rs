@@ -6,12 +6,12 @@ use serde_json::json;
 use skai_server::{
     app::credits,
     domain::{
-        ApiKeyId, Bucket, DeadLetterId, DeliveryId, DeliveryStatus, EndpointId, EventId, GrantId,
-        JobStatus, ProjectId, QueueName, Result, Split, Timestamp,
+        AgentId, AgentVersionId, ApiKeyId, Bucket, DeadLetterId, DeliveryId, DeliveryStatus,
+        EndpointId, EventId, GrantId, JobStatus, ProjectId, QueueName, Result, Split, Timestamp,
     },
     store::{
-        AccountScope, Snapshot, Tx, accounts, api_keys, dead_letters, deliveries, idempotency,
-        job_events,
+        AccountScope, Snapshot, Tx, accounts, agents, api_keys, dead_letters, deliveries,
+        idempotency, job_events,
         jobs::{self, JobResult},
         ledger::{self, JobRound},
         ledger_entries,
@@ -24,8 +24,11 @@ use crate::support::deeds::{Deeds, micros, model};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 26] = [
+const WITHOUT_FOREIGN_IDS: [&str; 29] = [
     "accounts::project",
+    "agents::count",
+    "agents::insert",
+    "agents::list",
     "api_keys::insert",
     "api_keys::list",
     "dead_letters::insert",
@@ -56,6 +59,7 @@ const WITHOUT_FOREIGN_IDS: [&str; 26] = [
 /// What the other account has.
 struct Theirs {
     project: ProjectId,
+    agent: i64,
     key: ApiKeyId,
     job: jobs::Job,
     lease: Lease,
@@ -74,6 +78,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     let uuid = || deeds.ambient.uuid();
     let (key, letter) = (ApiKeyId::from_uuid(uuid()), DeadLetterId::from_uuid(uuid()));
     let endpoint = EndpointId::from_uuid(uuid());
+    let agent = AgentId::from_uuid(uuid());
     let (delivery, event_id) = (DeliveryId::from_uuid(uuid()), EventId::from_uuid(uuid()));
     let work = claimed.lease.id;
     let store = &deeds.app.store;
@@ -94,6 +99,10 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
                 expires_at: None,
             },
         )?;
+        let new =
+            agents::NewAgent { id: agent, name: text(), description: None, tags: "[]".to_owned() };
+        let agent =
+            agents::insert(tx, &new, &new_version(AgentVersionId::from_uuid(agent.uuid())))?;
         dead_letters::insert(tx, letter, work, "reason", "message", 1)?;
         webhooks::insert(
             tx,
@@ -121,12 +130,13 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         let answer = idempotency::Answer::Body(b"theirs".to_vec());
         let saved = idempotency::Saved { body_hash: [0; 32], answer };
         idempotency::save(tx, &SAVED, &saved, Timestamp::from_millis(i64::MAX))?;
-        Ok((endpoint, delivery))
+        Ok((endpoint, delivery, agent))
     });
-    let (endpoint_seq, delivery_seq) = numbers.wait().unwrap();
+    let (endpoint_seq, delivery_seq, agent) = numbers.wait().unwrap();
     let grants = store.read(scope, |it| ledger_entries::grants(it, None, 1)).unwrap();
     Theirs {
         project: project.id,
+        agent,
         key,
         job,
         lease: claimed.lease,
@@ -134,6 +144,18 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         delivery: (delivery_seq, delivery),
         letter,
         grant: grants[0].id,
+    }
+}
+
+fn new_version(id: AgentVersionId) -> agents::NewVersion {
+    agents::NewVersion {
+        id,
+        model: "m".to_owned(),
+        messages: "[]".to_owned(),
+        input_schema: None,
+        output_schema: None,
+        parameters: "{}".to_owned(),
+        warnings: "[]".to_owned(),
     }
 }
 
@@ -238,6 +260,13 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
         |it| accounts::project_by_id(it, has.project),
         Option::is_none,
     );
+    calls.find("agents::find", |it| agents::find(it, "theirs"), Option::is_none);
+    calls.find("agents::version", |it| agents::version(it, "theirs", 1), Option::is_none);
+    calls.find(
+        "agents::versions",
+        |it| agents::versions(it, has.agent, None, 9),
+        |page| page.rows.is_empty(),
+    );
     calls.find("api_keys::find", |it| api_keys::find(it, key), Option::is_none);
     calls.find("dead_letters::find", |it| dead_letters::find(it, letter), Option::is_none);
     calls.find("deliveries::find", |it| deliveries::find(it, delivery.1), Option::is_none);
@@ -266,6 +295,23 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
 fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     let (seq, lease, key) = (has.job.seq, has.lease, has.key);
     let work = WorkId { queue: QueueName::GenerationCreate, subject: seq };
+    let agent = has.agent;
+    calls.change("agents::archive", &false, move |tx| agents::archive(tx, agent));
+    calls.change("agents::update", &false, move |tx| {
+        let change = agents::AgentChange {
+            active_version: Some(1),
+            latest_version: None,
+            description: Some("ours".to_owned()),
+            tags: None,
+        };
+        agents::update(tx, agent, &change)
+    });
+    calls.change("agents::insert_version", &(), move |tx| {
+        let id = AgentVersionId::from_uuid(key.uuid());
+        agents::insert_version(tx, agent, 2, &new_version(id))?;
+        // It has written a version of our own for an agent that we do not have; that is undone.
+        Err(skai_server::domain::Error::not_found("agent"))
+    });
     calls.change("api_keys::revoke", &false, move |tx| api_keys::revoke(tx, key));
     calls.change("api_keys::retire", &(), move |tx| api_keys::retire(tx, key, tx.now()));
     calls.change("api_keys::touch", &(), move |tx| api_keys::touch(tx, key));

@@ -12,7 +12,7 @@ use crate::{
         JobStatus, Parameters, QueueName, Result, Split, Timestamp, prompt_upper_bound,
     },
     store::{
-        AccountScope, Commit, Tx,
+        AccountScope, Commit, Snapshot, Tx,
         idempotency::Answer,
         job_events,
         jobs::{self, Job, JobAgent, JobRequest, NewJob},
@@ -149,6 +149,23 @@ pub fn contract(schema: &RawValue) -> Result<Contract> {
     })
 }
 
+/// Refuses models that are not there or have no price.
+pub(in crate::app) fn check_models(app: &App, model: &str, parameters: &Parameters) -> Result<()> {
+    dearest(app, model, &parameters.fallback_models, 0, parameters.max_tokens).map(drop)
+}
+
+/// The job that an earlier request with this idempotency key was answered with. Blocks while it reads.
+pub fn accepted_before(
+    app: &App,
+    scope: AccountScope,
+    request: &Idempotency,
+) -> Result<Option<Job>> {
+    app.store.read(scope, |snapshot| match once::saved(snapshot, request)? {
+        Some(Answer::Job { job, reserved }) => as_accepted(snapshot, job, reserved).map(Some),
+        _ => Ok(None),
+    })
+}
+
 /// What the job may cost with the dearest of the models that may answer.
 pub(super) fn dearest(
     app: &App,
@@ -202,8 +219,9 @@ pub fn submit(
 }
 
 /// The job as its 202 showed it: what can change later is as it was.
-fn as_accepted(tx: &Tx<'_, AccountScope>, seq: i64, reserved: Credits) -> Result<Job> {
-    let job = jobs::by_seq(tx, seq)?.ok_or_else(|| Error::internal("an accepted job is gone"))?;
+fn as_accepted(snapshot: &Snapshot<'_, AccountScope>, seq: i64, reserved: Credits) -> Result<Job> {
+    let job =
+        jobs::by_seq(snapshot, seq)?.ok_or_else(|| Error::internal("an accepted job is gone"))?;
     Ok(Job {
         status: JobStatus::Queued,
         attempts: 0,

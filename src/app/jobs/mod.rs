@@ -7,9 +7,12 @@ mod outcome;
 
 use std::sync::Arc;
 
-pub use accept::{Draft, Prepared, Submitted, contract, draft, prepare, prompt_bound, submit};
+pub use accept::{
+    Draft, Prepared, Submitted, accepted_before, contract, draft, prepare, prompt_bound, submit,
+};
 pub use outcome::{Outcome, Success, begin, finish, give_up};
 
+pub(in crate::app) use accept::check_models;
 use accept::{cover, dearest, enqueue};
 use outcome::fail;
 

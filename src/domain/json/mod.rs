@@ -5,6 +5,7 @@
 //! way, because every idempotent request needs its hash.
 
 mod members;
+mod same;
 mod scan;
 mod strings;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::{borrow::Cow, str};
 
 use sha2::{Digest, Sha256};
 
+pub use same::{order, same};
 use scan::Scanner;
 
 /// How deeply arrays and objects may nest.

@@ -3,6 +3,7 @@
 mod docs;
 mod meta;
 
+mod agents;
 mod chat;
 mod jobs;
 mod models;
@@ -42,6 +43,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(server());
     table.extend(jobs());
     table.extend(openai());
+    table.extend(agents::routes());
     table.extend(webhooks());
     table.extend(deliveries());
     table.extend(dead_letters());
