@@ -24,6 +24,7 @@ use std::{
 
 use serde_json::value::RawValue;
 
+pub use self::whole::hand_over;
 use self::{anthropic::Anthropic, openai::OpenAi, sandbox::Sandbox};
 use crate::{
     ambient::Ambient,

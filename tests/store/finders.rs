@@ -24,11 +24,12 @@ use crate::support::deeds::{Deeds, micros, model};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 29] = [
+const WITHOUT_FOREIGN_IDS: [&str; 30] = [
     "accounts::project",
     "agents::count",
     "agents::insert",
     "agents::list",
+    "agents::named",
     "api_keys::insert",
     "api_keys::list",
     "dead_letters::insert",
