@@ -119,6 +119,7 @@ impl Server {
         let deliveries = Arc::new(work::run_deliveries(&config, &app, boot)?);
         metrics::pull_queue(&app, &generations);
         metrics::pull_queue(&app, &deliveries);
+        metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
         let ticker = work::tick(&app, &generations, &deliveries)?;
         let http = door::open(&config, &app, runtime, listener)?;
