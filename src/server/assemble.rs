@@ -85,6 +85,7 @@ fn settings(config: &Config) -> app::Settings {
         job_ttl: jobs.ttl,
         job_runtime: jobs.max_runtime,
         batch_ttl: config.batches.ttl,
+        max_batch_requests: config.batches.max_requests,
         max_waiting_jobs: config.jobs.max_waiting,
         max_open_jobs: config.jobs.max_open_per_account,
         job_backoff: backoff(&jobs.backoff),
@@ -171,6 +172,7 @@ pub(super) fn edge(config: &Config) -> http::Settings {
     let origin = |origin: &String| HeaderValue::from_str(origin).ok();
     http::Settings {
         body_limit: http.body_limit,
+        batch_body_limit: config.batches.body_limit,
         body_timeout: http.body_timeout,
         trusted_proxies: http.trusted_proxies.clone(),
         cors_origins: http.cors_origins.iter().filter_map(origin).collect(),

@@ -16,6 +16,7 @@ pub mod accounts;
 pub mod agents;
 pub mod api_keys;
 pub mod audit;
+pub mod batches;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod idempotency;

@@ -54,6 +54,7 @@ fn body(operation: &str, world: &World) -> Option<Value> {
             body
         }
         "activateAgentVersion" => json!({"version": 1}),
+        "createBatch" => crate::batches::batch(1, &json!({"model": "sandbox"})),
         "createGeneration" | "createChatCompletion" => {
             crate::support::server::job(&json!({"model": "sandbox"}))
         }
@@ -90,6 +91,7 @@ impl World {
         let server = TestServer::builder()
             .provider(&provider)
             .config(|config| {
+                config.batches.body_limit = config.http.body_limit;
                 config.queues.generation_create.backoff.clear();
                 config.queues.webhook_delivery.backoff.clear();
             })
@@ -107,6 +109,7 @@ impl World {
             () if path.starts_with("/v1/jobs/{id}") => self.job(&operation.id),
             () if path.contains("/versions/{n}") => self.agent() + "/1",
             () if path.starts_with("/v1/agents/{name}") => self.agent(),
+            () if path.starts_with("/v1/batches/{id}") => self.batch(),
             () if path.starts_with("/v1/webhooks/endpoints/{id}") => self.endpoint.id.clone(),
             () if path.starts_with("/v1/webhooks/deliveries/{id}") => self.failed_delivery(),
             () if path.starts_with("/v1/models/{id}") => "sandbox".to_owned(),
@@ -145,6 +148,15 @@ impl World {
         let name = self.new_name();
         self.account.client.post("/v1/agents", &agent(&name)).expect(201);
         name
+    }
+
+    /// A batch whose one job does not begin.
+    fn batch(&self) -> String {
+        let ahead = std::time::Duration::from_hours(1);
+        let later = skai_server::ambient::Ambient::system().now().plus(ahead);
+        let body = crate::batches::batch(1, &json!({"run_at": later}));
+        let made = self.account.client.post(crate::batches::BATCHES, &body).expect(202).json();
+        made["id"].as_str().unwrap().to_owned()
     }
 
     fn dead_letter(&self) -> String {
@@ -353,8 +365,14 @@ fn no_account_reaches_anothers_objects() {
     let world = World::new();
     let document = Document::of(&world.server);
     let stranger = world.server.account();
-    let own =
-        ["/v1/jobs", "/v1/agents", "/v1/webhooks/endpoints", "/v1/webhooks/deliveries", "/v1/dlq"];
+    let own = [
+        "/v1/jobs",
+        "/v1/agents",
+        "/v1/batches",
+        "/v1/webhooks/endpoints",
+        "/v1/webhooks/deliveries",
+        "/v1/dlq",
+    ];
     let (mut theirs, mut tried) = (Vec::new(), 0);
     for operation in document.operations() {
         let Access::Tenant(_) = operation.access else { continue };

@@ -9,17 +9,19 @@ use skai_server::{
         App, Backlog, Caller, Calls, HashCost, RateLimits, Settings, Vault, Watches, accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
+        batches::{self, Asked},
         credits,
         jobs::{self, Outcome, Success},
         ledger_audit,
     },
     domain::{
-        AccountId, Backoff, Bucket, Catalog, Credits, JobError, JobErrorCode, JobId, Model, Price,
-        QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
+        AccountId, Backoff, Bucket, Catalog, Credits, GenerationRequest, JobError, JobErrorCode,
+        JobId, Model, Price, QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
     },
     providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
         AccountScope, EngineSettings, Store, SystemScope,
+        batches::Batch,
         jobs::Job,
         ledger::Balance,
         queue::{self, Claimed, Lease, WorkId},
@@ -144,6 +146,23 @@ impl Deeds {
         Ok(jobs::submit(&self.app, &caller, prepared, None).wait()?.job)
     }
 
+    /// Asks for a batch of so many of the smallest jobs.
+    pub(crate) fn batch(&self, scope: AccountScope, jobs: usize) -> Batch {
+        self.try_batch(scope, jobs).unwrap();
+        let newest =
+            self.app.store.read(scope, |it| skai_server::store::batches::list(it, None, 1));
+        newest.unwrap().remove(0)
+    }
+
+    pub(crate) fn try_batch(&self, scope: AccountScope, jobs: usize) -> Result<()> {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        let request: GenerationRequest = serde_json::from_str(&body.to_string()).unwrap();
+        let asked = |n| Asked { custom_id: format!("request {n}"), request: request.clone() };
+        let caller = caller(scope);
+        let prepared = batches::prepare(&self.app, &caller, (0..jobs).map(asked).collect(), None)?;
+        batches::submit(&self.app, &caller, prepared, None, |_| Ok(Vec::new())).wait().map(drop)
+    }
+
     /// Leases the job; `None` where it does not wait.
     pub(crate) fn claim(&self, job: i64, token: i64) -> Option<Claimed> {
         let id = WorkId { queue: QueueName::GenerationCreate, subject: job };
@@ -220,6 +239,7 @@ fn settings() -> Settings {
         job_ttl: hour / 2,
         job_runtime: Duration::from_mins(15),
         batch_ttl: 24 * hour,
+        max_batch_requests: 10_000,
         max_waiting_jobs: 1_000_000,
         max_open_jobs: 1_000_000,
         job_backoff: Backoff::default(),
