@@ -10,9 +10,9 @@ use serde::{
         value::MapAccessDeserializer,
     },
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 
-use super::{GenerationRequest, Result, checks};
+use super::{GenerationRequest, Result, RunRequest, checks};
 
 /// `POST /v1/batches`: jobs that are accepted together, or not at all.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -34,11 +34,13 @@ impl BatchRequest {
     }
 }
 
-/// One of the requests of a batch: what a single one has, and `custom_id`.
+/// One of the requests of a batch: what a single one has, and what it needs among others.
 #[derive(Debug)]
 pub struct Named<T> {
     /// The client's name for it.
     pub custom_id: String,
+    /// The agent that runs it, where one does.
+    pub agent: Option<String>,
     /// The request by itself.
     pub request: T,
 }
@@ -59,19 +61,20 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> std::result::Result<Named<T>, A::Error> {
-        let mut custom_id = None;
-        let others = Others { fields, custom_id: &mut custom_id };
+        let (mut custom_id, mut agent) = (None, None);
+        let others = Others { fields, custom_id: &mut custom_id, agent: &mut agent };
         let request = T::deserialize(MapAccessDeserializer::new(others))?;
         let custom_id = custom_id.ok_or_else(|| A::Error::missing_field("custom_id"))?;
-        Ok(Named { custom_id, request })
+        Ok(Named { custom_id, agent, request })
     }
 }
 
-/// The fields of an object but `custom_id`, which is read on the way. (`serde(flatten)` would let unknown
-/// fields pass.)
+/// The fields of an object but those of [`Named`], which are read on the way. (`serde(flatten)` would let
+/// unknown fields pass.)
 struct Others<'a, A> {
     fields: A,
     custom_id: &'a mut Option<String>,
+    agent: &'a mut Option<String>,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Others<'_, A> {
@@ -85,9 +88,15 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Others<'_, A> {
         while let Some(key) = self.fields.next_key_seed(OtherKey(seed))? {
             seed = match key {
                 Key::Other(key) => return Ok(Some(key)),
-                Key::CustomId(seed) => seed,
+                Key::CustomId(seed) => {
+                    *self.custom_id = Some(self.fields.next_value()?);
+                    seed
+                }
+                Key::Agent(seed) => {
+                    *self.agent = self.fields.next_value()?;
+                    seed
+                }
             };
-            *self.custom_id = Some(self.fields.next_value()?);
         }
         Ok(None)
     }
@@ -100,13 +109,14 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Others<'_, A> {
     }
 }
 
-/// Reads a key for the request by itself, unless it is `custom_id`. It is the key's own reader that refuses an
+/// Reads a key for the request by itself, unless it is one of [`Named`]. It is the key's own reader that refuses an
 /// unknown one, so that the error has its path.
 struct OtherKey<K>(K);
 
 enum Key<K, V> {
     Other(V),
     CustomId(K),
+    Agent(K),
 }
 
 impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for OtherKey<K> {
@@ -117,10 +127,11 @@ impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for OtherKey<K> {
         key: D,
     ) -> std::result::Result<Self::Value, D::Error> {
         let name = String::deserialize(key)?;
-        if name == "custom_id" {
-            return Ok(Key::CustomId(self.0));
+        match name.as_str() {
+            "custom_id" => Ok(Key::CustomId(self.0)),
+            "agent" => Ok(Key::Agent(self.0)),
+            _ => self.0.deserialize(name.into_deserializer()).map(Key::Other),
         }
-        self.0.deserialize(name.into_deserializer()).map(Key::Other)
     }
 }
 
@@ -133,24 +144,34 @@ impl JsonSchema for BatchItemRequest {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        named::<GenerationRequest>(generator)
+        let custom_id = json_schema!({
+            "description": "Your own name for this request, printable and unlike all others of the batch.",
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 64,
+        });
+        let agent = json_schema!({
+            "description": "The name of the agent to run.",
+            "type": "string",
+        });
+        let generation = with::<GenerationRequest>(generator, &[("custom_id", &custom_id)]);
+        let run = with::<RunRequest>(generator, &[("custom_id", &custom_id), ("agent", &agent)]);
+        json_schema!({ "anyOf": [generation, run] })
     }
 }
 
-/// The schema of a type of requests, with the fields that [`Named`] adds.
-fn named<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+/// The schema of a type of requests with more fields, which are required.
+fn with<T: JsonSchema>(generator: &mut SchemaGenerator, fields: &[(&str, &Schema)]) -> Schema {
     let mut schema = T::json_schema(generator);
-    let custom_id = json_schema!({
-        "description": "Your own name for this request, printable and unlike all others of the batch.",
-        "type": "string",
-        "minLength": 1,
-        "maxLength": 64,
-    });
-    if let Some(properties) = schema.get_mut("properties").and_then(|it| it.as_object_mut()) {
-        properties.insert("custom_id".to_owned(), custom_id.into());
-    }
-    if let Some(required) = schema.get_mut("required").and_then(|it| it.as_array_mut()) {
-        required.push("custom_id".into());
+    for (name, field) in fields {
+        let (name, field) = ((*name).to_owned(), Schema::clone(field).to_value());
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert(name.clone(), field);
+        }
+        let required = schema.ensure_object().entry("required").or_insert_with(|| json!([]));
+        if let Some(required) = required.as_array_mut() {
+            required.push(name.into());
+        }
     }
     schema
 }

@@ -47,6 +47,7 @@ fn refused_by(operation: &Operation, reply: &Reply, status: u16, code: &str) {
 /// A good body for each route that takes one.
 fn body(operation: &str, world: &World) -> Option<Value> {
     Some(match operation {
+        "createBatch" => crate::batches::batch(1, &json!({"model": "sandbox"})),
         "createAgent" => agent(&world.new_name()),
         "createAgentVersion" => {
             let mut body = agent("");
@@ -54,7 +55,6 @@ fn body(operation: &str, world: &World) -> Option<Value> {
             body
         }
         "activateAgentVersion" => json!({"version": 1}),
-        "createBatch" => crate::batches::batch(1, &json!({"model": "sandbox"})),
         "createGeneration" | "createChatCompletion" => {
             crate::support::server::job(&json!({"model": "sandbox"}))
         }
@@ -107,9 +107,9 @@ impl World {
         let name = match () {
             () if !operation.is_for_one() => String::new(),
             () if path.starts_with("/v1/jobs/{id}") => self.job(&operation.id),
+            () if path.starts_with("/v1/batches/{id}") => self.batch(),
             () if path.contains("/versions/{n}") => self.agent() + "/1",
             () if path.starts_with("/v1/agents/{name}") => self.agent(),
-            () if path.starts_with("/v1/batches/{id}") => self.batch(),
             () if path.starts_with("/v1/webhooks/endpoints/{id}") => self.endpoint.id.clone(),
             () if path.starts_with("/v1/webhooks/deliveries/{id}") => self.failed_delivery(),
             () if path.starts_with("/v1/models/{id}") => "sandbox".to_owned(),
@@ -139,6 +139,15 @@ impl World {
         job["id"].as_str().unwrap().to_owned()
     }
 
+    /// A batch whose one job does not begin.
+    fn batch(&self) -> String {
+        let ahead = std::time::Duration::from_hours(1);
+        let later = skai_server::ambient::Ambient::system().now().plus(ahead);
+        let body = crate::batches::batch(1, &json!({"run_at": later}));
+        let made = self.account.client.post(crate::batches::BATCHES, &body).expect(202).json();
+        made["id"].as_str().unwrap().to_owned()
+    }
+
     /// A name that no agent has; it looks like an id.
     fn new_name(&self) -> String {
         skai_server::ambient::Ambient::system().uuid().to_string()
@@ -148,15 +157,6 @@ impl World {
         let name = self.new_name();
         self.account.client.post("/v1/agents", &agent(&name)).expect(201);
         name
-    }
-
-    /// A batch whose one job does not begin.
-    fn batch(&self) -> String {
-        let ahead = std::time::Duration::from_hours(1);
-        let later = skai_server::ambient::Ambient::system().now().plus(ahead);
-        let body = crate::batches::batch(1, &json!({"run_at": later}));
-        let made = self.account.client.post(crate::batches::BATCHES, &body).expect(202).json();
-        made["id"].as_str().unwrap().to_owned()
     }
 
     fn dead_letter(&self) -> String {

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod admission;
+mod agents;
 mod cancellation;
 mod counts;
 mod life;

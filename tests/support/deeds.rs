@@ -157,7 +157,8 @@ impl Deeds {
     pub(crate) fn try_batch(&self, scope: AccountScope, jobs: usize) -> Result<()> {
         let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
         let request: GenerationRequest = serde_json::from_str(&body.to_string()).unwrap();
-        let asked = |n| Asked { custom_id: format!("request {n}"), request: request.clone() };
+        let work = batches::Work::Generation(Box::new(request));
+        let asked = |n| Asked { custom_id: format!("request {n}"), work: work.clone() };
         let caller = caller(scope);
         let prepared = batches::prepare(&self.app, &caller, (0..jobs).map(asked).collect(), None)?;
         batches::submit(&self.app, &caller, prepared, None, |_| Ok(Vec::new())).wait().map(drop)

@@ -10,7 +10,6 @@ use crate::{
     store::{
         AccountScope, SystemScope, Tx,
         batches::{self, Batch},
-        idempotency::Answer,
         jobs::by_seq,
     },
 };
@@ -19,14 +18,6 @@ use crate::{
 const JOBS_PER_WRITE: usize = 200;
 /// Batches that one round looks after.
 const BATCHES: u32 = 10;
-
-/// How the first transaction of [`cancel`] ended.
-enum Begun {
-    /// An earlier request with the same idempotency key was answered.
-    Answered(Reply),
-    /// None of the jobs of this batch begins any more.
-    Canceling(i64),
-}
 
 /// Cancels a batch and all of its jobs that are not over; gives what is reached. Blocks until all are canceled.
 /// It does no harm to a batch that is being canceled, or was. [`Conflict`](crate::domain::ErrorKind::Conflict)
@@ -39,29 +30,23 @@ pub fn cancel(
     render: once::Render<Batch>,
 ) -> Result<Reply> {
     let scope = caller.scope;
-    let begun = app.store.write(scope, move |tx| begin(tx, id, request.as_ref())).wait()?;
-    match begun {
-        Begun::Answered(reply) => return Ok(reply),
-        Begun::Canceling(batch) => cancel_jobs(app, scope, batch)?,
-    };
+    if let Some(reply) = once::answered(app, scope, request.as_ref())? {
+        return Ok(reply);
+    }
+    let batch = app.store.write(scope, move |tx| begin(tx, id)).wait()?;
+    cancel_jobs(app, scope, batch)?;
     let answer = move |tx: &Tx<'_, AccountScope>| must_find(tx, id);
     once::once(app, scope, request, Secrecy::Plain, render, answer).wait()
 }
 
-fn begin(tx: &Tx<'_, AccountScope>, id: BatchId, request: Option<&Idempotency>) -> Result<Begun> {
-    match request.map(|request| once::saved(tx, request)).transpose()?.flatten() {
-        Some(Answer::Body(body)) => return Ok(Begun::Answered(Reply { body, replayed: true })),
-        Some(Answer::Job { .. }) => {
-            return Err(Error::internal("an answer of another kind was saved"));
-        }
-        None => {}
-    }
+/// None of the batch's jobs begins from now on; gives its internal number.
+fn begin(tx: &Tx<'_, AccountScope>, id: BatchId) -> Result<i64> {
     let batch = must_find(tx, id)?;
     if batch.status() == BatchStatus::Completed {
         return Err(conflict("the batch is completed and cannot be canceled any more"));
     }
     batches::request_cancel(tx, batch.seq)?;
-    Ok(Begun::Canceling(batch.seq))
+    Ok(batch.seq)
 }
 
 /// Cancels the batch's jobs that are not over; gives how many. None is passed over for good: a job before the

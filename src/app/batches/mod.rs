@@ -3,7 +3,10 @@
 mod cancel;
 mod steps;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::Arc,
+};
 
 use serde_json::value::RawValue;
 
@@ -13,13 +16,14 @@ pub(super) use steps::{is_canceling, may_retry, step};
 
 use super::{
     App, Caller, Reply, Secrecy,
+    agents::{self, Ready},
     jobs::{self, Prepared},
     once,
 };
 use crate::{
     domain::{
         BatchId, Credits, Cursor, Error, ErrorKind, GenerationRequest, Idempotency, Page,
-        PageRequest, Result, check_custom_id,
+        PageRequest, Result, RunRequest, check_custom_id,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
@@ -34,7 +38,21 @@ pub struct Asked {
     /// The client's name for it.
     pub custom_id: String,
     /// What it asks for.
-    pub request: GenerationRequest,
+    pub work: Work,
+}
+
+/// What a request of a batch asks for.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// A generation.
+    Generation(Box<GenerationRequest>),
+    /// A run of an agent.
+    Run {
+        /// The agent's name.
+        agent: String,
+        /// What it is to do.
+        run: RunRequest,
+    },
 }
 
 /// A batch whose requests keep all rules, ready to be accepted.
@@ -59,11 +77,11 @@ pub fn prepare(
     let mut items = Vec::with_capacity(total);
     let mut known = HashSet::with_capacity(total);
     let mut estimate = Credits::ZERO;
-    for (at, Asked { custom_id, request }) in requests.into_iter().enumerate() {
+    let mut preparing = Preparing { app, caller, agents: HashMap::new() };
+    for (at, Asked { custom_id, work }) in requests.into_iter().enumerate() {
         let place = || format!("requests/{at}");
         check_custom_id(&custom_id).map_err(|error| error.within(&place()))?;
-        let prepared = jobs::prepare(app, caller, &request);
-        let prepared = prepared.map_err(|error| error.within(&place()))?;
+        let prepared = preparing.job(&work).map_err(|error| error.within(&place()))?;
         estimate = estimate.checked_add(prepared.estimate).ok_or_else(too_dear)?;
         if !known.insert(custom_id.clone()) {
             let message = "an earlier request has this custom_id; give each its own";
@@ -80,8 +98,40 @@ pub fn prepare(
     Ok(PreparedBatch { new, items, estimate })
 }
 
+/// Prepares the jobs of a batch.
+struct Preparing<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    /// Agents and versions that were opened: each is read and compiled once.
+    agents: HashMap<(String, Option<u32>), Ready>,
+}
+
+impl Preparing<'_> {
+    fn job(&mut self, work: &Work) -> Result<Prepared> {
+        let (agent, run) = match work {
+            Work::Generation(request) => return jobs::prepare(self.app, self.caller, request),
+            Work::Run { agent, run } => (agent, run),
+        };
+        run.check(self.app.ambient.now())?;
+        let ready = match self.agents.entry((agent.clone(), run.version)) {
+            Entry::Occupied(opened) => opened.into_mut(),
+            Entry::Vacant(new) => new.insert(open(self.app, self.caller, agent, run.version)?),
+        };
+        jobs::draft(self.app, self.caller, ready.draft(run)?)
+    }
+}
+
+/// Opens an agent. That there is none is a fault of the request that names it, not of the path.
+fn open(app: &App, caller: &Caller, name: &str, version: Option<u32>) -> Result<Ready> {
+    agents::ready(app, caller.scope, name, version).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::invalid("agent", error.message()),
+        ErrorKind::Conflict => error.with_param("agent"),
+        _ => error,
+    })
+}
+
 /// Refuses a batch of no requests, or of more than the operator allows.
-pub fn check_count(app: &App, requests: usize) -> Result<()> {
+fn check_count(app: &App, requests: usize) -> Result<()> {
     let most = app.settings.max_batch_requests;
     if (1..=most).contains(&requests) {
         return Ok(());
@@ -92,6 +142,16 @@ pub fn check_count(app: &App, requests: usize) -> Result<()> {
 
 fn too_dear() -> Error {
     Error::invalid("requests", "the requests together may cost more than there can be; send fewer")
+}
+
+/// The answer to this request where one was given before, as it spares to prepare thousands of requests again.
+/// Blocks while it reads.
+pub fn accepted_before(
+    app: &App,
+    caller: &Caller,
+    request: Option<&Idempotency>,
+) -> Result<Option<Reply>> {
+    once::answered(app, caller.scope, request)
 }
 
 /// Accepts all jobs of a batch in one transaction, or none. Prices and balance are those of all together:

@@ -12,10 +12,9 @@ pub use accept::{
 };
 pub use outcome::{Outcome, Success, begin, finish, give_up};
 
-pub(in crate::app) use accept::check_models;
 use accept::{Waits, cover, dearest, enqueue};
 
-pub(in crate::app) use accept::{admit, cover_all, insert};
+pub(in crate::app) use accept::{admit, check_models, cover_all, insert};
 pub(in crate::app) use outcome::fail;
 
 use super::{App, Caller, Reply, Secrecy, batches, once};

@@ -1,14 +1,14 @@
 //! What requests and answers about batches look like.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::{
-    app::batches::Asked,
+    app::batches::{Asked, Work},
     domain::{
         BatchCounts, BatchId, BatchRequest, BatchStatus, Error, GenerationRequest, JobError, JobId,
-        JobStatus, Named, Result, Timestamp,
+        JobStatus, Named, Result, RunRequest, Timestamp,
     },
     http::{
         api::jobs::{JobCredits, UsageBody},
@@ -32,9 +32,20 @@ pub(super) fn read(body: &[u8]) -> Result<(Vec<Asked>, Option<Box<RawValue>>)> {
 }
 
 fn ask(request: &RawValue) -> Result<Asked> {
-    let Named { custom_id, request } =
-        read_object::<Named<GenerationRequest>>(request.get().as_bytes())?;
-    Ok(Asked { custom_id, request })
+    let text = request.get().as_bytes();
+    if read_object::<Kind>(text)?.agent.is_none() {
+        let Named { custom_id, request, .. } = read_object::<Named<GenerationRequest>>(text)?;
+        return Ok(Asked { custom_id, work: Work::Generation(Box::new(request)) });
+    }
+    let Named { custom_id, agent, request } = read_object::<Named<RunRequest>>(text)?;
+    let run = Work::Run { agent: agent.unwrap_or_default(), run: request };
+    Ok(Asked { custom_id, work: run })
+}
+
+/// What tells a run of an agent from a generation.
+#[derive(Deserialize)]
+struct Kind {
+    agent: Option<IgnoredAny>,
 }
 
 /// A batch.

@@ -24,14 +24,16 @@ use body::{BatchBody, ResultBody, bytes};
 /// `POST /v1/batches`
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let (caller, body) = (request.caller()?, request.body.clone());
-    let whose = caller.clone();
-    let prepare = move |app: &_| {
+    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
+    let accept = move |_: &_| {
+        if let Some(done) = batches::accepted_before(&app, &caller, idempotency.as_ref())? {
+            return Ok(done);
+        }
         let (requests, metadata) = body::read(&body)?;
-        batches::prepare(app, &whose, requests, metadata)
+        let prepared = batches::prepare(&app, &caller, requests, metadata)?;
+        batches::submit(&app, &caller, prepared, idempotency, bytes).wait()
     };
-    let prepared = request.blocking(prepare).await?;
-    let idempotency = request.idempotency;
-    let done = batches::submit(&request.app, &caller, prepared, idempotency, bytes).await?;
+    let done = request.blocking(accept).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
 }
 

@@ -21,6 +21,8 @@ pub(in crate::http::api) fn routes() -> [Route; 5] {
             .body_limit(BodyLimit::Batch)
             .answers::<BatchBody<'_>>(StatusCode::ACCEPTED)
             .errors(&[
+                ErrorKind::InputSchemaMismatch,
+                ErrorKind::Conflict,
                 ErrorKind::InvalidSchema,
                 ErrorKind::UnknownModel,
                 ErrorKind::ModelNotPriced,
