@@ -114,7 +114,7 @@ fn open_routes_answer_everyone() {
     let server = TestServer::start();
     let client = server.client();
     assert_eq!(client.get("/healthz").expect(200).json(), json!({"status": "ok"}));
-    assert_eq!(client.get("/readyz").expect(200).json(), json!({"status": "ready"}));
+    assert_eq!(client.get("/readyz").expect(200).json()["status"], "ready");
     let metrics = client.get("/metrics").expect(200);
     let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(metrics.header("content-type"), Some(open_metrics));

@@ -25,11 +25,12 @@ use crate::support::deeds::{Deeds, micros, model};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 32] = [
+const WITHOUT_FOREIGN_IDS: [&str; 33] = [
     "accounts::project",
     "agents::count",
     "agents::insert",
     "agents::list",
+    "agents::named",
     "api_keys::insert",
     "api_keys::list",
     "batches::add_item",
@@ -83,8 +84,8 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     let uuid = || deeds.ambient.uuid();
     let (key, letter) = (ApiKeyId::from_uuid(uuid()), DeadLetterId::from_uuid(uuid()));
     let endpoint = EndpointId::from_uuid(uuid());
-    let batch = deeds.batch(scope, 1);
     let agent = AgentId::from_uuid(uuid());
+    let batch = deeds.batch(scope, 1);
     let (delivery, event_id) = (DeliveryId::from_uuid(uuid()), EventId::from_uuid(uuid()));
     let work = claimed.lease.id;
     let store = &deeds.app.store;

@@ -18,7 +18,7 @@ use skai_server::{
         AccountId, Backoff, Bucket, Catalog, Credits, GenerationRequest, JobError, JobErrorCode,
         JobId, Model, Price, QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
     },
-    providers::{ProviderSettings, Providers},
+    providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
         AccountScope, EngineSettings, Store, SystemScope,
         batches::Batch,
@@ -71,7 +71,7 @@ impl Deeds {
     /// Deeds whose models are run by these providers.
     pub(crate) fn served(
         models: impl IntoIterator<Item = Model>,
-        providers: impl IntoIterator<Item = (String, ProviderSettings)>,
+        providers: impl IntoIterator<Item = (String, ProviderSettings, ProviderLimits)>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -90,6 +90,7 @@ impl Deeds {
             operator_token: Secret::default(),
         };
         let mut settings = settings();
+        let nobody: Observer = Arc::new(|_: &str, _, _| ());
         change(&mut settings);
         let app = App {
             started_at: ambient.now(),
@@ -99,7 +100,7 @@ impl Deeds {
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
-            providers: Arc::new(Providers::new(&ambient, providers)),
+            providers: Arc::new(Providers::limited(&ambient, providers, &nobody)),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
             metrics: Arc::default(),
