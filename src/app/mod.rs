@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod api_keys;
 mod argon;
 pub mod auth;
+mod contracts;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
@@ -15,6 +16,7 @@ mod listing;
 pub mod me;
 mod once;
 pub mod queues;
+pub mod schemas;
 mod vault;
 mod watch;
 pub mod webhooks;
@@ -22,6 +24,7 @@ pub mod webhooks;
 use std::time::Duration;
 
 pub use argon::{HashCost, hash as hash_api_key};
+pub use contracts::Contracts;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
@@ -52,6 +55,8 @@ pub struct App {
     pub catalog: Catalog,
     /// Seals secrets.
     pub vault: Vault,
+    /// Schemas that were compiled.
+    pub contracts: Contracts,
     /// Requests that wait for jobs.
     pub watches: Watches,
     /// Says which addresses a tenant's URL may name.

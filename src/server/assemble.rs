@@ -7,7 +7,7 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, HashCost, RateLimits, Vault, Watches,
+        self, App, Contracts, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     config::{self, Config, ProviderKind, Synchronous},
@@ -42,6 +42,7 @@ pub fn app(
         auth,
         catalog: catalog(config),
         vault,
+        contracts: Contracts::default(),
         watches: Watches::default(),
         guard: Guard::new(config.webhooks.allow_networks.clone()),
         settings: settings(config),

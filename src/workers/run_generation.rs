@@ -110,18 +110,22 @@ struct Request<'j> {
     job: &'j Job,
     messages: Vec<Message>,
     parameters: Parameters,
-    contract: Option<Contract>,
+    contract: Option<Arc<Contract>>,
     deadline: Deadline,
 }
 
 impl<'j> Request<'j> {
-    fn of(job: &'j Job, deadline: Deadline) -> Result<Self> {
+    fn of(app: &App, job: &'j Job, deadline: Deadline) -> Result<Self> {
         let request = &job.request;
         Ok(Self {
             job,
             messages: serde_json::from_str(request.messages.get()).map_err(Error::internal)?,
             parameters: serde_json::from_str(&request.parameters).map_err(Error::internal)?,
-            contract: request.output_schema.as_deref().map(jobs::contract).transpose()?,
+            contract: request
+                .output_schema
+                .as_deref()
+                .map(|schema| app.contracts.compile(schema, "output_schema"))
+                .transpose()?,
             deadline,
         })
     }
@@ -162,7 +166,7 @@ impl RunGeneration {
     /// another attempt could mend, or else the last.
     fn attempt(&self, job: &Job, stop: &Stop) -> Result<Attempt> {
         let deadline = Deadline::of(self.app.ambient.monotonic(), self.max_runtime);
-        let request = Request::of(job, deadline)?;
+        let request = Request::of(&self.app, job, deadline)?;
         let mut worst: Option<ProviderError> = None;
         for name in request.models() {
             let error = match self.ask(&request, name, stop) {
@@ -208,7 +212,7 @@ impl RunGeneration {
                 return Ok(Attempt::Failed(error, None));
             }
             let text = completion.text;
-            let wrong = match output(request.contract.as_ref(), &text) {
+            let wrong = match output(request.contract.as_deref(), &text) {
                 Ok(output) => return Ok(Attempt::Answered(Answer { model, output, text, usage })),
                 Err(wrong) => wrong,
             };

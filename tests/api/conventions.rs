@@ -21,7 +21,7 @@ const TYPES: [(&str, &str); 7] = [
 
 /// Checks everything that every error has, and gives the error.
 #[track_caller]
-pub(super) fn refused(reply: &Reply, status: u16, code: &str) -> Value {
+pub(crate) fn refused(reply: &Reply, status: u16, code: &str) -> Value {
     let text = String::from_utf8_lossy(&reply.body);
     assert_eq!(reply.status, status, "{text}");
     let body = reply.json();

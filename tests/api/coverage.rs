@@ -35,6 +35,7 @@ fn body(operation: &str, world: &World) -> Option<Value> {
         "createGeneration" => crate::support::server::job(&json!({"model": "sandbox"})),
         "createWebhookEndpoint" => json!({"url": "https://example.com/hook", "events": ["ping"]}),
         "updateWebhookEndpoint" => json!({"description": "changed"}),
+        "validateSchema" => json!({"schema": {"type": "null"}, "instance": null}),
         "createApiKey" => json!({"name": "made", "scopes": ["keys:write"]}),
         "createAccount" => json!({"name": "made"}),
         "updateAccount" => json!({"name": "changed"}),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Caller, HashCost, RateLimits, Reply, Settings, Vault, Watches,
+        App, Caller, Contracts, HashCost, RateLimits, Reply, Settings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         deliveries::{self, DeliveryLog},
         webhooks::{self, EndpointRequest, EndpointWithSecret},
@@ -69,6 +69,7 @@ impl Rig {
             catalog: catalog(),
             vault,
             guard,
+            contracts: Contracts::default(),
             watches: Watches::default(),
             settings: policy(),
             metrics: Metrics::new(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Caller, HashCost, RateLimits, Settings, Vault, Watches, accounts,
+        App, Caller, Contracts, HashCost, RateLimits, Settings, Vault, Watches, accounts,
         auth::{AuthSettings, Authenticator},
         credits,
         jobs::{self, Outcome},
@@ -83,6 +83,7 @@ impl Deeds {
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
+            contracts: Contracts::default(),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
             metrics: Metrics::default(),

@@ -15,9 +15,9 @@ use outcome::fail;
 use super::{App, Caller, Reply, Secrecy, once};
 use crate::{
     domain::{
-        Contract, Credits, Cursor, Error, ErrorKind, GenerationRequest, Idempotency, JobError,
-        JobErrorCode, JobId, JobStatus, Message, Page, Parameters, QueueName, Result, Split,
-        Timestamp, prompt_upper_bound,
+        Credits, Cursor, Error, ErrorKind, GenerationRequest, Idempotency, JobError, JobErrorCode,
+        JobId, JobStatus, Message, Page, Parameters, QueueName, Result, Split, Timestamp,
+        prompt_upper_bound,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
@@ -45,13 +45,13 @@ pub struct Submitted {
     pub replayed: bool,
 }
 
-/// Checks a request against everything that needs no database. Compiling `output_schema` may take
-/// some milliseconds.
+/// Checks a request against everything that needs no database. An `output_schema` that is not known
+/// is compiled, which may take some milliseconds.
 pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Result<Prepared> {
     let now = app.ambient.now();
     request.check(now, app.settings.max_timeout_ms())?;
     if let Some(schema) = &request.output_schema {
-        contract(schema)?;
+        app.contracts.compile(schema, "output_schema")?;
     }
     let messages = serde_json::value::to_raw_value(&request.messages).map_err(Error::internal)?;
     let estimate = estimate(app, request)?;
@@ -72,16 +72,6 @@ pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Resul
         parameters,
     };
     Ok(Prepared { new, estimate })
-}
-
-/// The schema that an output has to satisfy.
-pub fn contract(schema: &RawValue) -> Result<Contract> {
-    let value = serde_json::from_str(schema.get()).map_err(Error::internal)?;
-    Contract::compile(&value).map_err(|fault| {
-        let place = fault.path.as_deref().map(|path| format!(" at {path}")).unwrap_or_default();
-        let message = format!("output_schema{place}: {}", fault.message);
-        Error::new(ErrorKind::InvalidSchema, message).with_param("output_schema")
-    })
 }
 
 fn estimate(app: &App, request: &GenerationRequest) -> Result<Credits> {

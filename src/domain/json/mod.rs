@@ -9,12 +9,15 @@ mod scan;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::{borrow::Cow, str};
 
 use sha2::{Digest, Sha256};
 
 use scan::Scanner;
+
+pub use value::value;
 
 /// How deeply arrays and objects may nest.
 pub const MAX_DEPTH: usize = 64;

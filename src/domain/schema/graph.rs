@@ -20,6 +20,9 @@ const MAX_UNFOLDED: u64 = 10_000;
 const MAX_PATH: u32 = 128;
 /// Where a schema without `$id` lives; no reference can name it from outside.
 const BASE: &str = "json-schema:///";
+/// What a subschema holds in memory, in bytes.
+const NODE_BYTES: usize = 2_000;
+
 /// How a subschema applies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Applies {
@@ -186,6 +189,11 @@ impl Graph {
             graph.is_plain &= !node.unique;
         }
         Ok(graph)
+    }
+
+    /// About how many bytes of memory it holds, and the validator of the same schema with it.
+    pub(super) fn bytes(&self) -> usize {
+        self.nodes.len() * NODE_BYTES + self.patterns.bytes() * 3
     }
 
     /// Counts the unfolded size and height below a node, each node once.

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use self::graph::Graph;
 pub use self::sample::sample;
+use super::json::JsonFault;
 
 /// How many violations one answer lists.
 const MAX_VIOLATIONS: usize = 20;
@@ -42,6 +43,12 @@ pub struct SchemaFault {
     pub message: String,
     /// JSON Pointer (RFC 6901) into the schema, where there is a place to name.
     pub path: Option<String>,
+}
+
+impl From<JsonFault> for SchemaFault {
+    fn from(fault: JsonFault) -> Self {
+        Self::new(fault.problem)
+    }
 }
 
 impl SchemaFault {
@@ -69,6 +76,7 @@ pub struct Violation {
 pub struct Contract {
     graph: Graph,
     validator: Validator,
+    bytes: usize,
 }
 
 impl fmt::Debug for Contract {
@@ -90,7 +98,13 @@ impl Contract {
         let draft = graph::draft(schema)?;
         let graph = Graph::build(schema, draft)?;
         let validator = build(draft, schema)?;
-        Ok(Self { graph, validator })
+        let bytes = graph.bytes();
+        Ok(Self { graph, validator, bytes })
+    }
+
+    /// About how many bytes of memory it holds.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Checks an instance.

@@ -46,6 +46,11 @@ impl Patterns {
         self.all.is_empty()
     }
 
+    /// What the compiled patterns take, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn get(&self, index: usize) -> &Pattern {
         &self.all[index]
     }

@@ -177,7 +177,8 @@ impl<'a> EventBody<'a> {
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let body: GenerationRequest = request.json()?;
     let caller = request.caller()?;
-    let prepared = if body.output_schema.is_some() {
+    let is_known = |schema| request.app.contracts.knows(schema);
+    let prepared = if !body.output_schema.as_deref().is_none_or(is_known) {
         // Compiling a schema may take milliseconds.
         let caller = caller.clone();
         request.blocking(move |app| jobs::prepare(app, &caller, &body)).await?

@@ -16,7 +16,7 @@ use super::table;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, HashCost, RateLimits, Vault, Watches,
+        self, App, Contracts, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     domain::{
@@ -199,6 +199,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         auth,
         catalog: Catalog::default(),
         vault,
+        contracts: Contracts::default(),
         watches: Watches::default(),
         guard: crate::webhooks::guard::Guard::new(Vec::new()),
         settings,
