@@ -17,7 +17,7 @@ use crate::{
 /// Contracts that are kept.
 const MOST: usize = 1_000;
 /// What they may hold together, in bytes of memory.
-const MOST_BYTES: usize = 32 << 20;
+const MOST_BYTES: usize = 64 << 20;
 
 /// SHA-256 of a schema's text.
 type Digest = [u8; 32];
@@ -97,4 +97,67 @@ fn refused(fault: &SchemaFault, param: &str) -> Error {
     let place = fault.path.as_deref().map(|path| format!(" at {path}")).unwrap_or_default();
     let message = format!("{param}{place}: {}", fault.message);
     Error::new(ErrorKind::InvalidSchema, message).with_param(param)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compile(contracts: &Contracts, schema: &str) -> Result<Arc<Contract>> {
+        contracts.compile(&raw(schema), "schema")
+    }
+
+    fn raw(schema: &str) -> Box<RawValue> {
+        RawValue::from_string(schema.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn the_same_text_is_compiled_once() {
+        let contracts = Contracts::default();
+        let first = compile(&contracts, "{\"type\":\"null\"}").unwrap();
+        let again = compile(&contracts, "{\"type\":\"null\"}").unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        let other = compile(&contracts, "{\"type\":\"string\"}").unwrap();
+        assert!(!Arc::ptr_eq(&first, &other));
+        assert_eq!(contracts.totals(), (1, 2));
+    }
+
+    #[test]
+    fn what_is_refused_is_not_kept() {
+        let contracts = Contracts::default();
+        for _ in 0..2 {
+            let error = compile(&contracts, "{\"items\":{\"type\":1}}").unwrap_err();
+            assert_eq!((error.kind(), error.param()), (ErrorKind::InvalidSchema, Some("schema")));
+            assert!(error.message().starts_with("schema at /items"), "{}", error.message());
+        }
+        assert_eq!(contracts.totals(), (0, 2));
+        assert!(!contracts.knows(&raw("{\"items\":{\"type\":1}}")));
+    }
+
+    #[test]
+    fn what_was_not_asked_for_the_longest_goes_first() {
+        let contracts = Contracts::default();
+        let schema = |number: usize| format!("{{\"minimum\":{number}}}");
+        for number in 0..MOST {
+            compile(&contracts, &schema(number)).unwrap();
+        }
+        compile(&contracts, &schema(0)).unwrap();
+        compile(&contracts, &schema(MOST)).unwrap();
+        let known = |number| contracts.knows(&raw(&schema(number)));
+        assert_eq!([0, 1, 2, MOST].map(known), [true, false, true, true]);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let contracts = Contracts::default();
+        let words: Vec<_> = (0..60).map(|n| format!("{{\"pattern\":\"a{n}\"}}")).collect();
+        for number in 0..10 {
+            let schema = format!("{{\"minimum\":{number},\"allOf\":[{}]}}", words.join(","));
+            compile(&contracts, &schema).unwrap();
+        }
+        let kept = lock(&contracts.kept);
+        let bytes: usize = kept.by_text.iter().map(|(_, contract)| contract.bytes()).sum();
+        assert_eq!(kept.bytes, bytes);
+        assert!(bytes <= MOST_BYTES && (1..10).contains(&kept.by_text.len()), "{bytes}");
+    }
 }

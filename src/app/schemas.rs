@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{App, Caller, Render, Reply, Secrecy, once};
 use crate::{
-    domain::{Error, Idempotency, Result, Violation, json},
+    domain::{Error, Idempotency, Result, Violation, json, schema},
     store::{AccountScope, Commit, Tx},
 };
 
@@ -40,12 +40,13 @@ pub struct Report {
 /// # Errors
 ///
 /// `INVALID_SCHEMA` for a schema that is none or refers to something outside, `INVALID_REQUEST` for
-/// an instance of more values than fit in memory.
+/// an instance that would take too much memory or time.
 pub fn validate(app: &App, request: &ValidationRequest) -> Result<Report> {
     let contract = app.contracts.compile(&request.schema, "schema")?;
-    let instance = json::value(request.instance.get())
-        .map_err(|fault| Error::invalid("instance", format!("instance: {}", fault.problem)))?;
-    Ok(Report { violations: contract.check(&instance).err().unwrap_or_default() })
+    let refused = |why: &str| Error::invalid("instance", format!("instance: {why}"));
+    let instance = json::value(request.instance.get()).map_err(|fault| refused(&fault.problem))?;
+    let violations = contract.violations(&instance).ok_or_else(|| refused(schema::TOO_LARGE))?;
+    Ok(Report { violations })
 }
 
 /// Saves the answer to a request for a check under its idempotency key, or gives the one that was
