@@ -8,6 +8,7 @@
 mod cost;
 mod explain;
 mod graph;
+mod lint;
 mod pattern;
 mod sample;
 mod size;
@@ -22,7 +23,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::graph::Graph;
+use self::graph::{Graph, push_token};
+pub use self::lint::{Warning, lint};
 pub use self::sample::sample;
 use self::size::Size;
 use super::json::JsonFault;
