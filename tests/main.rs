@@ -21,6 +21,7 @@ mod generation;
 mod ledger;
 mod providers;
 mod queue;
+mod schemas;
 mod server;
 mod store;
 mod tidy;
