@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use skai_server::{
     app::asking::{Asked, Question},
     domain::{ChatMessage, ChatRole, Contract, Deadline, JobErrorCode, Parameters},
@@ -95,7 +95,7 @@ fn an_output_is_given_where_the_stream_happens_to_keep_the_contract() {
         bench.provider.always(streamed(text, true));
         let (_, asked) = bench.stream(Some(&contract), false);
         let Asked::Answered(answer) = asked else { panic!("{asked:?}") };
-        assert_eq!(answer.output.as_deref().map(|output| output.get()), output);
+        assert_eq!(answer.output.as_deref().map(RawValue::get), output);
         assert_eq!(answer.trail.repairs, 0);
     }
     assert_eq!(bench.provider.received().len(), 2, "nothing is repaired");

@@ -16,7 +16,7 @@
 mod contract;
 mod route;
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{borrow::Cow, ops::ControlFlow, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
@@ -215,7 +215,7 @@ impl App {
         trail: &mut Trail,
         stopped: &dyn Fn() -> bool,
     ) -> OneAsked {
-        let mut messages = question.messages.to_vec();
+        let mut messages = Cow::Borrowed(question.messages);
         let mut before: Option<Completion> = None;
         trail.repairs = 0;
         loop {
@@ -241,7 +241,7 @@ impl App {
                 return Ok(Attempt::Failed(error, Some(BrokenAnswer::of(&model, completion))));
             }
             trail.repairs += 1;
-            messages.extend(contract::repair(&completion.text, &wrong));
+            messages.to_mut().extend(contract::repair(&completion.text, &wrong));
             before = Some(completion);
         }
     }

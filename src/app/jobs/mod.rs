@@ -310,7 +310,8 @@ fn estimate_again(app: &App, job: &Job) -> Result<Credits> {
     let parameters: Parameters =
         serde_json::from_str(&job.request.parameters).map_err(Error::internal)?;
     let schema = job.request.output_schema.as_deref().map(RawValue::get);
-    let prompt = prompt_upper_bound(&messages, schema);
+    let extras = parameters.extras.values().map(|extra| extra.get());
+    let prompt = prompt_upper_bound(&messages, schema.into_iter().chain(extras));
     dearest(app, &job.model, &parameters.fallback_models, prompt, parameters.max_tokens)
 }
 
