@@ -126,17 +126,16 @@ pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
     Ok(Prepared { new, estimate })
 }
 
-/// At least as many tokens as a provider can count for the prompt.
+/// At least as many tokens as a provider can count for the prompt. Among what is handed through are the
+/// tools, which are read as part of it.
 pub fn prompt_bound(
     messages: &[ChatMessage],
     output_schema: Option<&RawValue>,
     parameters: &Parameters,
 ) -> u64 {
-    let bytes = |value: &RawValue| u64::try_from(value.get().len()).unwrap_or(u64::MAX);
-    // Among them are the tools, which are read as part of the prompt.
-    let extras = parameters.extras.values().map(|value| bytes(value));
-    let prompt = prompt_upper_bound(messages, output_schema.map(RawValue::get));
-    extras.fold(prompt, u64::saturating_add)
+    let schema = output_schema.map(RawValue::get);
+    let extras = parameters.extras.values().map(|extra| extra.get());
+    prompt_upper_bound(messages, schema.into_iter().chain(extras))
 }
 
 /// Refuses models that are not there or have no price.
