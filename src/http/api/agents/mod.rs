@@ -120,9 +120,10 @@ pub(super) async fn run(request: Request) -> Result<Reply> {
     let mut reply = Reply::json_bytes(StatusCode::ACCEPTED, accepted(&job)?);
     if patience > Duration::ZERO {
         let job = wait_for(&request, scope, job.id, patience).await?;
-        reply = match job.status.is_terminal() {
-            true => Reply::ok(&JobBody::of(&job))?,
-            false => Reply::json_bytes(StatusCode::ACCEPTED, accepted(&job)?),
+        reply = if job.status.is_terminal() {
+            Reply::ok(&JobBody::of(&job))?
+        } else {
+            Reply::json_bytes(StatusCode::ACCEPTED, accepted(&job)?)
         };
     }
     Ok(reply.replayed(replayed).header("location", location))
