@@ -16,6 +16,7 @@ mod api;
 mod cli;
 mod crash;
 mod deliveries;
+mod evals;
 mod generation;
 mod ledger;
 mod providers;

@@ -1,6 +1,7 @@
 //! `/v1/agents`: prompts with a name, versions and contracts, and their runs.
 
 mod body;
+mod health;
 mod routes;
 
 use std::time::Duration;
@@ -14,13 +15,14 @@ pub(super) use routes::routes;
 use super::jobs::{JobBody, accepted, patience, wait_for};
 use crate::{
     app::{
-        agents::{self, Run},
+        agents::{self, Run, health as app_health},
         jobs::{self, Submitted},
     },
     domain::{AgentRequest, Error, Page, Result, RunRequest, VersionRequest},
     http::{reply::Reply, request::Request},
 };
 use body::{AgentBody, VersionBody, agent_bytes, version_bytes};
+use health::HealthBody;
 
 /// Which version to activate.
 #[derive(Deserialize, JsonSchema)]
@@ -100,6 +102,14 @@ pub(super) async fn activate(request: Request) -> Result<Reply> {
     let name = request.segment("name")?.to_owned();
     let done = agents::activate(app, &caller, name, body.version, idempotency, agent_bytes).await?;
     Ok(Reply::json_bytes(StatusCode::OK, done.body).replayed(done.replayed))
+}
+
+/// `GET /v1/agents/{name}/health`
+pub(super) async fn health(request: Request) -> Result<Reply> {
+    let (name, scope) = (request.segment("name")?.to_owned(), request.session()?.scope);
+    let hours = app_health::parse_window(request.query_text("window").unwrap_or("24h"))?;
+    let found = request.blocking(move |app| app_health::health(app, scope, &name, hours)).await?;
+    Reply::ok(&HealthBody::of(&found))
 }
 
 /// `POST /v1/agents/{name}/runs`
