@@ -323,7 +323,8 @@ create table eval_result (
 ) strict, without rowid;
 
 -- Jobs that were accepted together. How many of them stand where is counted here whenever one of them takes a
--- step; the others are queued.
+-- step; the others are queued. `started_at` is when the first began. Once `cancel_requested_at` is set none of
+-- them begins, until one is retried after all were over.
 create table batch (
   seq integer primary key,
   account integer not null references account (seq),
@@ -336,6 +337,7 @@ create table batch (
   failed integer not null default 0 check (failed >= 0),
   canceled integer not null default 0 check (canceled >= 0),
   expired integer not null default 0 check (expired >= 0),
+  started_at integer,
   cancel_requested_at integer,
   finished_at integer,
   created_at integer not null,
@@ -358,8 +360,8 @@ create table batch_item (
 -- memory and made anew from this table at each start, so the table needs no index for it.
 -- queue: 2 generation.create, 3 webhook.delivery, 4 billing.credit_grant, 5 task.run.
 -- `subject` is the seq of the job or delivery. Rows of one `lane` share a limit and take turns with
--- those of other lanes; lanes below zero are those of batches and get what others leave. `lease` is null while the row waits; else it names the start of the server
--- (upper half) and the claim (lower half) that may finish it.
+-- those of other lanes; lanes below zero are those of batches and get what others leave. `lease` is null while
+-- the row waits; else it names the start of the server (upper half) and the claim (lower half) that may finish it.
 create table queue (
   queue integer not null check (queue between 2 and 5),
   subject integer not null,

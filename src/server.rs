@@ -120,6 +120,7 @@ impl Server {
         work::tell_backlog(&app, &generations);
         metrics::pull_queue(&app, &generations);
         metrics::pull_queue(&app, &deliveries);
+        metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
         let ticker = work::tick(&app, &generations, &deliveries)?;
         let http = door::open(&config, &app, runtime, listener)?;

@@ -13,6 +13,7 @@ mod support;
 
 mod agents;
 mod api;
+mod batches;
 mod cli;
 mod crash;
 mod deliveries;

@@ -7,6 +7,7 @@ mod argon;
 pub mod asking;
 pub mod auth;
 mod backlog;
+pub mod batches;
 mod calls;
 pub mod chat;
 pub mod credits;
@@ -34,7 +35,7 @@ pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
 pub use vault::{Vault, create_private};
-pub use watch::{JobWatch, Watches};
+pub use watch::{Watch, Watches};
 
 pub(crate) use once::Secrecy;
 
@@ -92,6 +93,8 @@ pub struct Settings {
     pub job_runtime: Duration,
     /// How long a job of a batch may wait.
     pub batch_ttl: Duration,
+    /// How many requests a batch may have.
+    pub max_batch_requests: usize,
     /// How many jobs of all accounts may wait.
     pub max_waiting_jobs: usize,
     /// How many jobs of an account may wait or run.

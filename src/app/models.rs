@@ -1,10 +1,16 @@
-//! What can be asked: the models of the configuration that have a price.
+//! What can be asked: the models of the configuration that have a price, and the account's agents.
 
-use super::App;
+use super::{App, chat::AGENT};
 use crate::{
-    domain::{Model, Result, Tariff, Timestamp},
-    store::AccountScope,
+    domain::{Error, ErrorKind, Model, Result, Tariff, Timestamp},
+    store::{
+        AccountScope,
+        agents::{self, Named},
+    },
 };
+
+/// Agents that are listed, at most.
+const AGENTS_MAX: u32 = 1_000;
 
 /// A model as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,19 +23,39 @@ pub struct Listed {
     pub created_at: Timestamp,
 }
 
-/// All that the account can ask, by name.
-pub fn list(app: &App, _scope: AccountScope) -> Result<Vec<Listed>> {
+/// All that the account can ask: models by name, then agents by name. Blocks.
+pub fn list(app: &App, scope: AccountScope) -> Result<Vec<Listed>> {
     let priced = app.catalog.models().filter(|model| model.tariff != Tariff::Unknown);
     let mut listed: Vec<_> = priced.map(|model| of(app, model)).collect();
     listed.sort_by(|one, other| one.id.cmp(&other.id));
+    let agents = app.store.read(scope, |snapshot| agents::named(snapshot, AGENTS_MAX))?;
+    listed.extend(agents.into_iter().map(of_agent));
     Ok(listed)
 }
 
-/// The model of that name.
-pub fn get(app: &App, _scope: AccountScope, id: &str) -> Result<Listed> {
-    Ok(of(app, app.catalog.find(id, "model")?))
+/// The model of that name, or the agent. Blocks.
+pub fn get(app: &App, scope: AccountScope, id: &str) -> Result<Listed> {
+    let Some(name) = id.strip_prefix(AGENT) else {
+        return Ok(of(app, app.catalog.find(id, "model")?));
+    };
+    let found = app.store.read(scope, |snapshot| agents::find(snapshot, name))?;
+    match found {
+        Some((agent, _)) if agent.archived_at.is_none() => {
+            Ok(of_agent(Named { name: agent.name, created_at: agent.created_at }))
+        }
+        _ => {
+            let message = format!("there is no agent `{name}` here, or it is archived");
+            Err(Error::new(ErrorKind::UnknownModel, message).with_param("model"))
+        }
+    }
 }
 
 fn of(app: &App, model: &Model) -> Listed {
-    Listed { id: model.name.clone(), owned_by: model.provider.clone(), created_at: app.started_at }
+    let owned_by = model.provider.clone();
+    Listed { id: model.name.clone(), owned_by, created_at: app.started_at }
+}
+
+fn of_agent(agent: Named) -> Listed {
+    let id = format!("{AGENT}{}", agent.name);
+    Listed { id, owned_by: "agent".to_owned(), created_at: agent.created_at }
 }

@@ -68,6 +68,18 @@ pub(super) fn within<T>(
     Ok(Reply { body, replayed: false })
 }
 
+/// The answer that was given to this request before, for deeds whose work is long. Blocks while it reads.
+pub(super) fn answered(
+    app: &App,
+    scope: AccountScope,
+    request: Option<&Idempotency>,
+) -> Result<Option<Reply>> {
+    let Some(request) = request else { return Ok(None) };
+    let answer = app.store.read(scope, |snapshot| saved(snapshot, request))?;
+    let body = answer.map(|answer| app.open_answer(answer, Secrecy::Plain)).transpose()?;
+    Ok(body.map(|body| Reply { body, replayed: true }))
+}
+
 /// The answer saved for this request; an error where the key stands for another request.
 pub(super) fn saved(
     snapshot: &Snapshot<'_, AccountScope>,

@@ -1,4 +1,5 @@
-//! Waiting for a job's next step, without polling: the writer's signals wake whoever watches the job.
+//! Waiting for a job's next step or a batch's end, without polling: the writer's signals wake whoever watches
+//! it.
 
 use std::{
     collections::HashMap,
@@ -6,63 +7,77 @@ use std::{
 };
 
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::{
     ambient::lock,
-    domain::{Error, ErrorKind, JobId, Result},
+    domain::{BatchId, Error, ErrorKind, JobId, Result},
     store::Signal,
 };
 
-/// Requests that watch jobs at the same time; each is small, but they are not without limit.
+/// Requests that watch something at the same time; each is small, but they are not without limit.
 const WATCHERS_MAX: usize = 20_000;
 
-/// Who watches which job. Clones share it.
+/// Who watches which job or batch. Clones share it.
 #[derive(Clone, Default)]
 pub struct Watches(Arc<Mutex<Watched>>);
 
 #[derive(Default)]
 struct Watched {
-    jobs: HashMap<JobId, watch::Sender<()>>,
+    /// By the id of what is watched.
+    known: HashMap<Uuid, watch::Sender<()>>,
     watchers: usize,
     /// Wakes everybody, for good, when the server is about to stop.
     closed: bool,
 }
 
-/// Hears of a job's steps from now on. Watch first and look at the job then: so no step is missed.
-pub struct JobWatch {
-    job: JobId,
+/// Hears of steps from now on. Watch first and look then: so no step is missed.
+pub struct Watch {
+    id: Uuid,
     watches: Watches,
     steps: watch::Receiver<()>,
 }
 
 impl Watches {
-    /// Watches a job.
-    pub fn job(&self, job: JobId) -> Result<JobWatch> {
+    /// Watches a job: each of its steps.
+    pub fn job(&self, job: JobId) -> Result<Watch> {
+        self.watch(job.uuid())
+    }
+
+    /// Watches a batch: its end.
+    pub fn batch(&self, batch: BatchId) -> Result<Watch> {
+        self.watch(batch.uuid())
+    }
+
+    fn watch(&self, id: Uuid) -> Result<Watch> {
         let mut watched = lock(&self.0);
         if watched.watchers >= WATCHERS_MAX {
-            let message = "too many requests wait for jobs; ask again without waiting";
+            let message = "too many requests wait for something; ask again without waiting";
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
         watched.watchers += 1;
         let closed = watched.closed;
-        let sender = watched.jobs.entry(job).or_insert_with(|| watch::Sender::new(()));
+        let sender = watched.known.entry(id).or_insert_with(|| watch::Sender::new(()));
         let mut steps = sender.subscribe();
         if closed {
             steps.mark_changed();
         }
         drop(watched);
-        Ok(JobWatch { job, watches: self.clone(), steps })
+        Ok(Watch { id, watches: self.clone(), steps })
     }
 
     /// Takes in what the writer committed.
     pub fn hear(&self, signals: &[Signal]) {
         let mut watched = None;
         for signal in signals {
-            if let Signal::Job(job) = signal {
-                let watched = watched.get_or_insert_with(|| lock(&self.0));
-                if let Some(sender) = watched.jobs.get(job) {
-                    sender.send_replace(());
-                }
+            let id = match signal {
+                Signal::Job(job) => job.uuid(),
+                Signal::BatchEnded(batch) => batch.uuid(),
+                _ => continue,
+            };
+            let watched = watched.get_or_insert_with(|| lock(&self.0));
+            if let Some(sender) = watched.known.get(&id) {
+                sender.send_replace(());
             }
         }
     }
@@ -71,7 +86,7 @@ impl Watches {
     pub fn close(&self) {
         let mut watched = lock(&self.0);
         watched.closed = true;
-        for sender in watched.jobs.values() {
+        for sender in watched.known.values() {
             sender.send_replace(());
         }
     }
@@ -82,7 +97,7 @@ impl Watches {
     }
 }
 
-impl JobWatch {
+impl Watch {
     /// The receiver to await the next step with.
     pub fn steps(&mut self) -> &mut watch::Receiver<()> {
         &mut self.steps
@@ -94,13 +109,13 @@ impl JobWatch {
     }
 }
 
-impl Drop for JobWatch {
+impl Drop for Watch {
     fn drop(&mut self) {
         let mut watched = lock(&self.watches.0);
         watched.watchers -= 1;
         // This one still counts as a receiver.
-        if watched.jobs.get(&self.job).is_some_and(|sender| sender.receiver_count() <= 1) {
-            watched.jobs.remove(&self.job);
+        if watched.known.get(&self.id).is_some_and(|sender| sender.receiver_count() <= 1) {
+            watched.known.remove(&self.id);
         }
     }
 }
@@ -128,9 +143,9 @@ mod tests {
         let watches = Watches::default();
         let (one, two) = (watches.job(job(1)).unwrap(), watches.job(job(1)).unwrap());
         drop(one);
-        assert_eq!(lock(&watches.0).jobs.len(), 1);
+        assert_eq!(lock(&watches.0).known.len(), 1);
         drop(two);
-        assert!(lock(&watches.0).jobs.is_empty() && lock(&watches.0).watchers == 0);
+        assert!(lock(&watches.0).known.is_empty() && lock(&watches.0).watchers == 0);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct Provider {
     /// The protocol that it speaks.
     #[serde(deserialize_with = "values::choice")]
     pub kind: ProviderKind,
-    /// Where its API begins, without a slash at the end; empty only for `sandbox`.
+    /// Where its API begins, without a slash at the end; empty for `sandbox`, and for Anthropic itself.
     #[serde(default, deserialize_with = "base_url")]
     pub base_url: String,
     /// The key for it; empty when it needs none, or has none yet.
@@ -32,6 +32,34 @@ pub struct Provider {
         serialize_with = "write::optional_duration"
     )]
     pub timeout: Option<Duration>,
+    /// Failures in a row after which it is left alone; 0: it never is. `None`: 5, and 0 for `sandbox`.
+    #[serde(
+        default,
+        deserialize_with = "breaker_failures",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub breaker_failures: Option<u32>,
+    /// For how long it is left alone then.
+    #[serde(
+        default = "breaker_pause",
+        deserialize_with = "values::duration::<1, HOUR, _>",
+        serialize_with = "write::duration"
+    )]
+    pub breaker_pause: Duration,
+    /// The most calls to it at the same time; 0: any number.
+    #[serde(default, deserialize_with = "values::whole::<0, 10_000, _, _>")]
+    pub max_concurrency: u32,
+}
+
+/// Where Anthropic itself is.
+const ANTHROPIC: &str = "https://api.anthropic.com/v1";
+
+const fn breaker_pause() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn breaker_failures<'de, D: Deserializer<'de>>(given: D) -> Result<Option<u32>, D::Error> {
+    values::whole::<0, 1_000, _, _>(given).map(Some)
 }
 
 /// The protocol that a provider speaks.
@@ -48,8 +76,16 @@ pub enum ProviderKind {
 }
 
 impl Provider {
+    /// Where its API begins, also where that goes without saying.
+    pub fn base_url(&self) -> &str {
+        match self.kind {
+            ProviderKind::Anthropic if self.base_url.is_empty() => ANTHROPIC,
+            _ => &self.base_url,
+        }
+    }
+
     pub(super) fn check(&self, name: &str) -> Result<(), Problem> {
-        if self.base_url.is_empty() && self.kind != ProviderKind::Sandbox {
+        if self.base_url.is_empty() && self.kind == ProviderKind::OpenAi {
             let path = ["providers", name, "base_url"];
             return Err(Problem::new(&path, format!("missing; allowed: {BASE_URLS}")));
         }

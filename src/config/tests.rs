@@ -195,7 +195,7 @@ const BAD_VALUES: &[(&str, &str)] = &[
     ),
     (
         "[models.a]\nprovider = \"opnai\"\nfree = true",
-        "line 2: models.a.provider: \"opnai\" is no provider; allowed: openai, sandbox",
+        "line 2: models.a.provider: \"opnai\" is no provider; allowed: anthropic, openai, sandbox",
     ),
     (
         "[models.a]\nprovider = \"openai\"\ninput_per_million = 1",
@@ -215,6 +215,14 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 2: queues.\"generation.create\".max_runtime: a timeout of 10m does not fit into queues.\"generation.create\".max_runtime = \"5m\", of which the calls of an attempt get four fifths; set max_runtime to at least \"750s\", or jobs.max_timeout to at most \"4m\"",
     ),
     (
+        "[providers.openai]\nbreaker_failures = 1001",
+        "line 2: providers.openai.breaker_failures: 1001 is not allowed; allowed: a whole number from 0 to 1000",
+    ),
+    (
+        "[providers.openai]\nmax_concurrency = -1",
+        "line 2: providers.openai.max_concurrency: -1 is not allowed; allowed: a whole number from 0 to 10000",
+    ),
+    (
         "[providers.openai]\ntimeout = \"1h\"",
         "line 2: providers.openai.timeout: a timeout of 1h does not fit into queues.\"generation.create\".max_runtime = \"15m\", of which the calls of an attempt get four fifths; set max_runtime to at least \"75m\", or providers.openai.timeout to at most \"12m\"",
     ),
@@ -223,7 +231,7 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 1: queues.\"webhook.delivery\".max_runtime: a timeout of 15s does not fit into queues.\"webhook.delivery\".max_runtime = \"10s\", of which the calls of an attempt get four fifths; set max_runtime to at least \"19s\", or webhooks.timeout to at most \"8s\"",
     ),
     (
-        "[providers.a]\nkind = \"anthropic\"",
+        "[providers.a]\nkind = \"openai\"",
         "line 1: providers.a.base_url: missing; allowed: an address such as \"https://api.openai.com/v1\", without user, query or fragment",
     ),
     (
@@ -290,6 +298,7 @@ fn the_environment_wins_over_the_file() {
 fn well_known_names_set_their_keys() {
     let environment = [
         ("OPENAI_API_KEY", "sk-1"),
+        ("ANTHROPIC_API_KEY", "sk-2"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
         ("RATE_LIMIT_DEFAULT", "7,2s"),
         ("Q_GEN_CREATE_CONCURRENCY", "11"),
@@ -306,6 +315,7 @@ fn well_known_names_set_their_keys() {
     ];
     let config = load("", &environment).unwrap();
     assert_eq!(config.providers["openai"].api_key.expose(), "sk-1");
+    assert_eq!(config.providers["anthropic"].api_key.expose(), "sk-2");
     assert_eq!(config.rate_limit.for_reads().to_string(), "7,2s");
     let concurrency = QueueName::ALL.map(|queue| config.queues.get(queue).concurrency);
     assert_eq!(concurrency, [11, 12, 13, 2]);
@@ -340,7 +350,7 @@ fn errors_name_the_variable() {
         (
             "SKAI_MODELS__SANDBOX__PROVIDER",
             "x",
-            "models.sandbox.provider: \"x\" is no provider; allowed: openai, sandbox",
+            "models.sandbox.provider: \"x\" is no provider; allowed: anthropic, openai, sandbox",
         ),
         (
             "SKAI_PROVIDERS__NEW__KIND",

@@ -164,6 +164,17 @@ impl Error {
         self
     }
 
+    /// The same error of a part of the request, such as `requests/17`: what is wrong is within it.
+    #[must_use]
+    pub fn within(mut self, place: &str) -> Self {
+        self.0.param = Some(match &self.0.param {
+            Some(param) => format!("{place}/{param}"),
+            None => place.to_owned(),
+        });
+        self.0.message = format!("{place}: {}", self.0.message);
+        self
+    }
+
     /// Adds machine-readable details. They are kept as text, so that credits keep their spelling.
     #[must_use]
     pub fn with_details(mut self, details: &impl Serialize) -> Self {

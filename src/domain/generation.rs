@@ -104,6 +104,25 @@ impl Parameters {
         checks::stop(&self.stop)?;
         checks::fallback_models(&self.fallback_models)
     }
+
+    /// What is set here, and for the rest what `others` say.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        let either = |one: Vec<String>, other| if one.is_empty() { other } else { one };
+        let mut extras = others.extras;
+        extras.extend(self.extras);
+        Self {
+            temperature: self.temperature.or(others.temperature),
+            max_tokens: self.max_tokens.or(others.max_tokens),
+            top_p: self.top_p.or(others.top_p),
+            stop: either(self.stop, others.stop),
+            seed: self.seed.or(others.seed),
+            fallback_models: either(self.fallback_models, others.fallback_models),
+            timeout_ms: self.timeout_ms.or(others.timeout_ms),
+            max_repairs: self.max_repairs.or(others.max_repairs),
+            extras,
+        }
+    }
 }
 
 impl GenerationRequest {

@@ -2,6 +2,8 @@
 
 mod agent;
 mod api_key;
+mod batch;
+mod batch_request;
 mod chat;
 mod chat_request;
 mod checks;
@@ -34,6 +36,8 @@ mod webhook;
 
 pub use agent::{AgentDefinition, AgentRequest, RunRequest, VersionRequest};
 pub use api_key::{ApiKey, Environment, MalformedApiKey};
+pub use batch::{BatchCounts, BatchStatus, BatchStep, check_custom_id};
+pub use batch_request::{BatchRequest, Named};
 pub use chat::{ChatMessage, ChatRole, Content, Part};
 pub use chat_request::{ChatRequest, ResponseFormat, StreamOptions};
 pub use credits::{Credits, MalformedCredits};

@@ -2,7 +2,6 @@
 
 use std::{
     any::Any,
-    convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -25,11 +24,26 @@ pub struct Body {
 
 enum Content {
     Whole(Bytes),
-    Flowing(mpsc::Receiver<Bytes>),
+    Flowing {
+        pieces: mpsc::Receiver<Piece>,
+        /// Whether it breaks off, for the client to see, where nobody said that this is the end.
+        is_file: bool,
+    },
 }
 
-/// The writing end of a flowing body. The body ends when it is dropped.
-pub(crate) struct BodySender(mpsc::Sender<Bytes>);
+/// What a flowing body is made of.
+enum Piece {
+    Chunk(Bytes),
+    End,
+}
+
+/// Not all of a body could be made; the connection is cut, so that nobody takes it for the whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the body breaks off")]
+pub struct BrokenOff;
+
+/// The writing end of a flowing body. The body ends when it is dropped, but that of a file breaks off.
+pub(crate) struct BodySender(mpsc::Sender<Piece>);
 
 /// The reader went away or stopped reading; nobody needs what was to come.
 #[derive(Debug)]
@@ -38,7 +52,14 @@ pub(crate) struct ReaderGone;
 impl BodySender {
     /// Sends a chunk, waiting while the reader is slow.
     pub(crate) async fn send(&self, chunk: impl Into<Bytes>) -> Result<(), ReaderGone> {
-        self.0.send_timeout(chunk.into(), READER_PATIENCE).await.map_err(|_| ReaderGone)
+        let chunk = Piece::Chunk(chunk.into());
+        self.0.send_timeout(chunk, READER_PATIENCE).await.map_err(|_| ReaderGone)
+    }
+
+    /// Says that this was all.
+    pub(crate) async fn finish(self) {
+        // Where the reader is gone, nobody needs to know.
+        drop(self.0.send_timeout(Piece::End, READER_PATIENCE).await);
     }
 
     /// Resolves when the reader is gone.
@@ -52,15 +73,16 @@ impl Body {
         Self { content: Content::Whole(bytes.into()), guard: None }
     }
 
-    pub(super) fn flowing() -> (BodySender, Self) {
-        let (sender, receiver) = mpsc::channel(FLOWING_MAX);
-        let body = Self { content: Content::Flowing(receiver), guard: None };
+    /// `is_file` is true for what is of no use in part.
+    pub(super) fn flowing(is_file: bool) -> (BodySender, Self) {
+        let (sender, pieces) = mpsc::channel(FLOWING_MAX);
+        let body = Self { content: Content::Flowing { pieces, is_file }, guard: None };
         (BodySender(sender), body)
     }
 
     /// Keeps `guard` until a flowing body ends; a whole one is as good as sent.
     pub(super) fn hold(&mut self, guard: impl Any + Send) {
-        if matches!(self.content, Content::Flowing(_)) {
+        if matches!(self.content, Content::Flowing { .. }) {
             self.guard = Some(Box::new(guard));
         }
     }
@@ -69,24 +91,28 @@ impl Body {
     pub(super) fn length(&self) -> Option<u64> {
         match &self.content {
             Content::Whole(bytes) => u64::try_from(bytes.len()).ok(),
-            Content::Flowing(_) => None,
+            Content::Flowing { .. } => None,
         }
     }
 }
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut self.get_mut().content {
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Flowing(chunks) => {
-                chunks.poll_recv(context).map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
+            Content::Flowing { pieces, is_file } => {
+                pieces.poll_recv(context).map(|piece| match piece {
+                    Some(Piece::Chunk(chunk)) => Some(Ok(Frame::data(chunk))),
+                    None if *is_file => Some(Err(BrokenOff)),
+                    Some(Piece::End) | None => None,
+                })
             }
         }
     }

@@ -37,13 +37,15 @@ pub(crate) use middleware::RequestId;
 use crate::app::{App, auth::Session};
 use middleware::Exchange;
 use router::Router;
-use routes::Route;
+use routes::{BodyLimit, Route};
 
 /// What the edge is told by the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The longest body in bytes, for routes with no limit of their own.
     pub body_limit: usize,
+    /// The longest body of a batch, in bytes.
+    pub batch_body_limit: usize,
     /// How long a body may take to arrive, trickling included.
     pub body_timeout: Duration,
     /// Proxies whose `X-Forwarded-*` headers are believed.
@@ -58,10 +60,22 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             body_limit: 1 << 20,
+            batch_body_limit: 64 << 20,
             body_timeout: Duration::from_secs(30),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             metrics_open: false,
+        }
+    }
+}
+
+impl Settings {
+    /// In bytes.
+    fn body_limit_of(&self, limit: BodyLimit) -> usize {
+        match limit {
+            BodyLimit::Usual => self.body_limit,
+            BodyLimit::Batch => self.batch_body_limit,
+            BodyLimit::Bytes(bytes) => bytes,
         }
     }
 }

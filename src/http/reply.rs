@@ -54,7 +54,17 @@ impl Reply {
 
     /// 200 with a body that flows as it is made, such as `text/event-stream`.
     pub(crate) fn stream(content_type: &'static str) -> (BodySender, Self) {
-        let (sender, body) = Body::flowing();
+        Self::flowing(content_type, false)
+    }
+
+    /// The same of a body that is of no use in part: unless its sender says that it is finished, it breaks
+    /// off for the client to see.
+    pub(crate) fn file(content_type: &'static str) -> (BodySender, Self) {
+        Self::flowing(content_type, true)
+    }
+
+    fn flowing(content_type: &'static str, is_file: bool) -> (BodySender, Self) {
+        let (sender, body) = Body::flowing(is_file);
         let content_type = HeaderValue::from_static(content_type);
         (sender, Self::of(StatusCode::OK, Some(content_type), body))
     }

@@ -130,16 +130,7 @@ impl Request {
     /// The body as a type. Fields that the type doesn't have are refused where it says so
     /// (`#[serde(deny_unknown_fields)]`); errors name the field by its path. Every body is an object.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        // The types would take an array of their fields' values too.
-        if !is_object(body) {
-            return Err(Error::new(
-                ErrorKind::InvalidRequest,
-                "the body must be a JSON object; put the fields between { and }",
-            ));
-        }
-        // Tracking paths costs as much again as reading, so it is done only for the error.
-        serde_json::from_slice(body).map_err(|_| json_error::<T>(body))
+        read_object(if self.body.is_empty() { b"{}" } else { &self.body })
     }
 
     /// A header, where it is readable text.
@@ -161,6 +152,19 @@ impl Request {
     pub(crate) fn path(&self) -> &str {
         self.uri.path()
     }
+}
+
+/// Reads a JSON object, which was checked before, as [`Request::json`] does.
+pub(crate) fn read_object<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    // The types would take an array of their fields' values too.
+    if !is_object(body) {
+        return Err(Error::new(
+            ErrorKind::InvalidRequest,
+            "the body must be a JSON object; put the fields between { and }",
+        ));
+    }
+    // Tracking paths costs as much again as reading, so it is done only for the error.
+    serde_json::from_slice(body).map_err(|_| json_error::<T>(body))
 }
 
 fn is_object(body: &[u8]) -> bool {

@@ -58,6 +58,17 @@ pub(crate) enum BodyKind {
     Raw,
 }
 
+/// The longest body that a route takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BodyLimit {
+    /// What is configured for all routes.
+    Usual,
+    /// What is configured for batches.
+    Batch,
+    /// So many bytes.
+    Bytes(usize),
+}
+
 /// A parameter in the query or a header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Param {
@@ -93,8 +104,7 @@ pub(crate) struct Route {
     pub(super) access: Access,
     pub(super) rate: RateClass,
     pub(super) body: BodyKind,
-    /// In bytes; `None` for the configured limit.
-    pub(super) body_limit: Option<usize>,
+    pub(super) body_limit: BodyLimit,
     pub(super) summary: &'static str,
     pub(super) query: Vec<Param>,
     /// Headers that this route reads beyond those that many do.
@@ -152,7 +162,7 @@ impl Route {
             rate,
             access: Access::Open,
             body: BodyKind::None,
-            body_limit: None,
+            body_limit: BodyLimit::Usual,
             summary: "",
             query: Vec::new(),
             reads: Vec::new(),
@@ -216,9 +226,9 @@ impl Route {
         self
     }
 
-    /// Takes bodies up to this many bytes instead of the configured limit.
-    pub(crate) fn body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = Some(bytes);
+    /// Takes bodies up to this limit instead of the usual one.
+    pub(crate) fn body_limit(mut self, limit: BodyLimit) -> Self {
+        self.body_limit = limit;
         self
     }
 

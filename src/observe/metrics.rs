@@ -249,12 +249,14 @@ impl Metrics {
         self.jobs.get_or_create(&StatusLabels { status }).inc();
     }
 
-    /// Counts a call to a provider of the configuration. `outcome` is `ok` or an error code.
-    pub fn provider_call(&self, provider: &str, outcome: &'static str, took: Duration) {
+    /// Counts a call to a provider of the configuration, and how long it took if it was made.
+    pub fn provider_call(&self, provider: &str, outcome: &'static str, took: Option<Duration>) {
         let labels = ProviderLabels { provider: provider.to_owned(), outcome };
         self.provider_calls.get_or_create(&labels).inc();
-        let labels = ProviderName { provider: provider.to_owned() };
-        self.provider_durations.get_or_create(&labels).observe(took.as_secs_f64());
+        if let Some(took) = took {
+            let labels = ProviderName { provider: provider.to_owned() };
+            self.provider_durations.get_or_create(&labels).observe(took.as_secs_f64());
+        }
     }
 
     /// Counts a try to deliver a webhook.
@@ -301,7 +303,7 @@ mod tests {
         metrics.request("GET", Some("/v1/jobs/{id}"), 200, took);
         metrics.request("BREW", None, 404, took);
         metrics.job_ended("succeeded");
-        metrics.provider_call("sandbox", "ok", took);
+        metrics.provider_call("sandbox", "ok", Some(took));
         metrics.webhook_attempt("timeout", took);
         metrics.pull(|| {
             vec![

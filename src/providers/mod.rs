@@ -4,27 +4,26 @@
 //! jobs, retries or prices. Calls block their thread, often for seconds; hundreds may run at once.
 //!
 //! To add a kind: a file that implements [`Provider`] (over `remote`, if it speaks HTTP), a
-//! variant of [`ProviderSettings`], an arm in [`Providers::new`].
+//! variant of [`ProviderSettings`], an arm in its `provider`.
 
 mod anthropic;
+mod breaker;
 mod gather;
+mod guarded;
 mod openai;
+mod places;
 mod remote;
 mod sandbox;
 mod sse;
 mod transport;
 mod whole;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ops::ControlFlow,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
-use self::{anthropic::Anthropic, openai::OpenAi, sandbox::Sandbox};
+use self::{anthropic::Anthropic, guarded::Guarded, openai::OpenAi, sandbox::Sandbox};
+pub use self::{breaker::BreakerState, guarded::ProviderLimits, whole::hand_over};
 use crate::{
     ambient::Ambient,
     domain::{ChatMessage, JobErrorCode, Secret, Usage},
@@ -197,74 +196,63 @@ pub enum ProviderSettings {
     Sandbox,
 }
 
+/// Told about each call: the provider's name, how it ended, and how long it took, if it was made.
+///
+/// It ended `ok`, with an error's code, or `canceled` by its caller. One that was not made ended
+/// `breaker_open` or `busy`.
+pub type Observer = Arc<dyn Fn(&str, &'static str, Option<Duration>) + Send + Sync>;
+
 /// The configured providers by name.
 #[derive(Default)]
-pub struct Providers(HashMap<String, Arc<dyn Provider>>);
+pub struct Providers(BTreeMap<String, Arc<Guarded>>);
 
 impl Providers {
-    /// Sets the providers up. One that cannot work (no key, a bad address) says so at every call,
-    /// so that it stops no other and not the server.
+    /// Sets the providers up, without limits. One that cannot work (no key, a bad address) says so at
+    /// every call, so that it stops no other and not the server.
     pub fn new(
         ambient: &Ambient,
         settings: impl IntoIterator<Item = (String, ProviderSettings)>,
     ) -> Self {
-        let provider = |settings| -> Arc<dyn Provider> {
-            match settings {
-                ProviderSettings::Anthropic(settings) => {
-                    Arc::new(Anthropic::new(ambient, &settings))
-                }
-                ProviderSettings::OpenAi(settings) => Arc::new(OpenAi::new(ambient, &settings)),
-                ProviderSettings::Sandbox => Arc::new(Sandbox),
-            }
-        };
         let settings = settings.into_iter();
-        Self(settings.map(|(name, of)| (name, provider(of))).collect())
+        let unlimited = settings.map(|(name, of)| (name, of, ProviderLimits::default()));
+        let nobody: Observer = Arc::new(|_: &str, _, _| ());
+        Self::limited(ambient, unlimited, &nobody)
     }
 
-    /// Tells `observer` of every call from now on.
-    #[must_use]
-    pub fn observed(self, ambient: &Ambient, observer: &Observer) -> Self {
-        let observe = |(name, inner): (String, Arc<dyn Provider>)| {
-            let (ambient, observer) = (ambient.clone(), Arc::clone(observer));
-            let provider = Observed { name: name.clone(), inner, ambient, observer };
-            (name, Arc::new(provider) as Arc<dyn Provider>)
+    /// Sets them up with their limits, and tells `observer` of every call.
+    pub fn limited(
+        ambient: &Ambient,
+        settings: impl IntoIterator<Item = (String, ProviderSettings, ProviderLimits)>,
+        observer: &Observer,
+    ) -> Self {
+        let guard = |(name, settings, limits): (String, ProviderSettings, ProviderLimits)| {
+            let provider = settings.provider(ambient);
+            let guarded = Guarded::new(name.clone(), provider, limits, ambient, observer);
+            (name, Arc::new(guarded))
         };
-        Self(self.0.into_iter().map(observe).collect())
+        Self(settings.into_iter().map(guard).collect())
     }
 
     /// The provider of that name in the configuration.
     pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
-        self.0.get(name).cloned()
+        self.0.get(name).map(|provider| Arc::clone(provider) as Arc<dyn Provider>)
+    }
+
+    /// Which of them are called, by name.
+    pub fn breakers(&self) -> impl Iterator<Item = (&str, BreakerState)> {
+        self.0.iter().map(|(name, provider)| (name.as_str(), provider.state()))
     }
 }
 
-/// Told about each call: the provider's name, `ok` or the error's code, and how long it took.
-pub type Observer = Arc<dyn Fn(&str, &'static str, Duration) + Send + Sync>;
-
-/// A provider whose calls are counted.
-struct Observed {
-    name: String,
-    inner: Arc<dyn Provider>,
-    ambient: Ambient,
-    observer: Observer,
-}
-
-impl Provider for Observed {
-    fn complete(&self, call: &Call<'_>) -> Result<Completion, ProviderError> {
-        let began = self.ambient.monotonic();
-        let answer = self.inner.complete(call);
-        let took = self.ambient.monotonic().saturating_sub(began);
-        let outcome = answer.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
-        (self.observer)(&self.name, outcome, took);
-        answer
-    }
-
-    fn stream(&self, call: &Call<'_>, sink: &mut Sink<'_>) -> Result<Completion, ProviderError> {
-        let began = self.ambient.monotonic();
-        let answer = self.inner.stream(call, sink);
-        let took = self.ambient.monotonic().saturating_sub(began);
-        let outcome = answer.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
-        (self.observer)(&self.name, outcome, took);
-        answer
+impl ProviderSettings {
+    /// The provider, and how long its calls may take that name no timeout.
+    fn provider(self, ambient: &Ambient) -> (Box<dyn Provider>, Duration) {
+        match self {
+            Self::OpenAi(settings) => (Box::new(OpenAi::new(ambient, &settings)), settings.timeout),
+            Self::Anthropic(settings) => {
+                (Box::new(Anthropic::new(ambient, &settings)), settings.timeout)
+            }
+            Self::Sandbox => (Box::new(Sandbox), sandbox::TIMEOUT),
+        }
     }
 }

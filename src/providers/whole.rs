@@ -18,7 +18,7 @@ struct Piece<'a> {
 }
 
 /// Hands the answer to `sink` as one delta, in which calls of tools carry their index.
-pub(super) fn hand_over(completion: &Completion, sink: &mut Sink<'_>) -> ControlFlow<()> {
+pub fn hand_over(completion: &Completion, sink: &mut Sink<'_>) -> ControlFlow<()> {
     let calls = completion.tool_calls.as_deref().map(numbered);
     let silent = calls.is_some() && completion.text.is_empty();
     let piece = Piece {

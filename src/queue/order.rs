@@ -1,6 +1,9 @@
 //! The order of a queue's work, in memory: lanes take turns, so that one account's ten thousand jobs
 //! do not delay another's first, and within a lane priority goes before age.
 //!
+//! Lanes below zero are in the background: they take turns among each other, and get one only when no
+//! other lane has ready work and room for it. What they began goes on to its end.
+//!
 //! The table is the truth. A row that is missing here waits until polling comes by it; a row that is
 //! here but gone from the table is found out when it is claimed. So changes may come twice.
 //!
@@ -57,6 +60,8 @@ pub(crate) struct Order {
     slow: BTreeSet<i64>,
     /// The lane that had the last turn.
     turn: i64,
+    /// The same of those in the background.
+    background_turn: i64,
     /// Work that is not due yet, soonest first.
     later: BTreeSet<(Timestamp, i64, i64, Reverse<i32>)>,
     ready: usize,
@@ -139,24 +144,31 @@ impl Order {
             room.slots = room.slots.saturating_sub(1);
         }
         self.ready -= 1;
-        self.turn = lane;
+        *(if lane < 0 { &mut self.background_turn } else { &mut self.turn }) = lane;
         self.review(lane);
         Some(Pick { subject, lane, priority, slow })
     }
 
-    /// The lane after that of the last turn that may run something.
+    /// The lane after that of the last turn that may run something; one in the background only where no
+    /// other may.
     fn next_lane(&self, room: Room) -> Option<i64> {
-        let open = (room.slots > 0).then(|| self.after_turn(&self.open, |_| true));
-        // Those that are passed over have threads of their own, so they are few.
-        let burdened = (room.threads > 0)
-            .then(|| self.after_turn(&self.burdened, |lane| self.may_take_more(lane, room)));
-        let found = [open.flatten(), burdened.flatten()].into_iter().flatten();
-        found.min_by_key(|lane| (*lane <= self.turn, *lane))
+        self.next_of(0, i64::MAX, self.turn, room)
+            .or_else(|| self.next_of(i64::MIN, -1, self.background_turn, room))
     }
 
-    fn after_turn(&self, lanes: &BTreeSet<i64>, may: impl Fn(i64) -> bool) -> Option<i64> {
-        let after = (Bound::Excluded(self.turn), Bound::Unbounded);
-        lanes.range(after).chain(lanes.range(..=self.turn)).copied().find(|lane| may(*lane))
+    /// The same of the lanes from `first` to `last`, of which `turn` had the last turn.
+    fn next_of(&self, first: i64, last: i64, turn: i64, room: Room) -> Option<i64> {
+        let turn = turn.clamp(first, last);
+        let after_turn = |lanes: &BTreeSet<i64>, may: &dyn Fn(i64) -> bool| {
+            let after = lanes.range((Bound::Excluded(turn), Bound::Included(last)));
+            after.chain(lanes.range(first..=turn)).copied().find(|lane| may(*lane))
+        };
+        let open = (room.slots > 0).then(|| after_turn(&self.open, &|_| true));
+        // Those that are passed over have threads of their own, so they are few.
+        let burdened = (room.threads > 0)
+            .then(|| after_turn(&self.burdened, &|lane| self.may_take_more(lane, room)));
+        let found = [open.flatten(), burdened.flatten()].into_iter().flatten();
+        found.min_by_key(|lane| (*lane <= turn, *lane))
     }
 
     /// A burdened lane may have half as many extra threads as are left, so that one alone does not take
@@ -279,6 +291,23 @@ mod tests {
         order.add(&work(2, 100, 0, 0), Timestamp::default());
         order.add(&work(3, 200, 0, 0), Timestamp::default());
         assert_eq!(subjects(&mut order), [0, 100, 200, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn lanes_in_the_background_take_turns_where_no_other_may() {
+        let mut order = Order::new(1);
+        for (lane, subject) in [(-1, 1), (-1, 2), (-2, 3), (-2, 4), (1, 100), (1, 101), (2, 200)] {
+            order.add(&work(lane, subject, 0, 0), Timestamp::default());
+        }
+        // Those before have room for one each.
+        assert_eq!(lanes_of(&mut order, slots(3)), [1, 2, -2]);
+        order.done(-2, false);
+        order.done(2, false);
+        assert_eq!(lanes_of(&mut order, slots(1)), [-1]);
+        order.done(1, false);
+        assert_eq!(lanes_of(&mut order, slots(1)), [1]);
+        order.done(-1, false);
+        assert_eq!(lanes_of(&mut order, slots(2)), [-2, -1]);
     }
 
     #[test]
@@ -422,7 +451,7 @@ mod tests {
         /// Whatever comes, also twice, leaves exactly once, and no lane runs more than it may.
         #[test]
         fn nothing_is_lost_and_limits_hold(
-            works in prop::collection::vec((1i64..5, 0i64..40), 0..80),
+            works in prop::collection::vec((-3i64..5, 0i64..40), 0..80),
             limit in 1u32..4,
         ) {
             let mut order = Order::new(limit);
@@ -436,6 +465,7 @@ mod tests {
             loop {
                 let batch: Vec<Pick> = std::iter::from_fn(|| take_any(&mut order)).collect();
                 if batch.is_empty() { break }
+                prop_assert!(batch.is_sorted_by_key(|pick| pick.lane < 0), "the background waits");
                 for pick in &batch {
                     let in_lane = batch.iter().filter(|other| other.lane == pick.lane).count();
                     prop_assert!(in_lane <= limit as usize);

@@ -14,7 +14,7 @@ use crate::{
     domain::{Backoff, Catalog, DriftLimits, Model, Price, QueueName, Secret, Tariff},
     http,
     observe::Metrics,
-    providers::{Observer, ProviderSettings, Providers, RemoteSettings},
+    providers::{Observer, ProviderLimits, ProviderSettings, Providers, RemoteSettings},
     queue::QueueSettings,
     store::{EngineSettings, Store},
     webhooks::guard::Guard,
@@ -85,6 +85,7 @@ fn settings(config: &Config) -> app::Settings {
         job_ttl: jobs.ttl,
         job_runtime: jobs.max_runtime,
         batch_ttl: config.batches.ttl,
+        max_batch_requests: config.batches.max_requests,
         max_waiting_jobs: config.jobs.max_waiting,
         max_open_jobs: config.jobs.max_open_per_account,
         job_backoff: backoff(&jobs.backoff),
@@ -130,7 +131,7 @@ fn tariff(model: &config::Model) -> Tariff {
 fn providers(config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Providers {
     let settings = config.providers.iter().map(|(name, provider)| {
         let remote = RemoteSettings {
-            base_url: provider.base_url.clone(),
+            base_url: provider.base_url().to_owned(),
             api_key: provider.api_key.clone(),
             timeout: provider.timeout.unwrap_or(config.jobs.provider_timeout),
         };
@@ -139,13 +140,20 @@ fn providers(config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Prov
             ProviderKind::Anthropic => ProviderSettings::Anthropic(remote),
             ProviderKind::Sandbox => ProviderSettings::Sandbox,
         };
-        (name.clone(), settings)
+        let is_sandbox = matches!(settings, ProviderSettings::Sandbox);
+        let limits = ProviderLimits {
+            // What the sandbox is told to fail by one account is no failure for others.
+            breaker_failures: provider.breaker_failures.unwrap_or(if is_sandbox { 0 } else { 5 }),
+            breaker_pause: provider.breaker_pause,
+            max_concurrency: provider.max_concurrency,
+        };
+        (name.clone(), settings, limits)
     });
     let metrics = Arc::clone(metrics);
     let observer: Observer = Arc::new(move |provider, outcome, took| {
         metrics.provider_call(provider, outcome, took);
     });
-    Providers::new(ambient, settings).observed(ambient, &observer)
+    Providers::limited(ambient, settings, &observer)
 }
 
 /// How a queue is run.
@@ -171,6 +179,7 @@ pub(super) fn edge(config: &Config) -> http::Settings {
     let origin = |origin: &String| HeaderValue::from_str(origin).ok();
     http::Settings {
         body_limit: http.body_limit,
+        batch_body_limit: config.batches.body_limit,
         body_timeout: http.body_timeout,
         trusted_proxies: http.trusted_proxies.clone(),
         cors_origins: http.cors_origins.iter().filter_map(origin).collect(),

@@ -9,6 +9,7 @@ use crate::{
     app::App,
     domain::QueueName,
     observe::metrics::Sample,
+    providers::BreakerState,
     queue::{Kind, QueueStats, Runner},
     webhooks::send::{Attempt, Outcome},
 };
@@ -50,6 +51,24 @@ fn queue_samples(queue: QueueName, stats: QueueStats) -> Vec<Sample> {
         depth("running", running),
         pause.label("queue", queue.as_str()),
     ]
+}
+
+/// Which providers are called.
+pub(super) fn pull_breakers(app: &App) {
+    let providers = Arc::clone(&app.providers);
+    app.metrics.pull(move || {
+        let sample = |(name, state): (&str, BreakerState)| {
+            let number = match state {
+                BreakerState::Closed => 0.0,
+                BreakerState::HalfOpen => 1.0,
+                BreakerState::Open => 2.0,
+            };
+            let help = "Whether a provider is called: 0 closed, 1 half open, 2 open";
+            let sample = Sample::gauge("provider_breaker_state", help, number);
+            sample.label("provider", name.to_owned())
+        };
+        providers.breakers().map(sample).collect()
+    });
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]

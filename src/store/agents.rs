@@ -263,6 +263,24 @@ pub fn list(
     )
 }
 
+/// An agent as far as a list of names tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// The account's agents that take runs, by name, at most `limit`.
+pub fn named(snapshot: &Snapshot<'_, AccountScope>, limit: u32) -> Result<Vec<Named>> {
+    snapshot.all(
+        "select name, created_at from agent where archived_at is null order by name limit ?1",
+        [limit],
+        |row| Ok(Named { name: row.get("name")?, created_at: row.get("created_at")? }),
+    )
+}
+
 /// The versions of an agent, newest first: up to `limit`, fewer where they are large.
 pub fn versions(
     snapshot: &Snapshot<'_, AccountScope>,

@@ -27,7 +27,7 @@ pub struct Audit {
 /// null, and what is wrong in words. `?1` limits the rows. Amounts are microcredits.
 ///
 /// Rules that look at the same sums share a statement, so that the ledger is read few times.
-const RULES: [&str; 15] = [
+const RULES: [&str; 17] = [
     "select a.seq, null, 'has no balance' from main.account a
      where not exists (select 1 from main.balance b where b.account = a.seq) limit ?1",
     // Each balance against the sums of its ledger.
@@ -138,6 +138,29 @@ const RULES: [&str; 15] = [
        'has a row in the queue for a job that is over or does not exist: subject ' || q.subject
      from main.queue q left join main.job j on j.seq = q.subject
      where q.queue = 2 and (j.seq is null or j.status >= 4 or j.account <> q.account) limit ?1",
+    "with j as (
+       select batch, min(account) as account, max(account) as last_account, count(*) as total,
+         sum(status = 3) as running, sum(status = 4) as succeeded, sum(status = 5) as failed,
+         sum(status = 6) as canceled, sum(status = 7) as expired, sum(status <= 3) as open
+       from main.job where batch is not null group by batch)
+     select coalesce(b.account, j.account), null,
+       'has a batch whose counts are not those of its jobs: batch ' || coalesce(lower(hex(b.id)), '-')
+         || ' counts ' || coalesce(b.total, 0) || ' jobs, there are ' || coalesce(j.total, 0)
+     from main.batch b full join j on j.batch = b.seq
+     where b.seq is null or j.batch is null or b.total <> j.total or b.running <> j.running
+       or b.succeeded <> j.succeeded or b.failed <> j.failed or b.canceled <> j.canceled
+       or b.expired <> j.expired or (b.finished_at is null) <> (j.open > 0)
+       or j.account <> b.account or j.last_account <> b.account limit ?1",
+    "with i as (
+       select i.batch, count(*) as items, sum(j.seq is not null) as good
+       from main.batch_item i left join main.job j
+         on j.seq = i.job and j.batch = i.batch and j.account = i.account
+       group by i.batch)
+     select b.account, null, 'has a batch whose requests are not those of its jobs: batch '
+       || lower(hex(b.id)) || ' of ' || b.total || ' jobs has ' || coalesce(i.items, 0)
+       || ' requests, ' || coalesce(i.good, 0) || ' of which are its jobs'
+     from main.batch b left join i on i.batch = b.seq
+     where coalesce(i.items, 0) <> b.total or coalesce(i.good, 0) <> b.total limit ?1",
     "with l as materialized (
        select account, grant_id, sum(kind = 'grant') as grants,
          sum(case kind when 'grant' then delta else 0 end) as given,
@@ -240,9 +263,12 @@ mod tests {
     use super::*;
     use crate::{
         ambient::Ambient,
-        domain::{Bucket, Credits, GrantId, JobStatus, ProjectId, QueueName, Split, Timestamp},
+        domain::{
+            BatchId, Bucket, Credits, GrantId, JobStatus, ProjectId, QueueName, Split, Timestamp,
+        },
         store::{
             AccountScope, EngineSettings, Store, Tx, accounts,
+            batches::{self, NewBatch},
             jobs::{self, JobResult, NewJob},
             ledger::{self, Cover, JobRound, NewGrant},
             queue::{self, Waiting, WorkId},
@@ -257,7 +283,11 @@ mod tests {
         _folder: tempfile::TempDir,
     }
 
-    fn job(tx: &Tx<'_, AccountScope>, ambient: &Ambient) -> Result<(i64, JobRound)> {
+    fn job(
+        tx: &Tx<'_, AccountScope>,
+        ambient: &Ambient,
+        batch: Option<i64>,
+    ) -> Result<(i64, JobRound)> {
         let raw = |json: &str| serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
         let new = NewJob {
             id: JobId::from_uuid(ambient.uuid()),
@@ -265,7 +295,7 @@ mod tests {
             api_key: 1,
             model: "m".to_owned(),
             agent: None,
-            batch: None,
+            batch,
             direct: false,
             user: None,
             priority: 0,
@@ -286,7 +316,7 @@ mod tests {
         Ok((seq, round))
     }
 
-    /// An account with a grant, a job that succeeded (number 1) and one that waits (number 2).
+    /// An account with a grant, a job that succeeded (number 1) and one that waits (number 2), which is a batch.
     fn books() -> Books {
         let folder = tempfile::tempdir().unwrap();
         let ambient = Ambient::manual(Timestamp::from_millis(1_000_000), 7);
@@ -307,12 +337,20 @@ mod tests {
                     request_id: None,
                 };
                 ledger::grant(tx, &new)?;
-                let (done, round) = job(tx, &ambient)?;
+                let (done, round) = job(tx, &ambient, None)?;
                 let held = Split { paid: RESERVED, ..Split::default() };
                 ledger::settle(tx, round, held, COST)?;
                 let result = JobResult { charged: COST, ..JobResult::default() };
                 jobs::end(tx, done, JobStatus::Succeeded, &result)?;
-                let (waits, _) = job(tx, &ambient)?;
+                let new = NewBatch {
+                    id: BatchId::from_uuid(ambient.uuid()),
+                    metadata: None,
+                    request_id: "r".to_owned(),
+                    total: 1,
+                };
+                let batch = batches::insert(tx, &new)?;
+                let (waits, _) = job(tx, &ambient, Some(batch))?;
+                batches::add_item(tx, batch, 1, "a", waits)?;
                 let id = WorkId { queue: QueueName::GenerationCreate, subject: waits };
                 let work = Waiting { id, lane: 1, priority: 0, run_at: tx.now() };
                 queue::push(tx, work, tx.now())
@@ -396,6 +434,13 @@ mod tests {
                 &["update main.queue set subject = 1"],
                 "a job that is over or does not exist: subject 1",
             ),
+            (&["update main.batch set running = 1"], "whose counts are not those of its jobs"),
+            (&["update main.batch set finished_at = 1"], "whose counts are not those of its jobs"),
+            (&["update main.job set status = 3 where seq = 2"], "whose counts are not those of its"),
+            (&["update main.job set batch = 1 where seq = 1"], "counts 1 jobs, there are 2"),
+            (&["delete from main.batch"], "counts 0 jobs, there are 1"),
+            (&["delete from main.batch_item"], "1 jobs has 0 requests, 0 of which are its jobs"),
+            (&["update main.batch_item set job = 1"], "1 jobs has 1 requests, 0 of which are its"),
             (&["update main.credit_grant set amount = 1001"], "a grant without its entry, or with"),
             (&["update main.credit_grant set remaining = 981"], "more left of its grants than"),
             (&["update main.job set listed = 1 where seq = 2"], "is missing from a list: its row 2"),

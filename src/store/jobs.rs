@@ -176,22 +176,38 @@ pub(in crate::store) fn raw(
     text.map(|text| RawValue::from_string(text).map_err(|_| unknown(column))).transpose()
 }
 
+/// What [`job`] reads.
+macro_rules! job_columns {
+    () => {
+        "j.*, g.name as agent_name, q.messages, q.output_schema, q.metadata, q.parameters, \
+         r.output, r.output_text, r.model as answered_by, r.provider, r.prompt_tokens, \
+         r.completion_tokens, r.estimated, r.charged, r.error_code, r.error_message, r.finished_at"
+    };
+}
+
+/// The tables beside `job j` that it is read from.
+macro_rules! job_tables {
+    () => {
+        "join job_request q on q.job = j.seq left join job_result r on r.job = j.seq \
+         left join agent g on g.seq = j.agent"
+    };
+}
+
 /// Selects rows for [`job`], by the conditions that follow.
 macro_rules! select_job {
     ($($rest:expr),+) => {
         concat!(
-            "select j.*, g.name as agent_name, q.messages, q.output_schema, q.metadata, \
-             q.parameters, r.output, r.output_text, r.model as answered_by, r.provider, \
-             r.prompt_tokens, r.completion_tokens, r.estimated, r.charged, r.error_code, \
-             r.error_message, r.finished_at \
-             from job j join job_request q on q.job = j.seq left join job_result r on r.job = j.seq \
-             left join agent g on g.seq = j.agent where ",
+            "select ",
+            $crate::store::jobs::job_columns!(),
+            " from job j ",
+            $crate::store::jobs::job_tables!(),
+            " where ",
             $($rest),+
         )
     };
 }
 
-pub(in crate::store) use select_job;
+pub(in crate::store) use {job_columns, job_tables, select_job};
 
 pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let attempts: u32 = row.get("attempts")?;

@@ -185,10 +185,45 @@ pub fn cover(snapshot: &Snapshot<'_, AccountScope>, amount: Credits) -> Result<C
 
 /// Sets aside what [`cover`] found in the same transaction.
 pub fn reserve(tx: &Tx<'_, AccountScope>, of: JobRound, hold: Hold) -> Result<()> {
-    let mut books = Books { tx, balance: hold.balance };
-    books.balance.open_jobs += 1;
-    books.hold(EntryKind::Reserve, hold.split, of)?;
-    books.close()
+    let mut parts = HoldParts::of(tx, hold);
+    parts.reserve(of, hold.split)?;
+    parts.close()
+}
+
+/// What [`cover`] found for many jobs together, set aside job by job: each has its own entries, and the
+/// balance is written once.
+pub struct HoldParts<'t, 'c> {
+    books: Books<'t, 'c>,
+    /// What no job was given yet.
+    left: Split,
+}
+
+impl<'t, 'c> HoldParts<'t, 'c> {
+    /// Nothing of it is set aside yet.
+    pub fn of(tx: &'t Tx<'c, AccountScope>, hold: Hold) -> Self {
+        Self { books: Books { tx, balance: hold.balance }, left: hold.split }
+    }
+
+    /// What the next job is given of it, for `amount`.
+    pub fn next(&mut self, amount: Credits) -> Result<Split> {
+        let part = self.left.cover(amount).ok_or_else(beyond)?;
+        for bucket in [Bucket::Free, Bucket::Paid] {
+            let taken = part.of(bucket).negated();
+            self.left = self.left.plus(bucket, taken).ok_or_else(beyond)?;
+        }
+        Ok(part)
+    }
+
+    /// Sets a part aside for its job.
+    pub fn reserve(&mut self, of: JobRound, part: Split) -> Result<()> {
+        self.books.balance.open_jobs += 1;
+        self.books.hold(EntryKind::Reserve, part, of)
+    }
+
+    /// Writes the balance.
+    pub fn close(self) -> Result<()> {
+        self.books.close()
+    }
 }
 
 /// Gives back what was set aside for a job that ended without success.

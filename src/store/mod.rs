@@ -17,6 +17,7 @@ pub mod agent_hours;
 pub mod agents;
 pub mod api_keys;
 pub mod audit;
+pub mod batches;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod idempotency;

@@ -3,7 +3,7 @@
 //! A signal is a hint: who hears it looks at the database before it acts.
 
 use super::queue::Waiting;
-use crate::domain::{ApiKeyId, JobId, JobStatus};
+use crate::domain::{ApiKeyId, BatchId, JobId, JobStatus};
 
 /// Something that was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Signal {
     Job(JobId),
     /// A job reached this terminal status.
     Ended(JobStatus),
+    /// The last job of a batch ended.
+    BatchEnded(BatchId),
     /// A key must not be accepted from memory any more.
     KeyChanged(ApiKeyId),
     /// An account changed: none of its keys must be accepted from memory any more.

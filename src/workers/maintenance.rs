@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     ambient::lock,
-    app::{self, App, agents::health, credits},
+    app::{self, App, agents::health, batches, credits},
     domain::Result,
 };
 
@@ -20,7 +20,7 @@ const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
 const WRITES_PER_ROUND: u32 = 60;
 
-/// Fills lists and takes back what has expired whenever the ticker calls it, once a second; forgets
+/// Fills lists, takes back what has expired and goes on with cancellations whenever the ticker calls it, once a second; forgets
 /// answers once a minute.
 pub struct Maintenance {
     app: Arc<App>,
@@ -49,6 +49,7 @@ impl Maintenance {
             report("fill lists", app::fill_lists(&self.app));
             report("record outcomes of calls", self.app.calls.record_late());
         }
+        report("cancel the rest of batches", batches::cancel_rest(&self.app));
         report("expire grants", credits::expire_due_grants(&self.app));
         if self.is_due() {
             report("forget saved answers", self.forget_answers());

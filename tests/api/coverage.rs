@@ -47,6 +47,7 @@ fn refused_by(operation: &Operation, reply: &Reply, status: u16, code: &str) {
 /// A good body for each route that takes one.
 fn body(operation: &str, world: &World) -> Option<Value> {
     Some(match operation {
+        "createBatch" => crate::batches::batch(1, &json!({"model": "sandbox"})),
         "createAgent" => agent(&world.new_name()),
         "createAgentVersion" => {
             let mut body = agent("");
@@ -90,6 +91,7 @@ impl World {
         let server = TestServer::builder()
             .provider(&provider)
             .config(|config| {
+                config.batches.body_limit = config.http.body_limit;
                 config.queues.generation_create.backoff.clear();
                 config.queues.webhook_delivery.backoff.clear();
             })
@@ -105,6 +107,7 @@ impl World {
         let name = match () {
             () if !operation.is_for_one() => String::new(),
             () if path.starts_with("/v1/jobs/{id}") => self.job(&operation.id),
+            () if path.starts_with("/v1/batches/{id}") => self.batch(),
             () if path.contains("/versions/{n}") => self.agent() + "/1",
             () if path.starts_with("/v1/agents/{name}") => self.agent(),
             () if path.starts_with("/v1/webhooks/endpoints/{id}") => self.endpoint.id.clone(),
@@ -134,6 +137,15 @@ impl World {
             self.failed_job()
         };
         job["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A batch whose one job does not begin.
+    fn batch(&self) -> String {
+        let ahead = std::time::Duration::from_hours(1);
+        let later = skai_server::ambient::Ambient::system().now().plus(ahead);
+        let body = crate::batches::batch(1, &json!({"run_at": later}));
+        let made = self.account.client.post(crate::batches::BATCHES, &body).expect(202).json();
+        made["id"].as_str().unwrap().to_owned()
     }
 
     /// A name that no agent has; it looks like an id.
@@ -353,8 +365,14 @@ fn no_account_reaches_anothers_objects() {
     let world = World::new();
     let document = Document::of(&world.server);
     let stranger = world.server.account();
-    let own =
-        ["/v1/jobs", "/v1/agents", "/v1/webhooks/endpoints", "/v1/webhooks/deliveries", "/v1/dlq"];
+    let own = [
+        "/v1/jobs",
+        "/v1/agents",
+        "/v1/batches",
+        "/v1/webhooks/endpoints",
+        "/v1/webhooks/deliveries",
+        "/v1/dlq",
+    ];
     let (mut theirs, mut tried) = (Vec::new(), 0);
     for operation in document.operations() {
         let Access::Tenant(_) = operation.access else { continue };

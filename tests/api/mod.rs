@@ -1,6 +1,6 @@
 //! The contract with clients, over sockets, against the whole server.
 
-mod conventions;
+pub(crate) mod conventions;
 mod idempotency;
 mod lists;
 mod refusals;

@@ -1,20 +1,24 @@
 //! Generation jobs against scripted providers: what is asked, what is stored, what is charged.
 
+mod outages;
+mod streams;
+mod whole;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use skai_server::{
-    app::{Settings, jobs},
+    app::Settings,
     domain::{Bucket, JobErrorCode, JobStatus, Model, Secret, Usage},
-    providers::{ProviderSettings, RemoteSettings},
-    queue::{GiveUp, Kind as _, QueueSettings, Runner, Stop},
-    store::{AccountScope, Signal, jobs::Job},
+    providers::{ProviderLimits, ProviderSettings, RemoteSettings},
+    queue::{GiveUp, Kind as _, Stop},
+    store::{AccountScope, jobs::Job},
     workers::RunGeneration,
 };
 
 use crate::support::{
     Answer, LIMIT, Provider,
-    deeds::{Deeds, caller, model},
+    deeds::{Deeds, model},
     provider::{completion, completion_body, error},
 };
 
@@ -32,13 +36,17 @@ struct Bench {
     token: i64,
 }
 
-fn remote(name: &str, provider: &Provider) -> (String, ProviderSettings) {
+fn remote(
+    name: &str,
+    provider: &Provider,
+    limits: ProviderLimits,
+) -> (String, ProviderSettings, ProviderLimits) {
     let settings = RemoteSettings {
         base_url: provider.base_url(),
         api_key: Secret::new("sk-operator".to_owned()),
         timeout: LIMIT,
     };
-    (name.to_owned(), ProviderSettings::OpenAi(settings))
+    (name.to_owned(), ProviderSettings::OpenAi(settings), limits)
 }
 
 impl Bench {
@@ -47,10 +55,14 @@ impl Bench {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::limited(ProviderLimits::default(), change)
+    }
+
+    fn limited(limits: ProviderLimits, change: impl FnOnce(&mut Settings)) -> Self {
         let spare_model = Model { provider: "spare".to_owned(), ..model("s", 2) };
         let lost = Model { provider: "lost".to_owned(), ..model("lost", 0) };
         let (provider, spare) = (Provider::start(), Provider::start());
-        let served = [remote("test", &provider), remote("spare", &spare)];
+        let served = [remote("test", &provider, limits), remote("spare", &spare, limits)];
         let deeds = Deeds::served([model("m", 1), spare_model, lost], served, change);
         let worker = RunGeneration::new(deeds.app.clone(), MAX_RUNTIME);
         let scope = deeds.account("a");
@@ -363,44 +375,4 @@ fn what_is_given_up_says_why() {
         assert_eq!(dead_letters(&bench).len(), letters);
         bench.deeds.verify();
     }
-}
-
-/// The whole of it: a runner, a job that is canceled while its provider thinks, one that is not.
-#[test]
-fn the_call_of_a_canceled_job_is_abandoned() {
-    let Bench { deeds, scope, provider, spare: _spare, .. } = Bench::new();
-    let held = completion("{\"a\":\"x\"}").held();
-    provider.always(held);
-    let (sender, ended) = std::sync::mpsc::channel();
-    deeds.app.store.listen(move |signals| {
-        for signal in signals {
-            if let Signal::Job(id) = signal {
-                sender.send(*id).ok();
-            }
-        }
-    });
-    let worker = RunGeneration::new(deeds.app.clone(), MAX_RUNTIME);
-    let settings = QueueSettings {
-        concurrency: 1,
-        lane_limit: 0,
-        slow_after: None,
-        max_runtime: MAX_RUNTIME,
-        max_crashes: 3,
-        paused: false,
-    };
-    let runner = Runner::start(worker, &deeds.app.store, &deeds.ambient, settings, 1).unwrap();
-    let canceled = deeds.submit(scope, &json!({"output_schema": schema()})).unwrap();
-    provider.wait_for_in_flight(1);
-    let request = caller(scope);
-    jobs::cancel(&deeds.app, &request, canceled.id, None, |_| Ok(Vec::new())).wait().unwrap();
-    // The provider holds its answer back, and sees the client go all the same.
-    provider.wait_for_in_flight(0);
-    let kept = deeds.submit(scope, &json!({"model": "s"})).unwrap();
-    while deeds.job(scope, kept.id).status != JobStatus::Succeeded {
-        ended.recv_timeout(LIMIT).expect("the freed slot takes the next job");
-    }
-    runner.drain(LIMIT);
-    assert_eq!(deeds.job(scope, canceled.id).status, JobStatus::Canceled);
-    assert_eq!(deeds.balance(scope).available.total().unwrap().micros(), 1_000 - 25);
-    deeds.verify();
 }

@@ -1,5 +1,7 @@
 //! Providers against local servers, well-behaved and hostile: the `openai` one here.
 
+mod anthropic;
+mod limits;
 mod streams;
 
 use std::{

@@ -23,7 +23,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (1_i64..4, 1_i64..5).prop_map(|(lane, count)| Step::Push { lane, count }),
+        4 => (-2_i64..4, 1_i64..5).prop_map(|(lane, count)| Step::Push { lane, count }),
         4 => any::<usize>().prop_map(Step::Finish),
         2 => (any::<usize>(), 0_u64..60).prop_map(|(at, seconds)| Step::Release { at, seconds }),
         1 => any::<usize>().prop_map(Step::Panic),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     config::Config,
@@ -23,13 +23,20 @@ fn start(folder: &TempDir) -> Server {
     Server::start(config(folder.path()), Ambient::system()).unwrap()
 }
 
+/// What a server says that is ready.
+fn ready() -> Value {
+    let provider = |name| json!({"name": name, "breaker": "closed"});
+    let providers = ["anthropic", "openai", "sandbox"].map(provider);
+    json!({"status": "ready", "providers": providers})
+}
+
 #[test]
 fn says_that_it_is_alive_ready_and_what_it_counts() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(&folder);
     let client = Client::new(server.address());
     assert_eq!(client.get("/healthz").expect(200).json(), json!({"status": "ok"}));
-    assert_eq!(client.get("/readyz").expect(200).json(), json!({"status": "ready"}));
+    assert_eq!(client.get("/readyz").expect(200).json(), ready());
     client.get("/nowhere").expect(404);
     let numbers = client.get("/metrics").expect(200);
     for line in [
@@ -37,6 +44,7 @@ fn says_that_it_is_alive_ready_and_what_it_counts() {
         r#"skai_http_requests_total{method="GET",route="none",status="404"} 1"#,
         r#"skai_queue_depth{queue="generation.create",state="ready"} 0.0"#,
         r#"skai_queue_depth{queue="webhook.delivery",state="running"} 0.0"#,
+        r#"skai_provider_breaker_state{provider="openai"} 0.0"#,
         "skai_http_connections 1.0",
     ] {
         assert!(numbers.text().contains(line), "{line} is missing in {}", numbers.text());

@@ -6,12 +6,12 @@ use serde_json::json;
 use skai_server::{
     app::credits,
     domain::{
-        AgentId, AgentTotals, AgentVersionId, ApiKeyId, Bucket, DeadLetterId, DeliveryId,
-        DeliveryStatus, EndpointId, EventId, GrantId, JobStatus, ProjectId, QueueName, Result,
-        Split, Timestamp,
+        AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep, Bucket, DeadLetterId,
+        DeliveryId, DeliveryStatus, EndpointId, EventId, GrantId, JobStatus, ProjectId, QueueName,
+        Result, Split, Timestamp,
     },
     store::{
-        AccountScope, Snapshot, Tx, accounts, agent_hours, agents, api_keys, dead_letters,
+        AccountScope, Snapshot, Tx, accounts, agent_hours, agents, api_keys, batches, dead_letters,
         deliveries, idempotency, job_events,
         jobs::{self, JobResult},
         ledger::{self, JobRound},
@@ -25,15 +25,19 @@ use crate::support::deeds::{Deeds, micros, model};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 31] = [
+const WITHOUT_FOREIGN_IDS: [&str; 35] = [
     "accounts::project",
     "agent_hours::add",
     "agent_hours::tell",
     "agents::count",
     "agents::insert",
     "agents::list",
+    "agents::named",
     "api_keys::insert",
     "api_keys::list",
+    "batches::add_item",
+    "batches::insert",
+    "batches::list",
     "dead_letters::insert",
     "dead_letters::list",
     "deliveries::attempted",
@@ -65,6 +69,7 @@ struct Theirs {
     agent: i64,
     key: ApiKeyId,
     job: jobs::Job,
+    batch: (i64, BatchId),
     lease: Lease,
     endpoint: (i64, EndpointId),
     delivery: (i64, DeliveryId),
@@ -82,6 +87,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     let (key, letter) = (ApiKeyId::from_uuid(uuid()), DeadLetterId::from_uuid(uuid()));
     let endpoint = EndpointId::from_uuid(uuid());
     let agent = AgentId::from_uuid(uuid());
+    let batch = deeds.batch(scope, 1);
     let (delivery, event_id) = (DeliveryId::from_uuid(uuid()), EventId::from_uuid(uuid()));
     let work = claimed.lease.id;
     let store = &deeds.app.store;
@@ -144,6 +150,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         agent,
         key,
         job,
+        batch: (batch.seq, batch.id),
         lease: claimed.lease,
         endpoint: (endpoint_seq, endpoint),
         delivery: (delivery_seq, delivery),
@@ -279,6 +286,15 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
         |page| page.rows.is_empty(),
     );
     calls.find("api_keys::find", |it| api_keys::find(it, key), Option::is_none);
+    let batch = has.batch;
+    calls.find("batches::find", |it| batches::find(it, batch.1), Option::is_none);
+    calls.find("batches::by_seq", |it| batches::by_seq(it, batch.0), Option::is_none);
+    calls.find(
+        "batches::items",
+        |it| batches::items(it, batch.0, 0, 9),
+        |page| page.rows.is_empty(),
+    );
+    calls.find("batches::open_items", |it| batches::open_items(it, batch.0, 0, 9), Vec::is_empty);
     calls.find("dead_letters::find", |it| dead_letters::find(it, letter), Option::is_none);
     calls.find("deliveries::find", |it| deliveries::find(it, delivery.1), Option::is_none);
     calls.find("deliveries::by_seq", |it| deliveries::by_seq(it, delivery.0), Option::is_none);
@@ -326,6 +342,10 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("api_keys::revoke", &false, move |tx| api_keys::revoke(tx, key));
     calls.change("api_keys::retire", &(), move |tx| api_keys::retire(tx, key, tx.now()));
     calls.change("api_keys::touch", &(), move |tx| api_keys::touch(tx, key));
+    let batch = has.batch.0;
+    calls.change("batches::request_cancel", &(), move |tx| batches::request_cancel(tx, batch));
+    let step = BatchStep { running: 1, ..BatchStep::default() };
+    calls.change("batches::step", &(), move |tx| batches::step(tx, batch, step).map(drop));
     calls.change("idempotency::forget", &(), |tx| idempotency::forget(tx, &SAVED));
     calls.change("dead_letters::redriven", &(), move |tx| dead_letters::redriven(tx, work));
     calls.change("jobs::set_status", &(), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));

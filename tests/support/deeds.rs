@@ -9,17 +9,20 @@ use skai_server::{
         App, Backlog, Caller, Calls, HashCost, RateLimits, Settings, Vault, Watches, accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
+        batches::{self, Asked},
         credits,
         jobs::{self, Outcome, Success},
         ledger_audit,
     },
     domain::{
-        AccountId, Backoff, Bucket, Catalog, Credits, DriftLimits, JobError, JobErrorCode, JobId,
-        Model, Price, QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
+        AccountId, Backoff, Bucket, Catalog, Credits, DriftLimits, GenerationRequest, JobError,
+        JobErrorCode, JobId, Model, Price, QueueName, RateLimit, Result, Secret, Tariff, Timestamp,
+        Usage,
     },
-    providers::{ProviderSettings, Providers},
+    providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
         AccountScope, EngineSettings, Store, SystemScope,
+        batches::Batch,
         jobs::Job,
         ledger::Balance,
         queue::{self, Claimed, Lease, WorkId},
@@ -69,7 +72,7 @@ impl Deeds {
     /// Deeds whose models are run by these providers.
     pub(crate) fn served(
         models: impl IntoIterator<Item = Model>,
-        providers: impl IntoIterator<Item = (String, ProviderSettings)>,
+        providers: impl IntoIterator<Item = (String, ProviderSettings, ProviderLimits)>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -88,6 +91,7 @@ impl Deeds {
             operator_token: Secret::default(),
         };
         let mut settings = settings();
+        let nobody: Observer = Arc::new(|_: &str, _, _| ());
         change(&mut settings);
         let app = App {
             started_at: ambient.now(),
@@ -97,7 +101,7 @@ impl Deeds {
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
-            providers: Arc::new(Providers::new(&ambient, providers)),
+            providers: Arc::new(Providers::limited(&ambient, providers, &nobody)),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
             metrics: Arc::default(),
@@ -141,6 +145,24 @@ impl Deeds {
         let caller = caller(scope);
         let prepared = jobs::prepare(&self.app, &caller, &request)?;
         Ok(jobs::submit(&self.app, &caller, prepared, None).wait()?.job)
+    }
+
+    /// Asks for a batch of so many of the smallest jobs.
+    pub(crate) fn batch(&self, scope: AccountScope, jobs: usize) -> Batch {
+        self.try_batch(scope, jobs).unwrap();
+        let newest =
+            self.app.store.read(scope, |it| skai_server::store::batches::list(it, None, 1));
+        newest.unwrap().remove(0)
+    }
+
+    pub(crate) fn try_batch(&self, scope: AccountScope, jobs: usize) -> Result<()> {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        let request: GenerationRequest = serde_json::from_str(&body.to_string()).unwrap();
+        let work = batches::Work::Generation(Box::new(request));
+        let asked = |n| Asked { custom_id: format!("request {n}"), work: work.clone() };
+        let caller = caller(scope);
+        let prepared = batches::prepare(&self.app, &caller, (0..jobs).map(asked).collect(), None)?;
+        batches::submit(&self.app, &caller, prepared, None, |_| Ok(Vec::new())).wait().map(drop)
     }
 
     /// Leases the job; `None` where it does not wait.
@@ -229,6 +251,7 @@ fn settings() -> Settings {
         job_ttl: hour / 2,
         job_runtime: Duration::from_mins(15),
         batch_ttl: 24 * hour,
+        max_batch_requests: 10_000,
         max_waiting_jobs: 1_000_000,
         max_open_jobs: 1_000_000,
         job_backoff: Backoff::default(),

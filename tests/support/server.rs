@@ -168,6 +168,10 @@ fn config() -> Config {
             base_url: "http://127.0.0.1:9/v1".to_owned(),
             api_key: Secret::new(format!("sk-of-{name}")),
             timeout: None,
+            // Tests fail providers as often as they like.
+            breaker_failures: Some(0),
+            breaker_pause: Duration::from_secs(30),
+            max_concurrency: 0,
         };
         config.providers.insert(name.to_owned(), provider);
     }

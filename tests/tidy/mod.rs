@@ -23,6 +23,7 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/agents/health.rs",
     "src/app/api_keys.rs",
     "src/app/auth/verify.rs",
+    "src/app/batches/cancel.rs",
     "src/app/credits.rs",
     "src/app/ledger_audit.rs",
     "src/app/listing.rs",

@@ -194,9 +194,6 @@ pub fn submit(
     prepared: Prepared,
     request: Option<Idempotency>,
 ) -> Commit<Submitted> {
-    if let Err(full) = admit(app, 1) {
-        return Commit::refused(full);
-    }
     let this = Arc::clone(app);
     app.store.write(caller.scope, move |tx| {
         let Some(request) = &request else {
@@ -232,21 +229,29 @@ fn as_accepted(snapshot: &Snapshot<'_, AccountScope>, seq: i64, reserved: Credit
     })
 }
 
-/// The transaction of [`submit`], for batches too.
-pub(in crate::app) fn accept(
-    app: &App,
-    tx: &Tx<'_, AccountScope>,
-    prepared: &Prepared,
-) -> Result<Job> {
+/// The transaction of [`submit`].
+fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<Job> {
     // Refusals come before the first write, so that they cost the other deeds of the batch nothing.
+    admit(app, 1)?;
     let hold = cover(app, tx, prepared.estimate)?;
     let new = &prepared.new;
-    let seq = jobs::insert(tx, new, hold.split)?;
+    let seq = insert(app, tx, new, hold.split)?;
     ledger::reserve(tx, JobRound { job: seq, round: 1 }, hold)?;
-    let job = as_inserted(tx, new, seq, hold.split);
+    Ok(as_inserted(tx, new, seq, hold.split))
+}
+
+/// Adds a job, its first event and its place in the queue; gives its internal number.
+pub(in crate::app) fn insert(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    new: &NewJob,
+    reserved: Split,
+) -> Result<i64> {
+    let seq = jobs::insert(tx, new, reserved)?;
     job_events::begin(tx, seq, new.id, "queued")?;
-    enqueue(app, tx, &job, new.run_at)?;
-    Ok(job)
+    let waits = Waits { job: seq, batch: new.batch, priority: new.priority, run_at: new.run_at };
+    enqueue(app, tx, waits)?;
+    Ok(seq)
 }
 
 /// The row that [`jobs::insert`] made.
@@ -286,16 +291,28 @@ pub(super) fn as_inserted(
 
 /// What is to be set aside for a job; or 402, or 429 where too many wait already.
 pub(super) fn cover(app: &App, tx: &Tx<'_, AccountScope>, required: Credits) -> Result<Hold> {
+    cover_all(app, tx, required, 1)
+}
+
+/// The same for so many jobs together.
+pub(in crate::app) fn cover_all(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    required: Credits,
+    jobs: usize,
+) -> Result<Hold> {
+    let most = app.settings.max_open_jobs;
+    let more = u64::try_from(jobs).unwrap_or(u64::MAX);
     match ledger::cover(tx, required)? {
-        Cover::Held(hold) if hold.open_jobs() >= app.settings.max_open_jobs => {
+        Cover::Held(hold) if hold.open_jobs().saturating_add(more) > most => {
             Err(queue_full(format!(
-                "the account has {} jobs that are not over, which is as many as it may; wait for some \
-                 to end, or cancel some",
+                "the account has {} jobs that are not over and may have {most}; wait for some to \
+                 end, cancel some, or send fewer",
                 hold.open_jobs()
             )))
         }
         Cover::Held(hold) => Ok(hold),
-        Cover::Short { available } => Err(short(required, available)),
+        Cover::Short { available } => Err(short(jobs, required, available)),
     }
 }
 
@@ -322,29 +339,38 @@ struct Shortage {
     available: Credits,
 }
 
-fn short(required: Credits, available: Credits) -> Error {
+fn short(jobs: usize, required: Credits, available: Credits) -> Error {
+    let what = if jobs == 1 { "the job".to_owned() } else { format!("the {jobs} jobs together") };
     let message = format!(
-        "the job may cost {required} credits and {available} are available; add credits, or lower \
+        "{what} may cost {required} credits and {available} are available; add credits, or lower \
          max_tokens"
     );
     Error::new(ErrorKind::InsufficientCredits, message)
         .with_details(&Shortage { required, available })
 }
 
+/// A job that is to wait for its turn.
+#[derive(Clone, Copy)]
+pub(super) struct Waits {
+    /// Its internal number.
+    pub(super) job: i64,
+    /// That of its batch.
+    pub(super) batch: Option<i64>,
+    /// Higher goes first within the account.
+    pub(super) priority: i32,
+    /// Not before this time.
+    pub(super) run_at: Timestamp,
+}
+
 /// Lets a job wait for its turn. Those of a batch have a lane of their own, in the background, and longer
 /// time.
-pub(super) fn enqueue(
-    app: &App,
-    tx: &Tx<'_, AccountScope>,
-    job: &Job,
-    run_at: Timestamp,
-) -> Result<()> {
-    let id = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
+pub(super) fn enqueue(app: &App, tx: &Tx<'_, AccountScope>, waits: Waits) -> Result<()> {
+    let Waits { job, batch, priority, run_at } = waits;
+    let id = WorkId { queue: QueueName::GenerationCreate, subject: job };
     let account = tx.scope().seq().number();
-    let (lane, ttl) = match job.batch {
+    let (lane, ttl) = match batch {
         None => (account, app.settings.job_ttl),
         Some(_) => (-account, app.settings.batch_ttl),
     };
-    let work = Waiting { id, lane, priority: job.priority, run_at };
-    queue::push(tx, work, run_at.plus(ttl))
+    queue::push(tx, Waiting { id, lane, priority, run_at }, run_at.plus(ttl))
 }

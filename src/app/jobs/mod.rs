@@ -12,11 +12,12 @@ pub use accept::{
 };
 pub use outcome::{Outcome, Success, begin, finish, give_up};
 
-pub(in crate::app) use accept::check_models;
-use accept::{cover, dearest, enqueue};
-use outcome::fail;
+use accept::{Waits, cover, dearest, enqueue};
 
-use super::{App, Caller, Reply, Secrecy, once};
+pub(in crate::app) use accept::{admit, check_models, cover_all, insert};
+pub(in crate::app) use outcome::fail;
+
+use super::{App, Caller, Reply, Secrecy, batches, once};
 use crate::{
     domain::{
         ChatMessage, Credits, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,
@@ -74,12 +75,21 @@ pub fn cancel(
         if job.status.is_terminal() {
             return Err(ended(&job, "cannot be canceled any more"));
         }
-        queue::withdraw(tx, WorkId { queue: QueueName::GenerationCreate, subject: job.seq })?;
-        let message = "canceled by request".to_owned();
-        let error = JobError { code: JobErrorCode::Canceled, message };
-        fail(&this, tx, &job, JobStatus::Canceled, &error, None)?;
+        withdraw(&this, tx, &job, "canceled by request")?;
         must_find(tx, id)
     })
+}
+
+/// Takes a job out of its queue, whoever works on it, and ends it as canceled.
+pub(super) fn withdraw(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    job: &Job,
+    message: &str,
+) -> Result<()> {
+    queue::withdraw(tx, WorkId { queue: QueueName::GenerationCreate, subject: job.seq })?;
+    let error = JobError { code: JobErrorCode::Canceled, message: message.to_owned() };
+    fail(app, tx, job, JobStatus::Canceled, &error, None)
 }
 
 /// Lets a job that ended without success wait again, with a new reservation at today's price.
@@ -104,6 +114,8 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result
         return Err(ended(&job, "cannot be retried"));
     }
     let estimate = estimate_again(app, &job)?;
+    admit(app, 1)?;
+    batches::may_retry(tx, &job)?;
     let hold = cover(app, tx, estimate)?;
     let round = JobRound { job: job.seq, round: job.round + 1 };
     jobs::restart(tx, round, hold.split)?;
@@ -111,7 +123,9 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result
     let work = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
     dead_letters::redriven(tx, work)?;
     job_events::add(tx, job.seq, job.id, "queued", Some(r#"{"retry":true}"#))?;
-    enqueue(app, tx, &job, tx.now())
+    batches::step(app, tx, &job, JobStatus::Queued)?;
+    let Job { seq, batch, priority, .. } = job;
+    enqueue(app, tx, Waits { job: seq, batch, priority, run_at: tx.now() })
 }
 
 fn estimate_again(app: &App, job: &Job) -> Result<Credits> {

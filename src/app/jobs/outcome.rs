@@ -5,7 +5,7 @@ use std::{ops::Not, sync::Arc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::App;
+use super::{App, batches};
 use crate::{
     app::asking::{Answer, BrokenAnswer, Trail},
     domain::{
@@ -34,6 +34,13 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
             fail(app, tx, &job, JobStatus::Failed, &error, None)?;
             return Ok(None);
         }
+        if batches::is_canceling(tx, &job)? {
+            let message = "its batch was canceled".to_owned();
+            let error = JobError { code: JobErrorCode::Canceled, message };
+            fail(app, tx, &job, JobStatus::Canceled, &error, None)?;
+            return Ok(None);
+        }
+        batches::step(app, tx, &job, JobStatus::Running)?;
         jobs::start(tx, job.seq, claimed.attempts)?;
         let data = format!(r#"{{"attempt":{}}}"#, claimed.attempts);
         job_events::add(tx, job.seq, job.id, "started", Some(&data))?;
@@ -211,7 +218,7 @@ pub(super) fn record(
 ) -> Result<bool> {
     if let Outcome::Failed { error, retry_at: Some(at), trail, .. } = outcome {
         let retrying = Retrying { attempt: job.attempts, error, run_at: *at, trail };
-        return put_off(tx, lease, job, &retrying);
+        return put_off(app, tx, lease, job, &retrying);
     }
     if !queue::finish(tx, lease)? {
         return Ok(false);
@@ -235,6 +242,7 @@ pub(super) fn record(
 
 /// The job waits for its next attempt.
 fn put_off(
+    app: &App,
     tx: &Tx<'_, AccountScope>,
     lease: Lease,
     job: &Job,
@@ -243,6 +251,7 @@ fn put_off(
     if !queue::release(tx, lease, retrying.run_at, true)? {
         return Ok(false);
     }
+    batches::step(app, tx, job, JobStatus::Queued)?;
     jobs::set_status(tx, job.seq, JobStatus::Queued)?;
     let data = serde_json::to_string(retrying).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, "retrying", Some(&data))?;
@@ -252,6 +261,7 @@ fn put_off(
 fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -> Result<()> {
     let cost = success.cost;
     ledger::settle(tx, job.round(), job.reserved, cost)?;
+    batches::step(app, tx, job, JobStatus::Succeeded)?;
     jobs::end(tx, job.seq, JobStatus::Succeeded, &success.result())?;
     let reserved = job.reserved.total().unwrap_or_default();
     let data = Succeeded {
@@ -297,7 +307,7 @@ fn count(tx: &Tx<'_, AccountScope>, job: &Job, ended: impl FnOnce() -> AgentTota
 }
 
 /// Ends a job without success: nothing is charged and what was set aside comes back.
-pub(super) fn fail(
+pub(in crate::app) fn fail(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     job: &Job,
@@ -319,6 +329,7 @@ fn fail_after(
     trail: &Trail,
 ) -> Result<()> {
     ledger::release(tx, job.round(), job.reserved)?;
+    batches::step(app, tx, job, to)?;
     let result = JobResult {
         output_text: answer.map(|answer| answer.text.clone()),
         model: answer.map(|answer| answer.model.clone()),

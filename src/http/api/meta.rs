@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     domain::{Error, Result},
     http::{openapi::document, reply::Reply, request::Request},
+    providers::BreakerState,
 };
 
 /// A sign of life.
@@ -30,6 +31,19 @@ pub(super) struct Readiness {
     /// Always `ready`.
     #[schemars(extend("const" = "ready"))]
     status: &'static str,
+    /// The configured providers of models, by name. One that is left alone is no reason not to be ready.
+    providers: Vec<ProviderState>,
+}
+
+/// Whether a provider is called.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ProviderState {
+    /// Its name in the configuration.
+    name: String,
+    /// `closed`: it is called. `open`: it failed several times in a row and is left alone for a while.
+    /// `half_open`: one call is let through, to see whether it works again.
+    #[schemars(extend("enum" = ["closed", "half_open", "open"]))]
+    breaker: &'static str,
 }
 
 /// `GET /readyz`
@@ -41,10 +55,15 @@ pub(super) async fn ready(request: Request) -> Result<Reply> {
             soon,
         ));
     }
-    match request.app.store.trouble() {
-        Some(trouble) => Err(Error::unavailable(format!("database: {trouble}"), soon)),
-        None => Reply::ok(&Readiness { status: "ready" }),
+    if let Some(trouble) = request.app.store.trouble() {
+        return Err(Error::unavailable(format!("database: {trouble}"), soon));
     }
+    let state = |(name, state): (&str, BreakerState)| ProviderState {
+        name: name.to_owned(),
+        breaker: state.as_str(),
+    };
+    let providers = request.app.providers.breakers().map(state).collect();
+    Reply::ok(&Readiness { status: "ready", providers })
 }
 
 /// `GET /metrics`: `OpenMetrics` 1.0, which Prometheus reads by its media type.

@@ -4,6 +4,7 @@ mod docs;
 mod meta;
 
 mod agents;
+mod batches;
 mod chat;
 mod jobs;
 mod models;
@@ -42,6 +43,7 @@ pub(crate) fn table() -> Vec<Route> {
     let mut table = Vec::new();
     table.extend(server());
     table.extend(jobs());
+    table.extend(batches::routes());
     table.extend(openai());
     table.extend(agents::routes());
     table.extend(webhooks());
@@ -99,6 +101,7 @@ fn jobs() -> [Route; 6] {
                 ErrorKind::UnknownModel,
                 ErrorKind::ModelNotPriced,
                 ErrorKind::InsufficientCredits,
+                ErrorKind::QueueFull,
             ]),
         Route::get("/v1/jobs", "listJobs", handler!(jobs::list))
             .summary("Lists jobs, newest first. A page of large jobs ends before its limit, at some 4 MiB.")
@@ -135,7 +138,7 @@ fn jobs() -> [Route; 6] {
             .summary("Queues a job again that failed, expired or was canceled.")
             .scope(Scope::JobsWrite)
             .answers::<JobBody<'_>>(StatusCode::ACCEPTED)
-            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits]),
+            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull]),
     ]
 }
 
@@ -282,7 +285,7 @@ fn dead_letters() -> [Route; 2] {
             .summary("Puts work back into its queue: a job with a new reservation, a delivery with all its retries.")
             .scope(Scope::JobsWrite)
             .answers::<DeadLetterBody<'_>>(StatusCode::ACCEPTED)
-            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits]),
+            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull]),
     ]
 }
 

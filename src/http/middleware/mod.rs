@@ -86,11 +86,10 @@ pub(super) async fn pass(
     )?;
     authentication::authorize(route.access, &exchange.identity)?;
     let query = parse_query(&route, parts.uri.query())?;
-    let limit = route.body_limit.unwrap_or(edge.settings.body_limit);
+    let limit = edge.settings.body_limit_of(route.body_limit);
     let bytes =
         body::read(route.body, &parts.headers, body, limit, edge.settings.body_timeout).await?;
-    let checked = strict::json(route.body, &bytes)?;
-    let idempotency = strict::idempotency(&route, &parts, checked.as_ref())?;
+    let idempotency = strict::body(&route, &parts, &bytes).await?;
     let request = Request {
         app: Arc::clone(&edge.app),
         id: exchange.id.clone(),

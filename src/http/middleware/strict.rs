@@ -9,9 +9,16 @@ use crate::{
 };
 use hyper::{
     Version,
+    body::Bytes,
     header::{HOST, HeaderName},
     http::request::Parts,
 };
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A body from this size on, in bytes, is checked on a thread of its own: all other requests would wait for
+/// it. A smaller one takes less than a millisecond.
+const LARGE: usize = 256 << 10;
 
 /// Refuses HTTP/1.1 without exactly one `Host` (RFC 9112 §3.2): proxies could disagree on the target.
 pub(super) fn host(parts: &Parts) -> Result<()> {
@@ -22,9 +29,36 @@ pub(super) fn host(parts: &Parts) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what is not strictly JSON. `None` where the route takes no JSON. Where the body may be
-/// left out, that is the same request as one with `{}`.
-pub(super) fn json(kind: BodyKind, body: &[u8]) -> Result<Option<Checked<'_>>> {
+/// SHA-256 of a body's canonical JSON.
+type BodyHash = [u8; 32];
+
+/// Refuses what is not strictly JSON, and reads the `Idempotency-Key` of a route that heeds it.
+pub(super) async fn body(
+    route: &Route,
+    parts: &Parts,
+    body: &Bytes,
+) -> Result<Option<Idempotency>> {
+    let kind = route.body;
+    // The body is hashed only where there is a key.
+    let is_hashed = route.is_idempotent() && parts.headers.contains_key(IDEMPOTENCY_KEY);
+    let hash = if body.len() < LARGE {
+        check_and_hash(kind, body, is_hashed)?
+    } else {
+        let body = body.clone();
+        let work = move || check_and_hash(kind, &body, is_hashed);
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal)??
+    };
+    hash.map(|hash| idempotency(parts, hash)).transpose()
+}
+
+fn check_and_hash(kind: BodyKind, body: &[u8], is_hashed: bool) -> Result<Option<BodyHash>> {
+    let checked = json(kind, body)?;
+    Ok(checked.filter(|_| is_hashed).map(|checked| checked.canonical_hash()))
+}
+
+/// `None` where the route takes no JSON. Where the body may be left out, that is the same request as one with
+/// `{}`.
+fn json(kind: BodyKind, body: &[u8]) -> Result<Option<Checked<'_>>> {
     match kind {
         BodyKind::None | BodyKind::Raw => Ok(None),
         BodyKind::OptionalJson | BodyKind::Empty if body.is_empty() => check(b"{}").map(Some),
@@ -59,25 +93,14 @@ fn without_fields(body: Checked<'_>) -> Result<Checked<'_>> {
     Err(Error::invalid(name, message))
 }
 
-/// Reads the `Idempotency-Key` of a route that heeds it. The body is hashed only where there is a key.
-pub(super) fn idempotency(
-    route: &Route,
-    parts: &Parts,
-    body: Option<&Checked<'_>>,
-) -> Result<Option<Idempotency>> {
-    const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-    let Some(body) = body.filter(|_| route.is_idempotent()) else {
-        return Ok(None);
-    };
-    let mut given = parts.headers.get_all(HEADER).into_iter();
-    let Some(value) = given.next() else {
-        return Ok(None);
-    };
+fn idempotency(parts: &Parts, body_hash: BodyHash) -> Result<Idempotency> {
+    let mut given = parts.headers.get_all(IDEMPOTENCY_KEY).into_iter();
+    let value = given.next().map(|value| value.as_bytes()).unwrap_or_default();
     let refuse = |message: String| Error::invalid("Idempotency-Key", message);
     if given.next().is_some() {
         return Err(refuse("Idempotency-Key is given more than once; give it once".to_owned()));
     }
-    let key = IdempotencyKey::parse(value.as_bytes()).map_err(|error| refuse(error.to_string()))?;
+    let key = IdempotencyKey::parse(value).map_err(|error| refuse(error.to_string()))?;
     let (method, path) = (&parts.method, parts.uri.path());
-    Ok(Some(Idempotency::new(&format!("{method} {path}"), &key, body.canonical_hash())))
+    Ok(Idempotency::new(&format!("{method} {path}"), &key, body_hash))
 }

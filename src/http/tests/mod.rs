@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::{
     reply::Reply,
     request::Request,
-    routes::{Access, Route, handler},
+    routes::{Access, BodyLimit, Route, handler},
 };
 use crate::domain::{Error, JobId, Result, Scope};
 
@@ -75,7 +75,7 @@ async fn forever(_: Request) -> Result<Reply> {
 fn table() -> Vec<Route> {
     vec![
         Route::post("/v1/echo", "echo", handler!(echo)).takes::<Echo>(),
-        Route::post("/v1/do", "do", handler!(nothing)).body_limit(1_000),
+        Route::post("/v1/do", "do", handler!(nothing)).body_limit(BodyLimit::Bytes(1_000)),
         Route::post("/v1/maybe", "maybe", handler!(nothing)).may_take::<Echo>(),
         Route::get("/v1/jobs/{id}", "job", handler!(job)).query::<u32>("wait", "Seconds."),
         Route::delete("/v1/jobs/{id}", "deleteJob", handler!(nothing)),

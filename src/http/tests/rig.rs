@@ -185,6 +185,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         job_ttl: minute,
         job_runtime: Duration::from_mins(15),
         batch_ttl: Duration::from_hours(24),
+        max_batch_requests: 10_000,
         max_waiting_jobs: 1_000_000,
         max_open_jobs: 1_000_000,
         job_backoff: Backoff::default(),

@@ -48,7 +48,8 @@ impl<'a> Request<'a> {
         let parallel = extra(call, "parallel_tool_calls")?;
         let choice = extra(call, "tool_choice")?;
         let mut tool_choice = tools::choice(choice.as_ref(), parallel.as_ref(), !tools.is_empty())?;
-        let output = Output::wanted(extra(call, "response_format")?, call.output_schema, &tools)?;
+        let output =
+            Output::wanted(extra(call, "response_format")?.as_ref(), call.output_schema, &tools)?;
         match &output {
             Output::Free => {}
             Output::Told(instruction) => append(&mut system, instruction),

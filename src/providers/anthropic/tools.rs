@@ -22,11 +22,11 @@ impl Output {
     /// What `response_format`, or else `output_schema`, asks for. A tool is surer than an instruction, but
     /// its input is an object, and it must not stand in the way of the caller's own tools.
     pub(super) fn wanted(
-        format: Option<Value>,
+        format: Option<&Value>,
         output_schema: Option<&RawValue>,
         tools: &[Value],
     ) -> Result<Self, ProviderError> {
-        let schema = match &format {
+        let schema = match format {
             None => output_schema.map(|schema| serde_json::from_str(schema.get())).transpose(),
             Some(format) => match format.get("type").and_then(Value::as_str) {
                 Some("json_schema") => Ok(format.pointer("/json_schema/schema").cloned()),

@@ -33,7 +33,7 @@ use answer::completion;
 use directives::Directives;
 
 /// How long a call may be delayed where it names no timeout.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct Sandbox;
 

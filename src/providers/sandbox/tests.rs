@@ -106,14 +106,14 @@ fn explains_directives_that_it_does_not_know() {
     assert!(ask("an open [sandbox:fail=RATE_LIMIT").is_ok());
 }
 
-/// The pieces of a stream, and what it gave in the end.
-fn stream_with(
+/// Streams to a sink.
+fn stream_to(
     content: &str,
     change: impl FnOnce(&mut Call<'_>),
-    mut wanted: usize,
-) -> (Vec<Delta>, Result<Completion, ProviderError>) {
+    sink: &mut Sink<'_>,
+) -> Result<Completion, ProviderError> {
     let messages = [ChatMessage::text_of(ChatRole::User, content)];
-    let (mut pieces, extras) = (Vec::new(), BTreeMap::new());
+    let extras = BTreeMap::new();
     let mut call = Call {
         model: "sandbox",
         messages: &messages,
@@ -131,10 +131,19 @@ fn stream_with(
         at_most: Duration::MAX,
     };
     change(&mut call);
-    let result = Sandbox.stream(&call, &mut |delta| {
+    Sandbox.stream(&call, sink)
+}
+
+/// The pieces of a stream, as many as are wanted, and what it gave in the end.
+fn stream_with(
+    content: &str,
+    change: impl FnOnce(&mut Call<'_>),
+    wanted: usize,
+) -> (Vec<Delta>, Result<Completion, ProviderError>) {
+    let mut pieces = Vec::new();
+    let result = stream_to(content, change, &mut |delta| {
         pieces.push(delta);
-        wanted -= 1;
-        if wanted == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if pieces.len() == wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     (pieces, result)
 }
@@ -185,15 +194,16 @@ fn a_wait_ends_when_the_line_is_cut() {
     let (pieces, got) = line.during(|| stream_with("[sandbox:delay=1h]", |_| (), 99));
     assert!(pieces.is_empty() && got.is_err());
     let line = wire::Line::default();
-    let (pieces, got) = line.during(|| {
-        let cut = line.clone();
-        let cuts = move |call: &mut Call<'_>| {
-            call.timeout = None;
+    let got = line.during(|| {
+        let patient = |call: &mut Call<'_>| call.timeout = None;
+        stream_to("Hi [sandbox:chunk_delay=29s]", patient, &mut |_| {
+            let cut = line.clone();
             crate::ambient::thread("cutting", move || cut.cut()).unwrap();
-        };
-        stream_with("Hi [sandbox:chunk_delay=29s]", cuts, 99)
+            ControlFlow::Continue(())
+        })
     });
-    assert!(pieces.len() == 1 && got.unwrap().estimated);
+    let got = got.unwrap();
+    assert!(got.estimated && got.text.is_empty());
 }
 
 #[test]

@@ -279,6 +279,7 @@ create table batch (
   failed integer not null default 0 check (failed >= 0),
   canceled integer not null default 0 check (canceled >= 0),
   expired integer not null default 0 check (expired >= 0),
+  started_at integer,
   cancel_requested_at integer,
   finished_at integer,
   created_at integer not null,

@@ -2,7 +2,7 @@
 //! and stops, without sorting.
 
 use super::{Rig, forever};
-use crate::store::{SystemScope, deliveries, job_list, ledger_entries};
+use crate::store::{SystemScope, batches, deliveries, job_list, ledger_entries};
 
 fn plan(sql: &str) -> String {
     let count = (1..=9).rev().find(|n| sql.contains(&format!("?{n}"))).unwrap_or(0);
@@ -21,7 +21,10 @@ fn lists_are_read_from_their_newest_end() {
     let [unlisted, listed, of_agent, unsuccessful] = job_list::LISTS;
     let [ledger_unlisted, ledger_listed] = ledger_entries::LISTS;
     let [deliveries_unlisted, deliveries_listed] = deliveries::LISTS;
+    let [items, open_items] = batches::LISTS;
     for (sql, way) in [
+        (items, "SEARCH batch_item USING PRIMARY KEY (batch=? AND n>?)"),
+        (open_items, "SEARCH batch_item USING PRIMARY KEY (batch=? AND n>?)"),
         (unlisted, "SEARCH job USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (listed, "SEARCH job USING INDEX job_by_account (account=? AND rowid<?)"),
         (of_agent, "SEARCH job USING INDEX job_by_agent (account=? AND agent=? AND rowid<?)"),

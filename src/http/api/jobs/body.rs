@@ -8,7 +8,7 @@ use crate::{
     domain::{Credits, Error, JobError, JobId, JobStatus, Result, Timestamp, Usage},
     store::{
         job_events::JobEvent,
-        jobs::{Job, JobAgent},
+        jobs::{Job, JobAgent, JobResult},
     },
 };
 
@@ -19,6 +19,15 @@ pub(in crate::http::api) struct JobCredits {
     reserved: Credits,
     /// What the job cost.
     charged: Credits,
+}
+
+impl JobCredits {
+    pub(in crate::http::api) fn of(job: &Job) -> Self {
+        Self {
+            reserved: job.reserved.total().unwrap_or_default(),
+            charged: job.result.as_ref().map(|result| result.charged).unwrap_or_default(),
+        }
+    }
 }
 
 /// The version of an agent that a job runs.
@@ -38,12 +47,18 @@ impl<'a> AgentName<'a> {
 /// What the calls of a job read and wrote.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "JobUsage")]
-struct UsageBody {
+pub(in crate::http::api) struct UsageBody {
     #[serde(flatten)]
     tokens: Usage,
     /// True where the provider reported no tokens, so that they are an estimate; else left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     estimated: bool,
+}
+
+impl UsageBody {
+    pub(in crate::http::api) fn of(result: &JobResult) -> Option<Self> {
+        Some(Self { tokens: result.usage?, estimated: result.estimated })
+    }
 }
 
 /// A job.
@@ -113,15 +128,9 @@ impl<'a> JobBody<'a> {
             output_schema: job.request.output_schema.as_deref(),
             output: result.and_then(|result| result.output.as_deref()),
             output_text: result.and_then(|result| result.output_text.as_deref()),
-            usage: result.and_then(|result| {
-                let tokens = result.usage?;
-                Some(UsageBody { tokens, estimated: result.estimated })
-            }),
+            usage: result.and_then(UsageBody::of),
             provider: result.and_then(|result| result.provider.as_deref()),
-            credits: JobCredits {
-                reserved: job.reserved.total().unwrap_or_default(),
-                charged: result.map(|result| result.charged).unwrap_or_default(),
-            },
+            credits: JobCredits::of(job),
             error: result.and_then(|result| result.error.as_ref()),
             attempts: job.attempts,
             // An attempt that broke off with the server is made again, though it was the last.

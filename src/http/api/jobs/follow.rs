@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::body::EventBody;
 use crate::{
-    app::{App, JobWatch, jobs},
+    app::{App, Watch, jobs},
     domain::{Error, JobId, Result},
     http::{body::BodySender, reply::Reply, request::Request},
     store::{AccountScope, job_events::JobEvent, jobs::Job},
@@ -36,17 +36,29 @@ pub(in crate::http::api) async fn wait_for(
     id: JobId,
     patience: Duration,
 ) -> Result<Job> {
+    let watch = request.app.watches.job(id)?;
+    let look = move |app: &App| jobs::get(app, scope, id);
+    until(request, watch, patience, look, |job| job.status.is_terminal()).await
+}
+
+/// Looks at what is watched after each of its steps until it is over or the time is.
+pub(in crate::http::api) async fn until<T: Send + 'static>(
+    request: &Request,
+    mut watch: Watch,
+    patience: Duration,
+    look: impl Fn(&App) -> Result<T> + Copy + Send + 'static,
+    is_over: impl Fn(&T) -> bool,
+) -> Result<T> {
     let deadline = Instant::now() + patience;
-    let mut watch = request.app.watches.job(id)?;
     loop {
         watch.steps().mark_unchanged();
         let closed = watch.is_closed();
-        let job = request.blocking(move |app| jobs::get(app, scope, id)).await?;
-        if job.status.is_terminal() || closed {
-            return Ok(job);
+        let found = request.blocking(look).await?;
+        if is_over(&found) || closed {
+            return Ok(found);
         }
         if timeout_at(deadline, watch.steps().changed()).await.is_err() {
-            return Ok(job);
+            return Ok(found);
         }
     }
 }
@@ -75,7 +87,7 @@ async fn follow(
     scope: AccountScope,
     id: JobId,
     mut after: i64,
-    mut watch: JobWatch,
+    mut watch: Watch,
     sender: BodySender,
 ) {
     loop {
@@ -109,7 +121,7 @@ fn frame(event: &JobEvent, job: &Job) -> Vec<u8> {
 }
 
 /// True when there may be more to send, false when the reader is gone.
-async fn wait_or_keep_alive(watch: &mut JobWatch, sender: &BodySender) -> bool {
+async fn wait_or_keep_alive(watch: &mut Watch, sender: &BodySender) -> bool {
     loop {
         let next = tokio::select! {
             next = timeout(KEEP_ALIVE, watch.steps().changed()) => next,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hyper::{StatusCode, header::HeaderValue};
 
-pub(super) use body::{EventBody, JobBody, accepted};
-pub(super) use follow::{patience, wait_for};
+pub(super) use body::{EventBody, JobBody, JobCredits, UsageBody, accepted};
+pub(super) use follow::{patience, until, wait_for};
 
 use crate::{
     app::jobs,

@@ -1,4 +1,4 @@
-//! Chat completions: jobs that run while their client waits for the answer, whole or piece by piece.
+//! One call from its first transaction to its last.
 //!
 //! What makes a call safe is what makes a job safe: its row, its reservation and its place in the queue are
 //! committed together, and so are its outcome, its charge and the answer kept for its idempotency key.
@@ -6,7 +6,6 @@
 //! committed: where that fails, the provider was asked in vain, and nobody is told of an answer.
 
 use std::{
-    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -15,23 +14,26 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    App, Caller, Render, Reply,
-    asking::{Answer, Asked, Question, Trail},
-    jobs::{
-        self, Draft, Outcome, Prepared, Success,
-        direct::{self, Direct},
-    },
-    once,
-};
+use super::{Chat, Finished, Head};
 use crate::{
-    domain::{
-        ChatMessage, ChatRequest, Contract, Deadline, Error, ErrorKind, Idempotency, JobError,
-        JobErrorCode, JobId, JobStatus, Parameters, Result, Timestamp,
+    app::{
+        App, Caller, Render,
+        asking::{Answer, Asked, BrokenAnswer, Question, Trail},
+        jobs::{
+            Outcome, Success,
+            direct::{self, Direct},
+        },
+        once,
     },
-    providers::{Completion, Delta, ProviderError},
+    domain::{
+        Deadline, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobStatus, Result,
+        Timestamp,
+    },
+    providers::ProviderError,
     store::{
-        AccountScope, Commit, Tx, idempotency, idempotency::Answer as Saved, jobs as job_rows,
+        AccountScope, Commit, Tx,
+        idempotency::{self, Answer as Saved},
+        jobs as job_rows,
     },
     wire::Line,
 };
@@ -39,121 +41,8 @@ use crate::{
 /// How long a twin waits before it asks for the answer again.
 const TWIN_PAUSE: Duration = Duration::from_secs(1);
 
-/// A request that keeps all rules, ready to be run.
-pub struct Chat {
-    prepared: Prepared,
-    messages: Vec<ChatMessage>,
-    parameters: Parameters,
-    contract: Option<Contract>,
-    max_repairs: u32,
-}
-
-/// A call that began.
-#[derive(Clone, Debug)]
-pub struct Head {
-    /// Its job.
-    pub job: JobId,
-    /// When it was accepted.
-    pub created_at: Timestamp,
-    /// The model that was asked for.
-    pub model: String,
-}
-
-/// A call that succeeded.
-#[derive(Debug)]
-pub struct Finished {
-    /// What is known since it began; the model is the one that answered.
-    pub head: Head,
-    /// The answer.
-    pub completion: Completion,
-}
-
-/// What a stream brings.
-#[derive(Debug)]
-pub enum Piece {
-    /// That the call began.
-    Head(Head),
-    /// A piece of the answer.
-    Delta(Delta),
-}
-
-/// Takes the pieces of an answer; once it breaks, nobody wants the rest.
-pub type Pieces<'a> = dyn FnMut(Piece) -> ControlFlow<()> + 'a;
-
-/// Checks a request against everything that needs no database.
-pub fn prepare(app: &App, caller: &Caller, request: ChatRequest) -> Result<Chat> {
-    request.check(app.settings.max_timeout_ms())?;
-    let output_schema = request.output_schema()?;
-    let contract = output_schema.as_deref().map(jobs::contract).transpose()?;
-    let parameters = request.parameters();
-    let messages = serde_json::value::to_raw_value(&request.messages).map_err(Error::internal)?;
-    let draft = Draft {
-        model: request.model,
-        agent: None,
-        messages,
-        prompt_tokens: jobs::prompt_bound(&request.messages, output_schema.as_deref(), &parameters),
-        output_schema,
-        metadata: request.metadata,
-        parameters: parameters.clone(),
-        user: request.user,
-        priority: 0,
-        run_at: None,
-    };
-    let prepared = jobs::draft(app, caller, draft)?.direct();
-    let max_repairs = app.settings.max_repairs;
-    Ok(Chat { prepared, messages: request.messages, parameters, contract, max_repairs })
-}
-
-/// Runs a call and gives its whole answer, or that of an earlier request with the same idempotency key.
-/// Blocks until then.
-pub fn complete(
-    app: &Arc<App>,
-    caller: &Caller,
-    chat: &Chat,
-    idempotency: Option<Idempotency>,
-    render: Render<Finished>,
-) -> Result<Reply> {
-    let call = Call { app, caller, chat, line: Line::default(), idempotency, render: Some(render) };
-    let ask = |question: &Question<'_>, line: &Line| app.ask(question, &|| line.is_cut());
-    match call.run(|_| {}, ask)? {
-        Ended::Now { body, .. } => Ok(Reply { body, replayed: false }),
-        Ended::Before(body) => Ok(Reply { body, replayed: true }),
-    }
-}
-
-/// Runs a call and hands its answer to `pieces` as it comes. Cutting `line` ends it with what there is.
-/// Blocks until its end is recorded.
-pub fn stream(
-    app: &Arc<App>,
-    caller: &Caller,
-    chat: &Chat,
-    line: Line,
-    pieces: &mut Pieces<'_>,
-) -> Result<Finished> {
-    let call = Call { app, caller, chat, line, idempotency: None, render: None };
-    let pieces = std::cell::RefCell::new(pieces);
-    let begun = |head| {
-        // Whoever went away already is noticed at the first delta.
-        let _gone = pieces.borrow_mut()(Piece::Head(head));
-    };
-    let ask = |question: &Question<'_>, line: &Line| {
-        let mut sink = |delta| {
-            let taken = pieces.borrow_mut()(Piece::Delta(delta));
-            if taken.is_break() {
-                line.cut();
-            }
-            taken
-        };
-        app.ask_streaming(question, &mut sink, &|| line.is_cut())
-    };
-    match call.run(begun, ask)? {
-        Ended::Now { finished, .. } => Ok(finished),
-        Ended::Before(_) => Err(Error::internal("a stream has no saved answer")),
-    }
-}
-
 /// How a call ended well.
-enum Ended {
+pub(super) enum Ended {
     /// It was made; the body is empty where it was streamed.
     Now { finished: Finished, body: Vec<u8> },
     /// It had been made before, and this is what was answered.
@@ -167,17 +56,19 @@ enum Opened {
 }
 
 /// A call on its way.
-struct Call<'a> {
-    app: &'a Arc<App>,
-    caller: &'a Caller,
-    chat: &'a Chat,
-    line: Line,
-    idempotency: Option<Idempotency>,
-    render: Option<Render<Finished>>,
+pub(super) struct Call<'a> {
+    pub(super) app: &'a Arc<App>,
+    pub(super) caller: &'a Caller,
+    pub(super) chat: &'a Chat,
+    pub(super) line: Line,
+    pub(super) idempotency: Option<Idempotency>,
+    /// How the answer is kept; none for a stream.
+    pub(super) render: Option<Render<Finished>>,
 }
 
 impl Call<'_> {
-    fn run(
+    /// Begins the call, asks, and records how it ended.
+    pub(super) fn run(
         &self,
         begun: impl FnOnce(Head),
         ask: impl FnOnce(&Question<'_>, &Line) -> Result<Asked>,
@@ -211,7 +102,7 @@ impl Call<'_> {
             messages: &self.chat.messages,
             parameters: &self.chat.parameters,
             output_schema: new.output_schema.as_deref(),
-            contract: self.chat.contract.as_ref(),
+            contract: self.chat.contract.as_deref(),
             max_repairs: self.chat.max_repairs,
             user: new.user.as_deref(),
             request_id: &new.request_id,
@@ -346,7 +237,7 @@ fn canceled() -> Error {
     Error::new(ErrorKind::Conflict, "the job was canceled before its answer was recorded")
 }
 
-fn failed(error: JobError, answer: Option<super::asking::BrokenAnswer>, trail: Trail) -> Outcome {
+fn failed(error: JobError, answer: Option<BrokenAnswer>, trail: Trail) -> Outcome {
     Outcome::Failed { error, retry_at: None, exhausted: false, answer, trail }
 }
 

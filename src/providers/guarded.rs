@@ -1,0 +1,172 @@
+//! A provider with its breaker, its places and its observer.
+
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
+
+use super::{
+    Call, Completion, Observer, Provider, ProviderError, Sink,
+    breaker::{Breaker, BreakerState, Verdict},
+    places::{Place, Places},
+};
+use crate::{
+    ambient::Ambient,
+    domain::{JobErrorCode, format_duration},
+    wire,
+};
+
+/// How far a provider is used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProviderLimits {
+    /// Failures in a row after which it is left alone; 0: it never is.
+    pub breaker_failures: u32,
+    /// For how long it is left alone then.
+    pub breaker_pause: Duration,
+    /// Calls to it at the same time; 0: any number.
+    pub max_concurrency: u32,
+}
+
+pub(super) struct Guarded {
+    name: String,
+    inner: Box<dyn Provider>,
+    /// How long a call may take that names no timeout.
+    usual: Duration,
+    breaker: Breaker,
+    places: Option<Arc<Places>>,
+    ambient: Ambient,
+    observer: Observer,
+}
+
+/// What became of a call that was made.
+type Answer = Result<Completion, ProviderError>;
+
+impl Guarded {
+    pub(super) fn new(
+        name: String,
+        (inner, usual): (Box<dyn Provider>, Duration),
+        limits: ProviderLimits,
+        ambient: &Ambient,
+        observer: &Observer,
+    ) -> Self {
+        let ProviderLimits { breaker_failures, breaker_pause, max_concurrency } = limits;
+        Self {
+            name,
+            inner,
+            usual,
+            breaker: Breaker::new(breaker_failures, breaker_pause, ambient),
+            places: (max_concurrency > 0).then(|| Places::new(max_concurrency)),
+            ambient: ambient.clone(),
+            observer: Arc::clone(observer),
+        }
+    }
+
+    pub(super) fn state(&self) -> BreakerState {
+        self.breaker.state()
+    }
+
+    /// Makes a call if it may be made. `run` also says whether its sink broke.
+    fn guard(&self, call: &Call<'_>, run: impl FnOnce(&Call<'_>) -> (Answer, bool)) -> Answer {
+        if let Some(left) = self.breaker.refuses() {
+            return Err(self.left_alone(left));
+        }
+        let (_place, waited) = self.place(call.time(self.usual))?;
+        let permit = self.breaker.admit().map_err(|left| self.left_alone(left))?;
+        let call = &call.after(waited, self.usual);
+        let began = self.ambient.monotonic();
+        let (answer, unwanted) = run(call);
+        let took = self.ambient.monotonic().saturating_sub(began);
+        permit.settle(self.verdict(call, &answer, !waited.is_zero()));
+        let outcome = match &answer {
+            Ok(_) if unwanted => "canceled",
+            _ if wire::is_cut() => "canceled",
+            Ok(_) => "ok",
+            Err(error) => error.code.as_str(),
+        };
+        (self.observer)(&self.name, outcome, Some(took));
+        answer
+    }
+
+    /// A place for a call, and how long it was waited for, which counts as time of the call.
+    fn place(&self, longest: Duration) -> Result<(Option<Place>, Duration), ProviderError> {
+        let Some(places) = &self.places else { return Ok((None, Duration::ZERO)) };
+        if let Some(place) = places.free() {
+            return Ok((Some(place), Duration::ZERO));
+        }
+        let began = self.ambient.monotonic();
+        let place = places.wait(longest);
+        let waited = self.ambient.monotonic().saturating_sub(began);
+        match place {
+            Some(place) if waited < longest => Ok((Some(place), waited)),
+            _ if wire::is_cut() => {
+                (self.observer)(&self.name, "canceled", None);
+                Err(ProviderError::new(JobErrorCode::ServerError, "the call was given up"))
+            }
+            _ => {
+                (self.observer)(&self.name, "busy", None);
+                Err(busy(places.most(), longest))
+            }
+        }
+    }
+
+    fn left_alone(&self, left: Duration) -> ProviderError {
+        (self.observer)(&self.name, "breaker_open", None);
+        let message = "the provider failed several times in a row and is left alone for a moment";
+        ProviderError {
+            retry_after: Some(left),
+            ..ProviderError::new(JobErrorCode::ServerError, message)
+        }
+    }
+
+    /// What a call tells of the provider. One that was cut tells nothing, and a timeout only where the call
+    /// had the time that calls usually have; after a wait for a place half of it will do.
+    fn verdict(&self, call: &Call<'_>, answer: &Answer, has_waited: bool) -> Verdict {
+        let enough = if has_waited { self.usual / 2 } else { self.usual };
+        match answer {
+            Ok(_) => Verdict::Works,
+            Err(_) if wire::is_cut() => Verdict::Nothing,
+            Err(error) => match error.code {
+                JobErrorCode::ServerError if error.retryable => Verdict::Fails,
+                JobErrorCode::Timeout if call.time(self.usual) >= enough => Verdict::Fails,
+                JobErrorCode::RateLimit => Verdict::Limits,
+                JobErrorCode::BadRequest => Verdict::Works,
+                _ => Verdict::Nothing,
+            },
+        }
+    }
+}
+
+impl Provider for Guarded {
+    fn complete(&self, call: &Call<'_>) -> Answer {
+        self.guard(call, |call| (self.inner.complete(call), false))
+    }
+
+    fn stream(&self, call: &Call<'_>, sink: &mut Sink<'_>) -> Answer {
+        self.guard(call, |call| {
+            let mut unwanted = false;
+            let mut noting = |delta| -> ControlFlow<()> {
+                let goes_on = sink(delta);
+                unwanted = goes_on.is_break();
+                goes_on
+            };
+            let answer = self.inner.stream(call, &mut noting);
+            (answer, unwanted)
+        })
+    }
+}
+
+impl Call<'_> {
+    /// The same call after a wait.
+    fn after(&self, waited: Duration, usual: Duration) -> Self {
+        if waited.is_zero() {
+            return *self;
+        }
+        let left = self.time(usual).saturating_sub(waited);
+        Self { timeout: Some(left), at_most: self.at_most.saturating_sub(waited), ..*self }
+    }
+}
+
+fn busy(most: u32, waited: Duration) -> ProviderError {
+    let waited = format_duration(waited);
+    let message = format!(
+        "the server makes {most} calls to this provider at a time, and none of them ended within {waited}"
+    );
+    ProviderError::new(JobErrorCode::RateLimit, message)
+}
