@@ -17,6 +17,7 @@ mod batches;
 mod cli;
 mod crash;
 mod deliveries;
+mod evals;
 mod generation;
 mod ledger;
 mod providers;

@@ -46,7 +46,7 @@ use auth::Authenticator;
 
 use crate::{
     ambient::Ambient,
-    domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy, Timestamp},
+    domain::{Backoff, Catalog, DriftLimits, Error, PageRequest, Result, RetryPolicy, Timestamp},
     observe::Metrics,
     providers::Providers,
     store::{AccountScope, Store},
@@ -120,6 +120,8 @@ pub struct Settings {
     pub rotation_overlap: Duration,
     /// How long an endpoint may fail before it is disabled.
     pub disable_after: Duration,
+    /// When endpoints are told that an agent became worse.
+    pub drift: DriftLimits,
 }
 
 impl Settings {

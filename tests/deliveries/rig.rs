@@ -245,6 +245,7 @@ fn policy() -> Settings {
         ),
         rotation_overlap: DAY,
         disable_after: 5 * DAY,
+        drift: crate::support::deeds::DRIFT,
     }
 }
 

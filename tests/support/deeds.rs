@@ -16,8 +16,9 @@ use skai_server::{
         ledger_audit,
     },
     domain::{
-        AccountId, Backoff, Bucket, Catalog, Credits, GenerationRequest, JobError, JobErrorCode,
-        JobId, Model, Price, QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
+        AccountId, Backoff, Bucket, Catalog, Credits, DriftLimits, GenerationRequest, JobError,
+        JobErrorCode, JobId, Model, Price, QueueName, RateLimit, Result, Secret, Tariff, Timestamp,
+        Usage,
     },
     providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
@@ -235,6 +236,16 @@ pub(crate) fn failure(retry_at: Option<Timestamp>) -> Outcome {
     Outcome::Failed { error, retry_at, exhausted, answer: None, trail }
 }
 
+/// Two hours, two jobs in each, and half as much again.
+pub(crate) const DRIFT: DriftLimits = DriftLimits {
+    window_hours: 2,
+    min_jobs: 2,
+    schema_failures: 10,
+    latency: 50,
+    tokens: 50,
+    credits: 50,
+};
+
 fn settings() -> Settings {
     let hour = Duration::from_hours(1);
     Settings {
@@ -253,5 +264,6 @@ fn settings() -> Settings {
         extended_backoff: Backoff::default(),
         rotation_overlap: 24 * hour,
         disable_after: 24 * hour,
+        drift: DRIFT,
     }
 }

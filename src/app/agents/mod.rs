@@ -1,6 +1,7 @@
 //! What can be done with agents: prompts with a name, versions, and contracts for what goes in and
 //! comes out.
 
+pub mod health;
 mod ready;
 
 use std::sync::Arc;

@@ -196,6 +196,14 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         extended_backoff: Backoff::default(),
         rotation_overlap: minute,
         disable_after: minute,
+        drift: crate::domain::DriftLimits {
+            window_hours: 24,
+            min_jobs: 50,
+            schema_failures: 10,
+            latency: 50,
+            tokens: 50,
+            credits: 50,
+        },
     };
     let vault = Vault::open(&folder.join("secret.key"), &ambient).unwrap();
     App {
