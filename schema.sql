@@ -250,6 +250,78 @@ create table agent_version (
   unique (account, agent, n)
 ) strict;
 
+-- How the jobs of a version did that ended within an hour (counted from 1970), kept when they end. Latency,
+-- tokens and charges are those of jobs that succeeded.
+create table agent_hour (
+  account integer not null,
+  agent integer not null,
+  hour integer not null,
+  version integer not null,
+  jobs integer not null,
+  succeeded integer not null,
+  schema_failed integer not null,
+  repairs integer not null,
+  latency_ms integer not null,
+  prompt_tokens integer not null,
+  completion_tokens integer not null,
+  charged integer not null,
+  primary key (account, agent, hour, version)
+) strict, without rowid;
+create index agent_hour_by_hour on agent_hour (hour);
+
+-- When endpoints were last told that a figure of an agent drifts.
+create table agent_drift (
+  account integer not null,
+  agent integer not null,
+  metric text not null,
+  told_at integer not null,
+  primary key (account, agent, metric)
+) strict, without rowid;
+
+-- Cases that an agent is judged by; they never change.
+create table eval (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  agent integer not null,
+  name text not null,
+  cases text not null,
+  created_at integer not null,
+  unique (account, id)
+) strict;
+create index eval_by_agent on eval (account, agent);
+
+-- A version of an agent put to an eval. Its cases are the jobs of `batch`, but for those whose input the
+-- version does not take; `batch` is null where there are no others. It is scored once, when the batch ended.
+create table eval_run (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  eval integer not null,
+  version integer not null,
+  batch integer,
+  total integer not null,
+  passed integer not null default 0,
+  failed integer not null default 0,
+  finished_at integer,
+  created_at integer not null,
+  unique (account, id),
+  check (passed + failed <= total)
+) strict;
+create index eval_run_by_eval on eval_run (account, eval);
+create index eval_run_to_score on eval_run (seq) where finished_at is null;
+
+-- What became of a case in a run. `passed` is null until it is scored, `job` where there is none.
+create table eval_result (
+  run integer not null,
+  n integer not null,
+  account integer not null,
+  job integer,
+  passed integer check (passed in (0, 1)),
+  reasons text,
+  primary key (run, n)
+) strict, without rowid;
+
 -- Jobs that were accepted together. How many of them stand where is counted here whenever one of them takes a
 -- step; the others are queued. `started_at` is when the first began. Once `cancel_requested_at` is set none of
 -- them begins, until one is retried after all were over.

@@ -10,6 +10,7 @@ mod backlog;
 pub mod batches;
 mod calls;
 pub mod chat;
+mod contracts;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
@@ -22,6 +23,7 @@ pub mod me;
 pub mod models;
 mod once;
 pub mod queues;
+pub mod schemas;
 mod vault;
 mod watch;
 pub mod webhooks;
@@ -31,6 +33,7 @@ use std::{sync::Arc, time::Duration};
 pub use argon::{HashCost, hash as hash_api_key};
 pub use backlog::Backlog;
 pub use calls::Calls;
+pub use contracts::Contracts;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
@@ -43,7 +46,7 @@ use auth::Authenticator;
 
 use crate::{
     ambient::Ambient,
-    domain::{Backoff, Catalog, Error, PageRequest, Result, RetryPolicy, Timestamp},
+    domain::{Backoff, Catalog, DriftLimits, Error, PageRequest, Result, RetryPolicy, Timestamp},
     observe::Metrics,
     providers::Providers,
     store::{AccountScope, Store},
@@ -64,6 +67,8 @@ pub struct App {
     pub providers: Arc<Providers>,
     /// Seals secrets.
     pub vault: Vault,
+    /// Schemas that were compiled.
+    pub contracts: Contracts,
     /// Requests that wait for jobs.
     pub watches: Watches,
     /// Says which addresses a tenant's URL may name.
@@ -115,6 +120,8 @@ pub struct Settings {
     pub rotation_overlap: Duration,
     /// How long an endpoint may fail before it is disabled.
     pub disable_after: Duration,
+    /// When endpoints are told that an agent became worse.
+    pub drift: DriftLimits,
 }
 
 impl Settings {

@@ -12,6 +12,7 @@ use crate::domain::{QueueName, Secret};
 
 mod auth;
 mod batches;
+mod drift;
 mod environment;
 mod http;
 mod idempotency;
@@ -29,6 +30,7 @@ mod write;
 
 pub use auth::Auth;
 pub use batches::Batches;
+pub use drift::Drift;
 pub use http::Http;
 pub use idempotency::Idempotency;
 pub use jobs::Jobs;
@@ -73,6 +75,8 @@ pub struct Config {
     pub jobs: Jobs,
     /// The bounds of a batch of them.
     pub batches: Batches,
+    /// When an agent became worse.
+    pub drift: Drift,
     /// Who runs the models, by name.
     pub providers: BTreeMap<String, Provider>,
     /// What can be asked for, by name.

@@ -7,11 +7,11 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, Calls, HashCost, RateLimits, Vault, Watches,
+        self, App, Backlog, Calls, Contracts, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
-    config::{self, Config, ProviderKind, Synchronous},
-    domain::{Backoff, Catalog, Model, Price, QueueName, Secret, Tariff},
+    config::{self, Config, Drift, ProviderKind, Synchronous},
+    domain::{Backoff, Catalog, DriftLimits, Model, Price, QueueName, Secret, Tariff},
     http,
     observe::Metrics,
     providers::{Observer, ProviderLimits, ProviderSettings, Providers, RemoteSettings},
@@ -40,6 +40,7 @@ pub fn app(
         catalog: catalog(config),
         providers,
         vault,
+        contracts: Contracts::default(),
         watches: Watches::default(),
         guard: Guard::new(config.webhooks.allow_networks.clone()),
         settings: settings(config),
@@ -96,7 +97,14 @@ fn settings(config: &Config) -> app::Settings {
         extended_backoff: backoff(&config.webhooks.extended_backoff),
         rotation_overlap: config.webhooks.rotation_overlap,
         disable_after: config.webhooks.disable_after,
+        drift: drift(config),
     }
+}
+
+fn drift(config: &Config) -> DriftLimits {
+    let Drift { window, min_jobs, schema_failures, latency, tokens, credits } = config.drift;
+    let window_hours = u32::try_from(window.as_secs() / 3600).unwrap_or(u32::MAX);
+    DriftLimits { window_hours, min_jobs, schema_failures, latency, tokens, credits }
 }
 
 fn catalog(config: &Config) -> Catalog {

@@ -13,6 +13,7 @@ mod tests;
 mod tx;
 
 pub mod accounts;
+pub mod agent_hours;
 pub mod agents;
 pub mod api_keys;
 pub mod audit;

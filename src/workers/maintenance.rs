@@ -7,12 +7,14 @@ use std::{
 
 use crate::{
     ambient::lock,
-    app::{self, App, batches, credits},
+    app::{self, App, agents::health, batches, credits},
     domain::Result,
 };
 
 /// How often there is a round.
 const PERIOD: Duration = Duration::from_mins(1);
+/// How often all agents are looked at for drift.
+const DRIFT_PERIOD: Duration = Duration::from_mins(5);
 /// Saved answers that one write removes, so that it stays short.
 const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
@@ -23,12 +25,21 @@ const WRITES_PER_ROUND: u32 = 60;
 pub struct Maintenance {
     app: Arc<App>,
     last: Mutex<Option<Duration>>,
+    drift: Mutex<Round>,
+}
+
+/// A round over all agents, a part of it at a time.
+struct Round {
+    began: Option<Duration>,
+    /// The last agent that was looked at; `None` where the round is over.
+    after: Option<i64>,
 }
 
 impl Maintenance {
     /// The first round is due at once.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, last: Mutex::new(None) }
+        let drift = Mutex::new(Round { began: None, after: None });
+        Self { app, last: Mutex::new(None), drift }
     }
 
     /// Does what is due. What fails is logged and waits for the next time.
@@ -42,7 +53,26 @@ impl Maintenance {
         report("expire grants", credits::expire_due_grants(&self.app));
         if self.is_due() {
             report("forget saved answers", self.forget_answers());
+            report("forget hours of agents", health::forget_hours(&self.app));
         }
+        report("watch for drift", self.watch_drift());
+    }
+
+    /// Looks at the next agents, from the first again some minutes after the last round began.
+    fn watch_drift(&self) -> Result<usize> {
+        let now = self.app.ambient.monotonic();
+        let mut round = lock(&self.drift);
+        let is_due = round.began.is_none_or(|began| now.saturating_sub(began) >= DRIFT_PERIOD);
+        let after = match round.after {
+            Some(after) => after,
+            None if is_due => {
+                round.began = Some(now);
+                0
+            }
+            None => return Ok(0),
+        };
+        round.after = health::watch_drift(&self.app, after)?;
+        Ok(usize::from(round.after.is_some()))
     }
 
     fn is_due(&self) -> bool {

@@ -6,13 +6,13 @@ use serde_json::json;
 use skai_server::{
     app::credits,
     domain::{
-        AgentId, AgentVersionId, ApiKeyId, BatchId, BatchStep, Bucket, DeadLetterId, DeliveryId,
-        DeliveryStatus, EndpointId, EventId, GrantId, JobStatus, ProjectId, QueueName, Result,
-        Split, Timestamp,
+        AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep, Bucket, DeadLetterId,
+        DeliveryId, DeliveryStatus, EndpointId, EventId, GrantId, JobStatus, ProjectId, QueueName,
+        Result, Split, Timestamp,
     },
     store::{
-        AccountScope, Snapshot, Tx, accounts, agents, api_keys, batches, dead_letters, deliveries,
-        idempotency, job_events,
+        AccountScope, Snapshot, Tx, accounts, agent_hours, agents, api_keys, batches, dead_letters,
+        deliveries, idempotency, job_events,
         jobs::{self, JobResult},
         ledger::{self, JobRound},
         ledger_entries,
@@ -25,8 +25,10 @@ use crate::support::deeds::{Deeds, micros, model};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 33] = [
+const WITHOUT_FOREIGN_IDS: [&str; 35] = [
     "accounts::project",
+    "agent_hours::add",
+    "agent_hours::tell",
     "agents::count",
     "agents::insert",
     "agents::list",
@@ -110,6 +112,8 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
             agents::NewAgent { id: agent, name: text(), description: None, tags: "[]".to_owned() };
         let agent =
             agents::insert(tx, &new, &new_version(AgentVersionId::from_uuid(agent.uuid())))?;
+        let one = AgentTotals { jobs: 1, ..AgentTotals::default() };
+        agent_hours::add(tx, agent, 1, &one)?;
         dead_letters::insert(tx, letter, work, "reason", "message", 1)?;
         webhooks::insert(
             tx,
@@ -267,6 +271,12 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
         "accounts::project_by_id",
         |it| accounts::project_by_id(it, has.project),
         Option::is_none,
+    );
+    let always = 0..i64::MAX;
+    calls.find(
+        "agent_hours::sum",
+        |it| agent_hours::sum(it, has.agent, &always),
+        |totals| totals.jobs == 0,
     );
     calls.find("agents::find", |it| agents::find(it, "theirs"), Option::is_none);
     calls.find("agents::version", |it| agents::version(it, "theirs", 1), Option::is_none);

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, Caller, Calls, HashCost, RateLimits, Settings, Vault, Watches, accounts,
+        App, Backlog, Caller, Calls, Contracts, HashCost, RateLimits, Settings, Vault, Watches,
+        accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
@@ -15,8 +16,9 @@ use skai_server::{
         ledger_audit,
     },
     domain::{
-        AccountId, Backoff, Bucket, Catalog, Credits, GenerationRequest, JobError, JobErrorCode,
-        JobId, Model, Price, QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
+        AccountId, Backoff, Bucket, Catalog, Credits, DriftLimits, GenerationRequest, JobError,
+        JobErrorCode, JobId, Model, Price, QueueName, RateLimit, Result, Secret, Tariff, Timestamp,
+        Usage,
     },
     providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
@@ -101,6 +103,7 @@ impl Deeds {
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
             providers: Arc::new(Providers::limited(&ambient, providers, &nobody)),
+            contracts: Contracts::default(),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
             metrics: Arc::default(),
@@ -233,6 +236,16 @@ pub(crate) fn failure(retry_at: Option<Timestamp>) -> Outcome {
     Outcome::Failed { error, retry_at, exhausted, answer: None, trail }
 }
 
+/// Two hours, two jobs in each, and half as much again.
+pub(crate) const DRIFT: DriftLimits = DriftLimits {
+    window_hours: 2,
+    min_jobs: 2,
+    schema_failures: 10,
+    latency: 50,
+    tokens: 50,
+    credits: 50,
+};
+
 fn settings() -> Settings {
     let hour = Duration::from_hours(1);
     Settings {
@@ -251,5 +264,6 @@ fn settings() -> Settings {
         extended_backoff: Backoff::default(),
         rotation_overlap: 24 * hour,
         disable_after: 24 * hour,
+        drift: DRIFT,
     }
 }

@@ -9,11 +9,11 @@ use super::{App, batches};
 use crate::{
     app::asking::{Answer, BrokenAnswer, Trail},
     domain::{
-        AccountId, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode, JobId,
-        JobStatus, Result, Timestamp, Usage,
+        AccountId, AgentTotals, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode,
+        JobId, JobStatus, Result, Timestamp, Usage,
     },
     store::{
-        AccountScope, Commit, SystemScope, Tx, dead_letters, job_events,
+        AccountScope, Commit, SystemScope, Tx, agent_hours, dead_letters, job_events,
         jobs::{self, Job, JobAgent, JobResult},
         ledger,
         queue::{self, Claimed, Lease, WorkId},
@@ -232,7 +232,7 @@ pub(super) fn record(
             }
         }
         Outcome::Left => {
-            let message = "the client closed its connection before the answer began".to_owned();
+            let message = "the connection to the client ended before the answer began".to_owned();
             let error = JobError { code: JobErrorCode::Canceled, message };
             fail(app, tx, job, JobStatus::Canceled, &error, None)?;
         }
@@ -276,17 +276,34 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -
     let data = serde_json::to_string(&data).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, "succeeded", Some(&data))?;
     let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
+    let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+    count(tx, job, || AgentTotals {
+        jobs: 1,
+        succeeded: 1,
+        schema_failed: 0,
+        repairs: success.trail.repairs.into(),
+        latency_ms,
+        prompt_tokens: success.usage.prompt_tokens,
+        completion_tokens: success.usage.completion_tokens,
+        charged: cost,
+    })?;
     let completed = Completed {
         job_id: job.id,
         account_id: tx.scope().account_id(),
         status: JobStatus::Succeeded,
         model: &job.model,
         agent: job.agent.as_ref().map(AgentName::of),
-        latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+        latency_ms,
         credits_charged: cost,
         request_id: &job.request_id,
     };
     app.emit(tx, EventType::JobCompleted, &completed)
+}
+
+/// Counts a job that ended for the version of the agent that it ran, if any.
+fn count(tx: &Tx<'_, AccountScope>, job: &Job, ended: impl FnOnce() -> AgentTotals) -> Result<()> {
+    let Some(agent) = &job.agent else { return Ok(()) };
+    agent_hours::add(tx, agent.seq, agent.version, &ended())
 }
 
 /// Ends a job without success: nothing is charged and what was set aside comes back.
@@ -327,6 +344,14 @@ fn fail_after(
     let data = Failed { error, model, provider, trail };
     let data = serde_json::to_string(&data).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, to.as_str(), Some(&data))?;
+    if to != JobStatus::Canceled {
+        count(tx, job, || AgentTotals {
+            jobs: 1,
+            schema_failed: u64::from(error.code == JobErrorCode::OutputSchemaMismatch),
+            repairs: trail.repairs.into(),
+            ..AgentTotals::default()
+        })?;
+    }
     let kind = match to {
         JobStatus::Canceled => EventType::JobCanceled,
         _ => EventType::JobFailed,

@@ -24,6 +24,9 @@ pub enum EventType {
     /// Every job of a batch has ended.
     #[serde(rename = "batch.completed")]
     BatchCompleted,
+    /// A figure of an agent became much worse.
+    #[serde(rename = "agent.drift")]
+    AgentDrift,
     /// The account got credits.
     #[serde(rename = "credits.granted")]
     CreditsGranted,
@@ -46,11 +49,12 @@ pub enum EventType {
 
 impl EventType {
     /// Every type.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::JobCompleted,
         Self::JobFailed,
         Self::JobCanceled,
         Self::BatchCompleted,
+        Self::AgentDrift,
         Self::CreditsGranted,
         Self::CreditsLow,
         Self::BudgetThreshold,
@@ -66,6 +70,7 @@ impl EventType {
             Self::JobFailed => "job.failed",
             Self::JobCanceled => "job.canceled",
             Self::BatchCompleted => "batch.completed",
+            Self::AgentDrift => "agent.drift",
             Self::CreditsGranted => "credits.granted",
             Self::CreditsLow => "credits.low",
             Self::BudgetThreshold => "budget.threshold",

@@ -16,7 +16,7 @@ use super::table;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, HashCost, RateLimits, Vault, Watches,
+        self, App, Contracts, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     domain::{
@@ -196,6 +196,14 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         extended_backoff: Backoff::default(),
         rotation_overlap: minute,
         disable_after: minute,
+        drift: crate::domain::DriftLimits {
+            window_hours: 24,
+            min_jobs: 50,
+            schema_failures: 10,
+            latency: 50,
+            tokens: 50,
+            credits: 50,
+        },
     };
     let vault = Vault::open(&folder.join("secret.key"), &ambient).unwrap();
     App {
@@ -209,6 +217,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         catalog: Catalog::default(),
         providers: Arc::default(),
         vault,
+        contracts: Contracts::default(),
         watches: Watches::default(),
         guard: crate::webhooks::guard::Guard::new(Vec::new()),
         settings,

@@ -38,8 +38,10 @@ use super::scope::Scope;
 use crate::ambient::lock;
 
 /// Every table with rows of tenants; a test compares it with the schema. All have a column `account`.
-pub(in crate::store) const TENANT_TABLES: [&str; 19] = [
+pub(in crate::store) const TENANT_TABLES: [&str; 24] = [
     "agent",
+    "agent_drift",
+    "agent_hour",
     "agent_version",
     "api_key",
     "balance",
@@ -47,6 +49,9 @@ pub(in crate::store) const TENANT_TABLES: [&str; 19] = [
     "batch_item",
     "credit_grant",
     "dead_letter",
+    "eval",
+    "eval_result",
+    "eval_run",
     "idempotency",
     "job",
     "job_event",

@@ -6,7 +6,7 @@ use crate::store::{SystemScope, tenancy::TENANT_TABLES};
 
 /// One row per tenant table: its columns and values. `$a` is the account, `$k` what makes the row's
 /// keys differ, `$t` a text that tells whose it is.
-const ROWS: [(&str, &str, &str); 19] = [
+const ROWS: [(&str, &str, &str); 24] = [
     ("project", "seq, account, id, name, environment, created_at", "$k, $a, x'0$k', '$t$k', 'live', 1"),
     (
         "api_key",
@@ -45,6 +45,24 @@ const ROWS: [(&str, &str, &str); 19] = [
         "seq, account, agent, n, id, model, messages, parameters, warnings, created_at",
         "$k, $a, $k, 1, x'0$k', '$t', '$t', '$t', '$t', 1",
     ),
+    (
+        "agent_hour",
+        "account, agent, hour, version, jobs, succeeded, schema_failed, repairs, latency_ms,
+         prompt_tokens, completion_tokens, charged",
+        "$a, $k, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1",
+    ),
+    ("agent_drift", "account, agent, metric, told_at", "$a, $k, '$t', 1"),
+    (
+        "eval",
+        "seq, account, id, agent, name, cases, created_at",
+        "$k, $a, x'0$k', $k, '$t', '$t', 1",
+    ),
+    (
+        "eval_run",
+        "seq, account, id, eval, version, total, created_at",
+        "$k, $a, x'0$k', $k, 1, 1, 1",
+    ),
+    ("eval_result", "run, n, account, reasons", "$k, 1, $a, '$t'"),
     (
         "batch",
         "seq, account, id, request_id, total, created_at",

@@ -1,6 +1,7 @@
 //! `/v1/agents`: prompts with a name, versions and contracts, and their runs.
 
 mod body;
+mod health;
 mod routes;
 
 use std::time::Duration;
@@ -14,13 +15,14 @@ pub(super) use routes::routes;
 use super::jobs::{JobBody, accepted, patience, wait_for};
 use crate::{
     app::{
-        agents::{self, Run},
+        agents::{self, Run, health as app_health},
         jobs::{self, Submitted},
     },
     domain::{AgentRequest, Error, Page, Result, RunRequest, VersionRequest},
     http::{reply::Reply, request::Request},
 };
 use body::{AgentBody, VersionBody, agent_bytes, version_bytes};
+use health::HealthBody;
 
 /// Which version to activate.
 #[derive(Deserialize, JsonSchema)]
@@ -102,6 +104,14 @@ pub(super) async fn activate(request: Request) -> Result<Reply> {
     Ok(Reply::json_bytes(StatusCode::OK, done.body).replayed(done.replayed))
 }
 
+/// `GET /v1/agents/{name}/health`
+pub(super) async fn health(request: Request) -> Result<Reply> {
+    let (name, scope) = (request.segment("name")?.to_owned(), request.session()?.scope);
+    let hours = app_health::parse_window(request.query_text("window").unwrap_or("24h"))?;
+    let found = request.blocking(move |app| app_health::health(app, scope, &name, hours)).await?;
+    Reply::ok(&HealthBody::of(&found))
+}
+
 /// `POST /v1/agents/{name}/runs`
 pub(super) async fn run(request: Request) -> Result<Reply> {
     let (body, caller): (RunRequest, _) = (request.json()?, request.caller()?);
@@ -120,9 +130,10 @@ pub(super) async fn run(request: Request) -> Result<Reply> {
     let mut reply = Reply::json_bytes(StatusCode::ACCEPTED, accepted(&job)?);
     if patience > Duration::ZERO {
         let job = wait_for(&request, scope, job.id, patience).await?;
-        reply = match job.status.is_terminal() {
-            true => Reply::ok(&JobBody::of(&job))?,
-            false => Reply::json_bytes(StatusCode::ACCEPTED, accepted(&job)?),
+        reply = if job.status.is_terminal() {
+            Reply::ok(&JobBody::of(&job))?
+        } else {
+            Reply::json_bytes(StatusCode::ACCEPTED, accepted(&job)?)
         };
     }
     Ok(reply.replayed(replayed).header("location", location))

@@ -6,6 +6,7 @@ use super::{
     super::jobs::JobBody,
     ActivateRequest,
     body::{AgentBody, VersionBody},
+    health::HealthBody,
 };
 use crate::{
     domain::{AgentRequest, ErrorKind, Page, RunRequest, Scope, VersionRequest},
@@ -21,7 +22,7 @@ const UNFIT: &[ErrorKind] = &[
 ];
 
 /// Agents, their versions and their runs.
-pub(in crate::http::api) fn routes() -> [Route; 9] {
+pub(in crate::http::api) fn routes() -> [Route; 10] {
     const ALL: &str = "/v1/agents";
     const ONE: &str = "/v1/agents/{name}";
     const VERSIONS: &str = "/v1/agents/{name}/versions";
@@ -73,6 +74,11 @@ pub(in crate::http::api) fn routes() -> [Route; 9] {
             .takes::<ActivateRequest>()
             .answers::<AgentBody<'_>>(StatusCode::OK)
             .errors(&[ErrorKind::Conflict]),
+        Route::get("/v1/agents/{name}/health", "getAgentHealth", handler!(super::health))
+            .summary("Shows how an agent does: its latest hours beside as many before them.")
+            .scope(Scope::AgentsRead)
+            .query::<String>("window", "Whole hours or days from `1h` to `30d`; `24h` by default.")
+            .answers::<HealthBody<'_>>(StatusCode::OK),
         Route::post("/v1/agents/{name}/runs", "createRun", handler!(super::run))
             .summary(
                 "Runs an agent: accepts a job, durable once it is answered. With `wait`, 200 where \
