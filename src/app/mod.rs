@@ -13,6 +13,7 @@ pub mod chat;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
+pub mod evals;
 mod events;
 pub mod jobs;
 pub mod ledger_audit;

@@ -81,7 +81,7 @@ pub struct Expect {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectAt {
-    /// The way to the value: a JSONPath that leads to one value at most, such as `$.a[0].b`.
+    /// The way to the value: a `JSONPath` that leads to one value at most, such as `$.a[0].b`.
     pub path: String,
     /// The value is equal to this; numbers by their value.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]

@@ -113,7 +113,7 @@ impl ExpectAt {
         let found = Path::parse(path).ok().and_then(|way| way.find(output));
         match (found, exists) {
             (Some(_), Some(false)) => {
-                reasons.push(clip(&format!("json_path: {path} exists"), ECHO))
+                reasons.push(clip(&format!("json_path: {path} exists"), ECHO));
             }
             (None, Some(false)) => {}
             (None, _) => reasons.push(clip(&format!("json_path: {path} does not exist"), ECHO)),
@@ -145,7 +145,7 @@ fn check_value(
         match has(value, part, &mut steps) {
             Some(true) => {}
             Some(false) => {
-                reasons.push(format!("{place}contains: it does not have {}", echo(part)))
+                reasons.push(format!("{place}contains: it does not have {}", echo(part)));
             }
             None => reasons.push(format!("{place}contains: it is too large to be compared")),
         }

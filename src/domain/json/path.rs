@@ -1,4 +1,4 @@
-//! Singular queries of JSONPath (RFC 9535 §2.3.5.1), such as `$.a[0]['b c']`: each leads to one value at
+//! Singular queries of `JSONPath` (RFC 9535 §2.3.5.1), such as `$.a[0]['b c']`: each leads to one value at
 //! most. Other queries can select the same value exponentially often, so they are not known here.
 
 use serde_json::Value;
@@ -67,15 +67,13 @@ fn step(text: &str) -> Option<(Step, &str)> {
         return is_name.then(|| (Step::Name(name.to_owned()), rest));
     }
     let rest = text.strip_prefix('[')?.trim_start();
-    let (step, rest) = match rest.chars().next()? {
-        quote @ ('"' | '\'') => {
-            let (name, rest) = quoted(&rest[1..], quote)?;
-            (Step::Name(name), rest)
-        }
-        _ => {
-            let end = rest.find([']', ' ']).unwrap_or(rest.len());
-            (Step::Index(index(&rest[..end])?), &rest[end..])
-        }
+    let quote = rest.chars().next().filter(|sign| matches!(sign, '"' | '\''));
+    let (step, rest) = if let Some(quote) = quote {
+        let (name, rest) = quoted(&rest[1..], quote)?;
+        (Step::Name(name), rest)
+    } else {
+        let end = rest.find([']', ' ']).unwrap_or(rest.len());
+        (Step::Index(index(&rest[..end])?), &rest[end..])
     };
     Some((step, rest.trim_start().strip_prefix(']')?))
 }
