@@ -184,6 +184,7 @@ impl Server {
         }
         let _sent = self.http.close.send(());
         drop(self.http.thread.join());
+        self.app.calls.cut();
         drop(self.app);
         close(self.writer);
         drop(self.folder);

@@ -22,6 +22,7 @@ mod generation;
 mod ledger;
 mod providers;
 mod queue;
+mod schemas;
 mod server;
 mod store;
 mod tidy;

@@ -86,6 +86,12 @@ impl Calls {
         }
     }
 
+    /// Ends all calls with what there is of their answers: the server is about to stop.
+    pub fn cut(&self) {
+        let lines = std::mem::take(&mut lock(&self.state).lines);
+        lines.values().for_each(Line::cut);
+    }
+
     /// Keeps an outcome that the database did not take, for [`Calls::record_late`].
     pub(super) fn keep(&self, record: impl Fn() -> Commit<bool> + Send + 'static) {
         lock(&self.state).unrecorded.push(Box::new(record));

@@ -10,6 +10,7 @@ mod backlog;
 pub mod batches;
 mod calls;
 pub mod chat;
+mod contracts;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
@@ -23,6 +24,7 @@ pub mod me;
 pub mod models;
 mod once;
 pub mod queues;
+pub mod schemas;
 mod vault;
 mod watch;
 pub mod webhooks;
@@ -32,6 +34,7 @@ use std::{sync::Arc, time::Duration};
 pub use argon::{HashCost, hash as hash_api_key};
 pub use backlog::Backlog;
 pub use calls::Calls;
+pub use contracts::Contracts;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
@@ -65,6 +68,8 @@ pub struct App {
     pub providers: Arc<Providers>,
     /// Seals secrets.
     pub vault: Vault,
+    /// Schemas that were compiled.
+    pub contracts: Contracts,
     /// Requests that wait for jobs.
     pub watches: Watches,
     /// Says which addresses a tenant's URL may name.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{Error, Message, Result, Role, names, objects};
 
@@ -88,7 +88,7 @@ pub struct ChatMessage {
     pub name: Option<String>,
     /// The calls of tools that the assistant asked for: an array of objects.
     #[serde(default, deserialize_with = "array", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Vec<serde_json::Map<String, serde_json::Value>>>")]
+    #[schemars(with = "Option<Vec<Map<String, Value>>>")]
     pub tool_calls: Option<Box<RawValue>>,
     /// The call that a tool's message answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,7 +173,7 @@ impl From<Message> for ChatMessage {
 pub struct Part<'a> {
     /// Such as `text`, `image_url`, `input_audio` or `file`.
     pub kind: String,
-    /// What a part of type `text` says.
+    /// What a part of type `text` or `refusal` says.
     pub text: Option<String>,
     /// The whole of it.
     pub raw: &'a RawValue,
@@ -184,12 +184,17 @@ impl<'a> Part<'a> {
         #[derive(Deserialize)]
         struct Head {
             r#type: String,
-            text: Option<serde_json::Value>,
+            text: Option<Value>,
+            refusal: Option<Value>,
         }
-        let head: Head = serde_json::from_str(raw.get()).ok()?;
-        let text = head.text.filter(|_| head.r#type == "text");
+        let Head { r#type: kind, text, refusal } = serde_json::from_str(raw.get()).ok()?;
+        let text = match kind.as_str() {
+            "text" => text,
+            "refusal" => refusal,
+            _ => None,
+        };
         let text = text.and_then(|text| text.as_str().map(str::to_owned));
-        Some(Self { kind: head.r#type, text, raw })
+        Some(Self { kind, text, raw })
     }
 }
 
@@ -246,7 +251,7 @@ where
 }
 
 fn content_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    let part = generator.subschema_for::<serde_json::Map<String, serde_json::Value>>();
+    let part = generator.subschema_for::<Map<String, Value>>();
     schemars::json_schema!({
         "anyOf": [{"type": "string"}, {"type": "array", "items": part}, {"type": "null"}],
     })

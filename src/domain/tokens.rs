@@ -55,12 +55,15 @@ pub fn estimate_prompt_tokens(messages: &[ChatMessage]) -> u64 {
 /// A byte-level BPE tokenizer (GPT, Llama 3, Qwen, Mistral's Tekken) starts with one token per byte
 /// of UTF-8 and only ever merges tokens, so a text never has more tokens than bytes. Around the
 /// messages the chat template adds some, for which there is a generous allowance, and a provider
-/// that enforces `output_schema` (JSON) may put it into the prompt. Parts and calls of tools count as
-/// they are written; an image, a sound or a file counts 50,000 at least.
-pub fn prompt_upper_bound(messages: &[ChatMessage], output_schema: Option<&str>) -> u64 {
-    let schema =
-        output_schema.map_or(0, |schema| bytes_of(schema).saturating_add(TOKENS_PER_MESSAGE));
-    sum(messages.iter().map(most).chain([schema, TOKENS_PER_CONVERSATION]))
+/// puts `others` (the JSON of an `output_schema`, of tools) into the prompt may add as much to each.
+/// Parts and calls of tools count as they are written; an image, a sound or a file counts 50,000 at
+/// least.
+pub fn prompt_upper_bound<'a>(
+    messages: &[ChatMessage],
+    others: impl IntoIterator<Item = &'a str>,
+) -> u64 {
+    let others = others.into_iter().map(|other| bytes_of(other).saturating_add(TOKENS_PER_MESSAGE));
+    sum(messages.iter().map(most).chain(others).chain([TOKENS_PER_CONVERSATION]))
 }
 
 /// The most tokens that one message can have.

@@ -7,7 +7,7 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, Calls, HashCost, RateLimits, Vault, Watches,
+        self, App, Backlog, Calls, Contracts, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     config::{self, Config, Drift, ProviderKind, Synchronous},
@@ -40,6 +40,7 @@ pub fn app(
         catalog: catalog(config),
         providers,
         vault,
+        contracts: Contracts::default(),
         watches: Watches::default(),
         guard: Guard::new(config.webhooks.allow_networks.clone()),
         settings: settings(config),

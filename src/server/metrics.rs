@@ -77,6 +77,7 @@ pub(super) fn pull_totals(app: &Arc<App>) {
     app.metrics.pull(move || {
         let Some(app) = app_of.upgrade() else { return Vec::new() };
         let writer = app.store.totals();
+        let (reused, compiled) = app.contracts.totals();
         vec![
             Sample::counter("store_commits", "Commits since the start", writer.commits as f64),
             Sample::counter("store_deeds", "Writes within the commits", writer.deeds as f64),
@@ -90,6 +91,8 @@ pub(super) fn pull_totals(app: &Arc<App>) {
                 "API keys that were hashed, because they were not in the cache",
                 app.auth.hashings() as f64,
             ),
+            Sample::counter("schemas_reused", "JSON Schemas that were in the cache", reused as f64),
+            Sample::counter("schemas_compiled", "JSON Schemas that were not", compiled as f64),
         ]
     });
 }

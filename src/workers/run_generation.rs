@@ -66,13 +66,16 @@ impl RunGeneration {
             serde_json::from_str(request.messages.get()).map_err(Error::internal)?;
         let parameters: Parameters =
             serde_json::from_str(&request.parameters).map_err(Error::internal)?;
-        let contract = request.output_schema.as_deref().map(jobs::contract).transpose()?;
+        let contract = request.output_schema.as_deref();
+        let contract = contract
+            .map(|schema| self.app.contracts.compile(schema, "output_schema"))
+            .transpose()?;
         let question = Question {
             model: &job.model,
             messages: &messages,
             parameters: &parameters,
             output_schema: request.output_schema.as_deref(),
-            contract: contract.as_ref(),
+            contract: contract.as_deref(),
             max_repairs: parameters.max_repairs.unwrap_or(self.app.settings.max_repairs),
             user: job.user.as_deref(),
             request_id: &job.request_id,

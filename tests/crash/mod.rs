@@ -1,5 +1,6 @@
 //! Under load the process is killed, or told to stop, and started again: what was promised holds.
 
+mod batches;
 mod load;
 
 use std::{

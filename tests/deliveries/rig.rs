@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, Caller, Calls, HashCost, RateLimits, Reply, Settings, Vault, Watches,
+        App, Backlog, Caller, Calls, Contracts, HashCost, RateLimits, Reply, Settings, Vault,
+        Watches,
         auth::{AuthSettings, Authenticator},
         deliveries::{self, DeliveryLog},
         webhooks::{self, EndpointRequest, EndpointWithSecret},
@@ -74,6 +75,7 @@ impl Rig {
             providers: Arc::default(),
             vault,
             guard,
+            contracts: Contracts::default(),
             watches: Watches::default(),
             settings: policy(),
             metrics: Arc::new(Metrics::new()),

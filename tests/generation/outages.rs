@@ -11,7 +11,7 @@ use skai_server::{
 use super::Bench;
 use crate::support::provider::error;
 
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 
 fn bench() -> Bench {
     let limits =

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 use skai_server::{
     app::asking::{Asked, Question},
     domain::{ChatMessage, ChatRole, Contract, Deadline, JobErrorCode, Parameters},
@@ -11,20 +11,13 @@ use skai_server::{
 use super::{Bench, DEADLINE, schema};
 use crate::support::{
     Answer, Piece,
-    provider::{completion, error},
+    provider::{DONE, completion, ends, error, events, says, streamed},
 };
 
-fn streamed(text: &str, ends: bool) -> Answer {
-    let chunk = |delta: Value, reason: Value| {
-        let choice = json!({"index": 0, "delta": delta, "finish_reason": reason});
-        format!("data: {}\n\n", json!({"model": "dated", "choices": [choice]}))
-    };
-    let mut body = chunk(json!({ "content": text }), json!(null));
-    if ends {
-        body += &chunk(json!({}), json!("stop"));
-        body += "data: [DONE]\n\n";
-    }
-    Answer::streamed([Piece::text(body)]).header("content-type", "text/event-stream")
+/// A stream that says `text`, and ends well or breaks off.
+fn stream(text: &str, ends_well: bool) -> Answer {
+    let end = if ends_well { events([&ends("stop")]) + DONE } else { String::new() };
+    streamed([Piece::text(events([&says(text)]) + &end)])
 }
 
 impl Bench {
@@ -60,7 +53,7 @@ impl Bench {
 fn another_model_is_asked_while_nothing_was_handed_over() {
     let bench = Bench::new();
     bench.provider.always(error(503, "down"));
-    bench.spare.always(streamed("Hi", true));
+    bench.spare.always(stream("Hi", true));
     let (pieces, asked) = bench.stream(None, false);
     assert_eq!(pieces, [r#"{"content":"Hi"}"#, "{}"]);
     let Asked::Answered(answer) = asked else { panic!("{asked:?}") };
@@ -71,7 +64,7 @@ fn another_model_is_asked_while_nothing_was_handed_over() {
 #[test]
 fn a_stream_that_began_is_not_begun_again() {
     let bench = Bench::new();
-    bench.provider.always(streamed("Hi", false));
+    bench.provider.always(stream("Hi", false));
     let (pieces, asked) = bench.stream(None, false);
     assert_eq!(pieces.len(), 1);
     let Asked::Unanswered { error, trail } = asked else { panic!("{asked:?}") };
@@ -92,10 +85,10 @@ fn an_output_is_given_where_the_stream_happens_to_keep_the_contract() {
     let bench = Bench::new();
     let contract = Contract::compile(&schema()).unwrap();
     for (text, output) in [("{\"a\":1}", Some("{\"a\":1}")), ("{\"a\":\"x\"}", None)] {
-        bench.provider.always(streamed(text, true));
+        bench.provider.always(stream(text, true));
         let (_, asked) = bench.stream(Some(&contract), false);
         let Asked::Answered(answer) = asked else { panic!("{asked:?}") };
-        assert_eq!(answer.output.as_deref().map(|output| output.get()), output);
+        assert_eq!(answer.output.as_deref().map(RawValue::get), output);
         assert_eq!(answer.trail.repairs, 0);
     }
     assert_eq!(bench.provider.received().len(), 2, "nothing is repaired");

@@ -35,13 +35,18 @@ struct Bench {
 }
 
 impl Bench {
+    /// Calls usually have all the time of a test.
     fn new(limits: ProviderLimits) -> Self {
+        Self::with(limits, LIMIT)
+    }
+
+    fn with(limits: ProviderLimits, usual: Duration) -> Self {
         let server = support::Provider::start();
         let ambient = Ambient::manual(Timestamp::default(), 1);
         let settings = ProviderSettings::OpenAi(RemoteSettings {
             base_url: server.base_url(),
             api_key: Secret::default(),
-            timeout: Duration::from_millis(200),
+            timeout: usual,
         });
         let told = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&told);
@@ -55,12 +60,7 @@ impl Bench {
     }
 
     fn breaker(failures: u32) -> Self {
-        let limits = ProviderLimits {
-            breaker_failures: failures,
-            breaker_pause: PAUSE,
-            ..ProviderLimits::default()
-        };
-        Self::new(limits)
+        Self::new(breaker(failures))
     }
 
     fn places(most: u32) -> Self {
@@ -96,6 +96,10 @@ impl Bench {
     fn told(&self) -> Vec<(&'static str, bool)> {
         std::mem::take(&mut *self.told.lock().unwrap())
     }
+}
+
+fn breaker(failures: u32) -> ProviderLimits {
+    ProviderLimits { breaker_failures: failures, breaker_pause: PAUSE, ..ProviderLimits::default() }
 }
 
 #[test]
@@ -141,10 +145,15 @@ fn only_one_probe_is_let_through() {
 
 #[test]
 fn what_tells_nothing_of_the_provider_opens_nothing() {
-    let bench = Bench::breaker(1);
-    for refusal in [error(429, "slow down"), error(400, "no"), error(401, "no")] {
-        bench.server.queue(refusal);
-        bench.ask().unwrap_err();
+    let bench = Bench::with(breaker(1), Duration::from_millis(200));
+    for (status, code) in [
+        (429, JobErrorCode::RateLimit),
+        (400, JobErrorCode::BadRequest),
+        (401, JobErrorCode::BadRequest),
+    ] {
+        bench.server.queue(error(status, "no"));
+        let refusal = bench.ask_with(|call| call.timeout = Some(LIMIT)).unwrap_err();
+        assert_eq!(refusal.code, code);
     }
     bench.server.always(completion(TEXT).held());
     let short = bench.ask_with(|call| call.timeout = Some(Duration::from_millis(1)));

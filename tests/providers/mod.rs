@@ -158,6 +158,48 @@ fn every_parameter_is_sent() {
 }
 
 #[test]
+fn other_fields_are_handed_through() {
+    let server = support::Provider::start();
+    let provider = openai(&server.base_url(), KEY);
+    let extras = json!({"tools": [{"type": "function"}], "response_format": {"type": "text"},
+        "model": "another", "stream": true, "temperature": 2});
+    let extras: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(&extras.to_string()).unwrap();
+    let schema: Box<RawValue> = serde_json::from_str("{}").unwrap();
+    let extras: &'static _ = Box::leak(Box::new(extras));
+    let schema: &'static RawValue = Box::leak(schema);
+    ask_with(&*provider, |call| {
+        (call.extras, call.output_schema, call.temperature) = (extras, Some(schema), Some(0.5));
+    })
+    .unwrap();
+    let received = server.received();
+    let sent = received[0].json();
+    assert_eq!(sent["tools"], json!([{"type": "function"}]));
+    assert_eq!(sent["response_format"], json!({"type": "text"}));
+    assert_eq!((&sent["model"], &sent["temperature"]), (&json!("gpt-4o-mini"), &json!(0.5)));
+    assert!(sent.get("stream").is_none(), "a call says itself whether it streams");
+    let body = String::from_utf8(received[0].body.to_vec()).unwrap();
+    assert_eq!(body.matches("\"model\"").count(), 1, "no field is named twice: {body}");
+}
+
+#[test]
+fn calls_of_tools_and_details_of_usage_are_read() {
+    let usage = json!({"prompt_tokens": 7, "completion_tokens": 3,
+        "prompt_tokens_details": {"cached_tokens": 2},
+        "completion_tokens_details": {"reasoning_tokens": 1}});
+    let mut body = completion_body("", &usage);
+    let calls =
+        json!([{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
+    body["choices"][0]["message"] =
+        json!({"role": "assistant", "content": null, "tool_calls": calls});
+    let answer = answered(Answer::json(200, &body)).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(answer.tool_calls.unwrap().get()).unwrap(), calls);
+    assert_eq!((answer.cached_tokens, answer.reasoning_tokens), (Some(2), Some(1)));
+    body["choices"][0]["message"]["tool_calls"] = json!([]);
+    assert!(answered(Answer::json(200, &body)).unwrap().tool_calls.is_none());
+}
+
+#[test]
 fn errors_are_mapped_by_status() {
     use JobErrorCode::{BadRequest, RateLimit, ServerError, Timeout};
     for (status, code) in [

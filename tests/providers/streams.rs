@@ -12,42 +12,10 @@ use skai_server::{
 use super::{KEY, failed_call, openai, with_call};
 use crate::support::{
     self, Answer, LIMIT, Piece,
-    provider::{completion, error},
+    provider::{
+        DONE, chunk, completion, ends, error, events, says, streamed, usage_chunk as usage,
+    },
 };
-
-/// A chunk with this delta.
-fn chunk(delta: &Value) -> Value {
-    json!({"id": "c", "object": "chat.completion.chunk", "model": "dated",
-        "choices": [{"index": 0, "delta": delta, "finish_reason": null, "logprobs": null}]})
-}
-
-fn says(text: &str) -> Value {
-    chunk(&json!({ "content": text }))
-}
-
-fn ends(reason: &str) -> Value {
-    let mut end = chunk(&json!({}));
-    end["choices"][0]["finish_reason"] = json!(reason);
-    end
-}
-
-fn usage() -> Value {
-    let usage = json!({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10,
-        "prompt_tokens_details": {"cached_tokens": 2},
-        "completion_tokens_details": {"reasoning_tokens": 1}});
-    json!({"model": "dated", "choices": [], "usage": usage})
-}
-
-fn events<'a>(chunks: impl IntoIterator<Item = &'a Value>) -> String {
-    let events: Vec<_> = chunks.into_iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
-    events.concat()
-}
-
-const DONE: &str = "data: [DONE]\n\n";
-
-fn streamed(pieces: impl IntoIterator<Item = Piece>) -> Answer {
-    Answer::streamed(pieces).header("content-type", "text/event-stream; charset=utf-8")
-}
 
 /// What a stream gave: its pieces, and how it ended.
 type Got = (Vec<Delta>, Result<Completion, ProviderError>);
@@ -88,7 +56,7 @@ fn a_stream_is_asked_for_and_put_together() {
     let provider = openai(&server.base_url(), KEY);
     let (pieces, whole) = stream(&*provider, |_| ());
     let whole = whole.unwrap();
-    assert_eq!((whole.text.as_str(), whole.model.as_str()), ("Héllo 😀", "dated"));
+    assert_eq!((whole.text.as_str(), whole.model.as_str()), ("Héllo 😀", "test-model-2026-11-20"));
     assert_eq!((whole.usage, whole.estimated), (Usage::new(7, 3), false));
     assert_eq!((whole.cached_tokens, whole.reasoning_tokens), (Some(2), Some(1)));
     assert_eq!(whole.finish_reason.as_deref(), Some("stop"));
@@ -306,28 +274,27 @@ fn a_server_that_does_not_stream_is_understood() {
 
 #[test]
 fn patience_is_for_each_piece_and_the_limit_for_all() {
-    let short = Duration::from_millis(150);
-    let limited = |answer: Answer, timeout: Duration, at_most: Duration| {
+    let limited = |answer: Answer, timeout: u64, at_most: u64| {
         let server = support::Provider::start();
         server.always(answer);
         let got = stream(&*openai(&server.base_url(), KEY), |call| {
-            call.timeout = Some(timeout);
-            call.at_most = at_most;
+            call.timeout = Some(Duration::from_millis(timeout));
+            call.at_most = Duration::from_millis(at_most);
         });
         server.wait_for_in_flight(0);
         (got.0.len(), got.1.unwrap_err())
     };
     let held = || streamed([Piece::text(events([&says("a")])), Piece::Hold]);
-    let pings = |text: &str| Answer::endless(text.to_owned(), Duration::from_millis(20));
-    for (answer, seen) in [(completion("a").held(), 0), (held(), 1), (pings(": ping\n\n"), 0)] {
-        let (pieces, error) = limited(answer, short, LIMIT);
+    let again = |text: &str| Answer::endless(text.to_owned(), Duration::from_millis(20));
+    for (answer, seen) in [(completion("a").held(), 0), (held(), 1), (again(": ping\n\n"), 0)] {
+        let (pieces, error) = limited(answer, 150, 20_000);
         assert_eq!((pieces, error.code), (seen, JobErrorCode::Timeout));
         assert_eq!(error.message, "the provider did not answer within 150ms");
     }
     // It never pauses for long, and goes on for longer than a piece may take.
-    let (pieces, error) = limited(pings(&events([&says("a")])), short, 3 * short);
-    assert!(pieces > 10, "{pieces}");
-    assert_eq!(error.message, "the provider did not answer within 450ms");
+    let (pieces, error) = limited(again(&events([&says("a")])), 800, 1_000);
+    assert!(pieces > 1, "{pieces}");
+    assert_eq!(error.message, "the provider did not answer within 1s");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, Caller, Calls, HashCost, RateLimits, Settings, Vault, Watches, accounts,
+        App, Backlog, Caller, Calls, Contracts, HashCost, RateLimits, Settings, Vault, Watches,
+        accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
@@ -102,6 +103,7 @@ impl Deeds {
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),
             providers: Arc::new(Providers::limited(&ambient, providers, &nobody)),
+            contracts: Contracts::default(),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
             metrics: Arc::default(),

@@ -4,7 +4,10 @@ use std::{ops::Deref, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::scripted::{Answer, Received, Scripted};
+use super::{
+    scripted::{Answer, Received, Scripted},
+    streamed::Piece,
+};
 
 /// The provider. Without other orders it answers every call with [`TEXT`].
 pub(crate) struct Provider(Scripted);
@@ -82,4 +85,55 @@ pub(crate) fn completion_body(text: &str, usage: &Value) -> Value {
 pub(crate) fn error(status: u16, message: &str) -> Answer {
     let error = json!({"message": message, "type": "test", "param": null, "code": null});
     Answer::json(status, &json!({ "error": error }))
+}
+
+/// The data of the last event of a stream.
+pub(crate) const DONE: &str = "data: [DONE]\n\n";
+
+/// A chunk of a stream with this delta.
+pub(crate) fn chunk(delta: &Value) -> Value {
+    json!({
+        "id": "chatcmpl-test",
+        "object": "chat.completion.chunk",
+        "created": 1_795_000_000,
+        "model": "test-model-2026-11-20",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": null, "logprobs": null}],
+    })
+}
+
+/// A chunk that says `text`.
+pub(crate) fn says(text: &str) -> Value {
+    chunk(&json!({ "content": text }))
+}
+
+/// The chunk that ends an answer.
+pub(crate) fn ends(reason: &str) -> Value {
+    let mut end = chunk(&json!({}));
+    end["choices"][0]["finish_reason"] = json!(reason);
+    end
+}
+
+/// The chunk that reports 7 tokens read, 2 of them kept, and 3 written, 1 of them thought.
+pub(crate) fn usage_chunk() -> Value {
+    let mut chunk = chunk(&json!({}));
+    chunk["choices"] = json!([]);
+    chunk["usage"] = json!({
+        "prompt_tokens": 7,
+        "completion_tokens": 3,
+        "total_tokens": 10,
+        "prompt_tokens_details": {"cached_tokens": 2},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    });
+    chunk
+}
+
+/// The chunks as events of a stream.
+pub(crate) fn events<'a>(chunks: impl IntoIterator<Item = &'a Value>) -> String {
+    let events: Vec<_> = chunks.into_iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+    events.concat()
+}
+
+/// A stream that comes in these pieces.
+pub(crate) fn streamed(pieces: impl IntoIterator<Item = Piece>) -> Answer {
+    Answer::streamed(pieces).header("content-type", "text/event-stream; charset=utf-8")
 }

@@ -11,8 +11,7 @@ use source::{collect, files, has_word, top};
 const LINES: usize = 400;
 
 /// Files that are longer, and how long they are. The list only shrinks, and so do its numbers.
-const LONG: &[(&str, usize)] =
-    &[("src/domain/schema/explain.rs", 410), ("src/domain/schema/graph/build.rs", 460)];
+const LONG: &[(&str, usize)] = &[("src/domain/schema/graph/build.rs", 450)];
 
 /// A number on a list may be that much too high.
 const SLACK: usize = 20;

@@ -6,14 +6,12 @@ mod ready;
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 pub use ready::{Ready, Run, prepare_run, ready};
 
 use super::{App, Caller, Reply, Secrecy, jobs, once};
 use crate::{
     domain::{
-        AgentDefinition, AgentId, AgentRequest, AgentVersionId, Contract, Cursor, Error, ErrorKind,
+        AgentDefinition, AgentId, AgentRequest, AgentVersionId, Cursor, Error, ErrorKind,
         Idempotency, Page, PageRequest, Result, VersionRequest,
     },
     store::{
@@ -117,10 +115,10 @@ pub struct VersionNote {
 fn new_version(app: &App, definition: AgentDefinition) -> Result<NewVersion> {
     jobs::check_models(app, &definition.model, &definition.parameters)?;
     if let Some(schema) = &definition.input_schema {
-        compile(schema, "input_schema")?;
+        app.contracts.compile(schema, "input_schema")?;
     }
     if let Some(schema) = &definition.output_schema {
-        compile(schema, "output_schema")?;
+        app.contracts.compile(schema, "output_schema")?;
     }
     definition.templates(true)?;
     Ok(NewVersion {
@@ -136,10 +134,6 @@ fn new_version(app: &App, definition: AgentDefinition) -> Result<NewVersion> {
 
 fn written(value: &(impl serde::Serialize + ?Sized)) -> Result<String> {
     serde_json::to_string(value).map_err(Error::internal)
-}
-
-fn compile(schema: &RawValue, param: &str) -> Result<Arc<Contract>> {
-    jobs::contract(schema).map(Arc::new).map_err(|error| error.with_param(param))
 }
 
 /// The agent of that name with its active version. Blocks while it reads.

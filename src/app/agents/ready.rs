@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, value::RawValue};
 
-use super::{Versioned, compile, must_find, must_find_version, refuse_archived};
+use super::{Versioned, must_find, must_find_version, refuse_archived};
 use crate::{
     app::{
         App, Caller,
@@ -49,7 +49,7 @@ pub fn ready(app: &App, scope: AccountScope, name: &str, version: Option<u32>) -
     let roles = definition.messages.iter().map(|message| message.role);
     let templates = roles.zip(definition.templates(false)?).collect();
     let input = definition.input_schema.as_deref();
-    let input = input.map(|schema| compile(schema, "input_schema")).transpose()?;
+    let input = input.map(|schema| app.contracts.compile(schema, "input_schema")).transpose()?;
     let agent = JobAgent { seq: agent.seq, name: agent.name, version: version.n };
     Ok(Ready { agent, definition, templates, input })
 }

@@ -16,7 +16,7 @@
 mod contract;
 mod route;
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{borrow::Cow, ops::ControlFlow, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
@@ -168,8 +168,8 @@ impl App {
         })
     }
 
-    /// Asks and hands the answer to `sink` piece by piece. A `sink` that breaks ends the question with
-    /// the answer as far as it came.
+    /// Asks and hands the answer to `sink` piece by piece. Where `sink` breaks, or the thread's line is cut
+    /// after the first piece, the question ends with the answer as far as it came.
     pub fn ask_streaming(
         &self,
         question: &Question<'_>,
@@ -215,7 +215,7 @@ impl App {
         trail: &mut Trail,
         stopped: &dyn Fn() -> bool,
     ) -> OneAsked {
-        let mut messages = question.messages.to_vec();
+        let mut messages = Cow::Borrowed(question.messages);
         let mut before: Option<Completion> = None;
         trail.repairs = 0;
         loop {
@@ -241,7 +241,7 @@ impl App {
                 return Ok(Attempt::Failed(error, Some(BrokenAnswer::of(&model, completion))));
             }
             trail.repairs += 1;
-            messages.extend(contract::repair(&completion.text, &wrong));
+            messages.to_mut().extend(contract::repair(&completion.text, &wrong));
             before = Some(completion);
         }
     }

@@ -55,7 +55,9 @@ pub fn prepare(app: &App, caller: &Caller, request: ChatRequest) -> Result<Chat>
         None => of_model(request)?,
     };
     let Asked { model, agent, messages, output_schema, parameters } = asked;
-    let contract = output_schema.as_deref().map(jobs::contract).transpose()?.map(Arc::new);
+    let contract = output_schema.as_deref();
+    let contract =
+        contract.map(|schema| app.contracts.compile(schema, "output_schema")).transpose()?;
     let held_back = agent.is_some() && contract.is_some();
     let draft = Draft {
         model,

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::{App, Caller, once};
 use crate::{
     domain::{
-        ChatMessage, Contract, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId,
-        JobStatus, Parameters, QueueName, Result, Split, Timestamp, prompt_upper_bound,
+        ChatMessage, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId, JobStatus,
+        Parameters, QueueName, Result, Split, Timestamp, prompt_upper_bound,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
@@ -74,12 +74,12 @@ pub struct Submitted {
     pub replayed: bool,
 }
 
-/// Checks a request against everything that needs no database. Compiling `output_schema` may take
-/// some milliseconds.
+/// Checks a request against everything that needs no database. An `output_schema` that is not known
+/// is compiled, which may take some milliseconds.
 pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Result<Prepared> {
     request.check(app.ambient.now(), app.settings.max_timeout_ms())?;
     if let Some(schema) = &request.output_schema {
-        contract(schema)?;
+        app.contracts.compile(schema, "output_schema")?;
     }
     let messages = serde_json::value::to_raw_value(&request.messages).map_err(Error::internal)?;
     let chat: Vec<_> = request.messages.iter().cloned().map(ChatMessage::from).collect();
@@ -126,27 +126,16 @@ pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
     Ok(Prepared { new, estimate })
 }
 
-/// At least as many tokens as a provider can count for the prompt.
+/// At least as many tokens as a provider can count for the prompt. Among what is handed through are the
+/// tools, which are read as part of it.
 pub fn prompt_bound(
     messages: &[ChatMessage],
     output_schema: Option<&RawValue>,
     parameters: &Parameters,
 ) -> u64 {
-    let bytes = |value: &RawValue| u64::try_from(value.get().len()).unwrap_or(u64::MAX);
-    // Among them are the tools, which are read as part of the prompt.
-    let extras = parameters.extras.values().map(|value| bytes(value));
-    let prompt = prompt_upper_bound(messages, output_schema.map(RawValue::get));
-    extras.fold(prompt, u64::saturating_add)
-}
-
-/// The schema that an output has to satisfy.
-pub fn contract(schema: &RawValue) -> Result<Contract> {
-    let value = serde_json::from_str(schema.get()).map_err(Error::internal)?;
-    Contract::compile(&value).map_err(|fault| {
-        let place = fault.path.as_deref().map(|path| format!(" at {path}")).unwrap_or_default();
-        let message = format!("output_schema{place}: {}", fault.message);
-        Error::new(ErrorKind::InvalidSchema, message).with_param("output_schema")
-    })
+    let schema = output_schema.map(RawValue::get);
+    let extras = parameters.extras.values().map(|extra| extra.get());
+    prompt_upper_bound(messages, schema.into_iter().chain(extras))
 }
 
 /// Refuses models that are not there or have no price.

@@ -8,7 +8,7 @@ mod outcome;
 use std::sync::Arc;
 
 pub use accept::{
-    Draft, Prepared, Submitted, accepted_before, contract, draft, prepare, prompt_bound, submit,
+    Draft, Prepared, Submitted, accepted_before, draft, prepare, prompt_bound, submit,
 };
 pub use outcome::{Outcome, Success, begin, finish, give_up};
 

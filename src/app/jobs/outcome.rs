@@ -232,7 +232,7 @@ pub(super) fn record(
             }
         }
         Outcome::Left => {
-            let message = "the client closed its connection before the answer began".to_owned();
+            let message = "the connection to the client ended before the answer began".to_owned();
             let error = JobError { code: JobErrorCode::Canceled, message };
             fail(app, tx, job, JobStatus::Canceled, &error, None)?;
         }

@@ -11,6 +11,7 @@ mod scan;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::{borrow::Cow, str};
 
@@ -19,6 +20,8 @@ use sha2::{Digest, Sha256};
 pub use path::{MalformedPath, Path};
 pub use same::{order, same};
 use scan::Scanner;
+
+pub use value::value;
 
 /// How deeply arrays and objects may nest.
 pub const MAX_DEPTH: usize = 64;

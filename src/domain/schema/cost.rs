@@ -31,7 +31,13 @@ fn extent(value: &Value) -> (u64, u32) {
         |(sum, deep): (u64, u32), (values, depth): (u64, u32)| (sum + values, deep.max(depth + 1));
     match value {
         Value::Array(items) => items.iter().map(extent).fold((1, 1), fold),
-        Value::Object(members) => members.values().map(extent).fold((1, 1), fold),
+        Value::Object(members) => {
+            let extents = members.iter().map(|(name, member)| {
+                let (values, depth) = extent(member);
+                (values + bytes(name) / 64, depth)
+            });
+            extents.fold((1, 1), fold)
+        }
         Value::String(text) => (1 + bytes(text) / 64, 0),
         _ => (1, 0),
     }
@@ -49,17 +55,22 @@ pub(super) fn own_cost(graph: &Graph, node: &Node, value: &Value) -> u64 {
     let special = match value {
         Value::String(text) => {
             let weight = node.pattern.map_or(0, |index| graph.patterns.get(index).weight);
-            let weight = weight + u64::from(node.reads_content);
+            let weight = weight + node.text_weight;
             bytes(text) / 64 + bytes(text).saturating_mul(weight) / 2
         }
-        Value::Array(items) if node.unique => unique_cost(items),
+        Value::Array(_) => {
+            let unique = if node.unique { 4 * extent(value).0 } else { 0 };
+            unique + node.items.len() as u64 / 4
+        }
         Value::Object(members) => {
+            let hashed: u64 = members.keys().map(|name| bytes(name)).sum();
             let (names, members) = (node.properties.len() as u64, members.len() as u64);
-            names + members + names.saturating_mul(members) / 16
+            let hashed = hashed + node.name_bytes as u64;
+            names + members + names.saturating_mul(members) / 16 + hashed / 8
         }
         _ => 0,
     };
-    1 + node.cost.saturating_add(special)
+    1 + node.in_place.len() as u64 + node.cost.saturating_add(special)
 }
 
 /// Goes every way that the check could go.
@@ -108,7 +119,7 @@ impl Meter<'_> {
     fn below(&mut self, node: &Node, value: &Value, depth: u32) -> Option<u32> {
         let mut height = 0;
         let before = self.left;
-        for edge in node.edges.iter().filter(|edge| edge.applies.in_place()) {
+        for edge in &node.in_place {
             if edge.applies != Applies::Dependent || value.get(&edge.name).is_some() {
                 height = height.max(self.visit(edge.to, value, depth)?);
             }
@@ -131,7 +142,7 @@ impl Meter<'_> {
 
     fn items(&mut self, node: &Node, items: &[Value], depth: u32) -> Option<u32> {
         let mut height = 0;
-        for edge in &node.edges {
+        for edge in &node.items {
             let items = match edge.applies {
                 Applies::Prefix(index) => items.get(index..=index).unwrap_or_default(),
                 Applies::Items | Applies::Contains | Applies::Unevaluated => items,
@@ -147,14 +158,13 @@ impl Meter<'_> {
     fn member(&mut self, node: &Node, name: &str, value: &Value, depth: u32) -> Option<u32> {
         let mut height = 0;
         let property = node.properties.get(name);
-        if let Some(&edge) = property {
-            height = self.visit(node.edges[edge].to, value, depth)?;
+        if let Some(&to) = property {
+            height = self.visit(to, value, depth)?;
         }
-        for edge in &node.edges {
+        for edge in &node.members {
             let below = match edge.applies {
                 Applies::PatternProperty(pattern) => {
-                    let weight = self.graph.patterns.get(pattern).weight;
-                    self.charge(4 + weight.saturating_mul(bytes(name)))?;
+                    self.charge(pattern_cost(self.graph, pattern, name))?;
                     self.visit(edge.to, value, depth)?
                 }
                 Applies::Unevaluated => self.visit(edge.to, value, depth)?,
@@ -168,15 +178,16 @@ impl Meter<'_> {
     }
 }
 
-/// Equal values are found by a hash that containers and large numbers can be made to share.
-fn unique_cost(items: &[Value]) -> u64 {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let collides = |item: &&Value| match item {
-        Value::Array(_) | Value::Object(_) => true,
-        Value::Number(number) => number.as_f64().is_none_or(|number| number.abs() >= EXACT),
-        _ => false,
-    };
-    let total: u64 = items.iter().map(|item| extent(item).0).sum();
-    let colliding = u64::try_from(items.iter().filter(collides).count()).unwrap_or(u64::MAX);
-    (4 * total).saturating_add(colliding.saturating_mul(colliding) / 2)
+/// What it costs to find out which subschemas look at a property of that name.
+pub(super) fn name_cost(graph: &Graph, node: &Node, name: &str) -> u64 {
+    let patterns = node.members.iter().filter_map(|edge| match edge.applies {
+        Applies::PatternProperty(pattern) => Some(pattern),
+        _ => None,
+    });
+    let matched: u64 = patterns.map(|pattern| pattern_cost(graph, pattern, name)).sum();
+    10 + bytes(name) / 8 + matched
+}
+
+fn pattern_cost(graph: &Graph, pattern: usize, name: &str) -> u64 {
+    4 + graph.patterns.get(pattern).weight.saturating_mul(bytes(name))
 }

@@ -5,6 +5,8 @@
 //! alternatives, so it lists less and never runs away. It leaves `unevaluated…` and ambiguous
 //! `$dynamicRef`s to a general violation.
 
+mod holds;
+
 use serde_json::Value;
 
 use super::{
@@ -18,6 +20,8 @@ const BUDGET: u64 = 1_000_000;
 const VISIT: u64 = 20;
 /// What the first visit of a subschema costs: its leaf keywords are compiled.
 const FIRST_VISIT: u64 = 2_000;
+/// The same of a meta-schema.
+const FIRST_VISIT_OF_META_SCHEMA: u64 = 200_000;
 /// How deeply the walker recurses, in subschemas.
 const MAX_DEPTH: u32 = 300;
 
@@ -64,7 +68,11 @@ impl<'a> Walker<'a> {
 
     /// Pays for a visit; nothing is left to do when the budget is spent or the list is full.
     fn pay(&mut self, node: &Node, value: &Value, depth: u32) -> Option<()> {
-        let first = if node.is_compiled() { VISIT } else { FIRST_VISIT };
+        let first = match (node.is_compiled(), node.is_meta_schema) {
+            (true, _) => VISIT,
+            (false, false) => FIRST_VISIT,
+            (false, true) => FIRST_VISIT_OF_META_SCHEMA,
+        };
         let own = cost::own_cost(self.graph, node, value);
         self.left = self.left.checked_sub(own.saturating_add(first))?;
         (depth < MAX_DEPTH && self.found.len() < MAX_VIOLATIONS).then_some(())
@@ -118,7 +126,7 @@ impl<'a> Walker<'a> {
         depth: u32,
     ) -> Option<()> {
         let (mut any, mut one) = (Alternatives::default(), Alternatives::default());
-        for edge in &node.edges {
+        for edge in &node.in_place {
             match edge.applies {
                 Applies::All => self.explain(edge.to, value, path, depth)?,
                 Applies::Dependent if value.get(&edge.name).is_some() => {
@@ -175,10 +183,10 @@ impl<'a> Walker<'a> {
         depth: u32,
     ) -> Option<()> {
         let keyword = if applies == Applies::Any { "anyOf" } else { "oneOf" };
-        let total = node.edges(applies).count();
+        let total = node.alternatives(applies).count();
         let message = format!("matches none of the {total} allowed forms");
         self.report(path, &node.location, keyword, &message);
-        let meant = node.edges(applies).filter(|edge| self.takes_type(edge.to, value));
+        let meant = node.alternatives(applies).filter(|edge| self.takes_type(edge.to, value));
         if let [edge] = meant.collect::<Vec<_>>()[..] {
             self.explain(edge.to, value, path, depth)?;
         }
@@ -197,12 +205,12 @@ impl<'a> Walker<'a> {
 
     /// The branch of `if` that applies, if there is one.
     fn branch(&mut self, node: &'a Node, value: &Value, depth: u32) -> Option<Vec<&'a Edge>> {
-        let Some(condition) = node.edges(Applies::If).next() else {
+        let Some(condition) = node.alternatives(Applies::If).next() else {
             return Some(Vec::new());
         };
         let holds = self.holds(condition.to, value, depth)?;
         let branch = if holds { Applies::Then } else { Applies::Else };
-        Some(node.edges(branch).collect())
+        Some(node.alternatives(branch).collect())
     }
 
     fn items(
@@ -212,9 +220,8 @@ impl<'a> Walker<'a> {
         path: &mut String,
         depth: u32,
     ) -> Option<()> {
-        let prefix =
-            node.edges.iter().filter(|edge| matches!(edge.applies, Applies::Prefix(_))).count();
-        for edge in &node.edges {
+        let prefix = node.prefix();
+        for edge in &node.items {
             let (from, to) = match edge.applies {
                 Applies::Prefix(index) => (index, index + 1),
                 Applies::Items => (prefix, items.len()),
@@ -224,13 +231,13 @@ impl<'a> Walker<'a> {
                 }
                 _ => continue,
             };
-            if edge.applies == Applies::Items && to > from && self.is_false(edge) {
+            if edge.applies == Applies::Items && to > from && self.is_false(edge.to) {
                 let message = format!("must have at most {prefix} items");
                 self.report(path, &self.graph.nodes[edge.to].location, "", &message);
                 continue;
             }
             for (index, item) in items.iter().enumerate().take(to).skip(from) {
-                self.child(edge, &index.to_string(), item, path, depth)?;
+                self.child(edge.to, &index.to_string(), item, path, depth)?;
             }
         }
         Some(())
@@ -268,14 +275,14 @@ impl<'a> Walker<'a> {
         depth: u32,
     ) -> Option<()> {
         for (name, member) in value.as_object().into_iter().flatten() {
-            for edge in self.for_member(node, name) {
-                if edge.applies == Applies::Additional && self.is_false(edge) {
+            for (applies, to) in self.for_member(node, name)? {
+                if applies == Applies::Additional && self.is_false(to) {
                     let message =
                         format!("the property {} is not allowed", echo(&name.as_str().into()));
-                    self.report(path, &self.graph.nodes[edge.to].location, "", &message);
-                } else if edge.applies != Applies::Names {
-                    self.child(edge, name, member, path, depth)?;
-                } else if !self.holds(edge.to, &name.as_str().into(), depth)? {
+                    self.report(path, &self.graph.nodes[to].location, "", &message);
+                } else if applies != Applies::Names {
+                    self.child(to, name, member, path, depth)?;
+                } else if !self.holds(to, &name.as_str().into(), depth)? {
                     let message =
                         format!("the property name {} is not allowed", echo(&name.as_str().into()));
                     self.report(path, &node.location, "propertyNames", &message);
@@ -285,24 +292,29 @@ impl<'a> Walker<'a> {
         Some(())
     }
 
-    /// The subschemas that look at a property of that name, or at the name.
-    fn for_member(&self, node: &'a Node, name: &str) -> Vec<&'a Edge> {
-        let mut edges: Vec<_> =
-            node.properties.get(name).map(|&edge| &node.edges[edge]).into_iter().collect();
-        edges.extend(node.edges.iter().filter(|edge| match edge.applies {
-            Applies::PatternProperty(pattern) => self.graph.patterns.get(pattern).matches(name),
-            _ => false,
+    /// The subschemas that look at a property of that name, or at the name, and how they apply.
+    fn for_member(&mut self, node: &'a Node, name: &str) -> Option<Vec<(Applies, usize)>> {
+        self.left = self.left.checked_sub(cost::name_cost(self.graph, node, name))?;
+        let named = node.properties.get(name).map(|&to| (Applies::Property, to));
+        let mut found: Vec<_> = named.into_iter().collect();
+        found.extend(node.members.iter().filter_map(|edge| match edge.applies {
+            Applies::PatternProperty(pattern) => {
+                let matches = self.graph.patterns.get(pattern).matches(name);
+                matches.then_some((edge.applies, edge.to))
+            }
+            _ => None,
         }));
-        if edges.is_empty() {
-            edges.extend(node.edges(Applies::Additional));
+        if found.is_empty() {
+            found.extend(node.additional().map(|edge| (edge.applies, edge.to)));
         }
-        edges.extend(node.edges(Applies::Names));
-        edges
+        let for_names = node.members.iter().filter(|edge| edge.applies == Applies::Names);
+        found.extend(for_names.map(|edge| (edge.applies, edge.to)));
+        Some(found)
     }
 
     fn child(
         &mut self,
-        edge: &Edge,
+        to: usize,
         token: &str,
         value: &Value,
         path: &mut String,
@@ -310,95 +322,12 @@ impl<'a> Walker<'a> {
     ) -> Option<()> {
         let length = path.len();
         push_token(path, token);
-        let explained = self.explain(edge.to, value, path, depth);
+        let explained = self.explain(to, value, path, depth);
         path.truncate(length);
         explained
     }
 
-    fn is_false(&self, edge: &Edge) -> bool {
-        self.graph.nodes[edge.to].constant == Some(false)
-    }
-
-    /// Whether `value` satisfies a subschema, as far as the walker understands it.
-    fn holds(&mut self, index: usize, value: &Value, depth: u32) -> Option<bool> {
-        let node = &self.graph.nodes[index];
-        self.pay(node, value, depth)?;
-        let leaf = node.leaf(self.graph.draft);
-        if node.constant == Some(false) || leaf.is_some_and(|leaf| !leaf.is_valid(value)) {
-            return Some(false);
-        }
-        let (mut any, mut one) = (Alternatives::default(), Alternatives::default());
-        for edge in &node.edges {
-            let holds = match edge.applies {
-                Applies::All => self.holds(edge.to, value, depth + 1)?,
-                Applies::Not => !self.holds(edge.to, value, depth + 1)?,
-                Applies::Dependent if value.get(&edge.name).is_some() => {
-                    self.holds(edge.to, value, depth + 1)?
-                }
-                Applies::Any => self.count(&mut any, edge, value, depth + 1).map(|()| true)?,
-                Applies::One => self.count(&mut one, edge, value, depth + 1).map(|()| true)?,
-                _ => true,
-            };
-            if !holds {
-                return Some(false);
-            }
-        }
-        if any.total > 0 && any.hold == 0 || one.total > 0 && one.hold != 1 {
-            return Some(false);
-        }
-        for edge in self.branch(node, value, depth + 1)? {
-            if !self.holds(edge.to, value, depth + 1)? {
-                return Some(false);
-            }
-        }
-        self.children_hold(node, value, depth + 1)
-    }
-
-    fn children_hold(&mut self, node: &'a Node, value: &Value, depth: u32) -> Option<bool> {
-        match value {
-            Value::Array(items) => self.items_hold(node, items, depth),
-            Value::Object(members) => {
-                for (name, member) in members {
-                    for edge in self.for_member(node, name) {
-                        let holds = match edge.applies {
-                            Applies::Names => self.holds(edge.to, &name.as_str().into(), depth)?,
-                            _ => self.holds(edge.to, member, depth)?,
-                        };
-                        if !holds {
-                            return Some(false);
-                        }
-                    }
-                }
-                Some(true)
-            }
-            _ => Some(true),
-        }
-    }
-
-    fn items_hold(&mut self, node: &'a Node, items: &[Value], depth: u32) -> Option<bool> {
-        let prefix =
-            node.edges.iter().filter(|edge| matches!(edge.applies, Applies::Prefix(_))).count();
-        for edge in &node.edges {
-            let mut matching = 0;
-            let looked_at = match edge.applies {
-                Applies::Prefix(index) => items.get(index..=index).unwrap_or_default(),
-                Applies::Items => items.get(prefix..).unwrap_or_default(),
-                Applies::Contains => items,
-                _ => continue,
-            };
-            for item in looked_at {
-                let holds = self.holds(edge.to, item, depth)?;
-                matching += u64::from(holds);
-                if !holds && edge.applies != Applies::Contains {
-                    return Some(false);
-                }
-            }
-            let (least, most) = node.contains;
-            let counted = edge.applies == Applies::Contains;
-            if counted && (matching < least || most.is_some_and(|most| matching > most)) {
-                return Some(false);
-            }
-        }
-        Some(true)
+    fn is_false(&self, to: usize) -> bool {
+        self.graph.nodes[to].constant == Some(false)
     }
 }

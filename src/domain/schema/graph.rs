@@ -2,6 +2,7 @@
 //! and what the walker of violations walks.
 
 mod build;
+mod leaf;
 
 use std::{
     collections::HashMap,
@@ -20,6 +21,11 @@ const MAX_UNFOLDED: u64 = 10_000;
 const MAX_PATH: u32 = 128;
 /// Where a schema without `$id` lives; no reference can name it from outside.
 const BASE: &str = "json-schema:///";
+/// What a compiled subschema holds, in bytes.
+const NODE_BYTES: usize = 2_000;
+/// What a compiled meta-schema holds, in bytes.
+const META_SCHEMA_BYTES: usize = 512 << 10;
+
 /// How a subschema applies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Applies {
@@ -55,18 +61,10 @@ pub(super) enum Applies {
     Perhaps,
 }
 
-impl Applies {
-    /// Whether the subschema looks at the same value.
-    pub(super) fn in_place(self) -> bool {
-        use Applies::{All, Any, Dependent, Else, If, Not, One, Perhaps, Then};
-        matches!(self, All | Any | One | Not | If | Then | Else | Dependent | Perhaps)
-    }
-}
-
 /// From a subschema to one that it applies.
 pub(super) struct Edge {
     pub(super) applies: Applies,
-    /// Property name, where one belongs to the keyword.
+    /// The property that the value must have, where there is such a condition.
     pub(super) name: String,
     pub(super) to: usize,
 }
@@ -79,31 +77,63 @@ pub(super) struct Node {
     pub(super) location: String,
     /// The value of a boolean schema.
     pub(super) constant: Option<bool>,
-    pub(super) edges: Vec<Edge>,
-    /// Index in `edges` by name of the property.
+    /// To subschemas for the same value.
+    pub(super) in_place: Vec<Edge>,
+    /// To those for items.
+    pub(super) items: Vec<Edge>,
+    /// To those for properties that are not known by name.
+    pub(super) members: Vec<Edge>,
+    /// The subschemas for properties that are.
     pub(super) properties: HashMap<String, usize>,
     /// The keywords that look at one value alone, if there are any.
     leaf: Option<Value>,
     validator: OnceLock<Option<Validator>>,
+    /// How many bytes the names in `properties`, `required` and the like have.
+    pub(super) name_bytes: usize,
     /// Cost units of the leaf keywords.
     pub(super) cost: u64,
     pub(super) pattern: Option<usize>,
     pub(super) unique: bool,
     pub(super) contains: (u64, Option<u64>),
     pub(super) has_unevaluated: bool,
-    pub(super) reads_content: bool,
+    /// What its keywords cost per byte of text, in half units; without `pattern`.
+    pub(super) text_weight: u64,
     pub(super) is_meta_schema: bool,
     /// Whether a reference leads back to it.
     pub(super) recursive: bool,
     /// The longest path below, in subschemas.
     pub(super) height: u32,
     unfolded: Option<u64>,
+    /// The unfolded cost of keywords, without recursion.
+    work: u64,
+    /// Whether references were found not to lead back to it for the same value.
+    ends: bool,
     open: bool,
 }
 
 impl Node {
-    pub(super) fn edges(&self, applies: Applies) -> impl Iterator<Item = &Edge> {
-        self.edges.iter().filter(move |edge| edge.applies == applies)
+    /// To the subschemas that apply to the same value in this way.
+    pub(super) fn alternatives(&self, applies: Applies) -> impl Iterator<Item = &Edge> {
+        self.in_place.iter().filter(move |edge| edge.applies == applies)
+    }
+
+    /// To the subschemas for all properties that no other keyword names.
+    pub(super) fn additional(&self) -> impl Iterator<Item = &Edge> {
+        self.members.iter().filter(|edge| edge.applies == Applies::Additional)
+    }
+
+    /// How many subschemas there are for items that go first.
+    pub(super) fn prefix(&self) -> usize {
+        self.items.iter().filter(|edge| matches!(edge.applies, Applies::Prefix(_))).count()
+    }
+
+    fn targets(&self) -> Vec<(usize, bool)> {
+        // Those that apply to items and properties are in both lists.
+        let members = self.members.iter().filter(|edge| edge.applies != Applies::Unevaluated);
+        let elsewhere = self.items.iter().chain(members).map(|edge| (edge.to, false));
+        let in_place = self.in_place.iter().map(|edge| (edge.to, true));
+        let named = self.properties.values().map(|&to| (to, false));
+        in_place.chain(elsewhere).chain(named).collect()
     }
 
     /// Whether [`Node::leaf`] costs no compilation any more.
@@ -125,7 +155,7 @@ pub(super) struct Graph {
     pub(super) patterns: Patterns,
     /// Whether no keyword costs more than in proportion to the size of what it looks at.
     pub(super) is_plain: bool,
-    /// Unfolded size and the cost of leaf keywords.
+    /// What checking one value costs, without recursion.
     pub(super) work: u64,
 }
 
@@ -179,16 +209,46 @@ impl Graph {
             patterns: builder.patterns,
             work: 0,
         };
+        for index in 0..graph.nodes.len() {
+            graph.refuse_loops(index, 0)?;
+        }
         graph.measure(0, 0)?;
-        graph.work = graph.nodes[0].unfolded.unwrap_or_default();
+        graph.work = graph.nodes[0].work;
         for node in &graph.nodes {
-            graph.work = graph.work.saturating_add(node.cost);
-            graph.is_plain &= !node.unique;
+            graph.is_plain &= !node.unique && node.text_weight == 0 && !node.recursive;
         }
         Ok(graph)
     }
 
-    /// Counts the unfolded size and height below a node, each node once.
+    /// About how many bytes of memory its nodes take, here and in the validator of the same schema.
+    pub(super) fn bytes(&self) -> usize {
+        let of_node =
+            |node: &Node| if node.is_meta_schema { META_SCHEMA_BYTES } else { NODE_BYTES };
+        self.nodes.iter().map(of_node).sum::<usize>() + self.patterns.bytes()
+    }
+
+    /// Refuses references that lead back to a subschema for the same value (2020-12 core §9.4.1): what
+    /// they mean is not defined, and looking at every way around takes exponential time.
+    fn refuse_loops(&mut self, index: usize, depth: u32) -> Result<(), SchemaFault> {
+        if self.nodes[index].ends {
+            return Ok(());
+        }
+        if self.nodes[index].open {
+            let message = "the schema refers back to itself for the same value; a reference that does \
+                           so must stand in a schema for a part of the value";
+            return Err(SchemaFault::at(&self.nodes[index].location, message));
+        }
+        self.bounded(index, depth, 1)?;
+        self.nodes[index].open = true;
+        for edge in 0..self.nodes[index].in_place.len() {
+            self.refuse_loops(self.nodes[index].in_place[edge].to, depth + 1)?;
+        }
+        let node = &mut self.nodes[index];
+        (node.open, node.ends) = (false, true);
+        Ok(())
+    }
+
+    /// Counts the unfolded size, cost and height below a node, each node once.
     fn measure(&mut self, index: usize, depth: u32) -> Result<(u64, u32), SchemaFault> {
         if let Some(unfolded) = self.nodes[index].unfolded {
             return self.bounded(index, depth, unfolded);
@@ -200,22 +260,19 @@ impl Graph {
         self.bounded(index, depth, 1)?;
         self.nodes[index].open = true;
         let (mut unfolded, mut height) = (1_u64, 0);
-        for edge in 0..self.nodes[index].edges.len() {
-            let Edge { applies, to, .. } = self.nodes[index].edges[edge];
-            if applies == Applies::Nothing {
-                continue;
-            }
-            let (mut below, path) = self.measure(to, depth + 1)?;
-            if self.nodes[index].has_unevaluated && applies.in_place() {
-                // What was evaluated is found out by going through the same value again.
-                below = below.saturating_mul(3);
-            }
-            unfolded = unfolded.saturating_add(below);
+        let mut work = 1 + self.nodes[index].cost;
+        for (to, in_place) in self.nodes[index].targets() {
+            let (below, path) = self.measure(to, depth + 1)?;
+            // What was evaluated is found out by going through the same value again.
+            let times = if self.nodes[index].has_unevaluated && in_place { 3 } else { 1 };
+            unfolded = unfolded.saturating_add(below.saturating_mul(times));
+            work = work.saturating_add(self.nodes[to].work.saturating_mul(times));
             height = height.max(path);
         }
         let node = &mut self.nodes[index];
         node.open = false;
         node.unfolded = Some(unfolded);
+        node.work = work;
         node.height = height + 1;
         self.bounded(index, depth, unfolded)
     }

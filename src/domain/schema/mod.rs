@@ -8,10 +8,13 @@
 mod cost;
 mod explain;
 mod graph;
+mod lint;
 mod pattern;
 mod sample;
+mod size;
 #[cfg(test)]
 mod tests;
+mod unique;
 
 use std::{fmt, panic};
 
@@ -20,8 +23,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::graph::Graph;
+use self::graph::{Graph, push_token};
+pub use self::lint::{Warning, lint};
 pub use self::sample::sample;
+use self::size::Size;
+use super::json::JsonFault;
 
 /// How many violations one answer lists.
 const MAX_VIOLATIONS: usize = 20;
@@ -29,10 +35,9 @@ const MAX_VIOLATIONS: usize = 20;
 const MAX_TEXT: usize = 200;
 /// How much of a value that stands in the schema a message repeats, in characters.
 const MAX_ECHO: usize = 100;
-/// How many JSON values one schema may have.
-const MAX_SCHEMA_VALUES: usize = 10_000;
-/// How deeply a schema's JSON may nest. The same as for bodies ([`crate::domain::json::MAX_DEPTH`]).
-const MAX_SCHEMA_DEPTH: usize = 64;
+
+/// What is said of an instance that would take too long to check.
+pub const TOO_LARGE: &str = "the instance is too large for a schema of this complexity";
 
 /// Why a schema is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +47,12 @@ pub struct SchemaFault {
     pub message: String,
     /// JSON Pointer (RFC 6901) into the schema, where there is a place to name.
     pub path: Option<String>,
+}
+
+impl From<JsonFault> for SchemaFault {
+    fn from(fault: JsonFault) -> Self {
+        Self::new(fault.problem)
+    }
 }
 
 impl SchemaFault {
@@ -69,6 +80,7 @@ pub struct Violation {
 pub struct Contract {
     graph: Graph,
     validator: Validator,
+    bytes: usize,
 }
 
 impl fmt::Debug for Contract {
@@ -86,11 +98,17 @@ impl Contract {
     /// No valid schema, another draft, an outside reference, a pattern that the linear-time engine
     /// does not know, or more work than one schema may ask for.
     pub fn compile(schema: &Value) -> Result<Self, SchemaFault> {
-        check_size(schema)?;
+        let size = Size::of(schema)?;
         let draft = graph::draft(schema)?;
         let graph = Graph::build(schema, draft)?;
         let validator = build(draft, schema)?;
-        Ok(Self { graph, validator })
+        let bytes = size.bytes() + graph.bytes();
+        Ok(Self { graph, validator, bytes })
+    }
+
+    /// About how many bytes of memory it holds.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Checks an instance.
@@ -100,50 +118,34 @@ impl Contract {
     /// At least one and at most 20 violations. The list need not be complete. An instance that would
     /// take too long to check has one violation that says so.
     pub fn check(&self, instance: &Value) -> Result<(), Vec<Violation>> {
+        let too_large = || Violation {
+            path: String::new(),
+            schema_path: String::new(),
+            message: TOO_LARGE.to_owned(),
+        };
+        let violations = self.violations(instance).unwrap_or_else(|| vec![too_large()]);
+        if violations.is_empty() { Ok(()) } else { Err(violations) }
+    }
+
+    /// Lists how an instance breaks the schema: nothing if it does not, else 20 violations at most,
+    /// and not necessarily all. `None` for an instance that would take too long to check.
+    pub fn violations(&self, instance: &Value) -> Option<Vec<Violation>> {
         if !cost::affordable(&self.graph, instance) {
-            return Err(vec![Violation {
-                path: String::new(),
-                schema_path: String::new(),
-                message: "the instance is too large for a schema of this complexity".into(),
-            }]);
+            return None;
         }
         if self.validator.is_valid(instance) {
-            return Ok(());
+            return Some(Vec::new());
         }
-        Err(explain::violations(&self.graph, instance))
+        Some(explain::violations(&self.graph, instance))
     }
-}
-
-/// Refuses JSON that is too large or nests too deeply to be walked by recursion.
-fn check_size(schema: &Value) -> Result<(), SchemaFault> {
-    let mut open = vec![(schema, 1)];
-    let mut values = 0;
-    while let Some((value, depth)) = open.pop() {
-        values += 1;
-        if depth > MAX_SCHEMA_DEPTH {
-            return Err(SchemaFault::new(format!(
-                "the schema nests deeper than {MAX_SCHEMA_DEPTH} levels"
-            )));
-        }
-        if values > MAX_SCHEMA_VALUES {
-            return Err(SchemaFault::new(format!(
-                "the schema has more than {MAX_SCHEMA_VALUES} values"
-            )));
-        }
-        match value {
-            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
-            Value::Object(members) => open.extend(members.values().map(|value| (value, depth + 1))),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Offline, and patterns by the engine that is linear in the text.
 fn options(draft: Draft) -> ValidationOptions<'static> {
     let patterns =
         PatternOptions::regex().size_limit(pattern::MAX_PROGRAM).dfa_size_limit(pattern::MAX_CACHE);
-    jsonschema::options().with_draft(draft).offline().with_pattern_options(patterns)
+    let options = jsonschema::options().with_draft(draft).offline();
+    unique::install(options.with_pattern_options(patterns))
 }
 
 fn build(draft: Draft, schema: &Value) -> Result<Validator, SchemaFault> {
@@ -186,7 +188,8 @@ fn describe(kind: &ValidationErrorKind) -> String {
         Kind::MaxItems { limit } => format!("must have at most {limit} items"),
         Kind::MinProperties { limit } => format!("must have at least {limit} properties"),
         Kind::MaxProperties { limit } => format!("must have at most {limit} properties"),
-        Kind::UniqueItems => "must not have equal items".into(),
+        // The only keyword that is not the crate's own.
+        Kind::UniqueItems | Kind::Custom { .. } => "must not have equal items".into(),
         Kind::FalseSchema => "no value is allowed here".into(),
         Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
             "matches none of the allowed forms".into()

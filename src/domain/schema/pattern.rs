@@ -16,6 +16,10 @@ pub(super) const MAX_CACHE: usize = 1 << 17;
 const MAX_PROGRAMS: usize = 1 << 20;
 /// Different patterns in one schema.
 const MAX_PATTERNS: usize = 64;
+/// The text of all patterns of one schema together, in bytes: classes of many ranges compile slowly.
+const MAX_TEXT: usize = 1 << 14;
+/// What the engine keeps beside a compiled pattern to find it quickly, in bytes.
+const PREFILTER: usize = 256 << 10;
 /// Sizes that are tried, in bytes.
 const LADDER: [usize; 5] = [1 << 12, 1 << 14, 1 << 16, 1 << 18, MAX_PROGRAM];
 
@@ -38,12 +42,20 @@ impl Pattern {
 pub(super) struct Patterns {
     by_text: HashMap<String, usize>,
     all: Vec<Pattern>,
+    /// Of the compiled patterns.
     bytes: usize,
+    /// Of their texts.
+    text: usize,
 }
 
 impl Patterns {
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// About what the compiled patterns take, here and in the validator, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        3 * self.bytes + PREFILTER * self.all.len()
     }
 
     pub(super) fn get(&self, index: usize) -> &Pattern {
@@ -57,6 +69,12 @@ impl Patterns {
         }
         if self.all.len() == MAX_PATTERNS {
             let message = format!("the schema has more than {MAX_PATTERNS} different patterns");
+            return Err(SchemaFault::at(path, message));
+        }
+        self.text += text.len();
+        if self.text > MAX_TEXT {
+            let message =
+                format!("the patterns of the schema have more than {MAX_TEXT} bytes together");
             return Err(SchemaFault::at(path, message));
         }
         let compiled = LADDER.iter().find_map(|&size| Some((size, compile(text, size)?)));

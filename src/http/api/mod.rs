@@ -19,7 +19,10 @@ mod credits;
 mod api_keys;
 mod me;
 
+mod schemas;
+
 mod accounts;
+mod operator;
 mod queues;
 
 use hyper::StatusCode;
@@ -28,13 +31,13 @@ use serde::Serialize;
 use super::routes::{Access, Route, Whole, handler};
 use crate::{
     app::{
-        accounts::{AccountChange, NewAccount},
+        RateClass,
         api_keys::{KeyRequest, RotateRequest},
-        credits::{AdjustRequest, GrantRequest},
+        schemas::ValidationRequest,
         webhooks::{EndpointPatch, EndpointRequest},
     },
     domain::{
-        AccountId, ChatRequest, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
+        ChatRequest, DeliveryStatus, EndpointId, EntryKind, Error, ErrorKind, EventType,
         GenerationRequest, JobId, JobStatus, Page, Result, Scope, Timestamp,
     },
 };
@@ -54,8 +57,9 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(dead_letters());
     table.extend(credits());
     table.extend(api_keys());
-    table.extend(accounts());
-    table.extend(operator());
+    table.extend(schemas());
+    table.extend(operator::accounts());
+    table.extend(operator::server());
     table
 }
 
@@ -366,80 +370,16 @@ fn api_keys() -> [Route; 6] {
     ]
 }
 
-/// The operator's view of tenants and their credits.
-fn accounts() -> [Route; 6] {
-    use accounts::{AccountBody, CreatedBody, DetailBody};
-    const ALL: &str = "/admin/v1/accounts";
-    const ONE: &str = "/admin/v1/accounts/{id}";
-    [
-        Route::post(ALL, "createAccount", handler!(accounts::create))
-            .summary("Makes an account with a project `default` and no credits.")
-            .takes::<NewAccount>()
-            .answers::<CreatedBody<'_>>(StatusCode::CREATED),
-        Route::get(ALL, "listAccounts", handler!(accounts::list))
-            .summary("Lists accounts, newest first.")
-            .paged()
-            .answers::<Page<AccountBody<'_>>>(StatusCode::OK),
-        Route::get(ONE, "getAccount", handler!(accounts::get))
-            .summary("Shows an account and its balance.")
-            .answers::<DetailBody<'_>>(StatusCode::OK),
-        Route::patch(ONE, "updateAccount", handler!(accounts::update))
-            .summary("Renames, suspends or resumes an account. What is left out stays.")
-            .takes::<AccountChange>()
-            .answers::<AccountBody<'_>>(StatusCode::OK),
-        Route::post(
-            "/admin/v1/accounts/{id}/credits/grants",
-            "grantCredits",
-            handler!(accounts::grant),
+/// JSON Schemas, apart from agents and jobs.
+fn schemas() -> [Route; 1] {
+    [Route::post("/v1/schemas/validate", "validateSchema", handler!(schemas::validate))
+        .summary(
+            "Checks a JSON value against a JSON Schema (draft 2020-12 or draft-07). Changes \
+             nothing, and fetches nothing that the schema refers to.",
         )
-        .summary("Gives an account credits.")
-        .once()
-        .takes::<GrantRequest>()
-        .answers::<credits::GrantBody<'_>>(StatusCode::CREATED),
-        Route::post(
-            "/admin/v1/accounts/{id}/credits/adjust",
-            "adjustCredits",
-            handler!(accounts::adjust),
-        )
-        .summary("Corrects an account's balance. May take it below zero, as after a chargeback.")
-        .once()
-        .takes::<AdjustRequest>()
-        .answers::<credits::BalanceBody>(StatusCode::CREATED),
-    ]
-    .map(|route| route.access(Access::Operator))
-}
-
-/// The operator's keys and queues.
-fn operator() -> [Route; 6] {
-    use api_keys::{IssueRequest, KeyBody, NewKeyBody};
-    use queues::{QueueBody, StatsBody};
-    [
-        Route::post("/admin/v1/keys", "issueApiKey", handler!(api_keys::issue))
-            .summary("Makes a key for an account. Its secret is in this answer alone.")
-            .takes::<IssueRequest>()
-            .answers::<NewKeyBody<'_>>(StatusCode::CREATED)
-            .errors(&[ErrorKind::NotFound, ErrorKind::InsufficientScope]),
-        Route::get("/admin/v1/keys", "listKeysOfAccount", handler!(api_keys::list_of_account))
-            .summary("Lists the keys of an account, newest first, revoked ones included.")
-            .paged()
-            .query::<AccountId>("account_id", "The account; required.")
-            .answers::<Page<KeyBody<'_>>>(StatusCode::OK)
-            .errors(&[ErrorKind::NotFound]),
-        Route::delete("/admin/v1/keys/{id}", "revokeAnyApiKey", handler!(api_keys::revoke_any))
-            .summary(
-                "Revokes a key of any account. It is refused at once. It can still be listed, so \
-                 another DELETE answers 204 and changes nothing.",
-            )
-            .answers_nothing(),
-        Route::get("/admin/v1/stats", "getStats", handler!(queues::stats))
-            .summary("Shows the queues, the database and the version.")
-            .answers::<StatsBody>(StatusCode::OK),
-        Route::post("/admin/v1/queues/{name}/pause", "pauseQueue", handler!(queues::pause))
-            .summary("Lets a queue stand still. Work that has begun ends as usual.")
-            .answers::<QueueBody>(StatusCode::OK),
-        Route::post("/admin/v1/queues/{name}/resume", "resumeQueue", handler!(queues::resume))
-            .summary("Lets a queue go on.")
-            .answers::<QueueBody>(StatusCode::OK),
-    ]
-    .map(|route| route.access(Access::Operator))
+        .scope(Scope::AgentsRead)
+        .rate(RateClass::Read)
+        .takes::<ValidationRequest>()
+        .answers::<schemas::ValidationBody<'_>>(StatusCode::OK)
+        .errors(&[ErrorKind::InvalidSchema])]
 }

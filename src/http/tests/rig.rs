@@ -16,7 +16,7 @@ use super::table;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, HashCost, RateLimits, Vault, Watches,
+        self, App, Contracts, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     domain::{
@@ -217,6 +217,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         catalog: Catalog::default(),
         providers: Arc::default(),
         vault,
+        contracts: Contracts::default(),
         watches: Watches::default(),
         guard: crate::webhooks::guard::Guard::new(Vec::new()),
         settings,

@@ -9,21 +9,22 @@ pub(super) fn text(text: &str) -> Vec<Value> {
     if text.trim().is_empty() { Vec::new() } else { vec![json!({"type": "text", "text": text})] }
 }
 
-/// The block that a part becomes, or why it cannot be one.
+/// The blocks that a part becomes, or why it can be none.
 pub(super) fn block(part: &Part<'_>) -> Result<Vec<Value>, String> {
+    if let Some(said) = &part.text {
+        return Ok(text(said));
+    }
     let of: Value = serde_json::from_str(part.raw.get()).unwrap_or_default();
-    let block = match (part.kind.as_str(), &part.text) {
-        ("text", Some(said)) => return Ok(text(said)),
-        ("refusal", _) => of.get("refusal").and_then(Value::as_str).map(text),
-        ("image_url", _) => image(&of).map(|block| vec![block]),
-        ("file", _) => document(&of).map(|block| vec![block]),
-        (kind, _) => return Err(format!("is of type `{kind}`, which this model cannot be sent")),
+    let block = match part.kind.as_str() {
+        "image_url" => image(&of)
+            .ok_or("must have an image_url with a url that is http, https or data".to_owned()),
+        "file" => {
+            document(&of).ok_or("must have a file with file_data, a PDF as a data URL".to_owned())
+        }
+        kind @ ("text" | "refusal") => Err(format!("must have a {kind}")),
+        kind => Err(format!("is of type `{kind}`, which this model cannot be sent")),
     };
-    block.ok_or_else(|| match part.kind.as_str() {
-        "image_url" => "must have an image_url with a url that is http, https or data".to_owned(),
-        "file" => "must have a file with file_data, a PDF as a data URL".to_owned(),
-        kind => format!("is not a proper part of type `{kind}`"),
-    })
+    block.map(|block| vec![block])
 }
 
 fn image(part: &Value) -> Option<Value> {

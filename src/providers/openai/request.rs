@@ -7,6 +7,21 @@ use serde_json::value::RawValue;
 
 use crate::{domain::ChatMessage, providers::Call};
 
+/// The fields that a call has itself.
+const OURS: [&str; 11] = [
+    "model",
+    "messages",
+    "temperature",
+    "max_tokens",
+    "max_completion_tokens",
+    "top_p",
+    "stop",
+    "seed",
+    "user",
+    "stream",
+    "stream_options",
+];
+
 /// The body of a request. What the client left out is left to the provider.
 #[derive(Serialize)]
 pub(super) struct Request<'a> {
@@ -34,7 +49,7 @@ pub(super) struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
     #[serde(flatten)]
-    extras: &'a BTreeMap<String, Box<RawValue>>,
+    extras: BTreeMap<&'a str, &'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -73,9 +88,15 @@ impl<'a> Request<'a> {
             user: call.user,
             stream: streams.then_some(true),
             stream_options: streams.then_some(StreamOptions { include_usage: true }),
-            extras: call.extras,
+            extras: extras(call),
         }
     }
+}
+
+/// The fields that are handed through. None of ours is among them: a body must not name a field twice.
+fn extras<'a>(call: &Call<'a>) -> BTreeMap<&'a str, &'a RawValue> {
+    let others = call.extras.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
+    others.map(|(name, value)| (name.as_str(), &**value)).collect()
 }
 
 impl<'a> ResponseFormat<'a> {

@@ -110,7 +110,9 @@ impl Transport {
     ) -> Result<Opened, ProviderError> {
         let at_most = at_most.min(LONGEST);
         let patience = patience.min(at_most);
-        let request = self.request(post).config();
+        let request =
+            self.request(post).header(header::ACCEPT, "text/event-stream, application/json");
+        let request = request.config();
         let request = request
             .timeout_global(Some(at_most))
             .timeout_resolve(Some(patience))

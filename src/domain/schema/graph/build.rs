@@ -10,33 +10,10 @@ use serde_json::{Map, Value};
 
 use super::{
     super::{MAX_ECHO, SchemaFault, clip, pattern::Patterns},
-    Applies, Edge, Node, draft, push_token,
+    Applies, Edge, Node, draft,
+    leaf::{LEAF, leaf_cost, size, text_bytes, text_weight},
+    push_token,
 };
-
-/// Keywords that look at one value alone, in both drafts.
-const LEAF: [&str; 21] = [
-    "type",
-    "enum",
-    "const",
-    "multipleOf",
-    "maximum",
-    "exclusiveMaximum",
-    "minimum",
-    "exclusiveMinimum",
-    "maxLength",
-    "minLength",
-    "pattern",
-    "maxItems",
-    "minItems",
-    "uniqueItems",
-    "maxProperties",
-    "minProperties",
-    "required",
-    "dependentRequired",
-    "format",
-    "contentMediaType",
-    "contentEncoding",
-];
 
 /// Refuses to fetch anything.
 pub(super) struct Offline;
@@ -137,12 +114,26 @@ impl<'r> Builder<'r> {
     }
 
     fn link(&mut self, from: usize, applies: Applies, name: &str, to: usize) {
+        use Applies::{
+            Additional, Contains, Items, Names, Nothing, PatternProperty, Prefix, Property,
+            Unevaluated,
+        };
         let node = &mut self.nodes[from];
-        if applies == Applies::Property {
-            node.properties.insert(name.to_owned(), node.edges.len());
+        let edge = |name: &str| Edge { applies, name: name.to_owned(), to };
+        match applies {
+            Nothing => {}
+            Property => {
+                node.name_bytes += name.len();
+                node.properties.insert(name.to_owned(), to);
+            }
+            Prefix(_) | Items | Contains => node.items.push(edge("")),
+            PatternProperty(_) | Additional | Names => node.members.push(edge("")),
+            Unevaluated => {
+                node.items.push(edge(""));
+                node.members.push(edge(""));
+            }
+            _ => node.in_place.push(edge(name)),
         }
-        let name = name.to_owned();
-        node.edges.push(Edge { applies, name, to });
     }
 
     fn read(&mut self, open: &Open<'r>) -> Result<(), SchemaFault> {
@@ -253,6 +244,11 @@ impl<'r> Builder<'r> {
             return Err(SchemaFault::at(&self.nodes[from].location, message));
         }
         self.uses_meta_schema = true;
+        let known = self.nodes.iter().position(|node| node.is_meta_schema && node.location == uri);
+        if let Some(known) = known {
+            self.link(from, Applies::All, "", known);
+            return Ok(());
+        }
         let leaf = serde_json::json!({ "$ref": uri });
         self.nodes.push(Node {
             location: uri.to_owned(),
@@ -286,9 +282,10 @@ impl<'r> Builder<'r> {
         node.contains = (count("minContains").unwrap_or(1), count("maxContains"));
         node.has_unevaluated = members.contains_key("unevaluatedProperties")
             || members.contains_key("unevaluatedItems");
-        node.reads_content =
-            members.contains_key("contentMediaType") || members.contains_key("format");
-        node.cost = leaf.values().map(size).sum();
+        node.text_weight = text_weight(members);
+        node.cost = leaf.iter().map(|(keyword, value)| leaf_cost(keyword, value)).sum();
+        let names = [leaf.get("required"), leaf.get("dependentRequired")];
+        node.name_bytes += names.into_iter().flatten().map(text_bytes).sum::<usize>();
         if !leaf.is_empty() {
             leaf.insert("$schema".to_owned(), dialect(self.draft).into());
             node.leaf = Some(Value::Object(leaf));
@@ -431,6 +428,7 @@ impl<'r> Builder<'r> {
             leaf["dependencies"][name] = schema.clone();
             leaf["$schema"] = dialect(self.draft).into();
             node.cost += size(schema);
+            node.name_bytes += name.len() + text_bytes(schema);
         }
         Ok(())
     }
@@ -446,13 +444,4 @@ fn dialect(draft: Draft) -> &'static str {
 
 fn is_meta_schema(uri: &str) -> bool {
     uri.starts_with("https://json-schema.org/") || uri.starts_with("http://json-schema.org/")
-}
-
-/// How many JSON values a value consists of.
-fn size(value: &Value) -> u64 {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(size).sum::<u64>(),
-        Value::Object(members) => 1 + members.values().map(size).sum::<u64>(),
-        _ => 1,
-    }
 }

@@ -25,12 +25,13 @@ use body::bytes;
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let body: GenerationRequest = request.json()?;
     let caller = request.caller()?;
-    let prepared = if body.output_schema.is_some() {
+    let is_known = |schema| request.app.contracts.knows(schema);
+    let prepared = if body.output_schema.as_deref().is_none_or(is_known) {
+        jobs::prepare(&request.app, &caller, &body)?
+    } else {
         // Compiling a schema may take milliseconds.
         let caller = caller.clone();
         request.blocking(move |app| jobs::prepare(app, &caller, &body)).await?
-    } else {
-        jobs::prepare(&request.app, &caller, &body)?
     };
     let idempotency = request.idempotency;
     let submitted = jobs::submit(&request.app, &caller, prepared, idempotency).await?;
