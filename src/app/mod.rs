@@ -14,6 +14,7 @@ mod contracts;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
+pub mod evals;
 mod events;
 pub mod jobs;
 pub mod ledger_audit;

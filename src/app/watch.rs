@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     ambient::lock,
-    domain::{BatchId, Error, ErrorKind, JobId, Result},
+    domain::{BatchId, Error, ErrorKind, EvalRunId, JobId, Result},
     store::Signal,
 };
 
@@ -49,6 +49,11 @@ impl Watches {
         self.watch(batch.uuid())
     }
 
+    /// Watches a run of an eval: its end.
+    pub fn eval_run(&self, run: EvalRunId) -> Result<Watch> {
+        self.watch(run.uuid())
+    }
+
     fn watch(&self, id: Uuid) -> Result<Watch> {
         let mut watched = lock(&self.0);
         if watched.watchers >= WATCHERS_MAX {
@@ -73,6 +78,7 @@ impl Watches {
             let id = match signal {
                 Signal::Job(job) => job.uuid(),
                 Signal::BatchEnded(batch) => batch.uuid(),
+                Signal::EvalRunEnded(run) => run.uuid(),
                 _ => continue,
             };
             let watched = watched.get_or_insert_with(|| lock(&self.0));

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Credits;
+use super::{Credits, JobErrorCode, Usage};
 
 /// Sums over jobs of an agent that ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -74,6 +74,26 @@ pub struct DriftLimits {
 }
 
 impl AgentTotals {
+    /// One job that succeeded.
+    pub fn success(repairs: u32, latency_ms: u64, usage: Usage, charged: Credits) -> Self {
+        Self {
+            jobs: 1,
+            succeeded: 1,
+            schema_failed: 0,
+            repairs: repairs.into(),
+            latency_ms,
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            charged,
+        }
+    }
+
+    /// One job that failed.
+    pub fn failure(repairs: u32, code: JobErrorCode) -> Self {
+        let schema_failed = u64::from(code == JobErrorCode::OutputSchemaMismatch);
+        Self { jobs: 1, schema_failed, repairs: repairs.into(), ..Self::default() }
+    }
+
     /// The figure; `None` where there are no jobs to make it of.
     pub fn figure(&self, metric: DriftMetric) -> Option<f64> {
         let tokens = self.prompt_tokens.saturating_add(self.completion_tokens);

@@ -82,6 +82,10 @@ ids! {
     AgentVersionId
     /// Jobs that were accepted together.
     BatchId
+    /// Cases that an agent is judged by.
+    EvalId
+    /// A version of an agent put to an eval.
+    EvalRunId
     /// A unit of work that a client asked for.
     JobId
     /// One line of the credits ledger.

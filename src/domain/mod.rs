@@ -12,6 +12,7 @@ mod deadline;
 mod drift;
 mod duration;
 mod error;
+mod eval;
 mod generation;
 mod id;
 mod idempotency;
@@ -45,10 +46,11 @@ pub use deadline::Deadline;
 pub use drift::{AgentTotals, DriftLimits, DriftMetric, drifting, ratio};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result};
+pub use eval::{CaseOutcome, EvalCase, EvalRequest, Expect, ExpectAt, ExpectedStatus};
 pub use generation::{GenerationRequest, Parameters};
 pub use id::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, DeadLetterId, DeliveryId, EndpointId,
-    EventId, GrantId, JobId, LedgerEntryId, MalformedId, ProjectId,
+    EvalId, EvalRunId, EventId, GrantId, JobId, LedgerEntryId, MalformedId, ProjectId,
 };
 pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};

@@ -20,6 +20,7 @@ pub mod audit;
 pub mod batches;
 pub mod dead_letters;
 pub mod deliveries;
+pub mod evals;
 pub mod idempotency;
 pub mod job_events;
 pub mod job_list;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::scope::AccountSeq;
 use crate::domain::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, DeadLetterId, DeliveryId,
-    EndpointId, EventId, GrantId, JobId, LedgerEntryId, ProjectId, Timestamp,
+    EndpointId, EvalId, EvalRunId, EventId, GrantId, JobId, LedgerEntryId, ProjectId, Timestamp,
 };
 
 macro_rules! blobs {
@@ -31,7 +31,7 @@ macro_rules! blobs {
 
 blobs! {
     AccountId ProjectId ApiKeyId AgentId AgentVersionId BatchId JobId LedgerEntryId GrantId EndpointId
-    DeliveryId EventId DeadLetterId
+    DeliveryId EvalId EvalRunId EventId DeadLetterId
 }
 
 macro_rules! integers {

@@ -3,7 +3,7 @@
 //! A signal is a hint: who hears it looks at the database before it acts.
 
 use super::queue::Waiting;
-use crate::domain::{ApiKeyId, BatchId, JobId, JobStatus};
+use crate::domain::{ApiKeyId, BatchId, EvalRunId, JobId, JobStatus};
 
 /// Something that was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Signal {
     Ended(JobStatus),
     /// The last job of a batch ended.
     BatchEnded(BatchId),
+    /// The cases of a run of an eval are judged.
+    EvalRunEnded(EvalRunId),
     /// A key must not be accepted from memory any more.
     KeyChanged(ApiKeyId),
     /// An account changed: none of its keys must be accepted from memory any more.

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     ambient::lock,
-    app::{self, App, agents::health, batches, credits},
+    app::{self, App, agents::health, batches, credits, evals},
     domain::Result,
 };
 
@@ -55,6 +55,7 @@ impl Maintenance {
             report("forget saved answers", self.forget_answers());
             report("forget hours of agents", health::forget_hours(&self.app));
         }
+        report("judge runs of evals", evals::score_ended(&self.app));
         report("watch for drift", self.watch_drift());
     }
 

@@ -54,6 +54,8 @@ fn body(operation: &str, world: &World) -> Option<Value> {
             body.as_object_mut().unwrap().remove("name");
             body
         }
+        "createEval" => eval(),
+        "createEvalRun" => json!({}),
         "activateAgentVersion" => json!({"version": 1}),
         "createGeneration" | "createChatCompletion" => {
             crate::support::server::job(&json!({"model": "sandbox"}))
@@ -70,6 +72,10 @@ fn body(operation: &str, world: &World) -> Option<Value> {
         }
         _ => return None,
     })
+}
+
+fn eval() -> Value {
+    json!({"name": "made", "cases": [{"input": {}, "expect": {"contains": ""}}]})
 }
 
 fn agent(name: &str) -> Value {
@@ -109,6 +115,7 @@ impl World {
             () if !operation.is_for_one() => String::new(),
             () if path.starts_with("/v1/jobs/{id}") => self.job(&operation.id),
             () if path.starts_with("/v1/batches/{id}") => self.batch(),
+            () if path.contains("/evals/{id}") => self.eval_run(),
             () if path.contains("/versions/{n}") => self.agent() + "/1",
             () if path.starts_with("/v1/agents/{name}") => self.agent(),
             () if path.starts_with("/v1/webhooks/endpoints/{id}") => self.endpoint.id.clone(),
@@ -122,6 +129,7 @@ impl World {
             () => panic!("the tests know no object for {path}; add it here"),
         };
         let query = match operation.id.as_str() {
+            "compareEvalRuns" => format!("?with={}", name.rsplit('/').next().unwrap()),
             "listKeysOfAccount" => format!("?account_id={}", self.account.id),
             _ => String::new(),
         };
@@ -152,6 +160,19 @@ impl World {
     /// A name that no agent has; it looks like an id.
     fn new_name(&self) -> String {
         skai_server::ambient::Ambient::system().uuid().to_string()
+    }
+
+    /// Names of an agent, its eval, and a run of that which is over.
+    fn eval_run(&self) -> String {
+        let client = &self.account.client;
+        let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
+        let mut path = self.agent();
+        let made = client.post(&format!("/v1/agents/{path}/evals"), &eval()).expect(201).json();
+        path = format!("{path}/evals/{}", id(&made));
+        let runs = format!("/v1/agents/{path}/runs");
+        let run = id(&client.post(&runs, &json!({})).expect(202).json());
+        client.get(&format!("{runs}/{run}?wait=15")).expect(200);
+        format!("{}/{run}", path.replace("/evals/", "/"))
     }
 
     fn agent(&self) -> String {

@@ -1,3 +1,4 @@
 //! How agents are judged: by evals, and by what their jobs come to over time.
 
 mod drift;
+mod runs;

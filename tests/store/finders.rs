@@ -7,12 +7,12 @@ use skai_server::{
     app::credits,
     domain::{
         AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep, Bucket, DeadLetterId,
-        DeliveryId, DeliveryStatus, EndpointId, EventId, GrantId, JobStatus, ProjectId, QueueName,
-        Result, Split, Timestamp,
+        DeliveryId, DeliveryStatus, EndpointId, EvalId, EvalRunId, EventId, GrantId, JobStatus,
+        ProjectId, QueueName, Result, Split, Timestamp,
     },
     store::{
         AccountScope, Snapshot, Tx, accounts, agent_hours, agents, api_keys, batches, dead_letters,
-        deliveries, idempotency, job_events,
+        deliveries, evals, idempotency, job_events,
         jobs::{self, JobResult},
         ledger::{self, JobRound},
         ledger_entries,
@@ -25,7 +25,7 @@ use crate::support::deeds::{Deeds, micros, model};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 35] = [
+const WITHOUT_FOREIGN_IDS: [&str; 37] = [
     "accounts::project",
     "agent_hours::add",
     "agent_hours::tell",
@@ -43,6 +43,8 @@ const WITHOUT_FOREIGN_IDS: [&str; 35] = [
     "deliveries::attempted",
     "deliveries::insert",
     "deliveries::list",
+    "evals::insert",
+    "evals::insert_run",
     "idempotency::save",
     "job_events::add",
     "job_events::begin",
@@ -72,6 +74,8 @@ struct Theirs {
     batch: (i64, BatchId),
     lease: Lease,
     endpoint: (i64, EndpointId),
+    eval: EvalId,
+    eval_run: EvalRunId,
     delivery: (i64, DeliveryId),
     letter: DeadLetterId,
     grant: GrantId,
@@ -87,6 +91,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     let (key, letter) = (ApiKeyId::from_uuid(uuid()), DeadLetterId::from_uuid(uuid()));
     let endpoint = EndpointId::from_uuid(uuid());
     let agent = AgentId::from_uuid(uuid());
+    let (eval, eval_run) = (EvalId::from_uuid(uuid()), EvalRunId::from_uuid(uuid()));
     let batch = deeds.batch(scope, 1);
     let (delivery, event_id) = (DeliveryId::from_uuid(uuid()), EventId::from_uuid(uuid()));
     let work = claimed.lease.id;
@@ -114,6 +119,16 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
             agents::insert(tx, &new, &new_version(AgentVersionId::from_uuid(agent.uuid())))?;
         let one = AgentTotals { jobs: 1, ..AgentTotals::default() };
         agent_hours::add(tx, agent, 1, &one)?;
+        let new = evals::NewEval { id: eval, name: text(), cases: "[]".to_owned() };
+        evals::insert(tx, agent, &new)?;
+        let new = evals::NewEvalRun {
+            id: eval_run,
+            eval: 1,
+            version: 1,
+            total: 2,
+            refused: vec![(1, "[]".to_owned())],
+        };
+        evals::insert_run(tx, &new, Some(1_000))?;
         dead_letters::insert(tx, letter, work, "reason", "message", 1)?;
         let (endpoint, delivery) = fill_webhooks(tx, endpoint, delivery, event_id)?;
         let answer = idempotency::Answer::Body(b"theirs".to_vec());
@@ -126,6 +141,8 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     Theirs {
         project: project.id,
         agent,
+        eval,
+        eval_run,
         key,
         job,
         batch: (batch.seq, batch.id),
@@ -316,6 +333,18 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
         Vec::is_empty,
     );
     calls.find("deliveries::attempts", |it| deliveries::attempts(it, delivery.0), Vec::is_empty);
+    calls.find("evals::find", |it| evals::find(it, "theirs", has.eval), Option::is_none);
+    calls.find("evals::by_seq", |it| evals::by_seq(it, 1), Option::is_none);
+    calls.find("evals::count", |it| evals::count(it, has.agent), |count| *count == 0);
+    calls.find(
+        "evals::list",
+        |it| evals::list(it, has.agent, None, 9),
+        |page| page.rows.is_empty(),
+    );
+    calls.find("evals::find_run", |it| evals::find_run(it, has.eval_run), Option::is_none);
+    calls.find("evals::runs", |it| evals::runs(it, 1, None, 9), Vec::is_empty);
+    calls.find("evals::results", |it| evals::results(it, 1), Vec::is_empty);
+    calls.find("evals::outcomes", |it| evals::outcomes(it, 1, 0, 9), |page| page.rows.is_empty());
     calls.find("idempotency::find", |it| idempotency::find(it, &SAVED), Option::is_none);
     calls.find("jobs::find", |it| jobs::find(it, job.id), Option::is_none);
     calls.find("jobs::by_seq", |it| jobs::by_seq(it, job.seq), Option::is_none);
@@ -359,6 +388,8 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("batches::step", &(), move |tx| batches::step(tx, batch, step).map(drop));
     calls.change("idempotency::forget", &(), |tx| idempotency::forget(tx, &SAVED));
     calls.change("dead_letters::redriven", &(), move |tx| dead_letters::redriven(tx, work));
+    let run = has.eval_run;
+    calls.change("evals::score", &false, move |tx| evals::score(tx, run, &[]));
     calls.change("jobs::set_status", &(), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));
     calls.change("jobs::start", &(), move |tx| jobs::start(tx, seq, 9));
     let round = JobRound { job: seq, round: 2 };

@@ -237,7 +237,7 @@ pub fn archive(app: &App, caller: &Caller, name: String) -> Commit<()> {
     })
 }
 
-fn must_find(snapshot: &Snapshot<'_, AccountScope>, name: &str) -> Result<Versioned> {
+pub(super) fn must_find(snapshot: &Snapshot<'_, AccountScope>, name: &str) -> Result<Versioned> {
     agents::find(snapshot, name)?.map(Versioned::of).ok_or_else(not_found)
 }
 
@@ -251,7 +251,7 @@ fn must_find_version(
 }
 
 /// The agent, which must not be archived.
-fn must_be_open(tx: &Tx<'_, AccountScope>, name: &str) -> Result<Versioned> {
+pub(super) fn must_be_open(tx: &Tx<'_, AccountScope>, name: &str) -> Result<Versioned> {
     let found = must_find(tx, name)?;
     refuse_archived(&found.agent)?;
     Ok(found)

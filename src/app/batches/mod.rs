@@ -91,13 +91,38 @@ pub fn prepare(
         }
         items.push((custom_id, prepared));
     }
-    let new = NewBatch {
+    let new = new_batch(app, caller, total, metadata);
+    Ok(PreparedBatch { new, items, estimate })
+}
+
+/// A batch of these jobs, each with the name of its request; `None` where there are none.
+pub(super) fn of_jobs(
+    app: &App,
+    caller: &Caller,
+    items: Vec<(String, Prepared)>,
+) -> Result<Option<PreparedBatch>> {
+    if items.is_empty() {
+        return Ok(None);
+    }
+    check_count(app, items.len())?;
+    let mut estimates = items.iter().map(|(_, prepared)| prepared.estimate);
+    let estimate = estimates.try_fold(Credits::ZERO, Credits::checked_add).ok_or_else(too_dear)?;
+    let new = new_batch(app, caller, items.len(), None);
+    Ok(Some(PreparedBatch { new, items, estimate }))
+}
+
+fn new_batch(
+    app: &App,
+    caller: &Caller,
+    total: usize,
+    metadata: Option<Box<RawValue>>,
+) -> NewBatch {
+    NewBatch {
         id: BatchId::from_uuid(app.ambient.uuid()),
         metadata,
         request_id: caller.request_id.clone(),
         total: u64::try_from(total).unwrap_or(u64::MAX),
-    };
-    Ok(PreparedBatch { new, items, estimate })
+    }
 }
 
 /// Prepares the jobs of a batch.
@@ -171,7 +196,12 @@ pub fn submit(
     })
 }
 
-fn accept(app: &App, tx: &Tx<'_, AccountScope>, batch: &mut PreparedBatch) -> Result<Batch> {
+/// The transaction of [`submit`], for runs of evals too.
+pub(super) fn accept(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    batch: &mut PreparedBatch,
+) -> Result<Batch> {
     let PreparedBatch { new, items, estimate } = batch;
     jobs::admit(app, items.len())?;
     let hold = jobs::cover_all(app, tx, *estimate, items.len())?;

@@ -248,16 +248,7 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -
     job_events::add(tx, job.seq, job.id, "succeeded", Some(&data))?;
     let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
     let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-    count(tx, job, || AgentTotals {
-        jobs: 1,
-        succeeded: 1,
-        schema_failed: 0,
-        repairs: success.trail.repairs.into(),
-        latency_ms,
-        prompt_tokens: success.usage.prompt_tokens,
-        completion_tokens: success.usage.completion_tokens,
-        charged: cost,
-    })?;
+    count(tx, job, AgentTotals::success(success.trail.repairs, latency_ms, success.usage, cost))?;
     let completed = Completed {
         job_id: job.id,
         account_id: tx.scope().account_id(),
@@ -272,9 +263,11 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -
 }
 
 /// Counts a job that ended for the version of the agent that it ran, if any.
-fn count(tx: &Tx<'_, AccountScope>, job: &Job, ended: impl FnOnce() -> AgentTotals) -> Result<()> {
-    let Some(agent) = &job.agent else { return Ok(()) };
-    agent_hours::add(tx, agent.seq, agent.version, &ended())
+fn count(tx: &Tx<'_, AccountScope>, job: &Job, ended: AgentTotals) -> Result<()> {
+    match &job.agent {
+        Some(agent) => agent_hours::add(tx, agent.seq, agent.version, &ended),
+        None => Ok(()),
+    }
 }
 
 /// Ends a job without success: nothing is charged and what was set aside comes back.
@@ -316,12 +309,7 @@ fn fail_after(
     let data = serde_json::to_string(&data).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, to.as_str(), Some(&data))?;
     if to != JobStatus::Canceled {
-        count(tx, job, || AgentTotals {
-            jobs: 1,
-            schema_failed: u64::from(error.code == JobErrorCode::OutputSchemaMismatch),
-            repairs: trail.repairs.into(),
-            ..AgentTotals::default()
-        })?;
+        count(tx, job, AgentTotals::failure(trail.repairs, error.code))?;
     }
     let kind = match to {
         JobStatus::Canceled => EventType::JobCanceled,

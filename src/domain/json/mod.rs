@@ -5,6 +5,7 @@
 //! way, because every idempotent request needs its hash.
 
 mod members;
+mod path;
 mod same;
 mod scan;
 mod strings;
@@ -16,6 +17,7 @@ use std::{borrow::Cow, str};
 
 use sha2::{Digest, Sha256};
 
+pub use path::{MalformedPath, Path};
 pub use same::{order, same};
 use scan::Scanner;
 

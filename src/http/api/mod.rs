@@ -6,6 +6,7 @@ mod meta;
 mod agents;
 mod batches;
 mod chat;
+mod evals;
 mod jobs;
 mod models;
 
@@ -49,6 +50,8 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(batches::routes());
     table.extend(openai());
     table.extend(agents::routes());
+    table.extend(agents::runs());
+    table.extend(evals::routes());
     table.extend(webhooks());
     table.extend(deliveries());
     table.extend(dead_letters());

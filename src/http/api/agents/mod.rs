@@ -10,7 +10,7 @@ use hyper::{StatusCode, header::HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(super) use routes::routes;
+pub(super) use routes::{routes, runs};
 
 use super::jobs::{JobBody, accepted, patience, wait_for};
 use crate::{

@@ -21,8 +21,8 @@ const UNFIT: &[ErrorKind] = &[
     ErrorKind::Conflict,
 ];
 
-/// Agents, their versions and their runs.
-pub(in crate::http::api) fn routes() -> [Route; 10] {
+/// Agents and their versions.
+pub(in crate::http::api) fn routes() -> [Route; 8] {
     const ALL: &str = "/v1/agents";
     const ONE: &str = "/v1/agents/{name}";
     const VERSIONS: &str = "/v1/agents/{name}/versions";
@@ -74,6 +74,12 @@ pub(in crate::http::api) fn routes() -> [Route; 10] {
             .takes::<ActivateRequest>()
             .answers::<AgentBody<'_>>(StatusCode::OK)
             .errors(&[ErrorKind::Conflict]),
+    ]
+}
+
+/// What agents do, and how they do.
+pub(in crate::http::api) fn runs() -> [Route; 2] {
+    [
         Route::get("/v1/agents/{name}/health", "getAgentHealth", handler!(super::health))
             .summary("Shows how an agent does: its latest hours beside as many before them.")
             .scope(Scope::AgentsRead)
