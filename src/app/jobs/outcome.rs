@@ -5,7 +5,7 @@ use std::{ops::Not, sync::Arc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{App, batches};
+use super::{App, batches, direct::stopped};
 use crate::{
     app::asking::{Answer, BrokenAnswer, Trail},
     domain::{
@@ -29,9 +29,7 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
             return Ok(None);
         }
         if job.direct {
-            let message = "the server stopped while the client waited; send the request again";
-            let error = JobError { code: JobErrorCode::ServerError, message: message.to_owned() };
-            fail(app, tx, &job, JobStatus::Failed, &error, None)?;
+            fail(app, tx, &job, JobStatus::Failed, &stopped(), None)?;
             return Ok(None);
         }
         if batches::is_canceling(tx, &job)? {
