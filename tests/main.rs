@@ -24,6 +24,7 @@ mod ledger;
 mod providers;
 mod queue;
 mod schemas;
+mod sdk;
 mod server;
 mod store;
 mod tidy;
