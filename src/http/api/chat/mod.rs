@@ -32,10 +32,11 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
 async fn complete(request: &Request, caller: Caller, body: ChatRequest) -> Result<Answer> {
     let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
     let (answer, answered) = oneshot::channel();
-    request.app.calls.run(move || {
+    request.app.calls.run(move |place| {
         let prepared = chat::prepare(&app, &caller, body);
         let completed = prepared
             .and_then(|chat| chat::complete(&app, &caller, &chat, idempotency, body::completion));
+        drop(place);
         // The client may be gone; the job has its outcome all the same.
         let _sent = answer.send(completed);
     })?;
