@@ -125,3 +125,29 @@ impl HttpBody for Body {
         self.length().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Collected};
+
+    use super::*;
+
+    async fn read(is_file: bool, is_finished: bool) -> Option<Bytes> {
+        let (sender, body) = Body::flowing(is_file);
+        sender.send("a").await.unwrap();
+        if is_finished {
+            sender.finish().await;
+        } else {
+            drop(sender);
+        }
+        body.collect().await.ok().map(Collected::to_bytes)
+    }
+
+    #[tokio::test]
+    async fn a_file_that_nobody_finished_breaks_off() {
+        assert_eq!(read(true, true).await, Some("a".into()));
+        assert_eq!(read(true, false).await, None);
+        assert_eq!(read(false, true).await, Some("a".into()));
+        assert_eq!(read(false, false).await, Some("a".into()));
+    }
+}

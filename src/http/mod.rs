@@ -27,6 +27,7 @@ use std::{
 
 use hyper::{Response, body::Incoming, header::HeaderValue};
 use ipnet::IpNet;
+use tokio::sync::Semaphore;
 
 pub use body::Body;
 pub use listen::{ConnectionLimits, Shutdown, serve};
@@ -113,6 +114,8 @@ pub struct Edge {
     router: Router,
     settings: Settings,
     observer: Observer,
+    /// Places for bodies beyond the usual limit.
+    large_bodies: Semaphore,
 }
 
 impl Edge {
@@ -127,7 +130,8 @@ impl Edge {
         settings: Settings,
         observer: Observer,
     ) -> Result<Self, BadTable> {
-        Ok(Self { router: Router::new(table)?, app, settings, observer })
+        let large_bodies = Semaphore::new(middleware::LARGE_MAX);
+        Ok(Self { router: Router::new(table)?, app, settings, observer, large_bodies })
     }
 
     /// Answers one request. Never fails: what goes wrong becomes an answer too.

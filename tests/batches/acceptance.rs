@@ -34,7 +34,7 @@ fn a_batch_is_accepted_whole_and_waits() {
     assert_eq!(made["metadata"], body["metadata"]);
     assert!(made["finished_at"].is_null() && made["created_at"].is_string(), "{made}");
     assert_eq!(look(&account, &made), made);
-    assert_eq!(account.list(BATCHES), [made.clone()]);
+    assert_eq!(account.list(BATCHES), std::slice::from_ref(&made));
     let jobs = account.list("/v1/jobs");
     assert_eq!(jobs.len(), 3);
     let reserved: u64 = jobs.iter().map(|job| job["credits"]["reserved"].as_u64().unwrap()).sum();
@@ -151,6 +151,23 @@ fn a_body_has_a_limit_of_its_own() {
     let headers = [("Content-Type", "application/json")];
     let broken = account.client.send("POST", BATCHES, &headers, Some(body.as_bytes()));
     refused(&broken, 400, "INVALID_JSON");
+}
+
+/// There are places for some at the same time; the others wait for them.
+#[test]
+fn large_bodies_wait_for_each_other() {
+    const CLIENTS: usize = 20;
+    let server = TestServer::builder().config(|config| config.http.body_limit = 1 << 10).start();
+    server.set_paused("generation.create", true);
+    let account = server.account_with(&json!(1_000_000_000));
+    let body = batch(50, &json!({"metadata": {"a": "x".repeat(1_000)}}));
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            let (client, body) = (account.client.clone(), &body);
+            scope.spawn(move || client.post(BATCHES, body).expect(202));
+        }
+    });
+    assert_eq!(account.list(BATCHES).len(), CLIENTS);
 }
 
 #[test]

@@ -28,17 +28,25 @@ fn batch(name: &str) -> Value {
     json!({"requests": (0..BATCH).map(request).collect::<Vec<_>>()})
 }
 
-/// Sends a request and kills the server some moments later; gives the answer, if there was one.
+/// Rounds, each of which kills somewhat later than the one before.
+const ROUNDS: usize = 8;
+
+/// Sends a request and kills the server so many moments later; gives the answer, if there was one.
 fn kill_during(
     world: &World,
     server: Running,
-    random: &mut Random,
+    moments: usize,
     send: impl FnOnce(&Client) -> io::Result<Reply> + Send,
 ) -> Option<Reply> {
     let (sender, other) = (world.client(&server), world.client(&server));
+    // The key is verified once, which takes longer than all the rest.
+    sender.get("/v1/me").expect(200);
     thread::scope(|scope| {
         let sending = scope.spawn(move || send(&sender));
-        for _ in 0..random.below(100) {
+        for _ in 0..moments {
+            if sending.is_finished() {
+                break;
+            }
             other.get("/healthz").expect(200);
         }
         server.kill();
@@ -65,11 +73,12 @@ fn kills_leave_batches_whole() {
     let world = World::new("", "max_crashes = 100");
     let mut random = Random(0xBA7C);
     let mut accepted = Vec::new();
-    for name in ["one", "two", "three", "four"] {
+    for round in 0..ROUNDS {
+        let name = &*format!("batch {round}");
         let (body, key) =
             (batch(name), [("Idempotency-Key", name), ("Content-Type", "application/json")]);
         let text_of_body = body.to_string();
-        let answer = kill_during(&world, world.serve(), &mut random, |client| {
+        let answer = kill_during(&world, world.serve(), round * 60, |client| {
             client.try_send("POST", BATCHES, &key, Some(text_of_body.as_bytes()))
         });
         let server = world.serve();
@@ -91,14 +100,13 @@ fn kills_leave_batches_whole() {
         verify(&world);
         drop(server);
     }
-    for (id, name) in accepted.iter().zip(["five", "six", "seven", "eight"]) {
+    for (round, id) in accepted.iter().enumerate() {
+        let name = &*format!("canceled {round}");
         let server = world.serve();
         let client = world.client(&server);
         let canceled = client.post_once(BATCHES, name, &batch(name)).expect(202).json();
         let path = format!("{BATCHES}/{}/cancel", text(&canceled["id"]));
-        kill_during(&world, server, &mut random, |client| {
-            client.try_send("POST", &path, &[], None)
-        });
+        kill_during(&world, server, round * 40, |client| client.try_send("POST", &path, &[], None));
         let server = world.serve();
         verify(&world);
         let client = world.client(&server);

@@ -130,29 +130,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         };
         evals::insert_run(tx, &new, Some(1_000))?;
         dead_letters::insert(tx, letter, work, "reason", "message", 1)?;
-        webhooks::insert(
-            tx,
-            &webhooks::NewEndpoint {
-                id: endpoint,
-                url: text(),
-                events: text(),
-                description: None,
-                active: true,
-                retry_policy: "standard".to_owned(),
-                secret: vec![1],
-            },
-        )?;
-        let endpoint = webhooks::find(tx, endpoint)?.unwrap().seq;
-        let new = deliveries::NewDelivery {
-            id: delivery,
-            endpoint,
-            event_id,
-            event_type: "theirs",
-            payload: "theirs",
-        };
-        let delivery = deliveries::insert(tx, &new)?;
-        deliveries::attempted(tx, delivery, &attempt())?;
-        deliveries::set_status(tx, delivery, DeliveryStatus::Failed, 1)?;
+        let (endpoint, delivery) = fill_webhooks(tx, endpoint, delivery, event_id)?;
         let answer = idempotency::Answer::Body(b"theirs".to_vec());
         let saved = idempotency::Saved { body_hash: [0; 32], answer };
         idempotency::save(tx, &SAVED, &saved, Timestamp::from_millis(i64::MAX))?;
@@ -186,6 +164,39 @@ fn new_version(id: AgentVersionId) -> agents::NewVersion {
         parameters: "{}".to_owned(),
         warnings: "[]".to_owned(),
     }
+}
+
+/// An endpoint and a failed delivery to it; gives their internal numbers.
+fn fill_webhooks(
+    tx: &Tx<'_, AccountScope>,
+    endpoint: EndpointId,
+    delivery: DeliveryId,
+    event_id: EventId,
+) -> Result<(i64, i64)> {
+    webhooks::insert(
+        tx,
+        &webhooks::NewEndpoint {
+            id: endpoint,
+            url: "theirs".to_owned(),
+            events: "theirs".to_owned(),
+            description: None,
+            active: true,
+            retry_policy: "standard".to_owned(),
+            secret: vec![1],
+        },
+    )?;
+    let endpoint = webhooks::find(tx, endpoint)?.unwrap().seq;
+    let new = deliveries::NewDelivery {
+        id: delivery,
+        endpoint,
+        event_id,
+        event_type: "theirs",
+        payload: "theirs",
+    };
+    let delivery = deliveries::insert(tx, &new)?;
+    deliveries::attempted(tx, delivery, &attempt())?;
+    deliveries::set_status(tx, delivery, DeliveryStatus::Failed, 1)?;
+    Ok((endpoint, delivery))
 }
 
 fn attempt() -> deliveries::Attempt {

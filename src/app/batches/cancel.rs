@@ -16,6 +16,8 @@ use crate::{
 
 /// Jobs that one write cancels, which keeps it to some tens of milliseconds.
 const JOBS_PER_WRITE: usize = 200;
+/// What is said of a job that ends for this.
+pub(in crate::app) const CANCELED: &str = "its batch was canceled";
 /// Batches that one round looks after.
 const BATCHES: u32 = 10;
 
@@ -75,7 +77,7 @@ fn cancel_some(
     let items = batches::open_items(tx, batch, after, JOBS_PER_WRITE)?;
     for (_, job) in &items {
         let job = by_seq(tx, *job)?.ok_or_else(|| Error::internal("a batch's job is gone"))?;
-        jobs::withdraw(app, tx, &job, "its batch was canceled")?;
+        jobs::withdraw(app, tx, &job, CANCELED)?;
     }
     Ok((items.last().map_or(after, |(n, _)| *n), items.len()))
 }

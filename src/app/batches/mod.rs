@@ -12,6 +12,8 @@ use serde_json::value::RawValue;
 
 pub use cancel::{cancel, cancel_rest};
 
+pub(super) use cancel::CANCELED;
+
 pub(super) use steps::{is_canceling, may_retry, step};
 
 use super::{

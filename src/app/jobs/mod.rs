@@ -2,6 +2,7 @@
 //! news of it change in one transaction, or not at all.
 
 mod accept;
+mod begin;
 pub(super) mod direct;
 mod outcome;
 
@@ -10,7 +11,8 @@ use std::sync::Arc;
 pub use accept::{
     Draft, Prepared, Submitted, accepted_before, draft, prepare, prompt_bound, submit,
 };
-pub use outcome::{Outcome, Success, begin, finish, give_up};
+pub use begin::begin;
+pub use outcome::{Outcome, Success, finish, give_up};
 
 use accept::{Waits, cover, dearest, enqueue};
 

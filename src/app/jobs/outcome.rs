@@ -1,4 +1,4 @@
-//! An attempt at a job: how it begins, and what is recorded of its end.
+//! What is recorded of the end of an attempt at a job.
 
 use std::{ops::Not, sync::Arc};
 
@@ -13,41 +13,12 @@ use crate::{
         JobId, JobStatus, Result, Timestamp, Usage,
     },
     store::{
-        AccountScope, Commit, SystemScope, Tx, agent_hours, dead_letters, job_events,
+        AccountScope, Commit, Tx, agent_hours, dead_letters, job_events,
         jobs::{self, Job, JobAgent, JobResult},
         ledger,
         queue::{self, Claimed, Lease, WorkId},
     },
 };
-
-/// An attempt begins, in the transaction that leases the job. `None` where the job ended meanwhile, or ends
-/// now: one whose client waited on a connection to a server that stopped is not run for nobody.
-pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Job>> {
-    tx.within(claimed.scope, |tx| {
-        let Some(job) = jobs::by_seq(tx, claimed.lease.id.subject)? else { return Ok(None) };
-        if !job.status.may_become(JobStatus::Running) && job.status != JobStatus::Running {
-            return Ok(None);
-        }
-        if job.direct {
-            let message = "the server stopped while the client waited; send the request again";
-            let error = JobError { code: JobErrorCode::ServerError, message: message.to_owned() };
-            fail(app, tx, &job, JobStatus::Failed, &error, None)?;
-            return Ok(None);
-        }
-        if batches::is_canceling(tx, &job)? {
-            let message = "its batch was canceled".to_owned();
-            let error = JobError { code: JobErrorCode::Canceled, message };
-            fail(app, tx, &job, JobStatus::Canceled, &error, None)?;
-            return Ok(None);
-        }
-        batches::step(app, tx, &job, JobStatus::Running)?;
-        jobs::start(tx, job.seq, claimed.attempts)?;
-        let data = format!(r#"{{"attempt":{}}}"#, claimed.attempts);
-        job_events::add(tx, job.seq, job.id, "started", Some(&data))?;
-        let started_at = Some(tx.now());
-        Ok(Some(Job { status: JobStatus::Running, attempts: claimed.attempts, started_at, ..job }))
-    })
-}
 
 /// What an attempt led to.
 #[derive(Clone, Debug)]

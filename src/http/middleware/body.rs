@@ -8,11 +8,11 @@ use hyper::{
     body::{Body as _, Bytes, Incoming},
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use tokio::time::timeout;
+use tokio::{sync::SemaphorePermit, time::timeout};
 
 use crate::{
     domain::{Error, ErrorKind, Result},
-    http::routes::BodyKind,
+    http::{Edge, routes::BodyKind},
 };
 
 /// What is read and thrown away of a body that is refused, so that a client that is still sending
@@ -20,6 +20,28 @@ use crate::{
 const DISCARDED_MAX: usize = 8 << 20;
 /// For how long.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
+
+/// Bodies beyond the usual limit that are in memory at the same time.
+pub(in crate::http) const LARGE_MAX: usize = 8;
+
+/// Waits for a place for a body that may be larger than usual, until its request is answered: a client with
+/// many connections must not fill the memory. 503 where none gets free in time.
+pub(super) async fn place<'e>(
+    edge: &'e Edge,
+    limit: usize,
+    body: &Incoming,
+) -> Result<Option<SemaphorePermit<'e>>> {
+    let usual = edge.settings.body_limit;
+    let is_usual = |most| usize::try_from(most).is_ok_and(|most: usize| most <= usual);
+    if limit <= usual || body.size_hint().upper().is_some_and(is_usual) {
+        return Ok(None);
+    }
+    let place = timeout(edge.settings.body_timeout, edge.large_bodies.acquire()).await;
+    place.ok().and_then(std::result::Result::ok).map(Some).ok_or_else(|| {
+        let message = "too many large bodies are being sent at the same time; retry in a moment";
+        Error::unavailable(message, Duration::from_secs(1))
+    })
+}
 
 /// Reads the body whole. 415 where it is not declared as JSON, 413 where it is too long, 400 where
 /// it ends early or takes too long.

@@ -87,6 +87,7 @@ pub(super) async fn pass(
     authentication::authorize(route.access, &exchange.identity)?;
     let query = parse_query(&route, parts.uri.query())?;
     let limit = edge.settings.body_limit_of(route.body_limit);
+    let _place = body::place(edge, limit, body).await?;
     let bytes =
         body::read(route.body, &parts.headers, body, limit, edge.settings.body_timeout).await?;
     let idempotency = strict::body(&route, &parts, &bytes).await?;
@@ -225,7 +226,7 @@ impl Exchange {
     }
 }
 
-pub(super) use body::discard;
+pub(super) use body::{LARGE_MAX, discard};
 
 /// A handler that panics fails its own request and no other on the connection.
 async fn catch_panic(mut answering: Answering) -> Result<Reply> {

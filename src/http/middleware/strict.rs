@@ -10,7 +10,7 @@ use crate::{
 use hyper::{
     Version,
     body::Bytes,
-    header::{HOST, HeaderName},
+    header::{HOST, HeaderName, HeaderValue},
     http::request::Parts,
 };
 
@@ -95,7 +95,7 @@ fn without_fields(body: Checked<'_>) -> Result<Checked<'_>> {
 
 fn idempotency(parts: &Parts, body_hash: BodyHash) -> Result<Idempotency> {
     let mut given = parts.headers.get_all(IDEMPOTENCY_KEY).into_iter();
-    let value = given.next().map(|value| value.as_bytes()).unwrap_or_default();
+    let value = given.next().map(HeaderValue::as_bytes).unwrap_or_default();
     let refuse = |message: String| Error::invalid("Idempotency-Key", message);
     if given.next().is_some() {
         return Err(refuse("Idempotency-Key is given more than once; give it once".to_owned()));

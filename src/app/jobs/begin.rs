@@ -1,0 +1,46 @@
+//! How an attempt at a job begins.
+
+use super::{App, batches, outcome::fail};
+use crate::{
+    domain::{JobError, JobErrorCode, JobStatus, Result},
+    store::{
+        AccountScope, SystemScope, Tx, job_events,
+        jobs::{self, Job},
+        queue::Claimed,
+    },
+};
+
+/// An attempt begins, in the transaction that leases the job. `None` where the job ended meanwhile, or ends
+/// now because it must not begin.
+pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Job>> {
+    tx.within(claimed.scope, |tx| {
+        let Some(job) = jobs::by_seq(tx, claimed.lease.id.subject)? else { return Ok(None) };
+        if !job.status.may_become(JobStatus::Running) && job.status != JobStatus::Running {
+            return Ok(None);
+        }
+        if let Some((to, error)) = unwanted(tx, &job)? {
+            fail(app, tx, &job, to, &error, None)?;
+            return Ok(None);
+        }
+        batches::step(app, tx, &job, JobStatus::Running)?;
+        jobs::start(tx, job.seq, claimed.attempts)?;
+        let data = format!(r#"{{"attempt":{}}}"#, claimed.attempts);
+        job_events::add(tx, job.seq, job.id, "started", Some(&data))?;
+        let started_at = Some(tx.now());
+        Ok(Some(Job { status: JobStatus::Running, attempts: claimed.attempts, started_at, ..job }))
+    })
+}
+
+/// How a job ends that nobody wants any more: one whose client waited on a connection to a server that stopped,
+/// and one whose batch was canceled.
+fn unwanted(tx: &Tx<'_, AccountScope>, job: &Job) -> Result<Option<(JobStatus, JobError)>> {
+    let (to, code, message) = if job.direct {
+        let message = "the server stopped while the client waited; send the request again";
+        (JobStatus::Failed, JobErrorCode::ServerError, message)
+    } else if batches::is_canceling(tx, job)? {
+        (JobStatus::Canceled, JobErrorCode::Canceled, batches::CANCELED)
+    } else {
+        return Ok(None);
+    };
+    Ok(Some((to, JobError { code, message: message.to_owned() })))
+}
