@@ -17,16 +17,16 @@ const RUNS: u32 = 4;
 /// Outcomes that are read at a time.
 const OUTCOMES: usize = 100;
 
-/// Judges runs whose batches ended; gives how many.
+/// Judges runs whose batches ended; gives how many. One that cannot be judged does not keep the others from it.
 pub fn score_ended(app: &Arc<App>) -> Result<usize> {
     let ended = app.store.read(SystemScope::new(), |snapshot| evals::to_score(snapshot, RUNS))?;
-    let mut scored = 0;
-    for (scope, run) in ended {
-        let verdicts = judge(app, scope, run)?;
-        let written = app.store.write(scope, move |tx| evals::score(tx, run, &verdicts));
-        scored += usize::from(written.wait()?);
-    }
-    Ok(scored)
+    let scored: Vec<_> = ended.into_iter().map(|(scope, run)| score(app, scope, run)).collect();
+    scored.into_iter().try_fold(0, |count, scored| Ok(count + usize::from(scored?)))
+}
+
+fn score(app: &App, scope: AccountScope, run: EvalRunId) -> Result<bool> {
+    let verdicts = judge(app, scope, run)?;
+    app.store.write(scope, move |tx| evals::score(tx, run, &verdicts)).wait()
 }
 
 fn judge(app: &App, scope: AccountScope, id: EvalRunId) -> Result<Vec<Verdict>> {
