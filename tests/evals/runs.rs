@@ -71,7 +71,7 @@ fn each_case_is_judged_by_all_that_is_expected() {
     );
     assert_eq!((&eval["object"], &eval["agent"]), (&json!("eval"), &json!("echo")));
     assert_eq!(account.client.get(&path(&eval, "")).expect(200).json(), eval);
-    assert_eq!(account.list(EVALS), [eval.clone()]);
+    assert_eq!(account.list(EVALS), std::slice::from_ref(&eval));
 
     let report = run(&account, &eval, &json!({}));
     let counts = json!({"total": 6, "passed": 3, "failed": 3, "pending": 0});

@@ -8,13 +8,40 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use tokio::sync::oneshot;
 
-pub(super) use body::CompletionBody;
-
 use crate::{
     app::{Caller, Reply as Answer, chat},
-    domain::{ChatRequest, Error, Result},
-    http::{reply::Reply, request::Request},
+    domain::{ChatRequest, Error, ErrorKind, Result, Scope},
+    http::{
+        reply::Reply,
+        request::Request,
+        routes::{Route, handler},
+    },
 };
+use body::CompletionBody;
+
+/// What clients of OpenAI's API use to ask.
+pub(super) fn routes() -> [Route; 1] {
+    [
+        Route::post("/v1/chat/completions", "createChatCompletion", handler!(create))
+            .summary("Answers a conversation at once, whole or as a stream, like OpenAI's Chat Completions. Each call is a job.")
+            .scope(Scope::JobsWrite)
+            .like_openai()
+            .takes::<ChatRequest>()
+            .answers::<CompletionBody<'_>>(StatusCode::OK)
+            .media_types(&["text/event-stream"])
+            .errors(&[
+                ErrorKind::InvalidSchema,
+                ErrorKind::UnknownModel,
+                ErrorKind::ModelNotPriced,
+                ErrorKind::InsufficientCredits,
+                ErrorKind::QueueFull,
+                ErrorKind::Conflict,
+                ErrorKind::ProviderFailed,
+                ErrorKind::OutputSchemaMismatch,
+                ErrorKind::ProviderTimeout,
+            ]),
+    ]
+}
 
 /// `POST /v1/chat/completions`
 pub(super) async fn create(request: Request) -> Result<Reply> {
