@@ -128,7 +128,7 @@ fn canceling_the_job_ends_the_call() {
     let key = [("Idempotency-Key", "k")];
     let mut waiting = rig.account.client.begin_post(CHAT, &key, &job(&json!({})));
     rig.provider.wait_for_in_flight(1);
-    let running = rig.account.list("/v1/jobs").remove(0);
+    let running = rig.accepted();
     assert_eq!(running["status"], "running");
     rig.account.deed(&running, "cancel").expect(200);
     rig.provider.wait_for_in_flight(0);
@@ -149,7 +149,7 @@ fn canceling_the_job_ends_the_stream() {
     rig.provider.always(silent_after([begins(), says("One")]));
     let mut stream = rig.stream(&json!({}));
     stream.read_until("One");
-    let running = rig.account.list("/v1/jobs").remove(0);
+    let running = rig.accepted();
     rig.account.deed(&running, "cancel").expect(200);
     rig.provider.wait_for_in_flight(0);
     let text = rest(&mut stream);
@@ -204,7 +204,7 @@ fn a_stream_that_was_canceled_is_retried_whole() {
     rig.provider.queue(silent_after([begins()]));
     let mut stream = rig.stream(&json!({}));
     stream.read_until("assistant");
-    let running = rig.account.list("/v1/jobs").remove(0);
+    let running = rig.accepted();
     rig.account.deed(&running, "cancel").expect(200);
     rest(&mut stream);
     rig.account.deed(&running, "retry").expect(202);

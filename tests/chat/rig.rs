@@ -1,11 +1,13 @@
 //! A server, an account and a provider; and what providers stream.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 use skai_server::config::Config;
 
 pub(super) use crate::support::provider::{DONE, streamed};
 use crate::support::{
-    Piece, Provider,
+    LIMIT, Piece, Provider,
     client::{Reply, Stream},
     provider,
     server::{self, Account, TestServer},
@@ -55,9 +57,20 @@ impl Rig {
     /// The only job of the account, once it has ended.
     #[track_caller]
     pub(super) fn job(&self) -> Value {
-        let jobs = self.account.list("/v1/jobs");
-        assert_eq!(jobs.len(), 1, "{jobs:?}");
-        self.account.wait_job(&jobs[0])
+        self.account.wait_job(&self.accepted())
+    }
+
+    /// The only job of the account, once it is on disk. The provider may be asked a moment before.
+    #[track_caller]
+    pub(super) fn accepted(&self) -> Value {
+        let began = Instant::now();
+        loop {
+            let mut jobs = self.account.list("/v1/jobs");
+            assert!(jobs.len() < 2 && began.elapsed() < LIMIT, "{jobs:?}");
+            if let Some(job) = jobs.pop() {
+                return job;
+            }
+        }
     }
 
     /// The job's last event.

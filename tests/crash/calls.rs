@@ -91,9 +91,10 @@ fn so_has_a_stream() {
     prove_lost(&world, &world.serve(), &job);
 }
 
-/// The server says so to whoever looks whether it is ready.
+/// The server says so to whoever looks whether it is ready. A connection that it has used it may close at
+/// any moment, so each look needs its own.
 fn wait_for_drain(client: &Client) {
-    while client.get("/readyz").status != 503 {
+    while client.clone().get("/readyz").status != 503 {
         thread::yield_now();
     }
 }
@@ -109,7 +110,7 @@ fn a_signal_lets_calls_end() {
         world.provider.wait_for_in_flight(1);
         server.signal("TERM");
         wait_for_drain(&client);
-        client.post(CHAT, &question(stream)).expect(503);
+        client.clone().post(CHAT, &question(stream)).expect(503);
         world.provider.release();
         let reply = connection.read_reply(true).unwrap().expect(200);
         assert!(reply.text().contains("Whole") && (!stream || reply.text().contains("[DONE]")));
