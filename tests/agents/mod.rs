@@ -133,6 +133,19 @@ fn an_agent_is_made_run_changed_rolled_back_and_archived() {
 }
 
 #[test]
+fn what_strict_modes_refuse_is_warned_of() {
+    let (_server, account, _provider) = set_up();
+    assert_eq!(account.make_agent(&json!({}))["warnings"], json!([]));
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string", "minLength": 1}}});
+    let made = account.make_agent(&json!({"name": "loose", "output_schema": schema}));
+    let warnings = made["warnings"].as_array().unwrap();
+    assert!(!warnings.is_empty());
+    assert!(warnings.iter().all(|it| it["path"].is_string() && it["message"].is_string()));
+    let stored = account.client.get("/v1/agents/loose/versions/1").expect(200).json();
+    assert_eq!(stored["warnings"], made["warnings"]);
+}
+
+#[test]
 fn a_version_never_changes() {
     let (_server, account, _provider) = set_up();
     account.make_agent(&json!({}));

@@ -6,13 +6,16 @@ mod ready;
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 pub use ready::{Ready, Run, prepare_run, ready};
 
 use super::{App, Caller, Reply, Secrecy, jobs, once};
 use crate::{
     domain::{
         AgentDefinition, AgentId, AgentRequest, AgentVersionId, Cursor, Error, ErrorKind,
-        Idempotency, Page, PageRequest, Result, VersionRequest,
+        Idempotency, Page, PageRequest, Result, VersionRequest, json,
+        schema::{Warning, lint},
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
@@ -125,11 +128,17 @@ fn new_version(app: &App, definition: AgentDefinition) -> Result<NewVersion> {
         id: AgentVersionId::from_uuid(app.ambient.uuid()),
         messages: written(&definition.messages)?,
         parameters: written(&definition.parameters)?,
-        warnings: "[]".to_owned(),
+        warnings: written(&warnings(definition.output_schema.as_deref())?)?,
         model: definition.model,
         input_schema: definition.input_schema,
         output_schema: definition.output_schema,
     })
+}
+
+/// What strict modes of providers would refuse in a schema that was compiled.
+fn warnings(schema: Option<&RawValue>) -> Result<Vec<Warning>> {
+    let Some(schema) = schema else { return Ok(Vec::new()) };
+    Ok(lint(&json::value(schema.get()).map_err(Error::internal)?))
 }
 
 fn written(value: &(impl serde::Serialize + ?Sized)) -> Result<String> {

@@ -13,7 +13,7 @@ use crate::{
     },
     domain::{
         AgentDefinition, Budget, ChatMessage, Contract, Error, ErrorKind, Idempotency, Message,
-        Parameters, Result, Role, RunRequest, Template, Violation,
+        Parameters, Result, Role, RunRequest, Template, Violation, json,
     },
     store::{
         AccountScope,
@@ -93,7 +93,8 @@ impl Ready {
     /// what is wrong as details, where the input breaks the contract or the templates need what it has
     /// not.
     pub fn draft(&self, run: &RunRequest) -> Result<Draft> {
-        let input = serde_json::from_str(run.input.get()).map_err(Error::internal)?;
+        let input = json::value(run.input.get())
+            .map_err(|fault| Error::invalid("input", format!("input: {}", fault.problem)))?;
         let messages = self.messages(&input)?;
         let chat: Vec<_> = messages.iter().cloned().map(ChatMessage::from).collect();
         let AgentDefinition { model, output_schema, parameters, .. } = &self.definition;

@@ -7,7 +7,7 @@ use serde_json::{Value, value::RawValue};
 use super::{EvalCase, Expect, ExpectAt, ExpectedStatus, compile};
 use crate::domain::{
     Credits, JobError, JobStatus, Result,
-    json::{Path, same},
+    json::{self, Path, same},
 };
 
 /// Comparisons of one `contains`, after which it is given up.
@@ -100,9 +100,9 @@ impl Expect {
 fn output<'a>(outcome: &CaseOutcome<'_>, equals: Option<&Value>) -> Cow<'a, Value> {
     let text = outcome.text.unwrap_or_default();
     let parsed = match (outcome.output, equals) {
-        (Some(output), _) => serde_json::from_str(output.get()).ok(),
+        (Some(output), _) => json::value(output.get()).ok(),
         (None, Some(Value::String(_))) => None,
-        (None, _) => serde_json::from_str(text).ok(),
+        (None, _) => json::value(text).ok(),
     };
     Cow::Owned(parsed.unwrap_or_else(|| Value::from(text)))
 }

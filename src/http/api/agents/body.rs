@@ -34,18 +34,8 @@ struct DefinitionBody<'a> {
     /// Null where the operator decides.
     max_repairs: Option<u32>,
     /// What strict modes of providers would refuse in `output_schema`.
-    #[schemars(with = "Vec<WarningBody>")]
+    #[schemars(with = "Vec<crate::domain::schema::Warning>")]
     warnings: &'a RawValue,
-}
-
-/// A place in `output_schema` that some provider would refuse.
-#[derive(JsonSchema)]
-#[schemars(rename = "SchemaWarning")]
-#[expect(dead_code, reason = "only its schema is used: warnings are stored as JSON")]
-struct WarningBody {
-    /// JSON Pointer into the schema.
-    path: String,
-    message: String,
 }
 
 impl<'a> DefinitionBody<'a> {
