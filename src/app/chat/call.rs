@@ -52,9 +52,39 @@ pub(super) enum Ended {
 }
 
 /// What the first transaction led to.
-enum Opened {
+pub(super) enum Opened {
     Begun(Box<Direct>),
     Saved(Vec<u8>),
+}
+
+/// The first transaction on its way to the disk.
+pub(super) enum Opening {
+    Waiting(Commit<Opened>),
+    Done(Result<Opened>),
+}
+
+impl Opening {
+    /// Waits until it is there; false where it failed.
+    pub(super) fn is_committed(&mut self) -> bool {
+        let done = match std::mem::replace(self, Self::Done(Err(unfinished()))) {
+            Self::Waiting(commit) => commit.wait(),
+            Self::Done(done) => done,
+        };
+        let committed = done.is_ok();
+        *self = Self::Done(done);
+        committed
+    }
+
+    fn wait(self) -> Result<Opened> {
+        match self {
+            Self::Waiting(commit) => commit.wait(),
+            Self::Done(done) => done,
+        }
+    }
+}
+
+fn unfinished() -> Error {
+    Error::internal("a transaction panicked")
 }
 
 /// A call on its way.
@@ -69,17 +99,18 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Begins the call, asks, and records how it ended.
+    /// Begins the call, asks, and records how it ended. Nothing of an answer may be told before its opening
+    /// is committed.
     pub(super) fn run(
         &self,
         begun: impl FnOnce(Head),
-        ask: impl FnOnce(&Question<'_>, &Line) -> Result<Asked>,
+        ask: impl FnOnce(&Question<'_>, &Line, &mut Opening) -> Result<Asked>,
     ) -> Result<Ended> {
         let (go, going) = mpsc::sync_channel(1);
         let attached = Arc::default();
-        let opened = self.open(go, &attached);
+        let mut opening = Opening::Waiting(self.open(go, &attached));
         let Ok(created_at) = going.recv() else {
-            return match opened.wait()? {
+            return match opening.wait()? {
                 Opened::Saved(body) => Ok(Ended::Before(body)),
                 Opened::Begun(_) => Err(Error::internal("a call began without a word")),
             };
@@ -87,9 +118,9 @@ impl Call<'_> {
         let new = &self.chat.prepared.new;
         begun(Head { job: new.id, created_at, model: new.model.clone() });
         let asked = catch_unwind(AssertUnwindSafe(|| {
-            self.line.during(|| ask(&self.question(), &self.line))
+            self.line.during(|| ask(&self.question(), &self.line, &mut opening))
         }));
-        let Opened::Begun(direct) = opened.wait()? else {
+        let Opened::Begun(direct) = opening.wait()? else {
             return Err(Error::internal("a call ended before it began"));
         };
         drop(lock(&attached).take());

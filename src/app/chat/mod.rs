@@ -17,7 +17,7 @@ use crate::{
     providers::{self, Completion, Delta},
     wire::Line,
 };
-use call::{Call, Ended};
+use call::{Call, Ended, Opening};
 
 /// A call that began.
 #[derive(Clone, Debug)]
@@ -61,7 +61,9 @@ pub fn complete(
     render: Render<Finished>,
 ) -> Result<Reply> {
     let call = Call { app, caller, chat, line: Line::default(), idempotency, render: Some(render) };
-    let ask = |question: &Question<'_>, line: &Line| app.ask(question, &|| line.is_cut());
+    let ask = |question: &Question<'_>, line: &Line, _: &mut Opening| {
+        app.ask(question, &|| line.is_cut())
+    };
     match call.run(|_| {}, ask)? {
         Ended::Now { body, .. } => Ok(Reply { body, replayed: false }),
         Ended::Before(body) => Ok(Reply { body, replayed: true }),
@@ -83,8 +85,12 @@ pub fn stream(
         // Whoever went away already is noticed at the first delta.
         let _gone = pieces.borrow_mut()(Piece::Head(head));
     };
-    let ask = |question: &Question<'_>, line: &Line| {
+    let ask = |question: &Question<'_>, line: &Line, opening: &mut Opening| {
         let mut sink = |delta| {
+            if !opening.is_committed() {
+                line.cut();
+                return ControlFlow::Break(());
+            }
             let taken = pieces.borrow_mut()(Piece::Delta(delta));
             if taken.is_break() {
                 line.cut();
