@@ -48,7 +48,7 @@ fn refused_by(operation: &Operation, reply: &Reply, status: u16, code: &str) {
 fn body(operation: &str, world: &World) -> Option<Value> {
     Some(match operation {
         "createBatch" => crate::batches::batch(1, &json!({"model": "sandbox"})),
-        "createAgent" => agent(&world.new_name()),
+        "createAgent" => agent(&World::new_name()),
         "createAgentVersion" => {
             let mut body = agent("");
             body.as_object_mut().unwrap().remove("name");
@@ -158,7 +158,7 @@ impl World {
     }
 
     /// A name that no agent has; it looks like an id.
-    fn new_name(&self) -> String {
+    fn new_name() -> String {
         skai_server::ambient::Ambient::system().uuid().to_string()
     }
 
@@ -176,7 +176,7 @@ impl World {
     }
 
     fn agent(&self) -> String {
-        let name = self.new_name();
+        let name = Self::new_name();
         self.account.client.post("/v1/agents", &agent(&name)).expect(201);
         name
     }

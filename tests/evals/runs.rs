@@ -71,7 +71,7 @@ fn each_case_is_judged_by_all_that_is_expected() {
     );
     assert_eq!((&eval["object"], &eval["agent"]), (&json!("eval"), &json!("echo")));
     assert_eq!(account.client.get(&path(&eval, "")).expect(200).json(), eval);
-    assert_eq!(account.list(EVALS), [eval.clone()]);
+    assert_eq!(account.list(EVALS), std::slice::from_ref(&eval));
 
     let report = run(&account, &eval, &json!({}));
     let counts = json!({"total": 6, "passed": 3, "failed": 3, "pending": 0});
@@ -256,4 +256,21 @@ fn a_run_that_nobody_can_pay_is_refused_whole() {
     poor.client.post(&path(&eval, "/runs"), &json!({})).expect(402);
     assert!(poor.list(&path(&eval, "/runs")).is_empty());
     assert!(poor.list("/v1/jobs").is_empty());
+}
+
+#[test]
+fn lists_go_on_from_page_to_page() {
+    let (_server, account, _provider) = set_up();
+    let cases = json!([{"input": 1, "expect": {"equals": 1}}]);
+    let evals: Vec<_> = (0..2).map(|_| make(&account, &cases)["id"].clone()).collect();
+    let eval = json!({"id": evals[0]});
+    let run = || account.client.post(&path(&eval, "/runs"), &json!({})).expect(202).json();
+    let runs: Vec<_> = (0..2).map(|_| run()["id"].clone()).collect();
+    for (list, made) in [(EVALS.to_owned(), evals), (path(&eval, "/runs"), runs)] {
+        let first = account.client.get(&format!("{list}?limit=1")).expect(200).json();
+        assert_eq!((&first["data"][0]["id"], &first["has_more"]), (&made[1], &json!(true)));
+        let cursor = first["next_cursor"].as_str().unwrap();
+        let rest = account.list(&format!("{list}?cursor={cursor}"));
+        assert_eq!((rest.len(), &rest[0]["id"]), (1, &made[0]));
+    }
 }
