@@ -173,6 +173,7 @@ impl Server {
     /// Begins nothing more and says so to who asks, lets requests and attempts end as long as
     /// `http.drain_timeout` says, gives back the rest, and closes the door and the database.
     pub fn stop(self) {
+        let began = self.app.ambient.monotonic();
         self.app.watches.close();
         let _sent = self.http.drain.send(());
         self.ticker.stop();
@@ -184,7 +185,8 @@ impl Server {
         }
         let _sent = self.http.close.send(());
         drop(self.http.thread.join());
-        self.app.calls.cut();
+        let taken = self.app.ambient.monotonic().saturating_sub(began);
+        self.app.calls.drain(patience.saturating_sub(taken));
         drop(self.app);
         close(self.writer);
         drop(self.folder);

@@ -3,7 +3,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
 };
 
 use crate::{
@@ -22,7 +23,14 @@ type Record = Box<dyn Fn() -> Commit<bool> + Send>;
 pub struct Calls {
     crew: Crew,
     limit: usize,
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Rings when the last call ends.
+    idle: Condvar,
 }
 
 #[derive(Default)]
@@ -32,26 +40,25 @@ struct State {
     lines: HashMap<i64, Line>,
     /// Outcomes that the database did not take yet.
     unrecorded: Vec<Record>,
+    is_closed: bool,
 }
 
 impl Calls {
     /// None yet, and at most `limit` at the same time.
     pub fn new(limit: usize) -> Self {
-        Self { crew: Crew::new("call"), limit, state: Arc::default() }
+        Self { crew: Crew::new("call"), limit, shared: Arc::default() }
     }
 
-    /// Runs a call on a thread of its own, or refuses it where there are too many.
-    pub fn run(&self, call: impl FnOnce() + Send + 'static) -> Result<()> {
+    /// Runs a call on a thread of its own, or refuses it where there are too many. The call leaves its place
+    /// before it tells its end, so that whoever hears of it finds one for the next.
+    pub fn run(&self, call: impl FnOnce(Place) + Send + 'static) -> Result<()> {
         let place = self.enter()?;
-        self.crew.run(move || {
-            let _place = place;
-            call();
-        });
+        self.crew.run(move || call(place));
         Ok(())
     }
 
     fn enter(&self) -> Result<Place> {
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.shared.state);
         if state.running >= self.limit {
             let message = format!(
                 "{} calls are under way, as many as the server makes at the same time; send it again \
@@ -61,18 +68,42 @@ impl Calls {
             return Err(Error::new(ErrorKind::QueueFull, message));
         }
         state.running += 1;
-        Ok(Place(Arc::clone(&self.state)))
+        Ok(Place(Arc::clone(&self.shared)))
+    }
+
+    /// Waits until none is under way, or for so long, and cuts the rest. Some have no connection any more:
+    /// their clients left.
+    pub fn drain(&self, patience: Duration) {
+        let state = lock(&self.shared.state);
+        let busy = |state: &mut State| state.running > 0;
+        let waited = self.shared.idle.wait_timeout_while(state, patience, busy);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.is_closed = true;
+        let lines: Vec<Line> = state.lines.drain().map(|(_, line)| line).collect();
+        drop(state);
+        lines.iter().for_each(Line::cut);
+    }
+
+    /// Whether the server cuts all calls, since it stops.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.shared.state).is_closed
     }
 
     /// How many are under way.
     pub fn running(&self) -> usize {
-        lock(&self.state).running
+        lock(&self.shared.state).running
     }
 
     /// Lets `line` be cut when the job is withdrawn, until what is given back is dropped.
     pub(super) fn attach(&self, job: i64, line: Line) -> Attached {
-        lock(&self.state).lines.insert(job, line);
-        Attached { job, state: Arc::clone(&self.state) }
+        let mut state = lock(&self.shared.state);
+        if state.is_closed {
+            line.cut();
+        } else {
+            state.lines.insert(job, line);
+        }
+        drop(state);
+        Attached { job, shared: Arc::clone(&self.shared) }
     }
 
     /// Takes in what the writer committed.
@@ -80,32 +111,26 @@ impl Calls {
         for signal in signals {
             let Signal::Withdrawn(work) = signal else { continue };
             if work.id.queue == QueueName::GenerationCreate {
-                let line = lock(&self.state).lines.remove(&work.id.subject);
+                let line = lock(&self.shared.state).lines.remove(&work.id.subject);
                 line.inspect(Line::cut);
             }
         }
     }
 
-    /// Ends all calls with what there is of their answers: the server is about to stop.
-    pub fn cut(&self) {
-        let lines = std::mem::take(&mut lock(&self.state).lines);
-        lines.values().for_each(Line::cut);
-    }
-
     /// Keeps an outcome that the database did not take, for [`Calls::record_late`].
     pub(super) fn keep(&self, record: impl Fn() -> Commit<bool> + Send + 'static) {
-        lock(&self.state).unrecorded.push(Box::new(record));
+        lock(&self.shared.state).unrecorded.push(Box::new(record));
     }
 
     /// Records what could not be recorded at its time; gives how many outcomes.
     pub fn record_late(&self) -> Result<usize> {
-        let waiting = std::mem::take(&mut lock(&self.state).unrecorded);
+        let waiting = std::mem::take(&mut lock(&self.shared.state).unrecorded);
         let mut recorded = 0;
         for record in waiting {
             match record().wait() {
                 Ok(_) => recorded += 1,
                 Err(error) if error.kind() == ErrorKind::Unavailable => {
-                    lock(&self.state).unrecorded.push(record);
+                    lock(&self.shared.state).unrecorded.push(record);
                 }
                 Err(error) => return Err(error),
             }
@@ -114,24 +139,29 @@ impl Calls {
     }
 }
 
-/// The place of a running call.
-struct Place(Arc<Mutex<State>>);
+/// The place of a running call, until it is dropped.
+#[must_use = "a call without a place is not counted"]
+pub struct Place(Arc<Shared>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.0).running -= 1;
+        let mut state = lock(&self.0.state);
+        state.running -= 1;
+        if state.running == 0 {
+            self.0.idle.notify_all();
+        }
     }
 }
 
 /// A line that is cut when its job is withdrawn.
 pub(super) struct Attached {
     job: i64,
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        lock(&self.state).lines.remove(&self.job);
+        lock(&self.shared.state).lines.remove(&self.job);
     }
 }
 
@@ -156,12 +186,12 @@ mod tests {
         let (go, wait) = mpsc::channel::<()>();
         let (end, ended) = mpsc::channel::<()>();
         calls
-            .run(move || {
+            .run(move |_place| {
                 let _told = wait.recv();
                 drop(end);
             })
             .unwrap();
-        let refused = calls.run(|| panic!("it has no place")).unwrap_err();
+        let refused = calls.run(|_| panic!("it has no place")).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::QueueFull);
         go.send(()).unwrap();
         assert!(ended.recv().is_err());

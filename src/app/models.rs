@@ -29,19 +29,19 @@ pub fn list(app: &App, scope: AccountScope) -> Result<Vec<Listed>> {
     let mut listed: Vec<_> = priced.map(|model| of(app, model)).collect();
     listed.sort_by(|one, other| one.id.cmp(&other.id));
     let agents = app.store.read(scope, |snapshot| agents::named(snapshot, AGENTS_MAX))?;
-    listed.extend(agents.into_iter().map(of_agent));
+    listed.extend(agents.iter().map(of_agent));
     Ok(listed)
 }
 
-/// The model of that name, or the agent. Blocks.
+/// The model of that name where it can be asked, or the agent. Blocks.
 pub fn get(app: &App, scope: AccountScope, id: &str) -> Result<Listed> {
     let Some(name) = id.strip_prefix(AGENT) else {
-        return Ok(of(app, app.catalog.find(id, "model")?));
+        return model(app, id);
     };
     let found = app.store.read(scope, |snapshot| agents::find(snapshot, name))?;
     match found {
         Some((agent, _)) if agent.archived_at.is_none() => {
-            Ok(of_agent(Named { name: agent.name, created_at: agent.created_at }))
+            Ok(of_agent(&Named { name: agent.name, created_at: agent.created_at }))
         }
         _ => {
             let message = format!("there is no agent `{name}` here, or it is archived");
@@ -50,12 +50,21 @@ pub fn get(app: &App, scope: AccountScope, id: &str) -> Result<Listed> {
     }
 }
 
+fn model(app: &App, id: &str) -> Result<Listed> {
+    let model = app.catalog.find(id, "model")?;
+    if model.tariff == Tariff::Unknown {
+        let message = format!("model `{id}` has no price here, so it cannot be asked");
+        return Err(Error::new(ErrorKind::UnknownModel, message).with_param("model"));
+    }
+    Ok(of(app, model))
+}
+
 fn of(app: &App, model: &Model) -> Listed {
     let owned_by = model.provider.clone();
     Listed { id: model.name.clone(), owned_by, created_at: app.started_at }
 }
 
-fn of_agent(agent: Named) -> Listed {
+fn of_agent(agent: &Named) -> Listed {
     let id = format!("{AGENT}{}", agent.name);
     Listed { id, owned_by: "agent".to_owned(), created_at: agent.created_at }
 }

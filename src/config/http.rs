@@ -41,6 +41,13 @@ pub struct Http {
         serialize_with = "write::duration"
     )]
     pub idle_timeout: Duration,
+    /// How often a silent stream says that it is alive; so long its first piece may take before it begins
+    /// without.
+    #[serde(
+        deserialize_with = "values::duration::<10, HOUR, _>",
+        serialize_with = "write::duration"
+    )]
+    pub keep_alive: Duration,
     /// The most connections at the same time.
     #[serde(deserialize_with = "values::whole::<1, 1_000_000, _, _>")]
     pub max_connections: usize,

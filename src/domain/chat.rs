@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, IgnoredAny},
+};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{Error, Message, Result, Role, names, objects};
@@ -96,6 +99,19 @@ pub struct ChatMessage {
     /// What the assistant said when it declined to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
+    /// The older form of `tool_calls`, for one call: an object.
+    #[serde(default, deserialize_with = "object", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub function_call: Option<Box<RawValue>>,
+    /// What the assistant answered aloud: an object with its `id`.
+    #[serde(default, deserialize_with = "object", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub audio: Option<Box<RawValue>>,
+    /// What the assistant read in the web. Answers of models have it, so it comes back with them; it is
+    /// not kept, as no model reads it.
+    #[serde(default, skip_serializing)]
+    #[schemars(with = "Option<Vec<Value>>")]
+    pub annotations: IgnoredAny,
 }
 
 impl ChatMessage {
@@ -108,6 +124,9 @@ impl ChatMessage {
             tool_calls: None,
             tool_call_id: None,
             refusal: None,
+            function_call: None,
+            audio: None,
+            annotations: IgnoredAny,
         }
     }
 
@@ -137,7 +156,13 @@ impl ChatMessage {
             let param = format!("{param}/{field}");
             Err(Error::invalid(&param, format!("{param} {why}")))
         };
-        let silent = self.content.is_none() && self.refusal.is_none() && self.tool_calls.is_none();
+        let other = [
+            ("tool_calls", self.tool_calls.is_some()),
+            ("function_call", self.function_call.is_some()),
+            ("audio", self.audio.is_some()),
+        ];
+        let of_assistant = other.into_iter().find(|(_, given)| *given).map(|(field, _)| field);
+        let silent = self.content.is_none() && self.refusal.is_none() && of_assistant.is_none();
         match self.role {
             ChatRole::Assistant if silent => {
                 refuse("content", "is missing; only beside tool_calls may it be left out")
@@ -147,8 +172,8 @@ impl ChatMessage {
             }
             ChatRole::Assistant => Ok(()),
             _ if self.content.is_none() => refuse("content", "is missing"),
-            _ if self.tool_calls.is_some() => {
-                refuse("tool_calls", "belongs to messages of role `assistant`")
+            _ if let Some(field) = of_assistant => {
+                refuse(field, "belongs to messages of role `assistant`")
             }
             ChatRole::Tool if self.tool_call_id.is_none() => {
                 refuse("tool_call_id", "is missing; it names the call that this answers")
@@ -243,10 +268,22 @@ where
 {
     let Some(raw) = Option::<Box<RawValue>>::deserialize(deserializer)? else { return Ok(None) };
     let mut reader = serde_json::Deserializer::from_str(raw.get());
-    let objects: std::result::Result<Vec<serde::de::IgnoredAny>, _> = objects::list(&mut reader);
+    let objects: std::result::Result<Vec<IgnoredAny>, _> = objects::list(&mut reader);
     match objects {
         Ok(calls) => Ok(Some(raw).filter(|_| !calls.is_empty())),
         Err(_) => Err(D::Error::custom("tool_calls must be an array of objects")),
+    }
+}
+
+/// Reads an object as it is written.
+fn object<'de, D>(deserializer: D) -> std::result::Result<Option<Box<RawValue>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let raw = Option::<Box<RawValue>>::deserialize(deserializer)?;
+    match raw {
+        Some(raw) if !raw.get().starts_with('{') => Err(D::Error::custom("expected an object")),
+        raw => Ok(raw),
     }
 }
 
@@ -282,10 +319,13 @@ mod tests {
             r#"{"role":"tool","content":"7","tool_call_id":"1"}"#,
             r#"{"role":"developer","content":[{"type":"text","text":"a"},{"type":"image_url"}]}"#,
             r#"{"role":"assistant","content":"","refusal":"No."}"#,
+            r#"{"role":"assistant","function_call":{"name":"f"},"audio":{"id":"a"}}"#,
         ] {
             assert_eq!(serde_json::to_string(&read(json).unwrap()).unwrap(), json);
         }
-        let bare = r#"{"role":"assistant","content":null,"tool_calls":null,"name":null}"#;
+        // As the SDKs write the answers that they got.
+        let bare = r#"{"role":"assistant","content":null,"tool_calls":null,"name":null,"refusal":null,
+            "annotations":[],"audio":null,"function_call":null}"#;
         assert_eq!(serde_json::to_string(&read(bare).unwrap()).unwrap(), r#"{"role":"assistant"}"#);
     }
 
@@ -301,6 +341,7 @@ mod tests {
             (r#"{"role":"user","content":[{"text":"hi"}]}"#, "each part of content"),
             (r#"{"role":"assistant","tool_calls":{"id":"1"}}"#, "tool_calls must be an array"),
             (r#"{"role":"assistant","tool_calls":["x"]}"#, "tool_calls must be an array"),
+            (r#"{"role":"assistant","audio":"x"}"#, "expected an object"),
         ] {
             let error = read(json).unwrap_err();
             assert!(error.contains(word), "{json}: {error}");
@@ -315,6 +356,8 @@ mod tests {
             (json!({"role": "tool", "content": "7"}), "m/tool_call_id"),
             (json!({"role": "user", "content": "7", "tool_call_id": "1"}), "m/tool_call_id"),
             (json!({"role": "user", "content": "7", "tool_calls": [{}]}), "m/tool_calls"),
+            (json!({"role": "tool", "content": "7", "audio": {}}), "m/audio"),
+            (json!({"role": "user", "content": "7", "function_call": {}}), "m/function_call"),
         ] {
             let error = read(&json.to_string()).unwrap().check("m").unwrap_err();
             assert_eq!(error.param(), Some(param), "{json}");

@@ -132,6 +132,10 @@ chat_request! {
     prompt_cache_key
     /// How long the provider's cache is kept.
     prompt_cache_retention
+    /// How the provider's cache is used.
+    prompt_cache_options
+    /// Whether the provider judges what is asked and answered.
+    moderation
     /// How many of the likeliest tokens to choose from.
     top_k
     /// The least probability of a token, as a share of the likeliest.
@@ -310,4 +314,167 @@ fn stop<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<S
 fn stop_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let several = serde_json::json!({"type": "array", "items": {"type": "string"}, "maxItems": 4});
     schemars::json_schema!({"anyOf": [{"type": "string"}, several, {"type": "null"}]})
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(more: &Value) -> std::result::Result<ChatRequest, String> {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        for (field, value) in more.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        serde_json::from_str(&body.to_string()).map_err(|error| error.to_string())
+    }
+
+    fn request(more: &Value) -> ChatRequest {
+        read(more).unwrap_or_else(|error| panic!("{more}: {error}"))
+    }
+
+    /// The field that a check refuses; `None` where all is well.
+    fn refused(more: &Value) -> Option<String> {
+        let request = request(more);
+        let checked = request.check(600_000).and_then(|()| request.output_schema().map(drop));
+        let error = checked.err()?;
+        let param = error.param().expect("it names the field").to_owned();
+        assert!(error.message().contains(&param), "{}", error.message());
+        Some(param)
+    }
+
+    #[test]
+    fn each_bound_is_held_and_names_its_field() {
+        let message = json!({"role": "user", "content": "hi"});
+        let many = |count: usize| Value::from(vec![json!("x"); count]);
+        let long = |length: usize| Value::from("x".repeat(length));
+        for (field, good, bad) in [
+            ("model", long(200), long(201)),
+            ("model", json!("m"), json!("")),
+            ("messages", vec![message.clone(); 1000].into(), vec![message; 1001].into()),
+            ("temperature", json!(0), json!(-0.1)),
+            ("temperature", json!(2), json!(2.1)),
+            ("top_p", json!(0), json!(-0.1)),
+            ("top_p", json!(1), json!(1.1)),
+            ("max_tokens", json!(1), json!(0)),
+            ("max_tokens", json!(1_000_000), json!(1_000_001)),
+            ("max_completion_tokens", json!(1), json!(0)),
+            ("max_completion_tokens", json!(1_000_000), json!(1_000_001)),
+            ("stop", many(4), many(5)),
+            ("n", json!(1), json!(2)),
+            ("n", Value::Null, json!(0)),
+            ("fallback_models", many(8), many(9)),
+            ("timeout_ms", json!(1), json!(0)),
+            ("timeout_ms", json!(600_000), json!(600_001)),
+            ("user", long(256), long(257)),
+            ("user", json!("u"), json!("")),
+            ("metadata", json!({"k": "v"}), json!([1])),
+            ("response_format", json!({"type": "text"}), json!({"type": "xml"})),
+        ] {
+            assert_eq!(refused(&json!({ field: good })), None, "{field}");
+            let named = refused(&json!({ field: bad })).unwrap_or_else(|| panic!("{field}: {bad}"));
+            assert_eq!(named, field);
+        }
+        assert_eq!(refused(&json!({"messages": []})).as_deref(), Some("messages"));
+    }
+
+    #[test]
+    fn messages_are_named_by_their_place() {
+        let user = json!({"role": "user", "content": "hi"});
+        for (message, param) in [
+            (json!({"role": "user"}), "messages/1/content"),
+            (json!({"role": "tool", "content": "7"}), "messages/1/tool_call_id"),
+        ] {
+            assert_eq!(refused(&json!({"messages": [user, message]})).as_deref(), Some(param));
+        }
+    }
+
+    #[test]
+    fn options_of_streams_belong_to_streams() {
+        let options = json!({"include_usage": true});
+        for stream in [json!(null), json!(false)] {
+            let body = json!({"stream": stream, "stream_options": options});
+            assert_eq!(refused(&body).as_deref(), Some("stream_options"));
+        }
+        let streamed = request(&json!({"stream": true, "stream_options": options}));
+        assert!(streamed.is_stream() && streamed.includes_usage());
+        streamed.check(1).unwrap();
+        assert!(!request(&json!({"stream": true, "stream_options": {}})).includes_usage());
+        assert!(!request(&json!({})).is_stream());
+    }
+
+    #[test]
+    fn what_nobody_knows_is_refused() {
+        for (more, word) in [
+            (json!({"mood": 1}), "mood"),
+            (json!({"stream": true, "stream_options": {"usage": true}}), "usage"),
+            (json!({"stop": 7}), "a string or an array of strings"),
+            (json!({"messages": ["hi"]}), "object"),
+            (json!({"seed": "x"}), "invalid type"),
+        ] {
+            let error = read(&more).unwrap_err();
+            assert!(error.contains(word), "{more}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_schema_comes_from_the_format() {
+        let schema = |format: Value| {
+            let found = request(&json!({"response_format": format})).output_schema();
+            found.map(|schema| schema.map(|schema| schema.get().to_owned()))
+        };
+        assert_eq!(request(&json!({})).output_schema().unwrap().map(drop), None);
+        assert_eq!(schema(json!({"type": "text"})).unwrap(), None);
+        let object = schema(json!({"type": "json_object"})).unwrap();
+        assert_eq!(object.as_deref(), Some(r#"{"type":"object"}"#));
+        let named = |name: &str, schema: Value| {
+            json!({"type": "json_schema", "json_schema": {"name": name, "schema": schema,
+                "strict": true, "description": "d"}})
+        };
+        let of_schema = schema(named("a", json!({"type": "array"}))).unwrap();
+        assert_eq!(of_schema.as_deref(), Some(r#"{"type":"array"}"#));
+        for (format, kind, param) in [
+            (
+                json!({"type": "json_schema"}),
+                ErrorKind::InvalidRequest,
+                "response_format/json_schema",
+            ),
+            (
+                json!({"type": "json_schema", "json_schema": {"name": "a"}}),
+                ErrorKind::InvalidRequest,
+                "response_format/json_schema",
+            ),
+            (
+                named(&"n".repeat(65), json!({})),
+                ErrorKind::InvalidRequest,
+                "response_format/json_schema/name",
+            ),
+            (named("a", json!([])), ErrorKind::InvalidSchema, "response_format/json_schema/schema"),
+            (json!({"type": "text", "more": 1}), ErrorKind::InvalidRequest, "response_format"),
+        ] {
+            let error = schema(format.clone()).unwrap_err();
+            assert_eq!((error.kind(), error.param()), (kind, Some(param)), "{format}");
+        }
+    }
+
+    #[test]
+    fn parameters_hold_what_is_set_and_hand_on_the_rest() {
+        let format = json!({"type": "json_object"});
+        let more = json!({
+            "temperature": 0.5, "top_p": 0.9, "max_tokens": 9, "max_completion_tokens": 7,
+            "stop": "x", "seed": -1, "fallback_models": ["n"], "timeout_ms": 5,
+            "tools": [{"type": "function"}], "top_k": 40, "response_format": format,
+            "store": null, "metadata": {"k": "v"}, "n": 1,
+        });
+        let parameters = request(&more).parameters();
+        assert_eq!((parameters.temperature, parameters.top_p), (Some(0.5), Some(0.9)));
+        assert_eq!((parameters.max_tokens, parameters.seed), (Some(7), Some(-1)));
+        assert_eq!((parameters.stop, parameters.timeout_ms), (vec!["x".to_owned()], Some(5)));
+        assert_eq!(parameters.fallback_models, ["n"]);
+        let handed: Vec<_> = parameters.extras.keys().map(String::as_str).collect();
+        assert_eq!(handed, ["response_format", "tools", "top_k"]);
+        assert_eq!(parameters.extras["tools"].get(), r#"[{"type":"function"}]"#);
+        assert_eq!(request(&json!({"max_tokens": 9})).parameters().max_tokens, Some(9));
+    }
 }

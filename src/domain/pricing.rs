@@ -115,12 +115,12 @@ impl Catalog {
         })
     }
 
-    /// What to ask for instead.
     /// All models, in no order.
     pub fn models(&self) -> impl Iterator<Item = &Model> {
         self.0.values().map(|model| &**model)
     }
 
+    /// What to ask for instead.
     fn suggestion(&self) -> String {
         let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
         names.sort_unstable();

@@ -45,8 +45,8 @@ pub fn estimate_prompt_tokens(messages: &[ChatMessage]) -> u64 {
             Some(Content::Text(text)) => estimate_tokens(text),
             _ => sum(message.parts().iter().map(estimate)),
         };
-        let calls = message.tool_calls.as_deref().map_or(0, |calls| estimate_tokens(calls.get()));
-        content.saturating_add(calls)
+        let calls = [&message.tool_calls, &message.function_call].into_iter().flatten();
+        sum(calls.map(|calls| estimate_tokens(calls.get())).chain([content]))
     }))
 }
 
@@ -76,10 +76,12 @@ fn most(message: &ChatMessage) -> u64 {
         Some(Content::Text(text)) => bytes_of(text),
         _ => sum(message.parts().into_iter().map(most_of)),
     };
-    let calls = message.tool_calls.as_deref().map_or(0, |calls| bytes_of(calls.get()));
+    let calls = [&message.tool_calls, &message.function_call].into_iter().flatten();
+    let calls = sum(calls.map(|calls| bytes_of(calls.get())));
+    let sound = message.audio.as_ref().map_or(0, |_| TOKENS_PER_MEDIUM);
     let labels = [&message.name, &message.tool_call_id, &message.refusal];
     let labels = labels.into_iter().map(|label| label.as_deref().map_or(0, bytes_of));
-    sum(labels.chain([content, calls, TOKENS_PER_MESSAGE]))
+    sum(labels.chain([content, calls, sound, TOKENS_PER_MESSAGE]))
 }
 
 fn bytes_of(text: &str) -> u64 {

@@ -49,6 +49,9 @@ pub struct Settings {
     pub batch_body_limit: usize,
     /// How long a body may take to arrive, trickling included.
     pub body_timeout: Duration,
+    /// How often a silent stream says that it is alive; so long its first piece may take before it begins
+    /// without.
+    pub keep_alive: Duration,
     /// Proxies whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call the API; `*` for all. None means no CORS headers at all.
@@ -63,6 +66,7 @@ impl Default for Settings {
             body_limit: 1 << 20,
             batch_body_limit: 64 << 20,
             body_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(15),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             metrics_open: false,

@@ -1,6 +1,6 @@
 //! What handlers are given: a request that passed every check that does not depend on the resource.
 
-use std::{borrow::Cow, str::FromStr, sync::Arc};
+use std::{borrow::Cow, str::FromStr, sync::Arc, time::Duration};
 
 use hyper::{
     HeaderMap, Method, Uri,
@@ -47,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
     /// Present where the client gave an `Idempotency-Key`.
     pub(crate) idempotency: Option<Idempotency>,
+    /// How often a silent stream says that it is alive.
+    pub(crate) keep_alive: Duration,
     pub(super) route: Arc<Route>,
     pub(super) path: Vec<(String, String)>,
     pub(super) query: Vec<(String, String)>,

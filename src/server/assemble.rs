@@ -182,6 +182,7 @@ pub(super) fn edge(config: &Config) -> http::Settings {
         body_limit: http.body_limit,
         batch_body_limit: config.batches.body_limit,
         body_timeout: http.body_timeout,
+        keep_alive: http.keep_alive,
         trusted_proxies: http.trusted_proxies.clone(),
         cors_origins: http.cors_origins.iter().filter_map(origin).collect(),
         metrics_open: http.metrics_open,

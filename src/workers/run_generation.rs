@@ -76,6 +76,7 @@ impl RunGeneration {
             parameters: &parameters,
             output_schema: request.output_schema.as_deref(),
             contract: contract.as_deref(),
+            as_is: false,
             max_repairs: parameters.max_repairs.unwrap_or(self.app.settings.max_repairs),
             user: job.user.as_deref(),
             request_id: &job.request_id,

@@ -1,6 +1,7 @@
 //! Under load the process is killed, or told to stop, and started again: what was promised holds.
 
 mod batches;
+mod calls;
 mod load;
 
 use std::{

@@ -31,6 +31,7 @@ impl Bench {
             parameters: &parameters,
             output_schema: None,
             contract,
+            as_is: false,
             max_repairs: 3,
             user: None,
             request_id: "req-1",

@@ -184,6 +184,28 @@ impl Client {
         Stream { head, connection }
     }
 
+    /// Posts a request whose reply comes piece by piece.
+    pub(crate) fn post_stream(&self, path: &str, body: &Value) -> Stream {
+        let mut connection = self.begin_post(path, &[], body);
+        let head = connection.read_head().expect("the server replies");
+        Stream { head, connection }
+    }
+
+    /// Posts a request on a connection of its own, and waits for nothing.
+    pub(crate) fn begin_post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Connection {
+        let mut headers = headers.to_vec();
+        headers.push(("Content-Type", "application/json"));
+        let request = self.request("POST", path, &headers, Some(body.to_string().as_bytes()));
+        let mut connection = self.connect();
+        connection.write(&request).expect("the request is sent");
+        connection
+    }
+
     /// A new connection, for tests that speak to the socket itself.
     pub(crate) fn connect(&self) -> Connection {
         self.try_connect().expect("the server listens")

@@ -1,7 +1,7 @@
 //! The real server, in this process: its own folder, its own port, everything as in production but
 //! quicker retries. When it is dropped it stops, and its books must be right.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 use skai_server::{
@@ -12,7 +12,7 @@ use skai_server::{
     server::Server,
 };
 
-use super::{Client, Provider, Receiver, client::Reply, provider::USAGE};
+use super::{Client, LIMIT, Provider, Receiver, client::Reply, provider::USAGE};
 
 /// What the operator of every test server is known by.
 pub(crate) const OPERATOR: &str = "op_of_the_tests";
@@ -80,9 +80,22 @@ impl TestServer {
         self
     }
 
+    /// Lets nobody write to the database until the connection is dropped.
+    pub(crate) fn lock(&self) -> rusqlite::Connection {
+        let outside = rusqlite::Connection::open(self.config.data_dir.join("skai.db")).unwrap();
+        outside.busy_timeout(LIMIT).unwrap();
+        outside.execute_batch("begin immediate").unwrap();
+        outside
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.as_ref().unwrap().address()
+    }
+
     /// A client without credentials.
     pub(crate) fn client(&self) -> Client {
-        Client::new(self.server.as_ref().unwrap().address())
+        Client::new(self.address())
     }
 
     /// The operator.

@@ -26,6 +26,12 @@ pub(super) fn declined(completion: &Completion) -> Option<JobError> {
     Some(JobError { code: JobErrorCode::BadRequest, message })
 }
 
+/// Whether the model declined to answer, or was stopped before its answer was whole.
+pub(super) fn is_unfinished(completion: &Completion) -> bool {
+    let cut = matches!(completion.finish_reason.as_deref(), Some("length" | "content_filter"));
+    cut || (completion.refusal.is_some() && completion.text.is_empty())
+}
+
 /// The JSON that the answer is, if there is a contract and it keeps it; else what is wrong with it.
 pub(super) fn output(
     contract: Option<&Contract>,

@@ -9,7 +9,8 @@
 //!   After that the question fails with `OUTPUT_SCHEMA_MISMATCH`: asked again it would likely end the same.
 //!   The last answer is kept, so that one can see what was wrong.
 //! - A model that declines to answer (a refusal, or a content filter, without a text) fails the question
-//!   with `BAD_REQUEST`: it is the request that it declined. A stream has told it already, so it stands.
+//!   with `BAD_REQUEST`: it is the request that it declined. It stands where the question takes answers as
+//!   they are, and in a stream, which has told it already.
 //! - A stream cannot be taken back: once a piece of it was handed over no other model is asked, and
 //!   nothing is repaired.
 
@@ -45,6 +46,9 @@ pub struct Question<'a> {
     pub output_schema: Option<&'a RawValue>,
     /// The same, to hold the answer against.
     pub contract: Option<&'a Contract>,
+    /// Whether refusals and answers that were cut stand as the model gave them, contract or not: clients of
+    /// OpenAI's API know what to do with them.
+    pub as_is: bool,
     /// How often an answer that breaks the contract is quoted back.
     pub max_repairs: u32,
     /// The end user on whose behalf the question is asked.
@@ -228,6 +232,9 @@ impl App {
             let mut completion = provider.complete(&question.call(&model, &messages, left))?;
             if let Some(before) = before.take() {
                 completion.add_usage_of(&before);
+            }
+            if question.as_is && contract::is_unfinished(&completion) {
+                return Ok(Attempt::Answered { model, output: None, completion });
             }
             if let Some(error) = contract::declined(&completion) {
                 return Ok(Attempt::Failed(error, None));

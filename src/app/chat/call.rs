@@ -8,7 +8,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex,
         mpsc::{self, SyncSender},
     },
     time::Duration,
@@ -16,9 +16,11 @@ use std::{
 
 use super::{Chat, Finished, Head};
 use crate::{
+    ambient::lock,
     app::{
         App, Caller, Render,
         asking::{Answer, Asked, BrokenAnswer, Question, Trail},
+        calls::Attached,
         jobs::{
             Outcome, Success,
             direct::{self, Direct},
@@ -44,7 +46,7 @@ const TWIN_PAUSE: Duration = Duration::from_secs(1);
 /// How a call ended well.
 pub(super) enum Ended {
     /// It was made; the body is empty where it was streamed.
-    Now { finished: Finished, body: Vec<u8> },
+    Now { finished: Box<Finished>, body: Vec<u8> },
     /// It had been made before, and this is what was answered.
     Before(Vec<u8>),
 }
@@ -74,8 +76,9 @@ impl Call<'_> {
         ask: impl FnOnce(&Question<'_>, &Line) -> Result<Asked>,
     ) -> Result<Ended> {
         let (go, going) = mpsc::sync_channel(1);
-        let opened = self.open(go);
-        let Ok((job, created_at)) = going.recv() else {
+        let attached = Arc::default();
+        let opened = self.open(go, &attached);
+        let Ok(created_at) = going.recv() else {
             return match opened.wait()? {
                 Opened::Saved(body) => Ok(Ended::Before(body)),
                 Opened::Begun(_) => Err(Error::internal("a call began without a word")),
@@ -83,14 +86,13 @@ impl Call<'_> {
         };
         let new = &self.chat.prepared.new;
         begun(Head { job: new.id, created_at, model: new.model.clone() });
-        let attached = self.app.calls.attach(job, self.line.clone());
         let asked = catch_unwind(AssertUnwindSafe(|| {
             self.line.during(|| ask(&self.question(), &self.line))
         }));
         let Opened::Begun(direct) = opened.wait()? else {
             return Err(Error::internal("a call ended before it began"));
         };
-        drop(attached);
+        drop(lock(&attached).take());
         let asked = asked.unwrap_or_else(|_| Err(Error::internal("asking panicked")));
         self.close(*direct, asked)
     }
@@ -103,6 +105,7 @@ impl Call<'_> {
             parameters: &self.chat.parameters,
             output_schema: new.output_schema.as_deref(),
             contract: self.chat.contract.as_deref(),
+            as_is: true,
             max_repairs: self.chat.max_repairs,
             user: new.user.as_deref(),
             request_id: &new.request_id,
@@ -111,10 +114,16 @@ impl Call<'_> {
     }
 
     /// Accepts the job, unless its answer is there already or on its way. `go` is told as soon as the
-    /// transaction was executed, which is a hint: it may yet fail, or be executed again.
-    fn open(&self, go: SyncSender<(i64, Timestamp)>) -> Commit<Opened> {
+    /// transaction was executed, which is a hint: it may yet fail, or be executed again and give the job
+    /// another number, so it is here that the line is attached.
+    fn open(
+        &self,
+        go: SyncSender<Timestamp>,
+        attached: &Arc<Mutex<Option<Attached>>>,
+    ) -> Commit<Opened> {
         let (app, prepared) = (Arc::clone(self.app), self.chat.prepared.clone());
-        let idempotency = self.idempotency;
+        let (idempotency, line) = (self.idempotency, self.line.clone());
+        let attached = Arc::clone(attached);
         self.app.store.write(self.caller.scope, move |tx| {
             if let Some(request) = &idempotency
                 && let Some(body) = answered(tx, request)?
@@ -126,8 +135,12 @@ impl Call<'_> {
                 let reserved = direct.job.reserved.total().unwrap_or_default();
                 once::save(&app, tx, request, Saved::Job { job: direct.job.seq, reserved })?;
             }
+            let mut attached = lock(&attached);
+            // That of before first, which may have the same number.
+            drop(attached.take());
+            *attached = Some(app.calls.attach(direct.job.seq, line.clone()));
             // Full where it was executed before; nobody listens where the caller is gone.
-            let _told = go.try_send((direct.job.seq, tx.now()));
+            let _told = go.try_send(tx.now());
             Ok(Opened::Begun(Box::new(direct)))
         })
     }
@@ -140,7 +153,10 @@ impl Call<'_> {
             model: direct.job.model.clone(),
         };
         let (outcome, result) = match asked {
-            Ok(Asked::Answered(answer)) => self.answered(head, answer)?,
+            Ok(Asked::Answered(answer)) => self.answered(&head, answer)?,
+            Ok(Asked::Abandoned) if self.app.calls.is_closed() => {
+                (failed(direct::stopped(), None, Trail::default()), Err(stopping()))
+            }
             Ok(Asked::Abandoned) => (Outcome::Left, Err(canceled())),
             Ok(Asked::Failed { error, answer, trail }) => {
                 let refusal = refusal(&error, None);
@@ -160,21 +176,29 @@ impl Call<'_> {
         let body = result.as_ref().ok().map(|(_, body)| body.clone());
         let recorded = self.record(direct, outcome, body)?;
         let (finished, body) = result?;
-        if recorded { Ok(Ended::Now { finished, body }) } else { Err(canceled()) }
+        if recorded {
+            Ok(Ended::Now { finished: Box::new(finished), body })
+        } else {
+            Err(canceled())
+        }
     }
 
     /// A stream whose line was cut has an answer too: as far as it came.
     #[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
     fn answered(
         &self,
-        head: Head,
+        head: &Head,
         answer: Answer,
     ) -> Result<(Outcome, Result<(Finished, Vec<u8>)>)> {
-        let completion = answer.completion.clone();
+        let mut completion = answer.completion.clone();
+        if let Some(output) = &answer.output {
+            // Without the code fence that the model may have put around it: clients parse it.
+            output.get().clone_into(&mut completion.text);
+        }
         let model = answer.model.name.clone();
         let cut_short = self.line.is_cut();
         let success = Success { cut_short, ..Success::of(answer)? };
-        let finished = Finished { head: Head { model, ..head }, completion };
+        let finished = Finished { head: Head { model, ..*head }, completion };
         let body = self.render.map_or(Ok(Vec::new()), |render| render(&finished))?;
         Ok((Outcome::Succeeded(success), Ok((finished, body))))
     }
@@ -231,6 +255,10 @@ fn in_progress() -> Error {
     let message =
         "a request with this Idempotency-Key is still being answered; ask again in a moment";
     Error::new(ErrorKind::IdempotencyInProgress, message).with_retry_after(TWIN_PAUSE)
+}
+
+fn stopping() -> Error {
+    Error::unavailable("the server is stopping; send the request again", TWIN_PAUSE)
 }
 
 fn canceled() -> Error {

@@ -102,7 +102,7 @@ pub fn stream(
         app.ask_streaming(question, &mut sink, &|| line.is_cut())
     };
     match call.run(begun, ask)? {
-        Ended::Now { finished, .. } => Ok(finished),
+        Ended::Now { finished, .. } => Ok(*finished),
         Ended::Before(_) => Err(Error::internal("a stream has no saved answer")),
     }
 }

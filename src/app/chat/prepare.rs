@@ -19,6 +19,9 @@ use crate::{
 /// What the name of an agent begins with where a model is expected.
 pub(in crate::app) const AGENT: &str = "agent:";
 
+/// The place of the schema in a request; agents' schemas were checked when they were made.
+const SCHEMA: &str = "response_format/json_schema/schema";
+
 /// A request that keeps all rules, ready to be run.
 pub struct Chat {
     pub(super) prepared: Prepared,
@@ -56,8 +59,7 @@ pub fn prepare(app: &App, caller: &Caller, request: ChatRequest) -> Result<Chat>
     };
     let Asked { model, agent, messages, output_schema, parameters } = asked;
     let contract = output_schema.as_deref();
-    let contract =
-        contract.map(|schema| app.contracts.compile(schema, "output_schema")).transpose()?;
+    let contract = contract.map(|schema| app.contracts.compile(schema, SCHEMA)).transpose()?;
     let held_back = agent.is_some() && contract.is_some();
     let draft = Draft {
         model,

@@ -1,6 +1,6 @@
 //! How an attempt at a job begins.
 
-use super::{App, batches, outcome::fail};
+use super::{App, batches, direct, outcome::fail};
 use crate::{
     domain::{JobError, JobErrorCode, JobStatus, Result},
     store::{
@@ -34,13 +34,13 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
 /// How a job ends that nobody wants any more: one whose client waited on a connection to a server that stopped,
 /// and one whose batch was canceled.
 fn unwanted(tx: &Tx<'_, AccountScope>, job: &Job) -> Result<Option<(JobStatus, JobError)>> {
-    let (to, code, message) = if job.direct {
-        let message = "the server stopped while the client waited; send the request again";
-        (JobStatus::Failed, JobErrorCode::ServerError, message)
-    } else if batches::is_canceling(tx, job)? {
-        (JobStatus::Canceled, JobErrorCode::Canceled, batches::CANCELED)
-    } else {
-        return Ok(None);
-    };
-    Ok(Some((to, JobError { code, message: message.to_owned() })))
+    if job.direct {
+        return Ok(Some((JobStatus::Failed, direct::stopped())));
+    }
+    if batches::is_canceling(tx, job)? {
+        let message = batches::CANCELED.to_owned();
+        let error = JobError { code: JobErrorCode::Canceled, message };
+        return Ok(Some((JobStatus::Canceled, error)));
+    }
+    Ok(None)
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{JobStatus, QueueName, Result},
+    domain::{JobError, JobErrorCode, JobStatus, QueueName, Result},
     store::{
         AccountScope, Tx, job_events,
         jobs::{self, Job},
@@ -53,4 +53,10 @@ pub(in crate::app) fn end(
     outcome: &Outcome,
 ) -> Result<bool> {
     record(app, tx, direct.lease, &direct.job, outcome)
+}
+
+/// Why a job has no outcome whose client waited while the server stopped.
+pub(in crate::app) fn stopped() -> JobError {
+    let message = "the server stopped while the client waited; send the request again".to_owned();
+    JobError { code: JobErrorCode::ServerError, message }
 }

@@ -10,13 +10,53 @@ use crate::{
         accounts,
         api_keys::{self, CreatedKey, KeyRequest, RotateRequest},
     },
-    domain::{AccountId, ApiKeyId, Error, Page, ProjectId, Result, ScopeSet, Timestamp},
+    domain::{
+        AccountId, ApiKeyId, Error, ErrorKind, Page, ProjectId, Result, Scope, ScopeSet, Timestamp,
+    },
     http::{
         reply::Reply,
         request::{AN_ID, Request},
+        routes::{Route, handler},
     },
     store::api_keys::ApiKey,
 };
+
+/// The account's keys.
+pub(super) fn routes() -> [Route; 5] {
+    [
+        Route::post("/v1/api-keys", "createApiKey", handler!(create))
+            .summary(
+                "Makes a key with scopes that your key has. Its secret is in this answer alone.",
+            )
+            .scope(Scope::KeysWrite)
+            .takes::<KeyRequest>()
+            .answers::<NewKeyBody<'_>>(StatusCode::CREATED),
+        Route::get("/v1/api-keys", "listApiKeys", handler!(list))
+            .summary("Lists keys, newest first, revoked ones included.")
+            .scope(Scope::KeysRead)
+            .paged()
+            .answers::<Page<KeyBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/api-keys/{id}", "getApiKey", handler!(get))
+            .summary("Shows a key.")
+            .scope(Scope::KeysRead)
+            .answers::<KeyBody<'_>>(StatusCode::OK),
+        Route::delete("/v1/api-keys/{id}", "revokeApiKey", handler!(revoke))
+            .summary(
+                "Revokes a key. It is refused at once. It can still be shown, so another DELETE \
+                 answers 204 and changes nothing.",
+            )
+            .scope(Scope::KeysWrite)
+            .answers_nothing(),
+        Route::post("/v1/api-keys/{id}/rotate", "rotateApiKey", handler!(rotate))
+            .summary(
+                "Makes a key with the settings of another, which works until the overlap ends.",
+            )
+            .scope(Scope::KeysWrite)
+            .may_take::<RotateRequest>()
+            .answers::<NewKeyBody<'_>>(StatusCode::CREATED)
+            .errors(&[ErrorKind::Conflict]),
+    ]
+}
 
 /// An API key; without its secret.
 #[derive(Serialize, JsonSchema)]

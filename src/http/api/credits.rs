@@ -1,6 +1,6 @@
 //! `/v1/credits`: the balance, the ledger and the grants.
 
-use hyper::header::HeaderValue;
+use hyper::{StatusCode, header::HeaderValue};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -8,17 +8,47 @@ use crate::{
     app::credits::{self, EntryFilter},
     domain::{
         Bucket, Credits, EntryKind, Error, GrantId, JobId, LedgerEntryId, Page, PageRequest,
-        Result, Timestamp,
+        Result, Scope, Timestamp,
     },
     http::{
         reply::Reply,
         request::{A_TIME, AN_ID, Request},
+        routes::{Route, handler},
     },
     store::{
         ledger::Balance,
         ledger_entries::{Grant, LedgerEntry},
     },
 };
+
+/// What the account can spend, and where it came from and went.
+pub(super) fn routes() -> [Route; 3] {
+    [
+        Route::get("/v1/credits/balance", "getBalance", handler!(balance))
+            .summary("Shows what the account can spend.")
+            .scope(Scope::CreditsRead)
+            .answers::<BalanceBody>(StatusCode::OK),
+        Route::get("/v1/credits/ledger", "listLedgerEntries", handler!(ledger))
+            .summary(
+                "Lists the ledger, newest first. As CSV, up to 10,000 rows where no limit is \
+                 given; the header `Link` then says where it goes on.",
+            )
+            .scope(Scope::CreditsRead)
+            .paged()
+            .query::<EntryKind>("kind", "Only entries of this kind.")
+            .query::<JobId>("job_id", "Only entries of this job.")
+            .query::<Timestamp>("created_after", "Only entries made at this time or later.")
+            .query::<Timestamp>("created_before", "Only entries made before this time.")
+            .media_types(&["text/csv"])
+            .headers(&["Link", "Content-Disposition"])
+            .answers::<Page<EntryBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/credits/grants", "listGrants", handler!(grants))
+            .summary("Lists credits that were given or bought, newest first.")
+            .scope(Scope::CreditsRead)
+            .paged()
+            .answers::<Page<GrantBody<'_>>>(StatusCode::OK),
+    ]
+}
 
 /// Rows of a CSV file; what is beyond them comes with the next request.
 const CSV_ROWS: usize = 10_000;

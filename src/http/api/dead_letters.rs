@@ -7,10 +7,34 @@ use serde::Serialize;
 use super::json;
 use crate::{
     app::dead_letters,
-    domain::{DeadLetterId, DeliveryId, Error, JobId, Page, QueueName, Result, Timestamp},
-    http::{reply::Reply, request::Request},
+    domain::{
+        DeadLetterId, DeliveryId, Error, ErrorKind, JobId, Page, QueueName, Result, Scope,
+        Timestamp,
+    },
+    http::{
+        reply::Reply,
+        request::Request,
+        routes::{Route, handler},
+    },
     store::dead_letters::DeadLetter,
 };
+
+/// Work that its queue gave up on.
+pub(super) fn routes() -> [Route; 2] {
+    [
+        Route::get("/v1/dlq", "listDeadLetters", handler!(list))
+            .summary("Lists work that was given up and not put back, newest first.")
+            .scope(Scope::JobsRead)
+            .paged()
+            .query::<String>("queue", "Only of this queue, such as `generation.create.dlq`.")
+            .answers::<Page<DeadLetterBody<'_>>>(StatusCode::OK),
+        Route::post("/v1/dlq/{id}/redrive", "redriveDeadLetter", handler!(redrive))
+            .summary("Puts work back into its queue: a job with a new reservation, a delivery with all its retries.")
+            .scope(Scope::JobsWrite)
+            .answers::<DeadLetterBody<'_>>(StatusCode::ACCEPTED)
+            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull]),
+    ]
+}
 
 /// Work that its queue gave up on.
 #[derive(Serialize, JsonSchema)]

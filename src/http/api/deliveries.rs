@@ -9,15 +9,39 @@ use super::json;
 use crate::{
     app::deliveries,
     domain::{
-        Cursor, DeliveryId, DeliveryStatus, EndpointId, Error, EventId, EventType, Page, Result,
-        Timestamp,
+        Cursor, DeliveryId, DeliveryStatus, EndpointId, Error, ErrorKind, EventId, EventType, Page,
+        Result, Scope, Timestamp,
     },
     http::{
         reply::Reply,
         request::{AN_ID, Request},
+        routes::{Route, handler},
     },
     store::deliveries::{Attempt, Delivery, DeliveryFilter},
 };
+
+/// Events on their way to endpoints.
+pub(super) fn routes() -> [Route; 3] {
+    [
+        Route::get("/v1/webhooks/deliveries", "listDeliveries", handler!(list))
+            .summary("Lists deliveries, newest first.")
+            .scope(Scope::WebhooksRead)
+            .paged()
+            .query::<DeliveryStatus>("status", "Only deliveries with this status.")
+            .query::<EndpointId>("endpoint_id", "Only deliveries to this endpoint.")
+            .query::<EventType>("event_type", "Only deliveries of this event.")
+            .answers::<Page<DeliveryBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/webhooks/deliveries/{id}", "getDelivery", handler!(get))
+            .summary("Shows a delivery and every try to bring it to its endpoint.")
+            .scope(Scope::WebhooksRead)
+            .answers::<LogBody<'_>>(StatusCode::OK),
+        Route::post("/v1/webhooks/deliveries/{id}/redrive", "redriveDelivery", handler!(redrive))
+            .summary("Puts a delivery that failed back into the queue, with all its retries.")
+            .scope(Scope::WebhooksWrite)
+            .answers::<DeliveryBody<'_>>(StatusCode::ACCEPTED)
+            .errors(&[ErrorKind::Conflict]),
+    ]
+}
 
 /// One event on its way to one endpoint.
 #[derive(Serialize, JsonSchema)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -13,9 +14,24 @@ use crate::{
         me::{self, Me},
     },
     domain::{AccountId, ProjectId, Result, Timestamp},
-    http::{error::seconds_up, reply::Reply, request::Request},
+    http::{
+        error::seconds_up,
+        reply::Reply,
+        request::Request,
+        routes::{Access, Route, handler},
+    },
     store::accounts::{Account, Project},
 };
+
+/// What the caller is.
+pub(super) fn routes() -> [Route; 1] {
+    [Route::get("/v1/me", "getMe", handler!(get))
+        .summary(
+            "Shows the account, project and key of the caller, and what is left of its limits.",
+        )
+        .access(Access::AnyKey)
+        .answers::<MeBody<'_>>(StatusCode::OK)]
+}
 
 /// What the caller is.
 #[derive(Serialize, JsonSchema)]

@@ -8,9 +8,39 @@ use serde::Serialize;
 
 use crate::{
     domain::{Error, Result},
-    http::{openapi::document, reply::Reply, request::Request},
+    http::{
+        openapi::document,
+        reply::Reply,
+        request::Request,
+        routes::{Access, Route, handler},
+    },
     providers::BreakerState,
 };
+
+/// What the server says of itself.
+pub(super) fn routes() -> [Route; 5] {
+    [
+        Route::get("/healthz", "getHealth", handler!(health))
+            .summary("Whether the process is alive.")
+            .answers::<Health>(StatusCode::OK),
+        Route::get("/readyz", "getReadiness", handler!(ready))
+            .summary(
+                "Whether the server takes work: the database can write and nothing is stopping.",
+            )
+            .answers::<Readiness>(StatusCode::OK),
+        Route::get("/metrics", "getMetrics", handler!(metrics))
+            .summary("Numbers for Prometheus, as OpenMetrics 1.0.")
+            .access(Access::Metrics)
+            .media_types(&["application/openmetrics-text"]),
+        Route::get("/openapi.json", "getOpenApi", handler!(openapi))
+            .summary("The OpenAPI document of this API.")
+            .answers::<serde_json::Value>(StatusCode::OK),
+        Route::get("/docs", "getReference", handler!(super::docs::page))
+            .summary("The API reference as a page.")
+            .media_types(&["text/html"])
+            .headers(&["Content-Security-Policy"]),
+    ]
+}
 
 /// A sign of life.
 #[derive(Serialize, JsonSchema)]

@@ -1,13 +1,35 @@
 //! `/v1/models`: what can be asked, as clients of OpenAI's API read it.
 
+use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     app::models::{self, Listed},
-    domain::{Page, Result},
-    http::{reply::Reply, request::Request},
+    domain::{ErrorKind, Page, Result},
+    http::{
+        reply::Reply,
+        request::Request,
+        routes::{Access, Route, handler},
+    },
 };
+
+/// What clients of OpenAI's API may ask.
+pub(super) fn routes() -> [Route; 2] {
+    [
+        Route::get("/v1/models", "listModels", handler!(list))
+            .summary("Lists the models and agents that can be asked.")
+            .access(Access::AnyKey)
+            .like_openai()
+            .answers::<Page<ModelBody<'_>>>(StatusCode::OK),
+        Route::get("/v1/models/{id}", "getModel", handler!(get))
+            .summary("Shows a model, or an agent as `agent:` and its name.")
+            .access(Access::AnyKey)
+            .like_openai()
+            .answers::<ModelBody<'_>>(StatusCode::OK)
+            .errors(&[ErrorKind::UnknownModel]),
+    ]
+}
 
 /// A model, or an agent that can be asked like one.
 #[derive(Serialize, JsonSchema)]

@@ -6,10 +6,29 @@ use serde::Serialize;
 
 use super::json;
 use crate::{
-    app::schemas::{self, Report},
-    domain::{Result, Violation},
-    http::{reply::Reply, request::Request},
+    app::RateClass,
+    app::schemas::{self, Report, ValidationRequest},
+    domain::{ErrorKind, Result, Scope, Violation},
+    http::{
+        reply::Reply,
+        request::Request,
+        routes::{Route, handler},
+    },
 };
+
+/// JSON Schemas, apart from agents and jobs.
+pub(super) fn routes() -> [Route; 1] {
+    [Route::post("/v1/schemas/validate", "validateSchema", handler!(validate))
+        .summary(
+            "Checks a JSON value against a JSON Schema (draft 2020-12 or draft-07). Changes \
+             nothing, and fetches nothing that the schema refers to.",
+        )
+        .scope(Scope::AgentsRead)
+        .rate(RateClass::Read)
+        .takes::<ValidationRequest>()
+        .answers::<ValidationBody<'_>>(StatusCode::OK)
+        .errors(&[ErrorKind::InvalidSchema])]
+}
 
 /// What came of a check.
 #[derive(Serialize, JsonSchema)]

@@ -8,11 +8,74 @@ use serde::{Deserialize, Serialize};
 
 use super::{deliveries, json};
 use crate::{
-    app::webhooks::{self, EndpointWithSecret, Redriven},
-    domain::{EndpointId, EventFilter, Page, Result, RetryPolicy, Timestamp},
-    http::{reply::Reply, request::Request},
+    app::webhooks::{self, EndpointPatch, EndpointRequest, EndpointWithSecret, Redriven},
+    domain::{EndpointId, ErrorKind, EventFilter, Page, Result, RetryPolicy, Scope, Timestamp},
+    http::{
+        reply::Reply,
+        request::Request,
+        routes::{Route, handler},
+    },
     store::webhooks::Endpoint,
 };
+
+/// The places that receive webhooks.
+pub(super) fn routes() -> [Route; 8] {
+    const ALL: &str = "/v1/webhooks/endpoints";
+    const ONE: &str = "/v1/webhooks/endpoints/{id}";
+    [
+        Route::post(ALL, "createWebhookEndpoint", handler!(create))
+            .summary("Adds an endpoint. Its secret is in this answer alone.")
+            .scope(Scope::WebhooksWrite)
+            .takes::<EndpointRequest>()
+            .answers::<SecretBody<'_>>(StatusCode::CREATED)
+            .errors(&[ErrorKind::Conflict]),
+        Route::get(ALL, "listWebhookEndpoints", handler!(list))
+            .summary("Lists endpoints, newest first.")
+            .scope(Scope::WebhooksRead)
+            .paged()
+            .answers::<Page<EndpointBody<'_>>>(StatusCode::OK),
+        Route::get(ONE, "getWebhookEndpoint", handler!(get))
+            .summary("Shows an endpoint.")
+            .scope(Scope::WebhooksRead)
+            .answers::<EndpointBody<'_>>(StatusCode::OK),
+        Route::patch(ONE, "updateWebhookEndpoint", handler!(update))
+            .summary("Changes an endpoint. What is left out stays.")
+            .scope(Scope::WebhooksWrite)
+            .takes::<EndpointPatch>()
+            .answers::<EndpointBody<'_>>(StatusCode::OK),
+        Route::delete(ONE, "deleteWebhookEndpoint", handler!(delete))
+            .summary(
+                "Deletes an endpoint. Deliveries on their way to it fail at their next try. It is \
+                 gone, so GET and another DELETE answer 404.",
+            )
+            .scope(Scope::WebhooksWrite)
+            .answers_nothing(),
+        Route::post(
+            "/v1/webhooks/endpoints/{id}/rotate-secret",
+            "rotateWebhookSecret",
+            handler!(rotate_secret),
+        )
+        .summary("Gives an endpoint a new secret; the old one signs too for a while.")
+        .scope(Scope::WebhooksWrite)
+        .may_take::<RotationRequest>()
+        .answers::<SecretBody<'_>>(StatusCode::OK),
+        Route::post("/v1/webhooks/endpoints/{id}/test", "testWebhookEndpoint", handler!(test))
+            .summary("Sends a `ping` to an endpoint, whatever events it wants.")
+            .scope(Scope::WebhooksWrite)
+            .answers::<deliveries::DeliveryBody<'_>>(StatusCode::ACCEPTED)
+            .errors(&[ErrorKind::Conflict]),
+        Route::post(
+            "/v1/webhooks/endpoints/{id}/redrive",
+            "redriveWebhookEndpoint",
+            handler!(redrive),
+        )
+        .summary("Puts deliveries to an endpoint that failed back into the queue, up to 1,000.")
+        .scope(Scope::WebhooksWrite)
+        .may_take::<RedriveRequest>()
+        .answers::<RedrivenBody>(StatusCode::ACCEPTED)
+        .errors(&[ErrorKind::Conflict]),
+    ]
+}
 
 /// A place that receives webhooks.
 #[derive(Serialize, JsonSchema)]

@@ -97,6 +97,7 @@ pub(super) async fn pass(
         identity: exchange.identity.clone(),
         body: bytes,
         idempotency,
+        keep_alive: edge.settings.keep_alive,
         path,
         query,
         method: parts.method,

@@ -136,9 +136,17 @@ struct Chunk<'a> {
     created: i64,
     model: &'a str,
     choices: &'a [ChunkChoice<'a>],
-    /// Left out where the client did not ask for the usage; else null but in the last chunk.
+    /// Left out where the client did not ask for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Option<UsageBody>>,
+    usage: Option<ChunkUsage>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ChunkUsage {
+    /// The last chunk tells it; up to then it is null.
+    Later,
+    Told(UsageBody),
 }
 
 #[derive(Serialize)]
@@ -172,20 +180,20 @@ impl Chunks {
             logprobs: delta.logprobs.as_deref(),
             finish_reason: delta.finish_reason.as_deref(),
         };
-        self.frame(&[choice], self.with_usage.then_some(None))
+        self.frame(&[choice], self.with_usage.then_some(ChunkUsage::Later))
     }
 
     /// The tokens, where the client wants to know, and the mark of the end.
     pub(super) fn end(&self, completion: &Completion) -> Vec<u8> {
         let mut end = Vec::new();
         if self.with_usage {
-            end = self.frame(&[], Some(Some(UsageBody::of(completion))));
+            end = self.frame(&[], Some(ChunkUsage::Told(UsageBody::of(completion))));
         }
         end.extend_from_slice(b"data: [DONE]\n\n");
         end
     }
 
-    fn frame(&self, choices: &[ChunkChoice<'_>], usage: Option<Option<UsageBody>>) -> Vec<u8> {
+    fn frame(&self, choices: &[ChunkChoice<'_>], usage: Option<ChunkUsage>) -> Vec<u8> {
         let Self { id, created, model, .. } = self;
         let object = "chat.completion.chunk";
         let chunk = Chunk { id, object, created: *created, model, choices, usage };

@@ -8,13 +8,40 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use tokio::sync::oneshot;
 
-pub(super) use body::CompletionBody;
-
 use crate::{
     app::{Caller, Reply as Answer, chat},
-    domain::{ChatRequest, Error, Result},
-    http::{reply::Reply, request::Request},
+    domain::{ChatRequest, Error, ErrorKind, Result, Scope},
+    http::{
+        reply::Reply,
+        request::Request,
+        routes::{Route, handler},
+    },
 };
+use body::CompletionBody;
+
+/// What clients of OpenAI's API use to ask.
+pub(super) fn routes() -> [Route; 1] {
+    [
+        Route::post("/v1/chat/completions", "createChatCompletion", handler!(create))
+            .summary("Answers a conversation at once, whole or as a stream, like OpenAI's Chat Completions. Each call is a job.")
+            .scope(Scope::JobsWrite)
+            .like_openai()
+            .takes::<ChatRequest>()
+            .answers::<CompletionBody<'_>>(StatusCode::OK)
+            .media_types(&["text/event-stream"])
+            .errors(&[
+                ErrorKind::InvalidSchema,
+                ErrorKind::UnknownModel,
+                ErrorKind::ModelNotPriced,
+                ErrorKind::InsufficientCredits,
+                ErrorKind::QueueFull,
+                ErrorKind::Conflict,
+                ErrorKind::ProviderFailed,
+                ErrorKind::OutputSchemaMismatch,
+                ErrorKind::ProviderTimeout,
+            ]),
+    ]
+}
 
 /// `POST /v1/chat/completions`
 pub(super) async fn create(request: Request) -> Result<Reply> {
@@ -32,10 +59,11 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
 async fn complete(request: &Request, caller: Caller, body: ChatRequest) -> Result<Answer> {
     let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
     let (answer, answered) = oneshot::channel();
-    request.app.calls.run(move || {
+    request.app.calls.run(move |place| {
         let prepared = chat::prepare(&app, &caller, body);
         let completed = prepared
             .and_then(|chat| chat::complete(&app, &caller, &chat, idempotency, body::completion));
+        drop(place);
         // The client may be gone; the job has its outcome all the same.
         let _sent = answer.send(completed);
     })?;

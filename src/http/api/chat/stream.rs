@@ -24,11 +24,6 @@ use crate::{
 
 /// Pieces that wait for the event loop.
 const WAITING_MAX: usize = 16;
-/// How often a silent stream says that it is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How long the first piece may take before the answer's head goes out without it. Up to then a failure has
-/// its own status; after that it is told in the stream.
-const FIRST_PIECE: Duration = Duration::from_secs(10);
 
 /// What the thread of the call sends.
 enum News {
@@ -37,26 +32,30 @@ enum News {
     End(Result<Finished>),
 }
 
-/// Begins the call, and answers with its first piece or the reason why there is none.
+/// Begins the call, and answers with its first piece or the reason why there is none. Where the first piece
+/// takes long, the answer begins without it, and a failure is told in the stream.
 pub(super) async fn answer(request: &Request, caller: Caller, body: ChatRequest) -> Result<Reply> {
     let with_usage = body.includes_usage();
     let line = Line::default();
-    let mut news = call(request, caller, body, line.clone())?;
+    // Dropped with this future where the client goes away before the answer begins.
+    let hang_up = HangUp(line.clone());
+    let mut news = call(request, caller, body, line)?;
     let head = match news.recv().await {
         Some(News::Head(head)) => head,
         Some(News::End(Err(error))) => return Err(error),
         _ => return Err(Error::internal("a call ended without a word")),
     };
-    let first = match timeout(FIRST_PIECE, news.recv()).await {
+    let first = match timeout(request.keep_alive, news.recv()).await {
         Ok(Some(News::End(Err(error)))) => return Err(error),
         Ok(first) => first,
         Err(_) => None,
     };
     let (sender, reply) = Reply::stream("text/event-stream; charset=utf-8");
     let chunks = Chunks::of(head, with_usage);
-    let stream = Stream { chunks, sender, request_id: request.id.clone() };
+    let (request_id, keep_alive) = (request.id.clone(), request.keep_alive);
+    let stream = Stream { chunks, sender, request_id, keep_alive };
     tokio::spawn(async move {
-        let _hang_up = HangUp(line);
+        let _hang_up = hang_up;
         // An error is a reader that is gone: nobody is left to tell.
         let _gone = stream.run(first, news).await;
     });
@@ -72,7 +71,7 @@ fn call(
 ) -> Result<mpsc::Receiver<News>> {
     let (sender, news) = mpsc::channel(WAITING_MAX);
     let app = Arc::clone(&request.app);
-    request.app.calls.run(move || {
+    request.app.calls.run(move |place| {
         let send = |news| match sender.blocking_send(news) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
@@ -83,6 +82,7 @@ fn call(
         };
         let ended = chat::prepare(&app, &caller, body)
             .and_then(|chat| chat::stream(&app, &caller, &chat, line, &mut pieces));
+        drop(place);
         let _gone = send(News::End(ended));
     })?;
     Ok(news)
@@ -102,6 +102,7 @@ struct Stream {
     chunks: Chunks,
     sender: BodySender,
     request_id: RequestId,
+    keep_alive: Duration,
 }
 
 /// The stream is over, or nobody reads it.
@@ -118,7 +119,7 @@ impl Stream {
         }
         loop {
             let next = tokio::select! {
-                next = timeout(KEEP_ALIVE, news.recv()) => next,
+                next = timeout(self.keep_alive, news.recv()) => next,
                 () = self.sender.closed() => return Err(Over),
             };
             match next {

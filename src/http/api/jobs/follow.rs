@@ -14,8 +14,6 @@ use crate::{
 
 /// The longest that a request may wait for a job, in seconds.
 const WAIT_MAX: u64 = 60;
-/// How often a silent stream says that it is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Events read at a time.
 const EVENTS: u32 = 100;
 
@@ -77,39 +75,71 @@ pub(super) async fn stream(request: &Request, scope: AccountScope, id: JobId) ->
     // Refuses a job that is not there before the stream begins.
     request.blocking(move |app| jobs::get(app, scope, id)).await?;
     let (sender, reply) = Reply::stream("text/event-stream");
-    tokio::spawn(follow(Arc::clone(&request.app), scope, id, after, watch, sender));
+    let follower = Follower {
+        app: Arc::clone(&request.app),
+        scope,
+        id,
+        watch,
+        sender,
+        keep_alive: request.keep_alive,
+    };
+    tokio::spawn(follower.run(after));
     Ok(reply)
 }
 
-/// Sends a job's events as they happen, until the one that ends it.
-async fn follow(
+/// Who reads a job's events as they happen.
+struct Follower {
     app: Arc<App>,
     scope: AccountScope,
     id: JobId,
-    mut after: i64,
-    mut watch: Watch,
+    watch: Watch,
     sender: BodySender,
-) {
-    loop {
-        watch.steps().mark_unchanged();
-        let closed = watch.is_closed();
-        let reading = Arc::clone(&app);
-        let read = tokio::task::spawn_blocking(move || {
-            jobs::events(&reading, scope, id, after, EVENTS as usize)
-        });
-        let Ok(Ok((job, events))) = read.await else { return };
-        let is_last = events.len() < EVENTS as usize;
-        for event in &events {
-            after = event.n;
-            if sender.send(frame(event, &job)).await.is_err() {
+    keep_alive: Duration,
+}
+
+impl Follower {
+    /// Sends the events after this one, until the one that ends the job.
+    async fn run(mut self, mut after: i64) {
+        loop {
+            self.watch.steps().mark_unchanged();
+            let closed = self.watch.is_closed();
+            let Some((job, events)) = self.read(after).await else { return };
+            let is_last = events.len() < EVENTS as usize;
+            for event in &events {
+                after = event.n;
+                if self.sender.send(frame(event, &job)).await.is_err() {
+                    return;
+                }
+            }
+            if is_last && (job.status.is_terminal() || closed) {
+                return;
+            }
+            if is_last && !self.wait_or_keep_alive().await {
                 return;
             }
         }
-        if is_last && (job.status.is_terminal() || closed) {
-            return;
-        }
-        if is_last && !wait_or_keep_alive(&mut watch, &sender).await {
-            return;
+    }
+
+    async fn read(&self, after: i64) -> Option<(Job, Vec<JobEvent>)> {
+        let (app, scope, id) = (Arc::clone(&self.app), self.scope, self.id);
+        let read = tokio::task::spawn_blocking(move || {
+            jobs::events(&app, scope, id, after, EVENTS as usize)
+        });
+        read.await.ok()?.ok()
+    }
+
+    /// True when there may be more to send, false when the reader is gone.
+    async fn wait_or_keep_alive(&mut self) -> bool {
+        loop {
+            let next = tokio::select! {
+                next = timeout(self.keep_alive, self.watch.steps().changed()) => next,
+                () = self.sender.closed() => return false,
+            };
+            match next {
+                Ok(_) => return true,
+                Err(_) if self.sender.send(": keep-alive\n\n").await.is_err() => return false,
+                Err(_) => {}
+            }
         }
     }
 }
@@ -118,19 +148,4 @@ async fn follow(
 fn frame(event: &JobEvent, job: &Job) -> Vec<u8> {
     let data = serde_json::to_string(&EventBody::of(event, job)).unwrap_or_default();
     format!("id: {}\nevent: {}\ndata: {data}\n\n", event.n, event.name).into_bytes()
-}
-
-/// True when there may be more to send, false when the reader is gone.
-async fn wait_or_keep_alive(watch: &mut Watch, sender: &BodySender) -> bool {
-    loop {
-        let next = tokio::select! {
-            next = timeout(KEEP_ALIVE, watch.steps().changed()) => next,
-            () = sender.closed() => return false,
-        };
-        match next {
-            Ok(_) => return true,
-            Err(_) if sender.send(": keep-alive\n\n").await.is_err() => return false,
-            Err(_) => {}
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 mod body;
 mod follow;
+mod routes;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use hyper::{StatusCode, header::HeaderValue};
 
 pub(super) use body::{EventBody, JobBody, JobCredits, UsageBody, accepted};
 pub(super) use follow::{patience, until, wait_for};
+pub(super) use routes::routes;
 
 use crate::{
     app::jobs,
