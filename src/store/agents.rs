@@ -251,16 +251,7 @@ pub fn list(
     before: Option<AgentId>,
     limit: usize,
 ) -> Result<Rows<(Agent, AgentVersion)>> {
-    snapshot.page(
-        select_both!(
-            "and v.n = a.active_version
-             where (a.archived_at is not null) = ?1 and (?2 is null or a.id < ?2)
-             order by a.id desc limit ?3"
-        ),
-        (archived, before, limit.saturating_add(1)),
-        limit,
-        both,
-    )
+    snapshot.page(LIST, (archived, before, limit.saturating_add(1)), limit, both)
 }
 
 /// An agent as far as a list of names tells of it.
@@ -288,11 +279,15 @@ pub fn versions(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Rows<AgentVersion>> {
-    snapshot.page(
-        "select *, id as version_id, created_at as version_created_at from agent_version
-         where agent = ?1 and (?2 is null or n < ?2) order by n desc limit ?3",
-        (agent, before, limit.saturating_add(1)),
-        limit,
-        version_of,
-    )
+    snapshot.page(LIST_VERSIONS, (agent, before, limit.saturating_add(1)), limit, version_of)
 }
+
+const LIST: &str = select_both!(
+    "and v.n = a.active_version where (a.archived_at is not null) = ?1 and (?2 is null or a.id < ?2) \
+     order by a.id desc limit ?3"
+);
+const LIST_VERSIONS: &str = "select *, id as version_id, created_at as version_created_at
+    from agent_version where agent = ?1 and (?2 is null or n < ?2) order by n desc limit ?3";
+
+#[cfg(test)]
+pub(in crate::store) const LISTS: [&str; 2] = [LIST, LIST_VERSIONS];

@@ -225,13 +225,7 @@ pub fn list(
     before: Option<EvalId>,
     limit: usize,
 ) -> Result<Rows<Eval>> {
-    snapshot.page(
-        "select e.*, g.name as agent_name from eval e join agent g on g.seq = e.agent
-         where e.agent = ?1 and (?2 is null or e.id < ?2) order by e.id desc limit ?3",
-        (agent, before, limit.saturating_add(1)),
-        limit,
-        eval,
-    )
+    snapshot.page(LIST, (agent, before, limit.saturating_add(1)), limit, eval)
 }
 
 /// Adds a run whose other cases are the requests of this batch, in their order: the `custom_id` of each is the
@@ -283,12 +277,20 @@ pub fn runs(
     before: Option<EvalRunId>,
     limit: u32,
 ) -> Result<Vec<EvalRun>> {
-    snapshot.all(
-        select_run!("r.eval = ?1 and (?2 is null or r.id < ?2) order by r.id desc limit ?3"),
-        (eval, before, limit),
-        run,
-    )
+    snapshot.all(LIST_RUNS, (eval, before, limit), run)
 }
+
+/// In the order of their numbers, which an index has: the cases would have to be sorted with their ids.
+const LIST: &str = "select e.*, g.name as agent_name from eval e join agent g on g.seq = e.agent
+    where e.agent = ?1 and (?2 is null or e.seq < (select seq from eval where id = ?2))
+    order by e.seq desc limit ?3";
+const LIST_RUNS: &str = select_run!(
+    "r.eval = ?1 and (?2 is null or r.seq < (select seq from eval_run where id = ?2)) \
+     order by r.seq desc limit ?3"
+);
+
+#[cfg(test)]
+pub(in crate::store) const LISTS: [&str; 2] = [LIST, LIST_RUNS];
 
 /// Selects rows for [`result`]: the columns of the output, and the conditions that follow.
 macro_rules! select_results {

@@ -257,3 +257,20 @@ fn a_run_that_nobody_can_pay_is_refused_whole() {
     assert!(poor.list(&path(&eval, "/runs")).is_empty());
     assert!(poor.list("/v1/jobs").is_empty());
 }
+
+#[test]
+fn lists_go_on_from_page_to_page() {
+    let (_server, account, _provider) = set_up();
+    let cases = json!([{"input": 1, "expect": {"equals": 1}}]);
+    let evals: Vec<_> = (0..2).map(|_| make(&account, &cases)["id"].clone()).collect();
+    let eval = json!({"id": evals[0]});
+    let run = || account.client.post(&path(&eval, "/runs"), &json!({})).expect(202).json();
+    let runs: Vec<_> = (0..2).map(|_| run()["id"].clone()).collect();
+    for (list, made) in [(EVALS.to_owned(), evals), (path(&eval, "/runs"), runs)] {
+        let first = account.client.get(&format!("{list}?limit=1")).expect(200).json();
+        assert_eq!((&first["data"][0]["id"], &first["has_more"]), (&made[1], &json!(true)));
+        let cursor = first["next_cursor"].as_str().unwrap();
+        let rest = account.list(&format!("{list}?cursor={cursor}"));
+        assert_eq!((rest.len(), &rest[0]["id"]), (1, &made[0]));
+    }
+}

@@ -93,8 +93,14 @@ impl Filter {
             Self::Upper => text(&value, budget, str::to_uppercase),
             Self::Lower => text(&value, budget, str::to_lowercase),
             Self::Trim => text(&value, budget, |text| text.trim().to_owned()),
-            Self::Capitalize => text(&value, budget, |text| words(text, |_| false)),
-            Self::Title => text(&value, budget, |text| words(text, |sign| !sign.is_alphanumeric())),
+            Self::Capitalize => {
+                twice(&value, budget)?;
+                text(&value, budget, |text| words(text, |_| false))
+            }
+            Self::Title => {
+                twice(&value, budget)?;
+                text(&value, budget, |text| words(text, |sign| !sign.is_alphanumeric()))
+            }
             Self::Length => length(&value, budget),
             Self::First => end(value, budget, false),
             Self::Last => end(value, budget, true),
@@ -116,6 +122,11 @@ fn text<'v>(
     let Value::String(text) = value else { return Err(Refused::Takes("a string")) };
     budget.work(text.len())?;
     Ok(Some(Cow::Owned(Value::String(change(text)))))
+}
+
+/// Pays a second time for a text whose letters are changed one by one.
+fn twice(value: &Value, budget: &mut Budget) -> Result<(), Violation> {
+    value.as_str().map_or(Ok(()), |text| budget.work(text.len()))
 }
 
 /// The first letter, and each after a sign that divides words, in upper case; the others in lower.

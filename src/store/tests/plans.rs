@@ -2,7 +2,7 @@
 //! and stops, without sorting.
 
 use super::{Rig, forever};
-use crate::store::{SystemScope, batches, deliveries, job_list, ledger_entries};
+use crate::store::{SystemScope, agents, batches, deliveries, evals, job_list, ledger_entries};
 
 fn plan(sql: &str) -> String {
     let count = (1..=9).rev().find(|n| sql.contains(&format!("?{n}"))).unwrap_or(0);
@@ -21,8 +21,17 @@ fn lists_are_read_from_their_newest_end() {
     let [unlisted, listed, of_agent, unsuccessful] = job_list::LISTS;
     let [ledger_unlisted, ledger_listed] = ledger_entries::LISTS;
     let [deliveries_unlisted, deliveries_listed] = deliveries::LISTS;
+    let [agents, versions] = agents::LISTS;
+    let [evals, eval_runs] = evals::LISTS;
     let [items, open_items] = batches::LISTS;
     for (sql, way) in [
+        (agents, "SEARCH agent USING INDEX sqlite_autoindex_agent_1 (account=?)"),
+        (
+            versions,
+            "SEARCH agent_version USING INDEX sqlite_autoindex_agent_version_1 (account=? AND agent=?)",
+        ),
+        (evals, "SEARCH eval USING INDEX eval_by_agent (account=? AND agent=?)"),
+        (eval_runs, "SEARCH eval_run USING INDEX eval_run_by_eval (account=? AND eval=?)"),
         (items, "SEARCH batch_item USING PRIMARY KEY (batch=? AND n>?)"),
         (open_items, "SEARCH batch_item USING PRIMARY KEY (batch=? AND n>?)"),
         (unlisted, "SEARCH job USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
