@@ -155,8 +155,29 @@ impl Store {
         T: Send + 'static,
         F: FnMut(&Tx<'_, S>) -> Result<T> + Send + 'static,
     {
+        self.send(scope, deed, false)
+    }
+
+    /// The same for what somebody will soon write more about: its commit waits a millisecond for the next
+    /// write, so that one wait for the disk is enough for both.
+    pub fn write_patiently<S, T, F>(&self, scope: S, deed: F) -> Commit<T>
+    where
+        S: Scope,
+        T: Send + 'static,
+        F: FnMut(&Tx<'_, S>) -> Result<T> + Send + 'static,
+    {
+        self.send(scope, deed, true)
+    }
+
+    fn send<S, T, F>(&self, scope: S, deed: F, is_patient: bool) -> Commit<T>
+    where
+        S: Scope,
+        T: Send + 'static,
+        F: FnMut(&Tx<'_, S>) -> Result<T> + Send + 'static,
+    {
         let (reply, receiver) = tokio::sync::oneshot::channel();
-        match self.deeds.try_send(Box::new(Entry { scope, deed, result: None, reply })) {
+        let entry = Entry { scope, deed, result: None, reply, is_patient };
+        match self.deeds.try_send(Box::new(entry)) {
             Ok(()) => Commit::of(receiver),
             Err(TrySendError::Full(_)) => {
                 Commit::refused(unavailable("too many writes are waiting; retry"))

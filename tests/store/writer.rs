@@ -11,7 +11,7 @@ use skai_server::{
     ambient::Ambient,
     domain::{Error, ErrorKind, ProjectId, QueueName, Timestamp},
     store::{
-        EngineSettings, Signal, Store, SystemScope, accounts,
+        EngineSettings, Signal, Store, SystemScope, Tx, accounts,
         queue::{self, Waiting, WorkId},
     },
 };
@@ -48,6 +48,38 @@ fn deeds_that_wait_share_a_commit() {
     assert_eq!(after.deeds - before.deeds, 101);
     assert_eq!(after.commits - before.commits, 2, "one for the first, one for all that waited");
     assert_eq!(rig.names().len(), 100);
+}
+
+#[test]
+fn a_patient_deed_shares_the_commit_of_the_next_or_has_its_own() {
+    let rig = Rig::new();
+    let patient = |name: &'static str| {
+        let (id, project) = (id(&rig.ambient), ProjectId::from_uuid(rig.ambient.uuid()));
+        let deed = move |tx: &Tx<'_, SystemScope>| accounts::insert(tx, id, project, name);
+        rig.store.write_patiently(SystemScope::new(), deed)
+    };
+    let commits = || rig.store.totals().commits;
+    let before = commits();
+    patient("alone").wait().unwrap();
+    assert_eq!(commits(), before + 1);
+    let shared = (0..100).any(|_| {
+        let before = commits();
+        let one = patient("one");
+        rig.account("other").wait().and(one.wait()).unwrap();
+        commits() == before + 1
+    });
+    assert!(shared, "in a hundred tries the second came in time");
+    // One that fails after it wrote takes nobody with it.
+    let kept = patient("kept");
+    let (id, project) = (id(&rig.ambient), ProjectId::from_uuid(rig.ambient.uuid()));
+    let failed = rig.store.write(SystemScope::new(), move |tx| {
+        accounts::insert(tx, id, project, "undone")?;
+        Err::<(), _>(Error::not_found("anything"))
+    });
+    assert!(failed.wait().is_err());
+    kept.wait().unwrap();
+    let has = |name: &str| rig.names().contains(&name.to_owned());
+    assert!(has("kept") && !has("undone"));
 }
 
 #[test]

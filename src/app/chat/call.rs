@@ -3,7 +3,8 @@
 //! What makes a call safe is what makes a job safe: its row, its reservation and its place in the queue are
 //! committed together, and so are its outcome, its charge and the answer kept for its idempotency key.
 //! The provider is asked as soon as the first of the two transactions was executed, while it is still being
-//! committed: where that fails, the provider was asked in vain, and nobody is told of an answer.
+//! committed: where that fails, the provider was asked in vain, and nobody is told of an answer. Where the
+//! provider is quick, both are one commit.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -155,7 +156,7 @@ impl Call<'_> {
         let (app, prepared) = (Arc::clone(self.app), self.chat.prepared.clone());
         let (idempotency, line) = (self.idempotency, self.line.clone());
         let attached = Arc::clone(attached);
-        self.app.store.write(self.caller.scope, move |tx| {
+        let open = move |tx: &Tx<'_, AccountScope>| {
             if let Some(request) = &idempotency
                 && let Some(body) = answered(tx, request)?
             {
@@ -173,7 +174,12 @@ impl Call<'_> {
             // Full where it was executed before; nobody listens where the caller is gone.
             let _told = go.try_send(tx.now());
             Ok(Opened::Begun(Box::new(direct)))
-        })
+        };
+        // The first piece of a stream waits for this commit; a whole answer only for its own.
+        match self.render {
+            Some(_) => self.app.store.write_patiently(self.caller.scope, open),
+            None => self.app.store.write(self.caller.scope, open),
+        }
     }
 
     /// Records how it ended: the outcome, the charge and the answer for whoever asks again.

@@ -32,8 +32,13 @@ use crate::{
 /// How often to look whether another process wrote.
 const LOOK_ELSEWHERE: Duration = Duration::from_millis(500);
 
+/// How long the commit of patient deeds waits for another.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 /// A deed on its way through the writer.
 pub(in crate::store) trait Deed: Send {
+    /// Whether its commit may wait a little for another deed to share it with.
+    fn is_patient(&self) -> bool;
     /// Runs (again), keeping the result; false where it failed.
     fn run(
         &mut self,
@@ -55,6 +60,7 @@ pub(in crate::store) struct Entry<S, F, T> {
     pub(in crate::store) deed: F,
     pub(in crate::store) result: Option<Result<T>>,
     pub(in crate::store) reply: oneshot::Sender<Result<T>>,
+    pub(in crate::store) is_patient: bool,
 }
 
 impl<S, F, T> Deed for Entry<S, F, T>
@@ -63,6 +69,10 @@ where
     T: Send,
     F: FnMut(&Tx<'_, S>) -> Result<T> + Send,
 {
+    fn is_patient(&self) -> bool {
+        self.is_patient
+    }
+
     fn run(
         &mut self,
         connection: &Confined,
@@ -173,11 +183,7 @@ impl Writer {
 
     fn serve(&mut self, first: Box<dyn Deed>) {
         let mut deeds = vec![first];
-        while deeds.len() < self.batch
-            && let Ok(next) = self.deeds.try_recv()
-        {
-            deeds.push(next);
-        }
+        self.take_waiting(&mut deeds);
         if self.dead {
             return refuse(deeds);
         }
@@ -222,12 +228,13 @@ impl Writer {
 
     fn commit(
         &mut self,
-        deeds: &mut [Box<dyn Deed>],
+        deeds: &mut Vec<Box<dyn Deed>>,
         signals: &RefCell<Vec<Signal>>,
     ) -> std::result::Result<(), Failure> {
         let now = self.ambient.now();
         self.statement("begin immediate")?;
-        let Some(spoiler) = self.run_together(deeds, now, signals) else {
+        let spoiler = self.run_together(deeds, 0, now, signals);
+        let Some(spoiler) = spoiler.or_else(|| self.linger(deeds, now, signals)) else {
             self.announce(signals)?;
             return self.statement("commit");
         };
@@ -241,15 +248,44 @@ impl Writer {
         self.statement("commit")
     }
 
-    /// Runs all deeds; stops at the first that leaves something behind that must not be committed.
-    /// Gives its place and whether it panicked.
-    fn run_together(
+    /// While all deeds are patient, waits a little for the next, and runs it in the same transaction.
+    fn linger(
         &self,
-        deeds: &mut [Box<dyn Deed>],
+        deeds: &mut Vec<Box<dyn Deed>>,
         now: Timestamp,
         signals: &RefCell<Vec<Signal>>,
     ) -> Option<(usize, Ran)> {
-        deeds.iter_mut().enumerate().find_map(|(at, deed)| {
+        while deeds.len() < self.batch && deeds.iter().all(|deed| deed.is_patient()) {
+            let ran = deeds.len();
+            deeds.push(self.deeds.recv_timeout(PATIENCE).ok()?);
+            self.take_waiting(deeds);
+            let spoiler = self.run_together(deeds, ran, now, signals);
+            if spoiler.is_some() {
+                return spoiler;
+            }
+        }
+        None
+    }
+
+    /// Takes the deeds that wait, as many as one commit may have.
+    fn take_waiting(&self, deeds: &mut Vec<Box<dyn Deed>>) {
+        while deeds.len() < self.batch
+            && let Ok(next) = self.deeds.try_recv()
+        {
+            deeds.push(next);
+        }
+    }
+
+    /// Runs all deeds from number `from` on; stops at the first that leaves something behind that must not
+    /// be committed. Gives its place and whether it panicked.
+    fn run_together(
+        &self,
+        deeds: &mut [Box<dyn Deed>],
+        from: usize,
+        now: Timestamp,
+        signals: &RefCell<Vec<Signal>>,
+    ) -> Option<(usize, Ran)> {
+        deeds.iter_mut().enumerate().skip(from).find_map(|(at, deed)| {
             let ran = self.run_one(deed.as_mut(), now, signals);
             (ran != Ran::Clean).then_some((at, ran))
         })
