@@ -122,7 +122,8 @@ impl Catalog {
 
     /// What to ask for instead.
     fn suggestion(&self) -> String {
-        let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        let priced = self.models().filter(|model| model.tariff != Tariff::Unknown);
+        let mut names: Vec<&str> = priced.map(|model| model.name.as_str()).collect();
         names.sort_unstable();
         match names.get(..NAMED_MAX) {
             Some(some) => format!("use another such as {}", some.join(", ")),

@@ -64,7 +64,7 @@ impl Account {
 
     /// Runs the agent and waits for its end.
     fn run_agent(&self, body: &Value) -> Value {
-        self.client.post("/v1/agents/greeter/runs?wait=15", body).expect(200).json()
+        self.client.post("/v1/agents/greeter/runs?wait=15", body).expect(202).json()
     }
 }
 
