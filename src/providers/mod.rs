@@ -40,7 +40,7 @@ pub struct Call<'a> {
     pub temperature: Option<f64>,
     /// How many tokens the answer may have.
     pub max_tokens: Option<u32>,
-    /// The bound for providers that demand one, where the call names none.
+    /// The bound where the call names none, so that no answer costs more than was set aside for it.
     pub default_max_tokens: u32,
     /// The share of likely tokens that are considered, 0–1.
     pub top_p: Option<f64>,
@@ -65,6 +65,11 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// How many tokens the answer may have, said or not.
+    fn max_tokens(&self) -> u32 {
+        self.max_tokens.unwrap_or(self.default_max_tokens)
+    }
+
     /// How long it may take at a provider whose calls take `usual` at most.
     fn time(&self, usual: Duration) -> Duration {
         self.timeout.unwrap_or(usual).min(self.at_most)

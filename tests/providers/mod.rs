@@ -114,7 +114,9 @@ fn only_what_was_asked_for_is_sent() {
     assert_eq!(call.header("content-type"), Some("application/json"));
     assert_eq!(call.header("x-request-id"), Some("req-1"));
     let messages = json!([{"role": "user", "content": "What is a duck?"}]);
-    assert_eq!(call.json(), json!({"model": "gpt-4o-mini", "messages": messages}));
+    // The bound too where the call names none: that much was set aside for its answer.
+    let expected = json!({"model": "gpt-4o-mini", "messages": messages, "max_tokens": 100});
+    assert_eq!(call.json(), expected);
 }
 
 #[test]

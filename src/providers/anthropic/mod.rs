@@ -4,7 +4,6 @@
 //!
 //! - System messages become `system`, wherever they stand; consecutive messages of one role become one.
 //! - Temperatures above 1 become 1. Where both are given, `top_p` is left out: newer models refuse both.
-//! - `max_tokens` is demanded: where the call names none, the model's own.
 //! - An `output_schema` becomes the input of a tool that the model has to call, or, where that cannot be,
 //!   an instruction.
 //! - Fields that Anthropic has no word for (`seed`, penalties, …) are left out, except parts of messages:

@@ -62,7 +62,7 @@ impl<'a> Request<'a> {
         }
         Ok(Self {
             model: call.model,
-            max_tokens: call.max_tokens.unwrap_or(call.default_max_tokens),
+            max_tokens: call.max_tokens(),
             messages,
             system,
             temperature: call.temperature.map(|temperature| temperature.clamp(0.0, 1.0)),
