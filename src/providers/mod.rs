@@ -10,6 +10,7 @@ mod anthropic;
 mod breaker;
 mod gather;
 mod guarded;
+mod media;
 mod openai;
 mod places;
 mod remote;
@@ -188,6 +189,9 @@ pub struct RemoteSettings {
     pub api_key: Secret<String>,
     /// How long a call may take that names no timeout.
     pub timeout: Duration,
+    /// Whether it may be sent addresses of images and the like, which it fetches. The owner of a protocol
+    /// may always.
+    pub allow_media_urls: bool,
 }
 
 /// What a provider needs to know, by kind.

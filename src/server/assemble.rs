@@ -135,6 +135,7 @@ fn providers(config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Prov
             base_url: provider.base_url().to_owned(),
             api_key: provider.api_key.clone(),
             timeout: provider.timeout.unwrap_or(config.jobs.provider_timeout),
+            allow_media_urls: provider.allow_media_urls,
         };
         let settings = match provider.kind {
             ProviderKind::OpenAi => ProviderSettings::OpenAi(remote),

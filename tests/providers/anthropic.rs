@@ -25,6 +25,7 @@ fn anthropic(base_url: &str, key: &str) -> Arc<dyn Provider> {
         base_url: base_url.to_owned(),
         api_key: Secret::new(key.to_owned()),
         timeout: LIMIT,
+        allow_media_urls: true,
     });
     let providers = Providers::new(&Ambient::system(), [("anthropic".to_owned(), settings)]);
     providers.get("anthropic").unwrap()

@@ -47,6 +47,7 @@ impl Bench {
             base_url: server.base_url(),
             api_key: Secret::default(),
             timeout: usual,
+            allow_media_urls: false,
         });
         let told = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&told);

@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod limits;
+mod media;
 mod streams;
 
 use std::{
@@ -33,6 +34,7 @@ fn openai(base_url: &str, key: &str) -> Arc<dyn Provider> {
         base_url: base_url.to_owned(),
         api_key: Secret::new(key.to_owned()),
         timeout: LIMIT,
+        allow_media_urls: false,
     });
     let providers = Providers::new(&Ambient::system(), [("openai".to_owned(), settings)]);
     assert!(providers.get("other").is_none());
@@ -262,6 +264,7 @@ fn the_clock_stands_in_for_a_missing_date() {
         base_url: server.base_url(),
         api_key: Secret::default(),
         timeout: LIMIT,
+        allow_media_urls: false,
     });
     let clock = Ambient::manual(Timestamp::from_millis(10_000), 1);
     let providers = Providers::new(&clock, [("p".to_owned(), settings)]);
