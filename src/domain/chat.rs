@@ -107,6 +107,18 @@ pub struct ChatMessage {
     #[serde(default, deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub audio: Option<Box<RawValue>>,
+    /// What the assistant thought, as DeepSeek, vLLM and others tell it. Their clients send it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Value>")]
+    pub reasoning_content: Option<Box<RawValue>>,
+    /// The same, as OpenRouter and others tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Value>")]
+    pub reasoning: Option<Box<RawValue>>,
+    /// The same in parts, with what the provider needs to go on from them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Value>")]
+    pub reasoning_details: Option<Box<RawValue>>,
     /// What the assistant read in the web. Answers of models have it, so it comes back with them; it is
     /// not kept, as no model reads it.
     #[serde(default, skip_serializing)]
@@ -126,8 +138,23 @@ impl ChatMessage {
             refusal: None,
             function_call: None,
             audio: None,
+            reasoning_content: None,
+            reasoning: None,
+            reasoning_details: None,
             annotations: IgnoredAny,
         }
+    }
+
+    /// What a model reads besides the content, as it is written.
+    pub fn beside_content(&self) -> impl Iterator<Item = &RawValue> {
+        let fields = [
+            &self.tool_calls,
+            &self.function_call,
+            &self.reasoning_content,
+            &self.reasoning,
+            &self.reasoning_details,
+        ];
+        fields.into_iter().filter_map(Option::as_deref)
     }
 
     /// All text in it; that of several parts with a line break between them.
@@ -160,6 +187,9 @@ impl ChatMessage {
             ("tool_calls", self.tool_calls.is_some()),
             ("function_call", self.function_call.is_some()),
             ("audio", self.audio.is_some()),
+            ("reasoning_content", self.reasoning_content.is_some()),
+            ("reasoning", self.reasoning.is_some()),
+            ("reasoning_details", self.reasoning_details.is_some()),
         ];
         let of_assistant = other.into_iter().find(|(_, given)| *given).map(|(field, _)| field);
         let silent = self.content.is_none() && self.refusal.is_none() && of_assistant.is_none();
@@ -320,12 +350,13 @@ mod tests {
             r#"{"role":"developer","content":[{"type":"text","text":"a"},{"type":"image_url"}]}"#,
             r#"{"role":"assistant","content":"","refusal":"No."}"#,
             r#"{"role":"assistant","function_call":{"name":"f"},"audio":{"id":"a"}}"#,
+            r#"{"role":"assistant","content":"7","reasoning_content":"3 and 4","reasoning":"3 and 4","reasoning_details":[{"text":"3"}]}"#,
         ] {
             assert_eq!(serde_json::to_string(&read(json).unwrap()).unwrap(), json);
         }
         // As the SDKs write the answers that they got.
         let bare = r#"{"role":"assistant","content":null,"tool_calls":null,"name":null,"refusal":null,
-            "annotations":[],"audio":null,"function_call":null}"#;
+            "annotations":[],"audio":null,"function_call":null,"reasoning_content":null}"#;
         assert_eq!(serde_json::to_string(&read(bare).unwrap()).unwrap(), r#"{"role":"assistant"}"#);
     }
 
@@ -358,6 +389,7 @@ mod tests {
             (json!({"role": "user", "content": "7", "tool_calls": [{}]}), "m/tool_calls"),
             (json!({"role": "tool", "content": "7", "audio": {}}), "m/audio"),
             (json!({"role": "user", "content": "7", "function_call": {}}), "m/function_call"),
+            (json!({"role": "user", "content": "7", "reasoning": "3"}), "m/reasoning"),
         ] {
             let error = read(&json.to_string()).unwrap().check("m").unwrap_err();
             assert_eq!(error.param(), Some(param), "{json}");

@@ -156,6 +156,19 @@ fn parts_of_all_kinds_pass_through() {
 }
 
 #[test]
+fn thoughts_go_back_to_their_model() {
+    let rig = Rig::start();
+    let messages = json!([
+        {"role": "user", "content": "3 and 4?"},
+        {"role": "assistant", "content": "7", "reasoning_content": "I count.",
+            "reasoning": "I count.", "reasoning_details": [{"type": "reasoning.text", "text": "I"}]},
+        {"role": "user", "content": "And 5?"},
+    ]);
+    rig.ask(&json!({ "messages": messages })).expect(200);
+    assert_eq!(rig.provider.received()[0].json()["messages"], messages);
+}
+
+#[test]
 fn another_model_answers_where_the_first_cannot() {
     let rig = Rig::start();
     rig.provider.always(error(503, "down"));

@@ -97,6 +97,15 @@ fn a_call_becomes_a_message() {
 }
 
 #[test]
+fn thoughts_of_other_models_are_left_out() {
+    let sent = sent(&json!([
+        {"role": "user", "content": "3 and 4?"},
+        {"role": "assistant", "content": "7", "reasoning_content": "I count."},
+    ]));
+    assert_eq!(sent["messages"][1]["content"], json!([{"type": "text", "text": "7"}]));
+}
+
+#[test]
 fn parameters_are_translated() {
     let stop: &[String] = vec!["END".to_owned()].leak();
     let (sent, _) = exchange(&says("ok"), |call| {

@@ -6,7 +6,7 @@
 //! - Temperatures above 1 become 1. Where both are given, `top_p` is left out: newer models refuse both.
 //! - An `output_schema` becomes the input of a tool that the model has to call, or, where that cannot be,
 //!   an instruction.
-//! - Fields that Anthropic has no word for (`seed`, penalties, …) are left out, except parts of messages:
+//! - Fields that Anthropic has no word for (`seed`, penalties, the thoughts of other models, …) are left out, except parts of messages:
 //!   what cannot be sent is refused, since an answer without it would be wrong.
 
 mod answer;
