@@ -25,12 +25,14 @@ pub enum ChatRole {
     Assistant,
     /// What a tool that the model called gave back.
     Tool,
+    /// The older form of the same: what the function of that name gave back.
+    Function,
 }
 
 impl ChatRole {
     /// Every role.
-    pub const ALL: [Self; 5] =
-        [Self::System, Self::Developer, Self::User, Self::Assistant, Self::Tool];
+    pub const ALL: [Self; 6] =
+        [Self::System, Self::Developer, Self::User, Self::Assistant, Self::Tool, Self::Function];
 
     /// The name in the API.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +42,7 @@ impl ChatRole {
             Self::User => "user",
             Self::Assistant => "assistant",
             Self::Tool => "tool",
+            Self::Function => "function",
         }
     }
 
@@ -86,7 +89,7 @@ pub struct ChatMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "content_schema")]
     pub content: Option<Content>,
-    /// Tells speakers of the same role apart.
+    /// Tells speakers of the same role apart; of a function, which it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The calls of tools that the assistant asked for: an array of objects.
@@ -209,6 +212,9 @@ impl ChatMessage {
                 refuse("tool_call_id", "is missing; it names the call that this answers")
             }
             ChatRole::Tool => Ok(()),
+            ChatRole::Function if self.name.is_none() => {
+                refuse("name", "is missing; it names the function whose result this is")
+            }
             _ if self.tool_call_id.is_some() => {
                 refuse("tool_call_id", "belongs to messages of role `tool`")
             }
@@ -347,6 +353,7 @@ mod tests {
             r#"{"role":"user","content":"hi","name":"Ann"}"#,
             r#"{"role":"assistant","tool_calls":[{"id":"1"}]}"#,
             r#"{"role":"tool","content":"7","tool_call_id":"1"}"#,
+            r#"{"role":"function","content":"7","name":"f"}"#,
             r#"{"role":"developer","content":[{"type":"text","text":"a"},{"type":"image_url"}]}"#,
             r#"{"role":"assistant","content":"","refusal":"No."}"#,
             r#"{"role":"assistant","function_call":{"name":"f"},"audio":{"id":"a"}}"#,
@@ -385,6 +392,7 @@ mod tests {
             (json!({"role": "user"}), "m/content"),
             (json!({"role": "assistant"}), "m/content"),
             (json!({"role": "tool", "content": "7"}), "m/tool_call_id"),
+            (json!({"role": "function", "content": "7"}), "m/name"),
             (json!({"role": "user", "content": "7", "tool_call_id": "1"}), "m/tool_call_id"),
             (json!({"role": "user", "content": "7", "tool_calls": [{}]}), "m/tool_calls"),
             (json!({"role": "tool", "content": "7", "audio": {}}), "m/audio"),

@@ -135,6 +135,7 @@ impl Gathered {
             refusal: Some(self.refusal).filter(|refusal| !refusal.is_empty()),
             tool_calls,
             text: self.text,
+            ..Completion::default()
         }
     }
 

@@ -21,7 +21,9 @@ mod whole;
 
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc, time::Duration};
 
-use serde_json::value::RawValue;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, value::RawValue};
 
 use self::{anthropic::Anthropic, guarded::Guarded, openai::OpenAi, sandbox::Sandbox};
 pub use self::{breaker::BreakerState, guarded::ProviderLimits, whole::hand_over};
@@ -98,9 +100,54 @@ pub struct Completion {
     pub refusal: Option<String>,
     /// The calls of tools that the model asks for: OpenAI's array.
     pub tool_calls: Option<Box<RawValue>>,
+    /// How likely the words were, where that was asked for.
+    pub logprobs: Option<Box<RawValue>>,
+    /// What else the model said.
+    pub asides: Asides,
+}
+
+/// Fields of an answer that only some models give, each as it is written. Not gathered from streams, whose
+/// pieces are handed on as they are.
+#[derive(Clone, Default, Debug, Deserialize, Serialize, JsonSchema)]
+pub struct Asides {
+    /// The older form of `tool_calls`, for one call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub function_call: Option<Box<RawValue>>,
+    /// What was said aloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub audio: Option<Box<RawValue>>,
+    /// What was read in the web.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<Value>>")]
+    pub annotations: Option<Box<RawValue>>,
+    /// What the model thought, as DeepSeek, vLLM and others tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Value>")]
+    pub reasoning_content: Option<Box<RawValue>>,
+    /// The same, as OpenRouter and others tell it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Value>")]
+    pub reasoning: Option<Box<RawValue>>,
+    /// The same in parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Value>")]
+    pub reasoning_details: Option<Box<RawValue>>,
 }
 
 impl Completion {
+    /// True where the model asks for a tool's result before it answers.
+    pub fn calls_tools(&self) -> bool {
+        self.tool_calls.is_some() || self.asides.function_call.is_some()
+    }
+
+    /// The answer as a text; `None` where there is something else in its stead.
+    pub fn content(&self) -> Option<&str> {
+        let instead = self.calls_tools() || self.refusal.is_some() || self.asides.audio.is_some();
+        Some(self.text.as_str()).filter(|text| !text.is_empty() || !instead)
+    }
+
     /// Adds the tokens of an earlier call.
     pub fn add_usage_of(&mut self, earlier: &Self) {
         let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {

@@ -106,6 +106,35 @@ fn thoughts_of_other_models_are_left_out() {
 }
 
 #[test]
+fn what_would_change_the_answer_is_refused() {
+    for (field, refused, harmless) in [
+        ("functions", json!([{"name": "f"}]), json!([])),
+        ("function_call", json!("auto"), json!("none")),
+        ("audio", json!({"voice": "alloy"}), Value::Null),
+        ("modalities", json!(["text", "audio"]), json!(["text"])),
+        ("logprobs", json!(true), json!(false)),
+    ] {
+        let (sent, answer) =
+            exchange(&says("ok"), |call| call.extras = extras(&json!({ field: refused })));
+        let error = answer.unwrap_err();
+        assert_eq!((sent, error.code), (Value::Null, JobErrorCode::BadRequest));
+        assert!(error.message.starts_with(&format!("{field} is")), "{error}");
+        assert!(sent_with(&json!({ field: harmless })).is_object(), "{field}");
+    }
+    for (message, place) in [
+        (json!({"role": "function", "name": "f", "content": "7"}), "messages/0 "),
+        (json!({"role": "assistant", "function_call": {"name": "f"}}), "messages/0/function_call "),
+        (json!({"role": "assistant", "audio": {"id": "a"}}), "messages/0/audio "),
+    ] {
+        let messages: Vec<ChatMessage> =
+            serde_json::from_str(&json!([message]).to_string()).unwrap();
+        let (_, answer) = exchange(&says("ok"), |call| call.messages = messages.leak());
+        let error = answer.unwrap_err();
+        assert!(error.message.starts_with(place), "{error}");
+    }
+}
+
+#[test]
 fn parameters_are_translated() {
     let stop: &[String] = vec!["END".to_owned()].leak();
     let (sent, _) = exchange(&says("ok"), |call| {

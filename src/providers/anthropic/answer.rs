@@ -61,12 +61,11 @@ pub(super) fn completion(
             .unwrap_or_else(|| Usage::new(estimate_prompt_tokens(call.messages), written())),
         estimated: usage.is_none(),
         cached_tokens: reported.cached,
-        reasoning_tokens: None,
         model: message.model.map_or_else(|| call.model.to_owned(), openai::cut),
         finish_reason: message.stop_reason.map(|reason| finish_reason(&reason, !calls.is_empty())),
-        refusal: None,
         tool_calls,
         text,
+        ..Completion::default()
     })
 }
 
