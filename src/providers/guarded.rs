@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use super::{
     Call, Completion, Observer, Provider, ProviderError, Sink,
-    breaker::{Breaker, BreakerState, Verdict},
+    breaker::{Breaker, BreakerState, Permit, Verdict},
     places::{Place, Places},
 };
 use crate::{
@@ -51,7 +51,7 @@ impl Guarded {
             name,
             inner,
             usual,
-            breaker: Breaker::new(breaker_failures, breaker_pause, ambient),
+            breaker: Breaker::new(breaker_failures, breaker_pause, usual, ambient),
             places: (max_concurrency > 0).then(|| Places::new(max_concurrency)),
             ambient: ambient.clone(),
             observer: Arc::clone(observer),
@@ -63,15 +63,19 @@ impl Guarded {
     }
 
     /// Makes a call if it may be made. `run` also says whether its sink broke.
-    fn guard(&self, call: &Call<'_>, run: impl FnOnce(&Call<'_>) -> (Answer, bool)) -> Answer {
+    fn guard(
+        &self,
+        call: &Call<'_>,
+        run: impl FnOnce(&Call<'_>, &mut Permit) -> (Answer, bool),
+    ) -> Answer {
         if let Some(left) = self.breaker.refuses() {
             return Err(self.left_alone(left));
         }
         let (_place, waited) = self.place(call.time(self.usual))?;
-        let permit = self.breaker.admit().map_err(|left| self.left_alone(left))?;
+        let mut permit = self.breaker.admit().map_err(|left| self.left_alone(left))?;
         let call = &call.after(waited, self.usual);
         let began = self.ambient.monotonic();
-        let (answer, unwanted) = run(call);
+        let (answer, unwanted) = run(call, &mut permit);
         let took = self.ambient.monotonic().saturating_sub(began);
         permit.settle(self.verdict(call, &answer, !waited.is_zero()));
         let outcome = match &answer {
@@ -135,13 +139,16 @@ impl Guarded {
 
 impl Provider for Guarded {
     fn complete(&self, call: &Call<'_>) -> Answer {
-        self.guard(call, |call| (self.inner.complete(call), false))
+        self.guard(call, |call, _| (self.inner.complete(call), false))
     }
 
     fn stream(&self, call: &Call<'_>, sink: &mut Sink<'_>) -> Answer {
-        self.guard(call, |call| {
-            let mut unwanted = false;
+        self.guard(call, |call, permit| {
+            let (mut begun, mut unwanted) = (false, false);
             let mut noting = |delta| -> ControlFlow<()> {
+                if !std::mem::replace(&mut begun, true) {
+                    permit.begun();
+                }
                 let goes_on = sink(delta);
                 unwanted = goes_on.is_break();
                 goes_on

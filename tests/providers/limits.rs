@@ -145,6 +145,31 @@ fn only_one_probe_is_let_through() {
 }
 
 #[test]
+fn a_stream_that_begins_closes_the_breaker() {
+    let bench = Bench::breaker(1);
+    bench.server.queue(error(503, "down"));
+    bench.ask().unwrap_err();
+    bench.ambient.advance(PAUSE);
+    let chunk = r#"{"choices":[{"delta":{"content":"a"}}]}"#;
+    let silent = Answer::streamed([Piece::text(format!("data: {chunk}\n\n")), Piece::Hold]);
+    bench.server.queue(silent.header("content-type", "text/event-stream"));
+    let state = with_call(
+        |_| (),
+        |call| {
+            let mut state = None;
+            let mut sink = |_| {
+                state = Some(bench.state());
+                bench.ask().unwrap();
+                ControlFlow::Break(())
+            };
+            bench.provider().stream(call, &mut sink).unwrap();
+            state
+        },
+    );
+    assert_eq!(state, Some(BreakerState::Closed));
+}
+
+#[test]
 fn what_tells_nothing_of_the_provider_opens_nothing() {
     let bench = Bench::with(breaker(1), Duration::from_millis(200));
     for (status, code) in [
