@@ -173,7 +173,7 @@ impl Call<'_> {
 fn busy(most: u32, waited: Duration) -> ProviderError {
     let waited = format_duration(waited);
     let message = format!(
-        "the server makes {most} calls to this provider at a time, and none of them ended within {waited}"
+        "the server makes {most} calls to this provider at a time, and this one's turn did not come within {waited}"
     );
     ProviderError::new(JobErrorCode::RateLimit, message)
 }
