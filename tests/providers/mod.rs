@@ -352,6 +352,22 @@ fn usage_that_is_missing_or_unbelievable_is_estimated() {
 }
 
 #[test]
+fn an_estimate_counts_all_that_was_written() {
+    let written = |message: Value| {
+        let mut body = completion_body("", &Value::Null);
+        body["choices"][0]["message"] = message;
+        answered(Answer::json(200, &body)).unwrap().usage.completion_tokens
+    };
+    assert_eq!(written(json!({"refusal": "eight by"})), 2);
+    assert!(written(json!({"tool_calls": [{"id": "1"}]})) > 0);
+    assert!(written(json!({"function_call": {"name": "f"}})) > 0);
+    let thoughts = written(json!({"content": "eight by", "reasoning": "eight by"}));
+    let twice =
+        json!({"content": "eight by", "reasoning": "eight by", "reasoning_content": "eight by"});
+    assert!(thoughts > 2 && thoughts == written(twice));
+}
+
+#[test]
 fn refusals_and_bare_answers_are_taken() {
     let bare = json!({"choices": [{"message": {}}]});
     let bare = answered(Answer::json(200, &bare)).unwrap();

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    domain::{JobErrorCode, Usage, estimate_prompt_tokens, estimate_tokens},
+    domain::{JobErrorCode, Usage},
     providers::{
         Asides, Call, Completion, ProviderError,
         transport::{self, Answer},
@@ -56,15 +56,9 @@ pub(super) fn completion(
     };
     let reply: Reply = serde_json::from_str(choice.message.get()).map_err(nonsense)?;
     let asides: Asides = serde_json::from_str(choice.message.get()).map_err(nonsense)?;
-    let text = reply.content.unwrap_or_default();
     let reported = body.usage.as_ref().and_then(Reported::read);
     let details = reported.unwrap_or_default();
-    Ok(Completion {
-        usage: reported.map_or_else(
-            || Usage::new(estimate_prompt_tokens(call.messages), estimate_tokens(&text)),
-            |reported| reported.usage,
-        ),
-        estimated: reported.is_none(),
+    let completion = Completion {
         cached_tokens: details.cached,
         reasoning_tokens: details.reasoning,
         model: body.model.map_or_else(|| call.model.to_owned(), cut),
@@ -73,8 +67,10 @@ pub(super) fn completion(
         tool_calls: reply.tool_calls.filter(|calls| is_list(calls)),
         logprobs: choice.logprobs,
         asides,
-        text,
-    })
+        text: reply.content.unwrap_or_default(),
+        ..Completion::default()
+    };
+    Ok(completion.counted(call, reported.map(|reported| reported.usage), None))
 }
 
 fn unusable(answer: &Answer, message: &str) -> ProviderError {
