@@ -32,7 +32,7 @@ pub struct Provider {
         serialize_with = "write::optional_duration"
     )]
     pub timeout: Option<Duration>,
-    /// Failures in a row after which it is left alone; 0: it never is. `None`: 5, and 0 for `sandbox`.
+    /// Failures in a row after which it is left alone; 0: it never is. `None`: 10, and 0 for `sandbox`.
     #[serde(
         default,
         deserialize_with = "breaker_failures",

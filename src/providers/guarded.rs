@@ -119,18 +119,19 @@ impl Guarded {
         }
     }
 
-    /// What a call tells of the provider. One that was cut tells nothing, and a timeout only where the call
+    /// What a call tells of the provider. One that was cut or had too large an answer tells nothing, and a timeout only where the call
     /// had the time that calls usually have; after a wait for a place half of it will do.
     fn verdict(&self, call: &Call<'_>, answer: &Answer, has_waited: bool) -> Verdict {
         let enough = if has_waited { self.usual / 2 } else { self.usual };
         match answer {
             Ok(_) => Verdict::Works,
-            Err(_) if wire::is_cut() => Verdict::Nothing,
+            Err(error) if error.provoked || wire::is_cut() => Verdict::Nothing,
             Err(error) => match error.code {
                 JobErrorCode::ServerError if error.retryable => Verdict::Fails,
                 JobErrorCode::Timeout if call.time(self.usual) >= enough => Verdict::Fails,
                 JobErrorCode::RateLimit => Verdict::Limits,
-                JobErrorCode::BadRequest => Verdict::Works,
+                // Without a status it was not asked.
+                JobErrorCode::BadRequest if error.status.is_some() => Verdict::Works,
                 _ => Verdict::Nothing,
             },
         }

@@ -112,6 +112,8 @@ pub struct ProviderError {
     /// True where the same call may succeed later. False also for a `ServerError` that only the
     /// operator can mend, such as a missing API key.
     pub retryable: bool,
+    /// True where the one request is likely to be why, so that it says nothing of the provider for others.
+    pub provoked: bool,
 }
 
 impl ProviderError {
@@ -123,7 +125,14 @@ impl ProviderError {
             message: message.into(),
             retry_after: None,
             retryable: code.is_retryable(),
+            provoked: false,
         }
+    }
+
+    /// There is more of the answer than is read.
+    fn too_large() -> Self {
+        let message = "the provider's answer is too large";
+        Self { provoked: true, ..Self::new(JobErrorCode::ServerError, message) }
     }
 
     /// The provider cannot be used before the operator changes its settings.

@@ -145,7 +145,7 @@ fn providers(config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Prov
         let is_sandbox = matches!(settings, ProviderSettings::Sandbox);
         let limits = ProviderLimits {
             // What the sandbox is told to fail by one account is no failure for others.
-            breaker_failures: provider.breaker_failures.unwrap_or(if is_sandbox { 0 } else { 5 }),
+            breaker_failures: provider.breaker_failures.unwrap_or(if is_sandbox { 0 } else { 10 }),
             breaker_pause: provider.breaker_pause,
             max_concurrency: provider.max_concurrency,
         };

@@ -181,6 +181,9 @@ fn what_tells_nothing_of_the_provider_opens_nothing() {
         let refusal = bench.ask_with(|call| call.timeout = Some(LIMIT)).unwrap_err();
         assert_eq!(refusal.code, code);
     }
+    bench.server.queue(completion(&"x".repeat(5 << 20)));
+    let large = bench.ask_with(|call| call.timeout = Some(LIMIT)).unwrap_err();
+    assert_eq!((large.code, large.provoked), (JobErrorCode::ServerError, true));
     bench.server.always(completion(TEXT).held());
     let short = bench.ask_with(|call| call.timeout = Some(Duration::from_millis(1)));
     assert_eq!(short.unwrap_err().code, JobErrorCode::Timeout);

@@ -264,7 +264,7 @@ impl Reader {
         let delta = to_raw_value(&delta)
             .map_err(|_| server_error("the provider's answer cannot be read"))?;
         self.gathered.add(&delta).map_err(|why| match why {
-            Unusable::TooLarge => server_error("the provider's answer is too large"),
+            Unusable::TooLarge => ProviderError::too_large(),
             Unusable::Nonsense => server_error("the provider's answer cannot be read"),
         })?;
         Ok(Some(Delta { delta, finish_reason, logprobs: None }))
