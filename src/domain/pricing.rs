@@ -57,7 +57,7 @@ pub struct Model {
     pub upstream: String,
     /// What it costs.
     pub tariff: Tariff,
-    /// The most completion tokens it gives, for estimates where a job names no limit.
+    /// The most completion tokens of an answer where a job names no bound.
     pub max_tokens: u32,
 }
 
