@@ -101,6 +101,9 @@ pub struct Settings {
     pub batch_ttl: Duration,
     /// How many requests a batch may have.
     pub max_batch_requests: usize,
+    /// What the jobs of a batch may hold together, in bytes: prompts are longer than the inputs they are
+    /// made of.
+    pub max_batch_bytes: usize,
     /// How many jobs of all accounts may wait.
     pub max_waiting_jobs: usize,
     /// How many jobs of an account may wait or run.

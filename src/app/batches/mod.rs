@@ -1,5 +1,6 @@
 //! What can be done with batches: jobs that are accepted together, wait in the background, and are counted.
 
+mod allowance;
 mod cancel;
 mod steps;
 
@@ -11,6 +12,8 @@ use std::{
 use serde_json::value::RawValue;
 
 pub use cancel::{cancel, cancel_rest};
+
+pub(super) use allowance::Allowance;
 
 pub(super) use cancel::CANCELED;
 
@@ -67,23 +70,27 @@ pub struct PreparedBatch {
 }
 
 /// Checks all requests against everything that needs no database; the error names the first that is wrong.
-/// Thousands of requests take some tens of milliseconds, and more where they have schemas.
+/// Thousands of requests take some tens of milliseconds, and more where they have schemas. Blocks while it
+/// reads.
 pub fn prepare(
     app: &App,
     caller: &Caller,
     requests: Vec<Asked>,
     metadata: Option<Box<RawValue>>,
 ) -> Result<PreparedBatch> {
-    check_count(app, requests.len())?;
     let total = requests.len();
+    check_count(app, total)?;
+    jobs::admit_early(app, caller.scope, total)?;
     let mut items = Vec::with_capacity(total);
     let mut known = HashSet::with_capacity(total);
     let mut estimate = Credits::ZERO;
+    let mut allowance = Allowance::new(app);
     let mut preparing = Preparing { app, caller, agents: HashMap::new() };
     for (at, Asked { custom_id, work }) in requests.into_iter().enumerate() {
         let place = || format!("requests/{at}");
         check_custom_id(&custom_id).map_err(|error| error.within(&place()))?;
         let prepared = preparing.job(&work).map_err(|error| error.within(&place()))?;
+        allowance.spend(app, &prepared).map_err(|error| error.within(&place()))?;
         estimate = estimate.checked_add(prepared.estimate).ok_or_else(too_dear)?;
         if !known.insert(custom_id.clone()) {
             let message = "an earlier request has this custom_id; give each its own";

@@ -107,11 +107,16 @@ fn prepare(
 ) -> Result<(NewEvalRun, Vec<(String, jobs::Prepared)>)> {
     let cases: Vec<EvalCase> = serde_json::from_str(eval.cases.get()).map_err(Error::internal)?;
     let total = u64::try_from(cases.len()).unwrap_or(u64::MAX);
+    let mut allowance = batches::Allowance::new(app);
     let (mut items, mut refused) = (Vec::with_capacity(cases.len()), Vec::new());
     for (n, case) in (1..).zip(cases) {
         let draft = ready.draft(&RunRequest::of(case.input));
         match draft {
-            Ok(draft) => items.push((n.to_string(), jobs::draft(app, caller, draft)?)),
+            Ok(draft) => {
+                let prepared = jobs::draft(app, caller, draft)?;
+                allowance.spend(app, &prepared)?;
+                items.push((n.to_string(), prepared));
+            }
             Err(error) if error.kind() == ErrorKind::InputSchemaMismatch => {
                 let reasons = serde_json::to_string(&[error.message()]);
                 refused.push((n, reasons.map_err(Error::internal)?));
