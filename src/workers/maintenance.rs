@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     ambient::lock,
-    app::{self, App, agents::health, batches, credits, evals},
+    app::{self, App, agents::health, batches, credits},
     domain::Result,
 };
 
@@ -20,8 +20,8 @@ const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
 const WRITES_PER_ROUND: u32 = 60;
 
-/// Fills lists, takes back what has expired and goes on with cancellations whenever the ticker calls it, once a second; forgets
-/// answers once a minute.
+/// Once a second, when the ticker calls it: fills lists, records late outcomes, goes on with cancellations, takes
+/// back expired grants and looks at some agents for drift. Once a minute it forgets old answers and hours.
 pub struct Maintenance {
     app: Arc<App>,
     last: Mutex<Option<Duration>>,
@@ -55,7 +55,6 @@ impl Maintenance {
             report("forget saved answers", self.forget_answers());
             report("forget hours of agents", health::forget_hours(&self.app));
         }
-        report("judge runs of evals", evals::score_ended(&self.app));
         report("watch for drift", self.watch_drift());
     }
 

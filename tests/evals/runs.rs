@@ -274,3 +274,13 @@ fn lists_go_on_from_page_to_page() {
         assert_eq!((rest.len(), &rest[0]["id"]), (1, &made[0]));
     }
 }
+
+#[test]
+fn a_job_that_was_judged_is_not_run_again() {
+    let (_server, account, _provider) = set_up();
+    let eval = make(&account, &json!([case("fail", &json!({"equals": "a"}))]));
+    let report = run(&account, &eval, &json!({}));
+    let job = json!({"id": report["results"][0]["job_id"]});
+    let refused = account.deed(&job, "retry").expect(409).json();
+    assert_eq!(refused["error"]["code"], "CONFLICT");
+}

@@ -11,6 +11,7 @@ use crate::{
     store::{
         AccountScope, Snapshot, Tx,
         batches::{self, Batch},
+        evals,
         jobs::Job,
     },
 };
@@ -61,11 +62,18 @@ pub(in crate::app) fn is_canceling(
     Ok(batch.is_some_and(|batch| batch.status() == BatchStatus::Canceling))
 }
 
-/// Refuses to retry a job while its batch is being canceled: it would be canceled again at once.
+/// Refuses to retry a job while its batch is being canceled, as it would be canceled again at once; and one of
+/// an eval's run, whose verdict is on what it came to.
 pub(in crate::app) fn may_retry(snapshot: &Snapshot<'_, AccountScope>, job: &Job) -> Result<()> {
     if is_canceling(snapshot, job)? {
         return Err(conflict(
             "the job's batch is being canceled; retry the job once that has ended",
+        ));
+    }
+    let is_case = job.batch.map(|batch| evals::has_batch(snapshot, batch)).transpose()?;
+    if is_case == Some(true) {
+        return Err(conflict(
+            "the job is a case of an eval's run and is judged as it ended; run the eval again",
         ));
     }
     Ok(())

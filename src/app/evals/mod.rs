@@ -6,7 +6,7 @@ mod score;
 use std::{collections::HashMap, sync::Arc};
 
 pub use compare::{Compared, Comparison, compare};
-pub use score::score_ended;
+pub use score::{Judgement, next_to_judge};
 
 use super::{
     App, Caller, Reply, Secrecy,
@@ -47,7 +47,7 @@ pub fn create(
     request: Option<Idempotency>,
     render: once::Render<Eval>,
 ) -> Result<Reply> {
-    new.check()?;
+    new.check(&|schema| app.contracts.compile(schema, "schema"))?;
     let id = EvalId::from_uuid(app.ambient.uuid());
     let new = NewEval { id, name: new.name.clone(), cases: new.cases_json()? };
     let made = once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
