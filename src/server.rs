@@ -118,6 +118,7 @@ impl Server {
         let generations = Arc::new(work::run_generations(&config, &app)?);
         let deliveries = Arc::new(work::run_deliveries(&config, &app)?);
         work::tell_backlog(&app, &generations);
+        work::end_left_calls(&app)?;
         metrics::pull_queue(&app, &generations);
         metrics::pull_queue(&app, &deliveries);
         metrics::pull_breakers(&app);
@@ -183,10 +184,11 @@ impl Server {
         for drain in drains.into_iter().flatten() {
             drop(drain.join());
         }
-        let _sent = self.http.close.send(());
-        drop(self.http.thread.join());
         let taken = self.app.ambient.monotonic().saturating_sub(began);
         self.app.calls.drain(patience.saturating_sub(taken));
+        self.app.calls.record_late();
+        let _sent = self.http.close.send(());
+        drop(self.http.thread.join());
         drop(self.app);
         close(self.writer);
         drop(self.folder);

@@ -33,7 +33,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use argon::{HashCost, hash as hash_api_key};
 pub use backlog::Backlog;
-pub use calls::Calls;
+pub use calls::{CallLimits, Calls};
 pub use contracts::Contracts;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;

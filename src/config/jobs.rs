@@ -22,6 +22,9 @@ pub struct Jobs {
     /// How many calls that clients wait for on their connections there may be at the same time.
     #[serde(deserialize_with = "values::whole::<1, 10_000, _, _>")]
     pub max_calls: usize,
+    /// The same for one account.
+    #[serde(deserialize_with = "values::whole::<1, 10_000, _, _>")]
+    pub max_calls_per_account: usize,
     /// How many jobs of all accounts may wait.
     #[serde(deserialize_with = "values::whole::<1, 100_000_000, _, _>")]
     pub max_waiting: usize,

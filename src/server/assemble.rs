@@ -7,7 +7,7 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, Calls, Contracts, HashCost, RateLimits, Vault, Watches,
+        self, App, Backlog, CallLimits, Calls, Contracts, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
     config::{self, Config, Drift, ProviderKind, Synchronous},
@@ -46,7 +46,10 @@ pub fn app(
         settings: settings(config),
         boot,
         backlog: Backlog::default(),
-        calls: Calls::new(config.jobs.max_calls),
+        calls: Calls::new(CallLimits {
+            all: config.jobs.max_calls,
+            account: config.jobs.max_calls_per_account,
+        }),
         metrics,
     })
 }

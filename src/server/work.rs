@@ -5,7 +5,7 @@ use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 use super::{StartError, assemble, metrics::outcome_of};
 use crate::{
     ambient,
-    app::App,
+    app::{App, jobs},
     config::Config,
     domain::QueueName,
     queue::{Kind, Runner, Ticker},
@@ -42,6 +42,20 @@ pub(super) fn run_deliveries(
     let kind = DeliverWebhook::new(Arc::clone(app), sender);
     let settings = assemble::queue(config, QueueName::WebhookDelivery, Some(SLOW_DELIVERY));
     Ok(Runner::start(kind, &app.store, &app.ambient, settings, app.boot)?)
+}
+
+/// Ends the calls that an earlier start left, beside everything else: it may have to look through a long queue.
+pub(super) fn end_left_calls(app: &Arc<App>) -> io::Result<()> {
+    let app = Arc::clone(app);
+    let ended = ambient::thread("left calls", move || match jobs::direct::end_left(&app) {
+        Ok(0) => {}
+        Ok(ended) => tracing::warn!(ended, "ended calls of a stopped server"),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "calls of a stopped server end when their turn comes");
+        }
+    });
+    ended.map(drop)
 }
 
 /// Lets deeds know how many jobs wait.

@@ -7,6 +7,12 @@ use crate::domain::AccountId;
 pub struct AccountSeq(pub(in crate::store) i64);
 
 impl AccountSeq {
+    /// A number for tests of what only tells accounts apart.
+    #[cfg(test)]
+    pub(crate) const fn of_test(number: i64) -> Self {
+        Self(number)
+    }
+
     /// The number, for use as a lane of a queue.
     pub const fn number(self) -> i64 {
         self.0

@@ -47,7 +47,7 @@ impl Maintenance {
         // While the database takes no writes, there is nothing to list.
         if self.app.store.trouble().is_none() {
             report("fill lists", app::fill_lists(&self.app));
-            report("record outcomes of calls", self.app.calls.record_late());
+            report("record outcomes of calls", Ok(self.app.calls.record_late()));
         }
         report("cancel the rest of batches", batches::cancel_rest(&self.app));
         report("expire grants", credits::expire_due_grants(&self.app));

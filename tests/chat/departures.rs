@@ -144,7 +144,7 @@ fn canceling_the_job_ends_the_call() {
 }
 
 #[test]
-fn canceling_the_job_ends_the_stream() {
+fn canceling_a_stream_ends_it_and_what_was_sent_is_paid_for() {
     let rig = Rig::start();
     rig.provider.always(silent_after([begins(), says("One")]));
     let mut stream = rig.stream(&json!({}));
@@ -155,9 +155,7 @@ fn canceling_the_job_ends_the_stream() {
     let text = rest(&mut stream);
     assert!(!text.contains("[DONE]"), "{text}");
     error_of(events(&text).last().unwrap(), "conflict");
-    let job = rig.job();
-    assert_eq!(job["status"], "canceled");
-    rig.assert_charged(&job, 0);
+    assert_cut_short(&rig, "One");
 }
 
 /// Fails the call, and lets the job wait for its turn like any other.
@@ -199,14 +197,15 @@ fn a_failed_call_is_retried_by_the_queue_as_it_was_asked() {
 }
 
 #[test]
-fn a_stream_that_was_canceled_is_retried_whole() {
+fn a_stream_that_was_canceled_before_it_began_is_retried_whole() {
     let rig = Rig::start();
-    rig.provider.queue(silent_after([begins()]));
-    let mut stream = rig.stream(&json!({}));
-    stream.read_until("assistant");
+    rig.provider.queue(silent_after([]));
+    let mut waiting = rig.account.client.begin_post(CHAT, &[], &job(&json!({"stream": true})));
+    rig.provider.wait_for_in_flight(1);
     let running = rig.accepted();
     rig.account.deed(&running, "cancel").expect(200);
-    rest(&mut stream);
+    waiting.read_reply(true).unwrap().expect(409);
+    rig.assert_charged(&rig.job(), 0);
     rig.account.deed(&running, "retry").expect(202);
     let job = rig.job();
     assert_eq!((&job["status"], &job["output_text"]), (&json!("succeeded"), &json!(TEXT)));

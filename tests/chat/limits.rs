@@ -40,6 +40,18 @@ fn no_more_calls_are_made_at_once_than_there_may_be() {
 }
 
 #[test]
+fn one_account_does_not_take_the_places_of_others() {
+    let rig = Rig::with(|config| config.jobs.max_calls_per_account = 1);
+    let mut first = held(&rig, "k");
+    let refused = rig.ask(&json!({})).expect(429);
+    assert!(refused.text().contains("as many as the account may make"), "{}", refused.text());
+    let other = rig.server.account();
+    other.client.post(CHAT, &job(&json!({}))).expect(200);
+    rig.provider.release();
+    first.read_reply(true).unwrap().expect(200);
+}
+
+#[test]
 fn the_open_jobs_of_one_account_are_bounded() {
     let rig = Rig::with(|config| config.jobs.max_open_per_account = 1);
     let mut first = held(&rig, "k");
@@ -96,6 +108,21 @@ fn so_is_that_of_a_stream() {
     assert!(text.contains("\"unavailable\"") && !text.contains("[DONE]"), "{text}");
     drop(locked);
     rig.assert_charged(&rig.job(), COST);
+}
+
+#[test]
+fn an_answer_that_its_client_cannot_get_is_not_charged() {
+    let rig = quickly_troubled();
+    rig.provider.queue(completion(TEXT).held());
+    let mut waiting = rig.account.client.begin_post(CHAT, &[], &job(&json!({})));
+    rig.provider.wait_for_in_flight(1);
+    let locked = rig.server.lock();
+    rig.provider.release();
+    waiting.read_reply(true).unwrap().expect(503);
+    drop(locked);
+    let job = rig.job();
+    assert_eq!(job["status"], "failed");
+    rig.assert_charged(&job, 0);
 }
 
 #[test]

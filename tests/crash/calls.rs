@@ -141,8 +141,10 @@ fn a_call_whose_client_left_is_waited_for_too() {
     world.provider.wait_for_in_flight(1);
     drop(connection);
     server.signal("TERM");
-    // Its door closes at once, since nobody is there any more.
-    while client.try_send("GET", "/readyz", &[], None).is_ok() {
+    // It says so, and waits.
+    let drains =
+        || client.try_send("GET", "/readyz", &[], None).map_or(true, |it| it.status == 503);
+    while !drains() {
         thread::yield_now();
     }
     world.provider.release();
@@ -156,7 +158,7 @@ fn a_call_whose_client_left_is_waited_for_too() {
 }
 
 #[test]
-fn a_stream_that_outlasts_the_drain_is_charged_as_far_as_it_came() {
+fn a_stream_that_outlasts_the_drain_costs_nothing_and_says_so() {
     let world = World::new("drain_timeout = \"100ms\"", "");
     let server = world.serve();
     world.provider.always(two_halves());
@@ -164,11 +166,13 @@ fn a_stream_that_outlasts_the_drain_is_charged_as_far_as_it_came() {
     let mut stream = client.post_stream(CHAT, &question(true));
     stream.read_until("Half");
     server.signal("TERM");
+    stream.read_until("\"error\"");
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0), "{log:?}");
     let server = world.serve();
     let job = only_job(&world.client(&server));
-    assert_eq!((&job["status"], &job["output_text"]), (&json!("succeeded"), &json!("Half")));
+    assert_eq!((&job["status"], &job["output_text"]), (&json!("failed"), &json!(null)));
+    assert_eq!(job["credits"]["charged"], 0);
     assert_verified(&world);
 }
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, Caller, Calls, Contracts, HashCost, RateLimits, Reply, Settings, Vault,
-        Watches,
+        App, Backlog, CallLimits, Caller, Calls, Contracts, HashCost, RateLimits, Reply, Settings,
+        Vault, Watches,
         auth::{AuthSettings, Authenticator},
         deliveries::{self, DeliveryLog},
         webhooks::{self, EndpointRequest, EndpointWithSecret},
@@ -67,7 +67,7 @@ impl Rig {
             started_at: ambient.now(),
             boot: 1,
             backlog: Backlog::default(),
-            calls: Calls::new(100),
+            calls: Calls::new(CallLimits { all: 100, account: 100 }),
             ambient,
             store,
             auth,

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, Caller, Calls, Contracts, HashCost, RateLimits, Settings, Vault, Watches,
-        accounts,
+        App, Backlog, CallLimits, Caller, Calls, Contracts, HashCost, RateLimits, Settings, Vault,
+        Watches, accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
@@ -98,7 +98,7 @@ impl Deeds {
             started_at: ambient.now(),
             boot: 1,
             backlog: Backlog::default(),
-            calls: Calls::new(100),
+            calls: Calls::new(CallLimits { all: 100, account: 100 }),
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: Catalog::new(models),

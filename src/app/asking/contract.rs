@@ -11,7 +11,7 @@ use crate::{
 const ANSWER_QUOTED: usize = 16 << 10;
 /// How much is said about what is wrong with it, in bytes.
 const VIOLATIONS_QUOTED: usize = 4 << 10;
-/// The same in the job's error.
+/// The same in the job's error, and how much of the answer is shown beside it.
 const VIOLATIONS_TOLD: usize = 1_000;
 
 /// Why there is no text, where the model was asked and declined.
@@ -100,6 +100,11 @@ pub(super) fn mismatch(wrong: &[String], repairs: u32) -> JobError {
 }
 
 /// The text, cut to a number of bytes.
+/// The beginning of an answer, for whoever wants to see what was wrong with it.
+pub(super) fn excerpt(answer: &str) -> String {
+    cut(answer, VIOLATIONS_TOLD)
+}
+
 fn cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();

@@ -100,7 +100,7 @@ pub struct Answer {
 /// An answer that does not keep the contract: shown with the job, and not charged.
 #[derive(Clone, Debug)]
 pub struct BrokenAnswer {
-    /// What the model said.
+    /// The beginning of what the model said: as it costs nothing, it is not told whole.
     pub text: String,
     /// The model that answered, by its name in the catalog.
     pub model: String,
@@ -287,7 +287,7 @@ impl App {
 impl BrokenAnswer {
     fn of(model: &Model, completion: Completion) -> Self {
         Self {
-            text: completion.text,
+            text: contract::excerpt(&completion.text),
             model: model.name.clone(),
             provider: model.provider.clone(),
             usage: completion.usage,

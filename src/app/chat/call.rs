@@ -19,7 +19,7 @@ use super::{Chat, Finished, Head};
 use crate::{
     ambient::lock,
     app::{
-        App, Caller, Render,
+        App, Caller, Calls, Render,
         asking::{Answer, Asked, BrokenAnswer, Question, Trail},
         calls::Attached,
         jobs::{
@@ -34,9 +34,9 @@ use crate::{
     },
     providers::ProviderError,
     store::{
-        AccountScope, Commit, Tx,
+        AccountScope, Commit, Snapshot, Tx,
         idempotency::{self, Answer as Saved},
-        jobs as job_rows,
+        jobs::{self as job_rows, Job},
     },
     wire::Line,
 };
@@ -65,15 +65,17 @@ pub(super) enum Opening {
 }
 
 impl Opening {
-    /// Waits until it is there; false where it failed.
-    pub(super) fn is_committed(&mut self) -> bool {
-        let done = match std::mem::replace(self, Self::Done(Err(unfinished()))) {
-            Self::Waiting(commit) => commit.wait(),
-            Self::Done(done) => done,
-        };
-        let committed = done.is_ok();
-        *self = Self::Done(done);
-        committed
+    /// Waits until it is there; false where it failed. From then on the call's client has a part of its
+    /// answer.
+    pub(super) fn is_committed(&mut self, calls: &Calls) -> bool {
+        if matches!(self, Self::Waiting(_)) {
+            let waiting = std::mem::replace(self, Self::Done(Err(unfinished())));
+            *self = Self::Done(waiting.wait());
+            if let Self::Done(Ok(Opened::Begun(direct))) = self {
+                calls.answers(direct.job.seq);
+            }
+        }
+        matches!(self, Self::Done(Ok(_)))
     }
 
     fn wait(self) -> Result<Opened> {
@@ -190,7 +192,13 @@ impl Call<'_> {
             model: direct.job.model.clone(),
         };
         let (outcome, result) = match asked {
-            Ok(Asked::Answered(answer)) => self.answered(&head, answer)?,
+            Ok(Asked::Answered(_)) if self.line.is_cut() && self.app.calls.is_closed() => {
+                (failed(direct::stopped(), None, Trail::default()), Err(stopping()))
+            }
+            Ok(Asked::Answered(answer)) => match self.answered(&head, answer) {
+                Ok((outcome, told)) => (outcome, Ok(told)),
+                Err(error) => (failed(broken(), None, Trail::default()), Err(error)),
+            },
             Ok(Asked::Abandoned) if self.app.calls.is_closed() => {
                 (failed(direct::stopped(), None, Trail::default()), Err(stopping()))
             }
@@ -204,16 +212,14 @@ impl Call<'_> {
                 let refusal = refusal(&told, Some(&error));
                 (failed(told, None, trail), Err(refusal))
             }
-            Err(error) => {
-                let message = "the server failed during the call".to_owned();
-                let told = JobError { code: JobErrorCode::ServerError, message };
-                (failed(told, None, Trail::default()), Err(error))
-            }
+            Err(error) => (failed(broken(), None, Trail::default()), Err(error)),
         };
         let body = result.as_ref().ok().map(|(_, body)| body.clone());
         let recorded = self.record(direct, outcome, body)?;
         let (finished, body) = result?;
-        if recorded {
+        // Whoever still reads a stream that was cut is told that it is not whole.
+        let is_whole = self.render.is_some() || !self.line.is_cut();
+        if recorded && is_whole {
             Ok(Ended::Now { finished: Box::new(finished), body })
         } else {
             Err(canceled())
@@ -221,12 +227,7 @@ impl Call<'_> {
     }
 
     /// A stream whose line was cut has an answer too: as far as it came.
-    #[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
-    fn answered(
-        &self,
-        head: &Head,
-        answer: Answer,
-    ) -> Result<(Outcome, Result<(Finished, Vec<u8>)>)> {
+    fn answered(&self, head: &Head, answer: Answer) -> Result<(Outcome, (Finished, Vec<u8>))> {
         let mut completion = answer.completion.clone();
         if let Some(output) = &answer.output {
             // Without the code fence that the model may have put around it: clients parse it.
@@ -237,15 +238,40 @@ impl Call<'_> {
         let success = Success { cut_short, ..Success::of(answer)? };
         let finished = Finished { head: Head { model, ..*head }, completion };
         let body = self.render.map_or(Ok(Vec::new()), |render| render(&finished))?;
-        Ok((Outcome::Succeeded(success), Ok((finished, body))))
+        Ok((Outcome::Succeeded(success), (finished, body)))
     }
 
-    /// False where somebody else ended the job meanwhile. What the database does not take now is recorded
-    /// later: the provider was paid.
+    /// False where somebody else ended the job meanwhile. What cannot be recorded now is recorded later, or
+    /// else that there is no outcome.
     fn record(&self, direct: Direct, outcome: Outcome, body: Option<Vec<u8>>) -> Result<bool> {
+        let direct = Arc::new(direct);
+        // A client that is told of a failure, and cannot ask again for this answer, does not pay for it.
+        let keeps = self.render.is_none() || self.idempotency.is_some() || body.is_none();
+        let record = self.recording(&direct, outcome, body);
+        let recorded = record().wait();
+        let Err(error) = &recorded else { return recorded };
+        let no_outcome = || {
+            let failed = failed(broken(), None, Trail::default());
+            self.recording(&direct, failed, None)
+        };
+        match error.kind() {
+            ErrorKind::Unavailable if keeps => self.app.calls.keep(record),
+            ErrorKind::Unavailable => self.app.calls.keep(no_outcome()),
+            _ => drop(no_outcome()().wait()?),
+        }
+        recorded
+    }
+
+    /// Writes down the outcome of the job, and the answer or that there is none.
+    fn recording(
+        &self,
+        direct: &Arc<Direct>,
+        outcome: Outcome,
+        body: Option<Vec<u8>>,
+    ) -> impl Fn() -> Commit<bool> + Send + use<> {
         let (app, scope) = (Arc::clone(self.app), self.caller.scope);
-        let shared = Arc::new((direct, outcome, body, self.idempotency));
-        let record = move || {
+        let shared = Arc::new((Arc::clone(direct), outcome, body, self.idempotency));
+        move || {
             let (this, shared) = (Arc::clone(&app), Arc::clone(&shared));
             app.store.write(scope, move |tx| {
                 let (direct, outcome, body, request) = &*shared;
@@ -262,30 +288,44 @@ impl Call<'_> {
                 }
                 Ok(true)
             })
-        };
-        let recorded = record().wait();
-        if recorded.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable) {
-            self.app.calls.keep(record);
         }
-        recorded
     }
 }
 
 /// The answer saved for this request. An error where it is on its way, or where the key stands for another
 /// request; `None` where it may be executed.
-fn answered(tx: &Tx<'_, AccountScope>, request: &Idempotency) -> Result<Option<Vec<u8>>> {
-    match once::saved(tx, request)? {
+pub(super) fn answered(
+    snapshot: &Snapshot<'_, AccountScope>,
+    request: &Idempotency,
+) -> Result<Option<Vec<u8>>> {
+    match once::saved(snapshot, request)? {
         None => Ok(None),
         Some(Saved::Body(body)) => Ok(Some(body)),
         Some(Saved::Job { job, .. }) => {
-            let status = job_rows::by_seq(tx, job)?.map(|job| job.status);
-            match status {
-                Some(JobStatus::Queued | JobStatus::Running) => Err(in_progress()),
+            let Some(job) = job_rows::by_seq(snapshot, job)? else { return Ok(None) };
+            match job.status {
+                JobStatus::Queued | JobStatus::Running => Err(in_progress()),
+                JobStatus::Succeeded => Err(retried(&job)),
                 // It ended without an answer.
                 _ => Ok(None),
             }
         }
     }
+}
+
+/// A job that ended without an answer, and was retried by hand.
+fn retried(job: &Job) -> Error {
+    let message = format!(
+        "the call under this Idempotency-Key failed, and its job was retried and succeeded: see \
+         /v1/jobs/{}; send a new key for a new call",
+        job.id
+    );
+    Error::new(ErrorKind::Conflict, message)
+}
+
+fn broken() -> JobError {
+    let message = "the server failed during the call".to_owned();
+    JobError { code: JobErrorCode::ServerError, message }
 }
 
 fn in_progress() -> Error {
@@ -299,7 +339,7 @@ fn stopping() -> Error {
 }
 
 fn canceled() -> Error {
-    Error::new(ErrorKind::Conflict, "the job was canceled before its answer was recorded")
+    Error::new(ErrorKind::Conflict, "the job was canceled before its answer was whole")
 }
 
 fn failed(error: JobError, answer: Option<BrokenAnswer>, trail: Trail) -> Outcome {

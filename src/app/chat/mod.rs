@@ -15,6 +15,7 @@ use super::{
 use crate::{
     domain::{Error, Idempotency, JobId, Result, Timestamp},
     providers::{self, Completion, Delta},
+    store::AccountScope,
     wire::Line,
 };
 use call::{Call, Ended, Opening};
@@ -50,6 +51,17 @@ pub enum Piece {
 
 /// Takes the pieces of an answer; once it breaks, nobody wants the rest.
 pub type Pieces<'a> = dyn FnMut(Piece) -> ControlFlow<()> + 'a;
+
+/// The answer that was given to this request before. An error where it is on its way, or where the key
+/// stands for another request. Blocks while it reads.
+pub fn answered_before(
+    app: &App,
+    scope: AccountScope,
+    request: &Idempotency,
+) -> Result<Option<Reply>> {
+    let body = app.store.read(scope, |snapshot| call::answered(snapshot, request))?;
+    Ok(body.map(|body| Reply { body, replayed: true }))
+}
 
 /// Runs a call and gives its whole answer, or that of an earlier request with the same idempotency key.
 /// Blocks until then.
@@ -87,7 +99,7 @@ pub fn stream(
     };
     let ask = |question: &Question<'_>, line: &Line, opening: &mut Opening| {
         let mut sink = |delta| {
-            if !opening.is_committed() {
+            if !opening.is_committed(&app.calls) {
                 line.cut();
                 return ControlFlow::Break(());
             }

@@ -1,21 +1,26 @@
 //! Jobs whose clients wait on their connections. They run at once, on a thread of the door they came by, and
 //! only once. Their row in the queue is leased from its first moment: what a crash leaves of them is found
-//! there by the next start.
+//! there by the next start, and ended.
+
+use std::sync::Arc;
 
 use super::{
     accept::{Prepared, as_inserted, cover},
-    outcome::{Outcome, record},
+    outcome::{Outcome, fail, record},
 };
 use crate::{
     app::App,
     domain::{JobError, JobErrorCode, JobStatus, QueueName, Result},
     store::{
-        AccountScope, Tx, job_events,
+        AccountScope, Snapshot, SystemScope, Tx, job_events,
         jobs::{self, Job},
         ledger::{self, JobRound},
         queue::{self, Lease, WorkId},
     },
 };
+
+/// Jobs that are looked up at a time.
+const LEFT_AT_A_TIME: u32 = 100;
 
 /// A direct job that runs.
 #[derive(Clone, Debug)]
@@ -36,7 +41,7 @@ pub(in crate::app) fn begin(
     ledger::reserve(tx, JobRound { job: seq, round: 1 }, hold)?;
     job_events::begin(tx, seq, new.id, "started")?;
     let id = WorkId { queue: QueueName::GenerationCreate, subject: seq };
-    // No other start and no claim of this one has this token for this row.
+    // Claims of this start count from 1 in its lower half, so that none has this token.
     let lease = Lease { id, token: app.boot << 32 };
     let expires_at = tx.now().plus(app.settings.job_ttl);
     queue::hold(tx, lease, tx.scope().seq().number(), expires_at)?;
@@ -53,6 +58,34 @@ pub(in crate::app) fn end(
     outcome: &Outcome,
 ) -> Result<bool> {
     record(app, tx, direct.lease, &direct.job, outcome)
+}
+
+/// Ends what a crash left of direct jobs, whether the queue is paused or not; gives how many. Blocks.
+pub fn end_left(app: &Arc<App>) -> Result<usize> {
+    let mut ended = 0;
+    loop {
+        let look = |snapshot: &Snapshot<'_, SystemScope>| {
+            queue::left_direct(snapshot, app.boot, LEFT_AT_A_TIME)
+        };
+        let left = app.store.read(SystemScope::new(), look)?;
+        for (scope, job) in &left {
+            let (this, job) = (Arc::clone(app), *job);
+            app.store.write(*scope, move |tx| end_one(&this, tx, job)).wait()?;
+        }
+        ended += left.len();
+        if left.len() < LEFT_AT_A_TIME as usize {
+            return Ok(ended);
+        }
+    }
+}
+
+fn end_one(app: &App, tx: &Tx<'_, AccountScope>, job: i64) -> Result<()> {
+    let Some(job) = jobs::by_seq(tx, job)?.filter(|job| job.direct && !job.status.is_terminal())
+    else {
+        return Ok(());
+    };
+    queue::withdraw(tx, WorkId { queue: QueueName::GenerationCreate, subject: job.seq })?;
+    fail(app, tx, &job, JobStatus::Failed, &stopped(), None)
 }
 
 /// Why a job has no outcome whose client waited while the server stopped.

@@ -3,7 +3,7 @@
 
 mod accept;
 mod begin;
-pub(super) mod direct;
+pub mod direct;
 mod outcome;
 
 use std::sync::Arc;
@@ -63,7 +63,8 @@ pub fn events(
 }
 
 /// Cancels a job that has not ended: what was set aside comes back at once, and an attempt that is
-/// being made is abandoned.
+/// being made is abandoned. A stream whose client has a part of the answer is cut there instead, and what
+/// it has is charged as if the client had left: the job ends by itself, a moment later.
 pub fn cancel(
     app: &Arc<App>,
     caller: &Caller,
@@ -76,6 +77,10 @@ pub fn cancel(
         let job = must_find(tx, id)?;
         if job.status.is_terminal() {
             return Err(ended(&job, "cannot be canceled any more"));
+        }
+        // To cut it twice, as where this is executed again, does no harm.
+        if job.direct && this.calls.cut_answer(job.seq) {
+            return Ok(job);
         }
         withdraw(&this, tx, &job, "canceled by request")?;
         must_find(tx, id)

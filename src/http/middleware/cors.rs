@@ -4,8 +4,8 @@ use hyper::{
     HeaderMap, Method,
     header::{
         ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-        HeaderValue, ORIGIN, VARY,
+        ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+        ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
     },
 };
 
@@ -21,7 +21,9 @@ pub(super) fn allow_origin(request: &HeaderMap, origins: &[HeaderValue], answer:
     if origins.iter().any(|known| known == origin || known == "*") {
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         let exposed = "X-Request-Id, Idempotent-Replayed, Retry-After, RateLimit-Limit, \
-                       RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit";
+                       RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit, \
+                       x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
+                       x-ratelimit-reset-requests, x-should-retry";
         answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
     }
 }
@@ -38,8 +40,10 @@ pub(super) fn is_preflight(
         return false;
     }
     answer.insert(ACCESS_CONTROL_ALLOW_METHODS, allowed.clone());
-    let headers = "Authorization, Content-Type, Idempotency-Key, X-Request-Id, Last-Event-ID";
-    answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(headers));
+    // Whatever it wants to send: what is not known is not read. SDKs send many of their own.
+    if let Some(asked) = request.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+        answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
     answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     true
 }

@@ -211,7 +211,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         started_at: ambient.now(),
         boot: 1,
         backlog: app::Backlog::default(),
-        calls: app::Calls::new(100),
+        calls: app::Calls::new(app::CallLimits { all: 100, account: 100 }),
         ambient,
         store,
         auth,

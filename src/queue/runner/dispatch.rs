@@ -182,7 +182,8 @@ impl<K: Kind> Inner<K> {
             Why::Turn(pick) => (pick.subject, Some(pick.lane), pick.slow),
             Why::Overdue(row) => (row.id.subject, None, false),
         };
-        let claim = self.claims.fetch_add(1, Ordering::Relaxed) & 0xFFFF_FFFF;
+        // From 1: a lease that a row has from its first moment on has 0 there.
+        let claim = (self.claims.fetch_add(1, Ordering::Relaxed) & 0x7FFF_FFFF) + 1;
         let token = (self.boot << 32) | claim;
         let since = self.ambient.monotonic();
         state.running.insert(token, Running { subject, lane, since, slow, stop: Arc::default() });

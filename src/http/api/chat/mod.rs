@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use tokio::sync::oneshot;
 
 use crate::{
-    app::{Caller, Reply as Answer, chat},
+    app::{App, Caller, Reply as Answer, chat},
     domain::{ChatRequest, Error, ErrorKind, Result, Scope},
     http::{
         reply::Reply,
@@ -57,9 +57,16 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
 /// Runs the call on a thread of its own. It goes on where the client leaves: whoever sends the same
 /// request again under its idempotency key gets the answer.
 async fn complete(request: &Request, caller: Caller, body: ChatRequest) -> Result<Answer> {
-    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
+    let (app, scope, idempotency) = (Arc::clone(&request.app), caller.scope, request.idempotency);
+    if let Some(idempotency) = idempotency {
+        // It needs no place, no agent and no price any more.
+        let before = move |app: &App| chat::answered_before(app, scope, &idempotency);
+        if let Some(answer) = request.blocking(before).await? {
+            return Ok(answer);
+        }
+    }
     let (answer, answered) = oneshot::channel();
-    request.app.calls.run(move |place| {
+    request.app.calls.run(scope.seq(), move |place| {
         let prepared = chat::prepare(&app, &caller, body);
         let completed = prepared
             .and_then(|chat| chat::complete(&app, &caller, &chat, idempotency, body::completion));

@@ -43,10 +43,11 @@ pub(super) async fn answer(request: &Request, caller: Caller, body: ChatRequest)
     let head = match news.recv().await {
         Some(News::Head(head)) => head,
         Some(News::End(Err(error))) => return Err(error),
-        _ => return Err(Error::internal("a call ended without a word")),
+        _ => return Err(broken_off()),
     };
     let first = match timeout(request.keep_alive, news.recv()).await {
         Ok(Some(News::End(Err(error)))) => return Err(error),
+        Ok(None) => return Err(broken_off()),
         Ok(first) => first,
         Err(_) => None,
     };
@@ -62,6 +63,10 @@ pub(super) async fn answer(request: &Request, caller: Caller, body: ChatRequest)
     Ok(reply)
 }
 
+fn broken_off() -> Error {
+    Error::internal("a call ended without a word")
+}
+
 /// Runs the call on a thread of its own.
 fn call(
     request: &Request,
@@ -71,7 +76,7 @@ fn call(
 ) -> Result<mpsc::Receiver<News>> {
     let (sender, news) = mpsc::channel(WAITING_MAX);
     let app = Arc::clone(&request.app);
-    request.app.calls.run(move |place| {
+    request.app.calls.run(caller.scope.seq(), move |place| {
         let send = |news| match sender.blocking_send(news) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
@@ -114,8 +119,10 @@ impl Stream {
         first: Option<News>,
         mut news: mpsc::Receiver<News>,
     ) -> std::result::Result<(), Over> {
-        if let Some(first) = first {
-            self.tell(first).await?;
+        match first {
+            Some(end @ News::End(_)) => return self.tell(end).await,
+            Some(first) => self.tell(first).await?,
+            None => {}
         }
         loop {
             let next = tokio::select! {
@@ -123,8 +130,9 @@ impl Stream {
                 () = self.sender.closed() => return Err(Over),
             };
             match next {
+                Ok(Some(end @ News::End(_))) => return self.tell(end).await,
                 Ok(Some(news)) => self.tell(news).await?,
-                Ok(None) => return Ok(()),
+                Ok(None) => return self.tell(News::End(Err(broken_off()))).await,
                 Err(_) => self.send(b": keep-alive\n\n".to_vec()).await?,
             }
         }
