@@ -19,7 +19,7 @@ pub struct Drift {
         serialize_with = "write::duration"
     )]
     pub window: Duration,
-    /// Jobs that both must have.
+    /// Jobs that both must have: that ended for the part of failures, that succeeded for a mean.
     #[serde(deserialize_with = "values::whole::<1, 1_000_000_000, _, _>")]
     pub min_jobs: u64,
     /// How much the part of schema failures rises, in percentage points.
