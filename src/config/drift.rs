@@ -13,9 +13,9 @@ use super::{
 #[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Drift {
-    /// The time that is compared with as much before it.
+    /// The time, in whole hours, that is compared with as much before it.
     #[serde(
-        deserialize_with = "values::duration::<HOUR, { 30 * DAY }, _>",
+        deserialize_with = "values::hours::<HOUR, { 30 * DAY }, _>",
         serialize_with = "write::duration"
     )]
     pub window: Duration,
