@@ -15,6 +15,8 @@ use crate::{
 const PERIOD: Duration = Duration::from_mins(1);
 /// How often all agents are looked at for drift.
 const DRIFT_PERIOD: Duration = Duration::from_mins(5);
+/// Agents that are looked at for drift at a time.
+const AGENTS: u32 = 100;
 /// Saved answers that one write removes, so that it stays short.
 const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
@@ -71,7 +73,7 @@ impl Maintenance {
             }
             None => return Ok(0),
         };
-        round.after = health::watch_drift(&self.app, after)?;
+        round.after = health::watch_drift(&self.app, after, AGENTS)?;
         Ok(usize::from(round.after.is_some()))
     }
 

@@ -97,6 +97,9 @@ fn each_case_is_judged_by_all_that_is_expected() {
     assert_eq!((&batch["counts"]["total"], &batch["counts"]["failed"]), (&json!(5), &json!(2)));
     let runs = account.list(&path(&eval, "/runs"));
     assert_eq!((runs.len(), &runs[0]["id"]), (1, &report["id"]));
+    // They tell nothing of how the agent does for its users.
+    let health = account.client.get("/v1/agents/echo/health").expect(200).json();
+    assert_eq!(health["current"]["jobs"], 0);
 }
 
 #[test]

@@ -19,8 +19,6 @@ use crate::{
 
 /// The longest window, in hours.
 pub const WINDOW_MAX: u32 = 30 * 24;
-/// Agents that one call of [`watch_drift`] looks at.
-const AGENTS: u32 = 100;
 /// Hours that are kept: two of the longest windows, and the one that has begun.
 const HOURS_KEPT: i64 = 2 * WINDOW_MAX as i64 + 1;
 /// Rows that one write forgets.
@@ -90,18 +88,19 @@ struct Drift<'a> {
     window_hours: u32,
 }
 
-/// Tells endpoints of agents that became worse, once per metric and window: looks at some agents with jobs in
-/// the window, from the one after `after` on. Gives the last that it looked at; `None` after the last of all.
-pub fn watch_drift(app: &Arc<App>, after: i64) -> Result<Option<i64>> {
+/// Tells endpoints of agents that became worse, once per metric and window: looks at up to `most` agents with
+/// jobs in the window, from the one after `after` on. Gives the last that it looked at; `None` after the last
+/// of all.
+pub fn watch_drift(app: &Arc<App>, after: i64, most: u32) -> Result<Option<i64>> {
     let limits = app.settings.drift;
     let busy = app.store.read(SystemScope::new(), |snapshot| {
         let since = agent_hours::hour(snapshot.now()) + 1 - i64::from(limits.window_hours);
-        agent_hours::busy(snapshot, since, after, AGENTS)
+        agent_hours::busy(snapshot, since, after, most)
     })?;
     for agent in &busy {
         look_at(app, agent, limits)?;
     }
-    let is_last = busy.len() < AGENTS as usize;
+    let is_last = busy.len() < most as usize;
     Ok(busy.last().map(|last| last.agent).filter(|_| !is_last))
 }
 

@@ -17,7 +17,7 @@ pub(super) use allowance::Allowance;
 
 pub(super) use cancel::CANCELED;
 
-pub(super) use steps::{is_canceling, may_retry, step};
+pub(super) use steps::{is_canceling, is_of_eval, may_retry, step};
 
 use super::{
     App, Caller, Reply, Secrecy,
@@ -102,8 +102,8 @@ pub fn prepare(
     Ok(PreparedBatch { new, items, estimate })
 }
 
-/// A batch of these jobs, each with the name of its request; `None` where there are none.
-pub(super) fn of_jobs(
+/// A batch of these jobs, the cases of an eval, each with its number; `None` where there are none.
+pub(super) fn of_eval(
     app: &App,
     caller: &Caller,
     items: Vec<(String, Prepared)>,
@@ -114,7 +114,7 @@ pub(super) fn of_jobs(
     check_count(app, items.len())?;
     let mut estimates = items.iter().map(|(_, prepared)| prepared.estimate);
     let estimate = estimates.try_fold(Credits::ZERO, Credits::checked_add).ok_or_else(too_dear)?;
-    let new = new_batch(app, caller, items.len(), None);
+    let new = NewBatch { is_eval: true, ..new_batch(app, caller, items.len(), None) };
     Ok(Some(PreparedBatch { new, items, estimate }))
 }
 
@@ -128,6 +128,7 @@ fn new_batch(
         id: BatchId::from_uuid(app.ambient.uuid()),
         metadata,
         request_id: caller.request_id.clone(),
+        is_eval: false,
         total: u64::try_from(total).unwrap_or(u64::MAX),
     }
 }

@@ -58,8 +58,16 @@ pub(in crate::app) fn is_canceling(
     snapshot: &Snapshot<'_, AccountScope>,
     job: &Job,
 ) -> Result<bool> {
-    let batch = job.batch.map(|batch| batches::by_seq(snapshot, batch)).transpose()?.flatten();
-    Ok(batch.is_some_and(|batch| batch.status() == BatchStatus::Canceling))
+    Ok(batch_of(snapshot, job)?.is_some_and(|batch| batch.status() == BatchStatus::Canceling))
+}
+
+/// Whether the job is a case of an eval.
+pub(in crate::app) fn is_of_eval(snapshot: &Snapshot<'_, AccountScope>, job: &Job) -> Result<bool> {
+    Ok(batch_of(snapshot, job)?.is_some_and(|batch| batch.is_eval))
+}
+
+fn batch_of(snapshot: &Snapshot<'_, AccountScope>, job: &Job) -> Result<Option<Batch>> {
+    Ok(job.batch.map(|batch| batches::by_seq(snapshot, batch)).transpose()?.flatten())
 }
 
 /// Refuses to retry a job while its batch is being canceled, as it would be canceled again at once; and one of

@@ -94,7 +94,7 @@ pub fn run(
     let eval = get(app, caller.scope, agent, id)?;
     let ready = agents::ready(app, caller.scope, agent, version)?;
     let (new, items) = prepare(app, caller, &eval, &ready)?;
-    let batch = batches::of_jobs(app, caller, items)?;
+    let batch = batches::of_eval(app, caller, items)?;
     accept(app, caller, new, batch, request, render).wait()
 }
 
