@@ -178,6 +178,19 @@ fn one_more(page: &PageRequest) -> u32 {
     u32::try_from(page.limit).unwrap_or(u32::MAX).saturating_add(1)
 }
 
+/// Adds up what came of each duty; all are done. Gives the first error, and logs the others.
+fn total(done: impl IntoIterator<Item = Result<usize>>) -> Result<usize> {
+    done.into_iter().fold(Ok(0), |sum, done| match (sum, done) {
+        (Ok(sum), Ok(done)) => Ok(sum + done),
+        (Err(first), Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "maintenance failed too");
+            Err(first)
+        }
+        (Err(first), _) => Err(first),
+        (_, Err(error)) => Err(error),
+    })
+}
+
 /// Refuses a text that is empty or has more than `most` characters.
 fn text(param: &str, text: &str, most: usize) -> Result<()> {
     if text.trim().is_empty() || text.chars().nth(most).is_some() {

@@ -364,12 +364,6 @@ pub fn to_score(snapshot: &Snapshot<'_, SystemScope>, after: i64) -> Result<Opti
     )
 }
 
-/// Whether the batch is that of a run.
-pub fn has_batch(snapshot: &Snapshot<'_, AccountScope>, batch: i64) -> Result<bool> {
-    let sql = "select 1 from eval_run where batch = ?1";
-    Ok(snapshot.one(sql, [batch], |_| Ok(()))?.is_some())
-}
-
 /// Writes the verdicts on a run, which is over then; false where it was already.
 pub fn score(tx: &Tx<'_, AccountScope>, id: EvalRunId, verdicts: &[Verdict]) -> Result<bool> {
     let passed = verdicts.iter().filter(|verdict| verdict.passed).count();

@@ -65,16 +65,13 @@ impl Maintenance {
         let now = self.app.ambient.monotonic();
         let mut round = lock(&self.drift);
         let is_due = round.began.is_none_or(|began| now.saturating_sub(began) >= DRIFT_PERIOD);
-        let after = match round.after {
-            Some(after) => after,
-            None if is_due => {
-                round.began = Some(now);
-                0
+        if round.after.is_none() {
+            if !is_due {
+                return Ok(0);
             }
-            None => return Ok(0),
-        };
-        round.after = health::watch_drift(&self.app, after, AGENTS)?;
-        Ok(usize::from(round.after.is_some()))
+            round.began = Some(now);
+        }
+        health::watch_drift(&self.app, &mut round.after, AGENTS)
     }
 
     fn is_due(&self) -> bool {

@@ -212,10 +212,34 @@ fn many_agents_are_looked_at_in_turn() {
         agents.collect::<Vec<_>>()
     });
     // Those without jobs take no place in a page, and the last page goes on after the one before.
-    let after = health::watch_drift(app, 0, 2).unwrap();
+    let mut place = None;
+    assert_eq!(health::watch_drift(app, &mut place, 2).unwrap(), 2);
     assert_eq!(told(&bench), ["first", "second"]);
-    assert_eq!(health::watch_drift(app, after.unwrap(), 2).unwrap(), None);
-    assert_eq!(told(&bench), ["first", "second", "third"]);
+    assert_eq!(health::watch_drift(app, &mut place, 2).unwrap(), 1);
+    assert_eq!(
+        (place, told(&bench)),
+        (None, ["first", "second", "third"].map(Value::from).to_vec())
+    );
+}
+
+#[test]
+fn an_agent_that_cannot_be_looked_at_does_not_hold_up_the_others() {
+    let mut bench = Bench::new();
+    bench.make("sound");
+    for seconds in [1, 2] {
+        bench.deeds.ambient.advance(2 * HOUR);
+        for name in ["helper", "sound"] {
+            for _ in 0..2 {
+                bench.run_of(name, Duration::from_secs(seconds), success(1));
+            }
+        }
+    }
+    let outside = rusqlite::Connection::open(bench.deeds.app.store.path()).unwrap();
+    outside.execute("update agent_hour set latency_ms = -1000000 where agent = 1", []).unwrap();
+    let mut place = None;
+    health::watch_drift(&bench.deeds.app, &mut place, 9).unwrap_err();
+    let told = bench.payloads();
+    assert_eq!((told.len(), &told[0]["data"]["agent"]), (1, &json!("sound")));
 }
 
 #[test]

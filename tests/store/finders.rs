@@ -341,7 +341,6 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
         |it| evals::list(it, has.agent, None, 9),
         |page| page.rows.is_empty(),
     );
-    calls.find("evals::has_batch", |it| evals::has_batch(it, 1_000), |has| !has);
     calls.find("evals::find_run", |it| evals::find_run(it, has.eval_run), Option::is_none);
     calls.find("evals::runs", |it| evals::runs(it, 1, None, 9), Vec::is_empty);
     calls.find("evals::results", |it| evals::results(it, 1), Vec::is_empty);

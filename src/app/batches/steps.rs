@@ -11,7 +11,6 @@ use crate::{
     store::{
         AccountScope, Snapshot, Tx,
         batches::{self, Batch},
-        evals,
         jobs::Job,
     },
 };
@@ -78,8 +77,7 @@ pub(in crate::app) fn may_retry(snapshot: &Snapshot<'_, AccountScope>, job: &Job
             "the job's batch is being canceled; retry the job once that has ended",
         ));
     }
-    let is_case = job.batch.map(|batch| evals::has_batch(snapshot, batch)).transpose()?;
-    if is_case == Some(true) {
+    if is_of_eval(snapshot, job)? {
         return Err(conflict(
             "the job is a case of an eval's run and is judged as it ended; run the eval again",
         ));

@@ -255,7 +255,6 @@ create table eval_run (
   check (passed + failed <= total)
 ) strict;
 create index eval_run_by_eval on eval_run (account, eval);
-create index eval_run_by_batch on eval_run (batch) where batch is not null;
 create index eval_run_to_score on eval_run (seq) where finished_at is null;
 
 create table eval_result (
