@@ -250,8 +250,8 @@ create table agent_version (
   unique (account, agent, n)
 ) strict;
 
--- How the jobs of a version did that ended within an hour (counted from 1970), kept when they end. Latency,
--- tokens and charges are those of jobs that succeeded.
+-- How the jobs of a version did that ended within an hour (counted from 1970), kept when they end; cases of
+-- evals do not count. Latency, tokens and charges are those of jobs that succeeded.
 create table agent_hour (
   account integer not null,
   agent integer not null,
@@ -323,7 +323,7 @@ create table eval_result (
 ) strict, without rowid;
 
 -- Jobs that were accepted together. How many of them stand where is counted here whenever one of them takes a
--- step; the others are queued. `started_at` is when the first began. Once `cancel_requested_at` is set none of
+-- step; the others are queued. `is_eval` is 1 where they are the cases of an eval. `started_at` is when the first began. Once `cancel_requested_at` is set none of
 -- them begins, until one is retried after all were over.
 create table batch (
   seq integer primary key,
@@ -331,6 +331,7 @@ create table batch (
   id blob not null,
   metadata text,
   request_id text not null,
+  is_eval integer not null default 0 check (is_eval in (0, 1)),
   total integer not null,
   running integer not null default 0 check (running >= 0),
   succeeded integer not null default 0 check (succeeded >= 0),

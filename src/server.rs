@@ -69,7 +69,7 @@ pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
     http: Door,
-    ticker: Ticker,
+    tickers: [Ticker; 3],
     generations: Arc<Runner<RunGeneration>>,
     deliveries: Arc<Runner<DeliverWebhook>>,
     writer: JoinHandle<()>,
@@ -123,14 +123,14 @@ impl Server {
         metrics::pull_queue(&app, &deliveries);
         metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
-        let ticker = work::tick(&app, &generations, &deliveries)?;
+        let tickers = work::tick(&app, &generations, &deliveries)?;
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
         Ok(Self {
             address,
             app,
             http,
-            ticker,
+            tickers,
             generations,
             deliveries,
             writer,
@@ -177,7 +177,7 @@ impl Server {
         let began = self.app.ambient.monotonic();
         self.app.watches.close();
         let _sent = self.http.drain.send(());
-        self.ticker.stop();
+        self.tickers.into_iter().for_each(Ticker::stop);
         let patience = self.drain;
         let drains =
             [work::drain(self.generations, patience), work::drain(self.deliveries, patience)];

@@ -225,13 +225,9 @@ pub fn expire_due_grants(app: &App) -> Result<usize> {
     let due = app.store.read(SystemScope::new(), |snapshot| {
         ledger::accounts_with_expired_grants(snapshot, ACCOUNTS_PER_ROUND)
     })?;
-    let mut touched = 0;
-    for some in due.chunks(WRITES_AT_ONCE) {
-        let writes: Vec<_> =
-            some.iter().map(|scope| app.store.write(*scope, ledger::expire_grants)).collect();
-        for write in writes {
-            touched += write.wait()?;
-        }
-    }
-    Ok(touched)
+    super::total(due.chunks(WRITES_AT_ONCE).flat_map(|some| {
+        let expire = |scope: &AccountScope| app.store.write(*scope, ledger::expire_grants);
+        let writes: Vec<_> = some.iter().map(expire).collect();
+        writes.into_iter().map(Commit::wait)
+    }))
 }

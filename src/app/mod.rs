@@ -101,6 +101,9 @@ pub struct Settings {
     pub batch_ttl: Duration,
     /// How many requests a batch may have.
     pub max_batch_requests: usize,
+    /// What the jobs of a batch may hold together, in bytes: prompts are longer than the inputs they are
+    /// made of.
+    pub max_batch_bytes: usize,
     /// How many jobs of all accounts may wait.
     pub max_waiting_jobs: usize,
     /// How many jobs of an account may wait or run.
@@ -173,6 +176,19 @@ pub struct Caller {
 /// Rows to read for a page: one more than it has, to see whether there is a next one.
 fn one_more(page: &PageRequest) -> u32 {
     u32::try_from(page.limit).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// Adds up what came of each duty; all are done. Gives the first error, and logs the others.
+fn total(done: impl IntoIterator<Item = Result<usize>>) -> Result<usize> {
+    done.into_iter().fold(Ok(0), |sum, done| match (sum, done) {
+        (Ok(sum), Ok(done)) => Ok(sum + done),
+        (Err(first), Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "maintenance failed too");
+            Err(first)
+        }
+        (Err(first), _) => Err(first),
+        (_, Err(error)) => Err(error),
+    })
 }
 
 /// Refuses a text that is empty or has more than `most` characters.

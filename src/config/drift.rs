@@ -13,13 +13,13 @@ use super::{
 #[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Drift {
-    /// The time that is compared with as much before it.
+    /// The time, in whole hours, that is compared with as much before it.
     #[serde(
-        deserialize_with = "values::duration::<HOUR, { 30 * DAY }, _>",
+        deserialize_with = "values::hours::<HOUR, { 30 * DAY }, _>",
         serialize_with = "write::duration"
     )]
     pub window: Duration,
-    /// Jobs that both must have.
+    /// Jobs that both must have: that ended for the part of failures, that succeeded for a mean.
     #[serde(deserialize_with = "values::whole::<1, 1_000_000_000, _, _>")]
     pub min_jobs: u64,
     /// How much the part of schema failures rises, in percentage points.

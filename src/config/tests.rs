@@ -207,6 +207,10 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 1: models.sandbox.input_per_million: 0.0000001 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
     ),
     (
+        "[drift]\nwindow = \"90m\"",
+        "line 2: drift.window: \"90m\" is not allowed; allowed: a duration such as \"30s\" or \"5m\", from 1h to 720h, in whole hours",
+    ),
+    (
         "[jobs]\nmax_timeout = \"20m\"",
         "line 2: jobs.max_timeout: a timeout of 20m does not fit into queues.\"generation.create\".max_runtime = \"15m\", of which the calls of an attempt get four fifths; set max_runtime to at least \"25m\", or jobs.max_timeout to at most \"12m\"",
     ),

@@ -223,6 +223,18 @@ pub(super) fn duration<'de, const MIN: u64, const MAX: u64, D: Deserializer<'de>
         .deserialize(given)
 }
 
+/// Reads a duration of whole hours, from `MIN` to `MAX` milliseconds.
+pub(super) fn hours<'de, const MIN: u64, const MAX: u64, D: Deserializer<'de>>(
+    given: D,
+) -> Result<Duration, D::Error> {
+    let allowed = format!("{}, in whole hours", durations_allowed::<MIN, MAX>());
+    Rule::new(allowed, |given| {
+        let duration = duration_within::<MIN, MAX>(given.text()?)?;
+        duration.as_millis().is_multiple_of(HOUR.into()).then_some(duration)
+    })
+    .deserialize(given)
+}
+
 /// Reads a duration from `MIN` to `MAX` milliseconds, where empty text means that there is none.
 pub(super) fn optional_duration<'de, const MIN: u64, const MAX: u64, D: Deserializer<'de>>(
     given: D,

@@ -42,7 +42,7 @@ impl AgentDefinition {
     }
 
     /// The contents of the messages as templates. Where `strict`, a path is refused that `input_schema`,
-    /// which must be a good one, shows cannot exist.
+    /// which must be a good one, does not declare.
     pub fn templates(&self, strict: bool) -> Result<Vec<Template>> {
         let schema = self.input_schema.as_ref().filter(|_| strict);
         let schema = schema.map(|schema| serde_json::from_str::<Value>(schema.get())).transpose();
@@ -84,7 +84,8 @@ macro_rules! definition {
             #[serde(deserialize_with = "objects::list")]
             #[schemars(length(min = 1, max = 100))]
             pub messages: Vec<Message>,
-            /// JSON Schema (2020-12 or draft-07) that the input of a run has to satisfy.
+            /// JSON Schema (2020-12 or draft-07) that the input of a run has to satisfy. Where it has
+            /// `properties`, templates can show no others, unless `additionalProperties` allows them.
             #[schemars(with = "Option<serde_json::Map<String, Value>>")]
             pub input_schema: Option<Box<RawValue>>,
             /// JSON Schema that the output has to satisfy.

@@ -61,7 +61,7 @@ impl DriftMetric {
 pub struct DriftLimits {
     /// The hours that are compared with as many before them.
     pub window_hours: u32,
-    /// Jobs that both must have.
+    /// Jobs that both must have: that ended for the part of failures, that succeeded for a mean.
     pub min_jobs: u64,
     /// How much the part of schema failures rises, in percentage points.
     pub schema_failures: u64,
@@ -108,33 +108,47 @@ impl AgentTotals {
         }
     }
 
+    /// How many jobs the figure is made of.
+    const fn sample(&self, metric: DriftMetric) -> u64 {
+        match metric {
+            DriftMetric::SchemaFailureRate => self.jobs,
+            DriftMetric::LatencyMsMean | DriftMetric::TokensMean | DriftMetric::CreditsMean => {
+                self.succeeded
+            }
+        }
+    }
+
     /// The part of jobs that succeeded.
     pub fn success_rate(&self) -> Option<f64> {
         ratio(self.succeeded, self.jobs)
     }
 }
 
-/// The metrics that rose from `previous` to `current` by more than the limits allow.
+/// The metrics that rose from `previous` to `current` by more than the limits allow, of those that both have
+/// enough jobs for.
 pub fn drifting(
     current: &AgentTotals,
     previous: &AgentTotals,
     limits: &DriftLimits,
 ) -> Vec<DriftMetric> {
-    if current.jobs.min(previous.jobs) < limits.min_jobs {
-        return Vec::new();
-    }
     let rises = |metric: &DriftMetric| {
+        let jobs = current.sample(*metric).min(previous.sample(*metric));
         let (Some(now), Some(before)) = (current.figure(*metric), previous.figure(*metric)) else {
             return false;
         };
-        // A hair below the limit still counts: it is the rounding of floats.
-        let by = |percent: u64| now > before && now >= before * part(100 + percent) - 1e-9;
-        match metric {
+        // A hair below the limit still counts: it is the rounding of floats. A mean of nothing, such as the
+        // credits of a model without a price, has no percentage to rise by.
+        let by = |percent: u64| {
+            let is_more = before > 0.0 && now > before;
+            is_more && now >= before * part(100 + percent) - 1e-9
+        };
+        let rises = match metric {
             DriftMetric::SchemaFailureRate => now - before >= part(limits.schema_failures) - 1e-9,
             DriftMetric::LatencyMsMean => by(limits.latency),
             DriftMetric::TokensMean => by(limits.tokens),
             DriftMetric::CreditsMean => by(limits.credits),
-        }
+        };
+        rises && jobs >= limits.min_jobs
     };
     DriftMetric::ALL.into_iter().filter(rises).collect()
 }
@@ -196,13 +210,26 @@ mod tests {
 
     #[test]
     fn few_jobs_tell_nothing() {
-        let few = AgentTotals { jobs: 9, ..totals(9, 900, 900, 900) };
+        let few = AgentTotals { jobs: 9, succeeded: 9, ..totals(9, 900, 900, 900) };
         assert!(drifting(&few, &totals(0, 1, 1, 1), &LIMITS).is_empty());
         assert!(drifting(&totals(9, 900, 900, 900), &few, &LIMITS).is_empty());
+        // Means are of those that succeeded: however many failed, one tells nothing.
+        let one = AgentTotals { jobs: 40, succeeded: 1, ..totals(30, 900, 900, 900) };
+        let before = totals(0, 1, 1, 1);
+        assert_eq!(drifting(&one, &before, &LIMITS), [DriftMetric::SchemaFailureRate]);
+        let one = AgentTotals { jobs: 40, succeeded: 1, ..totals(0, 1, 1, 1) };
+        assert!(drifting(&totals(0, 900, 900, 900), &one, &LIMITS).is_empty());
         assert_eq!(AgentTotals::default().figure(DriftMetric::TokensMean), None);
         assert_eq!(AgentTotals::default().success_rate(), None);
-        // Nothing of something: a price that was zero has not risen by a factor.
+    }
+
+    #[test]
+    fn a_mean_of_nothing_rises_by_no_percentage() {
         let free = totals(0, 1, 1, 0);
         assert!(drifting(&free, &free, &LIMITS).is_empty());
+        assert!(drifting(&totals(0, 1, 1, 30), &free, &LIMITS).is_empty());
+        // That nothing failed before is a part like any other.
+        let failing = drifting(&totals(5, 1, 1, 0), &free, &LIMITS);
+        assert_eq!(failing, [DriftMetric::SchemaFailureRate]);
     }
 }

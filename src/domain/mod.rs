@@ -46,7 +46,7 @@ pub use deadline::Deadline;
 pub use drift::{AgentTotals, DriftLimits, DriftMetric, drifting, ratio};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result};
-pub use eval::{CaseOutcome, EvalCase, EvalRequest, Expect, ExpectAt, ExpectedStatus};
+pub use eval::{CaseOutcome, Compile, EvalCase, EvalRequest, Expect, ExpectAt, ExpectedStatus};
 pub use generation::{GenerationRequest, Parameters};
 pub use id::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, DeadLetterId, DeliveryId, EndpointId,

@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "the resources that use the rest of the edge come one by one")]
 
 mod activity;
+mod heavy;
 mod listen;
 mod middleware;
 mod router;
@@ -30,12 +31,14 @@ use ipnet::IpNet;
 use tokio::sync::Semaphore;
 
 pub use body::Body;
+pub use heavy::HEAVY_MAX;
 pub use listen::{ConnectionLimits, Shutdown, serve};
 pub use router::BadTable;
 
 pub(crate) use middleware::RequestId;
 
 use crate::app::{App, auth::Session};
+use heavy::Heavy;
 use middleware::Exchange;
 use router::Router;
 use routes::{BodyLimit, Route};
@@ -56,6 +59,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call the API; `*` for all. None means no CORS headers at all.
     pub cors_origins: Vec<HeaderValue>,
+    /// How long work that takes seconds waits for its turn.
+    pub heavy_patience: Duration,
     /// Whether `/metrics` is open to everyone.
     pub metrics_open: bool,
 }
@@ -69,6 +74,7 @@ impl Default for Settings {
             keep_alive: Duration::from_secs(15),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
+            heavy_patience: Duration::from_secs(10),
             metrics_open: false,
         }
     }
@@ -120,6 +126,8 @@ pub struct Edge {
     observer: Observer,
     /// Places for bodies beyond the usual limit.
     large_bodies: Semaphore,
+    /// Places for long work.
+    heavy: Arc<Heavy>,
 }
 
 impl Edge {
@@ -135,7 +143,8 @@ impl Edge {
         observer: Observer,
     ) -> Result<Self, BadTable> {
         let large_bodies = Semaphore::new(middleware::LARGE_MAX);
-        Ok(Self { router: Router::new(table)?, app, settings, observer, large_bodies })
+        let heavy = Arc::new(Heavy::new(settings.heavy_patience));
+        Ok(Self { router: Router::new(table)?, app, settings, observer, large_bodies, heavy })
     }
 
     /// Answers one request. Never fails: what goes wrong becomes an answer too.

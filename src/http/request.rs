@@ -10,7 +10,7 @@ use hyper::{
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
-use super::{RequestId, routes::Route};
+use super::{RequestId, heavy::Heavy, routes::Route};
 use crate::{
     app::{
         App, Caller,
@@ -49,6 +49,7 @@ pub(crate) struct Request {
     pub(crate) idempotency: Option<Idempotency>,
     /// How often a silent stream says that it is alive.
     pub(crate) keep_alive: Duration,
+    pub(super) heavy: Arc<Heavy>,
     pub(super) route: Arc<Route>,
     pub(super) path: Vec<(String, String)>,
     pub(super) query: Vec<(String, String)>,
@@ -84,6 +85,21 @@ impl Request {
     ) -> Result<T> {
         let app = Arc::clone(&self.app);
         tokio::task::spawn_blocking(move || work(&app)).await.map_err(Error::internal)?
+    }
+
+    /// Does blocking work that may take seconds, on one of the few threads for such work, so that all others
+    /// stay free for reads. 503 where none gets free in time.
+    pub(crate) async fn heavy<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&App) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let place = self.heavy.enter().await?;
+        self.blocking(move |app| {
+            // Held until the work ends, even where its client leaves before.
+            let _place = place;
+            work(app)
+        })
+        .await
     }
 
     /// The id in the path, as in `id::<JobId>("id")`. A malformed one names nothing: 404.

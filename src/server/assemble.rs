@@ -90,6 +90,7 @@ fn settings(config: &Config) -> app::Settings {
         job_runtime: jobs.max_runtime,
         batch_ttl: config.batches.ttl,
         max_batch_requests: config.batches.max_requests,
+        max_batch_bytes: config.batches.body_limit,
         max_waiting_jobs: config.jobs.max_waiting,
         max_open_jobs: config.jobs.max_open_per_account,
         job_backoff: backoff(&jobs.backoff),
@@ -190,6 +191,7 @@ pub(super) fn edge(config: &Config) -> http::Settings {
         trusted_proxies: http.trusted_proxies.clone(),
         cors_origins: http.cors_origins.iter().filter_map(origin).collect(),
         metrics_open: http.metrics_open,
+        ..http::Settings::default()
     }
 }
 

@@ -30,8 +30,10 @@ pub(super) struct Door {
 
 /// The event loop, and threads for what blocks.
 pub(super) fn runtime(config: &Config) -> io::Result<Runtime> {
-    // What blocks are reads, each of which needs a connection, and the hashing of new keys.
-    let blocking = usize::try_from(config.store.readers).unwrap_or(1) + HASHING_THREADS;
+    // What blocks are reads, each of which needs a connection, the hashing of new keys, and long work, of
+    // which there is only so much at the same time.
+    let readers = usize::try_from(config.store.readers).unwrap_or(1);
+    let blocking = readers + HASHING_THREADS + http::HEAVY_MAX;
     runtime::Builder::new_current_thread().enable_all().max_blocking_threads(blocking).build()
 }
 

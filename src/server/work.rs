@@ -1,4 +1,4 @@
-//! The threads that work on what is queued, and the one that ticks.
+//! The threads that work on what is queued, and those that tick.
 
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     domain::QueueName,
     queue::{Kind, Runner, Ticker},
     webhooks::send::{Attempt, Limits, Sender},
-    workers::{Maintenance, RunGeneration, deliver_webhook::DeliverWebhook},
+    workers::{Judging, Maintenance, RunGeneration, deliver_webhook::DeliverWebhook},
 };
 
 /// Deliveries that take longer than this do not hold up those to quicker endpoints.
@@ -67,24 +67,29 @@ pub(super) fn tell_backlog(app: &App, generations: &Arc<Runner<RunGeneration>>) 
     });
 }
 
-/// Starts what goes on without being asked: due work, maintenance, and looks at a disk in trouble.
+/// Starts what goes on without being asked, each on a thread of its own: due work with looks at a disk in trouble,
+/// maintenance, and the judging of evals. So none of them waits for what another does for some tenant.
 pub(super) fn tick(
     app: &Arc<App>,
     generations: &Arc<Runner<RunGeneration>>,
     deliveries: &Arc<Runner<DeliverWebhook>>,
-) -> io::Result<Ticker> {
+) -> io::Result<[Ticker; 3]> {
     let (generations, deliveries) = (Arc::clone(generations), Arc::clone(deliveries));
-    let maintenance = Maintenance::new(Arc::clone(app));
     let probed = Arc::clone(app);
-    Ticker::start(&app.ambient, move || {
+    let queues = move || {
         generations.tick();
         deliveries.tick();
-        maintenance.tick();
         if probed.store.trouble().is_some() {
             // Its failure is already known, its success ends the trouble.
             drop(probed.store.probe().wait());
         }
-    })
+    };
+    let (maintenance, judging) = (Maintenance::new(Arc::clone(app)), Judging::new(Arc::clone(app)));
+    Ok([
+        Ticker::start(&app.ambient, queues)?,
+        Ticker::start(&app.ambient, move || maintenance.tick())?,
+        Ticker::start(&app.ambient, move || judging.tick())?,
+    ])
 }
 
 /// Drains a runner on a thread of its own. A look at the metrics may hold it too, for a moment.

@@ -105,17 +105,18 @@ pub fn busy(
     limit: u32,
 ) -> Result<Vec<Busy>> {
     let system = snapshot.scope();
-    snapshot.all(
-        "select distinct g.seq, g.name, a.seq, a.id from main.agent_hour h
-         join main.agent g on g.seq = h.agent join main.account a on a.seq = g.account
-         where h.hour >= ?1 and g.seq > ?2 order by g.seq limit ?3",
-        (since, after, limit),
-        |row| {
-            let account = system.account(row.get::<_, AccountSeq>(2)?, row.get::<_, AccountId>(3)?);
-            Ok(Busy { account, agent: row.get(0)?, name: row.get(1)? })
-        },
-    )
+    snapshot.all(BUSY, (since, after, limit), |row| {
+        let account = system.account(row.get::<_, AccountSeq>(2)?, row.get::<_, AccountId>(3)?);
+        Ok(Busy { account, agent: row.get(0)?, name: row.get(1)? })
+    })
 }
+
+/// Goes from agent to agent and ends with the page, however many hours the window has.
+pub(in crate::store) const BUSY: &str = "select g.seq, g.name, a.seq, a.id from main.agent g
+    join main.account a on a.seq = g.account
+    where g.seq > ?2 and exists (select 1 from main.agent_hour h
+      where h.account = g.account and h.agent = g.seq and h.hour >= ?1)
+    order by g.seq limit ?3";
 
 /// Notes that endpoints are told of a drift now; false where they were told since `since`.
 pub fn tell(

@@ -346,6 +346,7 @@ mod tests {
                     id: BatchId::from_uuid(ambient.uuid()),
                     metadata: None,
                     request_id: "r".to_owned(),
+                    is_eval: false,
                     total: 1,
                 };
                 let batch = batches::insert(tx, &new)?;

@@ -22,6 +22,8 @@ pub struct NewBatch {
     pub metadata: Option<Box<RawValue>>,
     /// The request that made it.
     pub request_id: String,
+    /// Whether its jobs are the cases of an eval.
+    pub is_eval: bool,
     /// How many jobs it has.
     pub total: u64,
 }
@@ -39,6 +41,8 @@ pub struct Batch {
     pub metadata: Option<Box<RawValue>>,
     /// The request that made it.
     pub request_id: String,
+    /// Whether its jobs are the cases of an eval.
+    pub is_eval: bool,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When the first of its jobs began.
@@ -89,6 +93,7 @@ fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
         counts,
         metadata: raw(row, "metadata")?,
         request_id: row.get("request_id")?,
+        is_eval: row.get("is_eval")?,
         created_at: row.get("created_at")?,
         started_at: row.get("started_at")?,
         cancel_requested_at: row.get("cancel_requested_at")?,
@@ -99,9 +104,16 @@ fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
 /// Adds a batch whose jobs all wait; gives its internal number.
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewBatch) -> Result<i64> {
     tx.insert(
-        "insert into main.batch (account, id, metadata, request_id, total, created_at)
-         values (current_account(), ?1, ?2, ?3, ?4, ?5)",
-        (new.id, new.metadata.as_deref().map(RawValue::get), &new.request_id, new.total, tx.now()),
+        "insert into main.batch (account, id, metadata, request_id, is_eval, total, created_at)
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            new.id,
+            new.metadata.as_deref().map(RawValue::get),
+            &new.request_id,
+            new.is_eval,
+            new.total,
+            tx.now(),
+        ),
     )
 }
 

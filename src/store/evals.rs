@@ -297,7 +297,7 @@ macro_rules! select_results {
     ($output:expr, $rest:expr) => {
         concat!(
             "select x.n, x.passed, x.reasons, j.id as job_id, j.status, q.charged, q.error_code, \
-             q.error_message, case when j.attempts > 0 then q.finished_at - j.started_at end as latency_ms, ",
+             q.error_message, case when j.attempts > 0 then max(q.finished_at - j.started_at, 0) end as latency_ms, ",
             $output,
             " from eval_result x left join job j on j.seq = x.job \
              left join job_result q on q.job = x.job where x.run = ?1 ",
@@ -337,20 +337,29 @@ pub fn results(snapshot: &Snapshot<'_, AccountScope>, run: i64) -> Result<Vec<Ev
     )
 }
 
-/// Runs whose batches ended and that are not scored: whose they are, and which.
-pub fn to_score(
-    snapshot: &Snapshot<'_, SystemScope>,
-    limit: u32,
-) -> Result<Vec<(AccountScope, EvalRunId)>> {
+/// A run whose batch ended.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedRun {
+    /// Whose it is.
+    pub account: AccountScope,
+    /// Internal number.
+    pub seq: i64,
+    /// Public id.
+    pub id: EvalRunId,
+}
+
+/// The first run after number `after` whose batch ended and that is not scored.
+pub fn to_score(snapshot: &Snapshot<'_, SystemScope>, after: i64) -> Result<Option<EndedRun>> {
     let system = snapshot.scope();
-    snapshot.all(
-        "select r.id, a.seq, a.id from main.eval_run r join main.batch b on b.seq = r.batch
+    snapshot.one(
+        "select r.seq, r.id, a.seq, a.id from main.eval_run r join main.batch b on b.seq = r.batch
          join main.account a on a.seq = r.account
-         where r.finished_at is null and b.finished_at is not null order by r.seq limit ?1",
-        [limit],
+         where r.finished_at is null and b.finished_at is not null and r.seq > ?1
+         order by r.seq limit 1",
+        [after],
         |row| {
-            let account = system.account(row.get::<_, AccountSeq>(1)?, row.get::<_, AccountId>(2)?);
-            Ok((account, row.get(0)?))
+            let account = system.account(row.get::<_, AccountSeq>(2)?, row.get::<_, AccountId>(3)?);
+            Ok(EndedRun { account, seq: row.get(0)?, id: row.get(1)? })
         },
     )
 }

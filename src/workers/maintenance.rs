@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     ambient::lock,
-    app::{self, App, agents::health, batches, credits, evals},
+    app::{self, App, agents::health, batches, credits},
     domain::Result,
 };
 
@@ -15,13 +15,15 @@ use crate::{
 const PERIOD: Duration = Duration::from_mins(1);
 /// How often all agents are looked at for drift.
 const DRIFT_PERIOD: Duration = Duration::from_mins(5);
+/// Agents that are looked at for drift at a time.
+const AGENTS: u32 = 100;
 /// Saved answers that one write removes, so that it stays short.
 const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
 const WRITES_PER_ROUND: u32 = 60;
 
-/// Fills lists, takes back what has expired and goes on with cancellations whenever the ticker calls it, once a second; forgets
-/// answers once a minute.
+/// Once a second, when the ticker calls it: fills lists, records late outcomes, goes on with cancellations, takes
+/// back expired grants and looks at some agents for drift. Once a minute it forgets old answers and hours.
 pub struct Maintenance {
     app: Arc<App>,
     last: Mutex<Option<Duration>>,
@@ -55,7 +57,6 @@ impl Maintenance {
             report("forget saved answers", self.forget_answers());
             report("forget hours of agents", health::forget_hours(&self.app));
         }
-        report("judge runs of evals", evals::score_ended(&self.app));
         report("watch for drift", self.watch_drift());
     }
 
@@ -64,16 +65,13 @@ impl Maintenance {
         let now = self.app.ambient.monotonic();
         let mut round = lock(&self.drift);
         let is_due = round.began.is_none_or(|began| now.saturating_sub(began) >= DRIFT_PERIOD);
-        let after = match round.after {
-            Some(after) => after,
-            None if is_due => {
-                round.began = Some(now);
-                0
+        if round.after.is_none() {
+            if !is_due {
+                return Ok(0);
             }
-            None => return Ok(0),
-        };
-        round.after = health::watch_drift(&self.app, after)?;
-        Ok(usize::from(round.after.is_some()))
+            round.began = Some(now);
+        }
+        health::watch_drift(&self.app, &mut round.after, AGENTS)
     }
 
     fn is_due(&self) -> bool {

@@ -2,11 +2,13 @@
 //! hands the outcome to a deed.
 
 pub mod deliver_webhook;
+mod judging;
 mod maintenance;
 mod run_generation;
 
 use std::time::Duration;
 
+pub use judging::Judging;
 pub use maintenance::Maintenance;
 pub use run_generation::RunGeneration;
 

@@ -88,3 +88,26 @@ fn what_is_wrong_with_a_run_is_named() {
     assert_eq!(again.body, first.body, "what was accepted before is answered as before");
     assert_eq!(account.list("/v1/jobs").len(), 1);
 }
+
+/// A short run of an agent is a long prompt, and thousands of them would fill the memory.
+#[test]
+fn the_prompts_of_a_batch_are_bounded_together() {
+    let server =
+        TestServer::builder().config(|config| config.batches.body_limit = 256 << 10).start();
+    let account = server.account();
+    let long = json!({"role": "system", "content": "x".repeat(60 << 10)});
+    let agent = json!({"name": "wordy", "model": "m", "messages": [long]});
+    account.client.post("/v1/agents", &agent).expect(201);
+    let runs = |count: usize| {
+        let run = |n| json!({"custom_id": format!("run {n}"), "agent": "wordy"});
+        json!({"requests": (0..count).map(run).collect::<Vec<_>>()})
+    };
+    let error = refused(&account.client.post(BATCHES, &runs(5)), 400, "INVALID_REQUEST");
+    assert_eq!(error["param"], "requests/4", "{error}");
+    post(&account, &runs(4));
+    let case = |_| json!({"input": {}, "expect": {"status": "succeeded"}});
+    let eval = json!({"name": "e", "cases": (0..5).map(case).collect::<Vec<_>>()});
+    let made = account.client.post("/v1/agents/wordy/evals", &eval).expect(201).json();
+    let runs = format!("/v1/agents/wordy/evals/{}/runs", made["id"].as_str().unwrap());
+    refused(&account.client.post(&runs, &json!({})), 400, "INVALID_REQUEST");
+}

@@ -68,14 +68,17 @@ impl Bench {
         added.wait().unwrap();
     }
 
-    /// A run of the agent that takes so long and ends so.
+    /// A run of `helper` that takes so long and ends so.
     fn run(&mut self, took: Duration, outcome: Outcome) {
+        self.run_of("helper", took, outcome);
+    }
+
+    fn run_of(&mut self, agent: &str, took: Duration, outcome: Outcome) {
         self.token += 1;
         let app = &self.deeds.app;
         let run = serde_json::from_str("{}").unwrap();
         let caller = caller(self.scope);
-        let agents::Run::New(new) =
-            agents::prepare_run(app, &caller, "helper", &run, None).unwrap()
+        let agents::Run::New(new) = agents::prepare_run(app, &caller, agent, &run, None).unwrap()
         else {
             panic!("the run is new");
         };
@@ -93,6 +96,11 @@ impl Bench {
     fn told(&self) -> Vec<Value> {
         self.deeds.ambient.advance(Duration::from_mins(5));
         self.maintenance.tick();
+        self.payloads()
+    }
+
+    /// The events that were told so far.
+    fn payloads(&self) -> Vec<Value> {
         let outside = rusqlite::Connection::open(self.deeds.app.store.path()).unwrap();
         let sql = "select payload from webhook_delivery order by seq";
         let mut statement = outside.prepare(sql).unwrap();
@@ -186,13 +194,52 @@ fn a_drift_is_told_once_in_a_window() {
 #[test]
 fn many_agents_are_looked_at_in_turn() {
     let mut bench = Bench::new();
-    for n in 0..3 {
-        bench.make(&format!("idle-{n}"));
+    let (busy, second) = (["first", "second", "third"], Duration::from_secs(1));
+    for name in busy {
+        bench.make(&format!("idle-{name}"));
+        bench.make(name);
     }
-    bench.run(Duration::ZERO, success(1));
-    let app = &bench.deeds.app;
-    // One agent had jobs, so the first look is the last.
-    assert_eq!(health::watch_drift(app, 0).unwrap(), None);
+    for seconds in [1, 2] {
+        bench.deeds.ambient.advance(2 * HOUR);
+        for name in busy {
+            for _ in 0..2 {
+                bench.run_of(name, seconds * second, success(1));
+            }
+        }
+    }
+    let (app, told) = (&bench.deeds.app, |bench: &Bench| {
+        let agents = bench.payloads().into_iter().map(|event| event["data"]["agent"].clone());
+        agents.collect::<Vec<_>>()
+    });
+    // Those without jobs take no place in a page, and the last page goes on after the one before.
+    let mut place = None;
+    assert_eq!(health::watch_drift(app, &mut place, 2).unwrap(), 2);
+    assert_eq!(told(&bench), ["first", "second"]);
+    assert_eq!(health::watch_drift(app, &mut place, 2).unwrap(), 1);
+    assert_eq!(
+        (place, told(&bench)),
+        (None, ["first", "second", "third"].map(Value::from).to_vec())
+    );
+}
+
+#[test]
+fn an_agent_that_cannot_be_looked_at_does_not_hold_up_the_others() {
+    let mut bench = Bench::new();
+    bench.make("sound");
+    for seconds in [1, 2] {
+        bench.deeds.ambient.advance(2 * HOUR);
+        for name in ["helper", "sound"] {
+            for _ in 0..2 {
+                bench.run_of(name, Duration::from_secs(seconds), success(1));
+            }
+        }
+    }
+    let outside = rusqlite::Connection::open(bench.deeds.app.store.path()).unwrap();
+    outside.execute("update agent_hour set latency_ms = -1000000 where agent = 1", []).unwrap();
+    let mut place = None;
+    health::watch_drift(&bench.deeds.app, &mut place, 9).unwrap_err();
+    let told = bench.payloads();
+    assert_eq!((told.len(), &told[0]["data"]["agent"]), (1, &json!("sound")));
 }
 
 #[test]

@@ -97,6 +97,9 @@ fn each_case_is_judged_by_all_that_is_expected() {
     assert_eq!((&batch["counts"]["total"], &batch["counts"]["failed"]), (&json!(5), &json!(2)));
     let runs = account.list(&path(&eval, "/runs"));
     assert_eq!((runs.len(), &runs[0]["id"]), (1, &report["id"]));
+    // They tell nothing of how the agent does for its users.
+    let health = account.client.get("/v1/agents/echo/health").expect(200).json();
+    assert_eq!(health["current"]["jobs"], 0);
 }
 
 #[test]
@@ -273,4 +276,14 @@ fn lists_go_on_from_page_to_page() {
         let rest = account.list(&format!("{list}?cursor={cursor}"));
         assert_eq!((rest.len(), &rest[0]["id"]), (1, &made[0]));
     }
+}
+
+#[test]
+fn a_job_that_was_judged_is_not_run_again() {
+    let (_server, account, _provider) = set_up();
+    let eval = make(&account, &json!([case("fail", &json!({"equals": "a"}))]));
+    let report = run(&account, &eval, &json!({}));
+    let job = json!({"id": report["results"][0]["job_id"]});
+    let refused = account.deed(&job, "retry").expect(409).json();
+    assert_eq!(refused["error"]["code"], "CONFLICT");
 }

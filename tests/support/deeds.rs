@@ -254,6 +254,7 @@ fn settings() -> Settings {
         job_runtime: Duration::from_mins(15),
         batch_ttl: 24 * hour,
         max_batch_requests: 10_000,
+        max_batch_bytes: 1 << 20,
         max_waiting_jobs: 1_000_000,
         max_open_jobs: 1_000_000,
         job_backoff: Backoff::default(),

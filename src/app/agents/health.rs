@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Versioned, must_find};
 use crate::{
-    app::App,
+    app::{self, App},
     domain::{
         AccountId, AgentTotals, DriftLimits, DriftMetric, Error, EventType, Result, Timestamp,
         drifting,
@@ -19,8 +19,6 @@ use crate::{
 
 /// The longest window, in hours.
 pub const WINDOW_MAX: u32 = 30 * 24;
-/// Agents that one call of [`watch_drift`] looks at.
-const AGENTS: u32 = 100;
 /// Hours that are kept: two of the longest windows, and the one that has begun.
 const HOURS_KEPT: i64 = 2 * WINDOW_MAX as i64 + 1;
 /// Rows that one write forgets.
@@ -90,19 +88,19 @@ struct Drift<'a> {
     window_hours: u32,
 }
 
-/// Tells endpoints of agents that became worse, once per metric and window: looks at some agents with jobs in
-/// the window, from the one after `after` on. Gives the last that it looked at; `None` after the last of all.
-pub fn watch_drift(app: &Arc<App>, after: i64) -> Result<Option<i64>> {
+/// Tells endpoints of agents that became worse, once per metric and window: looks at up to `most` agents with
+/// jobs in the window, from the one after `place` on. That becomes the last that it looked at, or `None` after
+/// the last of all. Gives how many there were, or the first error, which does not keep it from the others.
+pub fn watch_drift(app: &Arc<App>, place: &mut Option<i64>, most: u32) -> Result<usize> {
     let limits = app.settings.drift;
+    let after = place.unwrap_or(0);
     let busy = app.store.read(SystemScope::new(), |snapshot| {
         let since = agent_hours::hour(snapshot.now()) + 1 - i64::from(limits.window_hours);
-        agent_hours::busy(snapshot, since, after, AGENTS)
+        agent_hours::busy(snapshot, since, after, most)
     })?;
-    for agent in &busy {
-        look_at(app, agent, limits)?;
-    }
-    let is_last = busy.len() < AGENTS as usize;
-    Ok(busy.last().map(|last| last.agent).filter(|_| !is_last))
+    let is_last = busy.len() < most as usize;
+    *place = busy.last().map(|last| last.agent).filter(|_| !is_last);
+    app::total(busy.iter().map(|agent| look_at(app, agent, limits).map(|()| 1)))
 }
 
 fn look_at(app: &Arc<App>, busy: &Busy, limits: DriftLimits) -> Result<()> {

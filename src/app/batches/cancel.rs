@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{conflict, must_find};
 use crate::{
-    app::{App, Caller, Reply, Secrecy, jobs, once},
+    app::{self, App, Caller, Reply, Secrecy, jobs, once},
     domain::{BatchId, BatchStatus, Error, Idempotency, Result},
     store::{
         AccountScope, SystemScope, Tx,
@@ -82,9 +82,9 @@ fn cancel_some(
     Ok((items.last().map_or(after, |(n, _)| *n), items.len()))
 }
 
-/// Goes on with what a stop or a crash left of cancellations; gives how many jobs it canceled.
+/// Goes on with what a stop or a crash left of cancellations; gives how many jobs it canceled, or the first
+/// error, which does not keep it from the other batches.
 pub fn cancel_rest(app: &Arc<App>) -> Result<usize> {
     let left = app.store.read(SystemScope::new(), |it| batches::canceling(it, BATCHES))?;
-    let canceled = left.into_iter().map(|(scope, batch)| cancel_jobs(app, scope, batch));
-    canceled.sum()
+    app::total(left.into_iter().map(|(scope, batch)| cancel_jobs(app, scope, batch)))
 }

@@ -1,5 +1,6 @@
 //! What can be done with batches: jobs that are accepted together, wait in the background, and are counted.
 
+mod allowance;
 mod cancel;
 mod steps;
 
@@ -12,9 +13,11 @@ use serde_json::value::RawValue;
 
 pub use cancel::{cancel, cancel_rest};
 
+pub(super) use allowance::Allowance;
+
 pub(super) use cancel::CANCELED;
 
-pub(super) use steps::{is_canceling, may_retry, step};
+pub(super) use steps::{is_canceling, is_of_eval, may_retry, step};
 
 use super::{
     App, Caller, Reply, Secrecy,
@@ -67,23 +70,27 @@ pub struct PreparedBatch {
 }
 
 /// Checks all requests against everything that needs no database; the error names the first that is wrong.
-/// Thousands of requests take some tens of milliseconds, and more where they have schemas.
+/// Thousands of requests take some tens of milliseconds, and more where they have schemas. Blocks while it
+/// reads.
 pub fn prepare(
     app: &App,
     caller: &Caller,
     requests: Vec<Asked>,
     metadata: Option<Box<RawValue>>,
 ) -> Result<PreparedBatch> {
-    check_count(app, requests.len())?;
     let total = requests.len();
+    check_count(app, total)?;
+    jobs::admit_early(app, caller.scope, total)?;
     let mut items = Vec::with_capacity(total);
     let mut known = HashSet::with_capacity(total);
     let mut estimate = Credits::ZERO;
+    let mut allowance = Allowance::new(app);
     let mut preparing = Preparing { app, caller, agents: HashMap::new() };
     for (at, Asked { custom_id, work }) in requests.into_iter().enumerate() {
         let place = || format!("requests/{at}");
         check_custom_id(&custom_id).map_err(|error| error.within(&place()))?;
         let prepared = preparing.job(&work).map_err(|error| error.within(&place()))?;
+        allowance.spend(app, &prepared).map_err(|error| error.within(&place()))?;
         estimate = estimate.checked_add(prepared.estimate).ok_or_else(too_dear)?;
         if !known.insert(custom_id.clone()) {
             let message = "an earlier request has this custom_id; give each its own";
@@ -95,8 +102,8 @@ pub fn prepare(
     Ok(PreparedBatch { new, items, estimate })
 }
 
-/// A batch of these jobs, each with the name of its request; `None` where there are none.
-pub(super) fn of_jobs(
+/// A batch of these jobs, the cases of an eval, each with its number; `None` where there are none.
+pub(super) fn of_eval(
     app: &App,
     caller: &Caller,
     items: Vec<(String, Prepared)>,
@@ -107,7 +114,7 @@ pub(super) fn of_jobs(
     check_count(app, items.len())?;
     let mut estimates = items.iter().map(|(_, prepared)| prepared.estimate);
     let estimate = estimates.try_fold(Credits::ZERO, Credits::checked_add).ok_or_else(too_dear)?;
-    let new = new_batch(app, caller, items.len(), None);
+    let new = NewBatch { is_eval: true, ..new_batch(app, caller, items.len(), None) };
     Ok(Some(PreparedBatch { new, items, estimate }))
 }
 
@@ -121,6 +128,7 @@ fn new_batch(
         id: BatchId::from_uuid(app.ambient.uuid()),
         metadata,
         request_id: caller.request_id.clone(),
+        is_eval: false,
         total: u64::try_from(total).unwrap_or(u64::MAX),
     }
 }

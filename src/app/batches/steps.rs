@@ -57,15 +57,29 @@ pub(in crate::app) fn is_canceling(
     snapshot: &Snapshot<'_, AccountScope>,
     job: &Job,
 ) -> Result<bool> {
-    let batch = job.batch.map(|batch| batches::by_seq(snapshot, batch)).transpose()?.flatten();
-    Ok(batch.is_some_and(|batch| batch.status() == BatchStatus::Canceling))
+    Ok(batch_of(snapshot, job)?.is_some_and(|batch| batch.status() == BatchStatus::Canceling))
 }
 
-/// Refuses to retry a job while its batch is being canceled: it would be canceled again at once.
+/// Whether the job is a case of an eval.
+pub(in crate::app) fn is_of_eval(snapshot: &Snapshot<'_, AccountScope>, job: &Job) -> Result<bool> {
+    Ok(batch_of(snapshot, job)?.is_some_and(|batch| batch.is_eval))
+}
+
+fn batch_of(snapshot: &Snapshot<'_, AccountScope>, job: &Job) -> Result<Option<Batch>> {
+    Ok(job.batch.map(|batch| batches::by_seq(snapshot, batch)).transpose()?.flatten())
+}
+
+/// Refuses to retry a job while its batch is being canceled, as it would be canceled again at once; and one of
+/// an eval's run, whose verdict is on what it came to.
 pub(in crate::app) fn may_retry(snapshot: &Snapshot<'_, AccountScope>, job: &Job) -> Result<()> {
     if is_canceling(snapshot, job)? {
         return Err(conflict(
             "the job's batch is being canceled; retry the job once that has ended",
+        ));
+    }
+    if is_of_eval(snapshot, job)? {
+        return Err(conflict(
+            "the job is a case of an eval's run and is judged as it ended; run the eval again",
         ));
     }
     Ok(())

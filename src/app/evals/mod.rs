@@ -6,7 +6,7 @@ mod score;
 use std::{collections::HashMap, sync::Arc};
 
 pub use compare::{Compared, Comparison, compare};
-pub use score::score_ended;
+pub use score::{Judgement, next_to_judge};
 
 use super::{
     App, Caller, Reply, Secrecy,
@@ -47,7 +47,7 @@ pub fn create(
     request: Option<Idempotency>,
     render: once::Render<Eval>,
 ) -> Result<Reply> {
-    new.check()?;
+    new.check(&|schema| app.contracts.compile(schema, "schema"))?;
     let id = EvalId::from_uuid(app.ambient.uuid());
     let new = NewEval { id, name: new.name.clone(), cases: new.cases_json()? };
     let made = once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
@@ -94,7 +94,7 @@ pub fn run(
     let eval = get(app, caller.scope, agent, id)?;
     let ready = agents::ready(app, caller.scope, agent, version)?;
     let (new, items) = prepare(app, caller, &eval, &ready)?;
-    let batch = batches::of_jobs(app, caller, items)?;
+    let batch = batches::of_eval(app, caller, items)?;
     accept(app, caller, new, batch, request, render).wait()
 }
 
@@ -107,11 +107,16 @@ fn prepare(
 ) -> Result<(NewEvalRun, Vec<(String, jobs::Prepared)>)> {
     let cases: Vec<EvalCase> = serde_json::from_str(eval.cases.get()).map_err(Error::internal)?;
     let total = u64::try_from(cases.len()).unwrap_or(u64::MAX);
+    let mut allowance = batches::Allowance::new(app);
     let (mut items, mut refused) = (Vec::with_capacity(cases.len()), Vec::new());
     for (n, case) in (1..).zip(cases) {
         let draft = ready.draft(&RunRequest::of(case.input));
         match draft {
-            Ok(draft) => items.push((n.to_string(), jobs::draft(app, caller, draft)?)),
+            Ok(draft) => {
+                let prepared = jobs::draft(app, caller, draft)?;
+                allowance.spend(app, &prepared)?;
+                items.push((n.to_string(), prepared));
+            }
             Err(error) if error.kind() == ErrorKind::InputSchemaMismatch => {
                 let reasons = serde_json::to_string(&[error.message()]);
                 refused.push((n, reasons.map_err(Error::internal)?));

@@ -1,57 +1,71 @@
-//! Judging a run of an eval, once its batch has ended: outputs are read outside the writer, and all verdicts
-//! are written in one transaction.
+//! Judging runs of evals, once their batches have ended: a part at a time, as outputs and schemas may be large.
+//! All verdicts on a run are written in one transaction.
 
 use std::sync::Arc;
 
 use crate::{
     app::App,
-    domain::{CaseOutcome, Error, EvalCase, EvalRunId, JobStatus, Result},
+    domain::{CaseOutcome, Error, EvalCase, JobStatus, Result},
     store::{
-        AccountScope, SystemScope,
-        evals::{self, EvalResult, Verdict},
+        SystemScope,
+        evals::{self, EndedRun, EvalResult, Verdict},
     },
 };
 
-/// Runs that one round judges.
-const RUNS: u32 = 4;
-/// Outcomes that are read at a time.
-const OUTCOMES: usize = 100;
+/// Cases that are judged at a time.
+const CASES: usize = 20;
 
-/// Judges runs whose batches ended; gives how many. One that cannot be judged does not keep the others from it.
-pub fn score_ended(app: &Arc<App>) -> Result<usize> {
-    let ended = app.store.read(SystemScope::new(), |snapshot| evals::to_score(snapshot, RUNS))?;
-    let scored: Vec<_> = ended.into_iter().map(|(scope, run)| score(app, scope, run)).collect();
-    scored.into_iter().try_fold(0, |count, scored| Ok(count + usize::from(scored?)))
+/// The first run after internal number `after` whose batch ended and that has no verdicts. Blocks while it
+/// reads.
+pub fn next_to_judge(app: &App, after: i64) -> Result<Option<EndedRun>> {
+    app.store.read(SystemScope::new(), |snapshot| evals::to_score(snapshot, after))
 }
 
-fn score(app: &App, scope: AccountScope, run: EvalRunId) -> Result<bool> {
-    let verdicts = judge(app, scope, run)?;
-    app.store.write(scope, move |tx| evals::score(tx, run, &verdicts)).wait()
+/// A run that is being judged.
+pub struct Judgement {
+    run: EndedRun,
+    cases: Vec<EvalCase>,
+    verdicts: Vec<Verdict>,
+    /// The last case that was looked at.
+    after: i64,
 }
 
-fn judge(app: &App, scope: AccountScope, id: EvalRunId) -> Result<Vec<Verdict>> {
-    let gone = || Error::internal("a run of an eval is gone");
-    let (run, eval) = app.store.read(scope, |snapshot| {
-        let run = evals::find_run(snapshot, id)?.ok_or_else(gone)?;
-        let eval = evals::by_seq(snapshot, run.eval)?.ok_or_else(gone)?;
-        Ok((run, eval))
-    })?;
-    let cases: Vec<EvalCase> = serde_json::from_str(eval.cases.get()).map_err(Error::internal)?;
-    let (mut verdicts, mut after, mut is_more) = (Vec::with_capacity(cases.len()), 0, true);
-    while is_more {
-        let page = app.store.read(scope, |it| evals::outcomes(it, run.seq, after, OUTCOMES))?;
-        for result in &page.rows {
-            after = result.n;
-            let case = usize::try_from(result.n - 1).ok().and_then(|at| cases.get(at));
-            verdicts.extend(verdict(case.ok_or_else(gone)?, result)?);
-        }
-        is_more = page.has_more;
+impl Judgement {
+    /// No verdict yet. Blocks while it reads.
+    pub fn begin(app: &App, run: EndedRun) -> Result<Self> {
+        let found = app.store.read(run.account, |snapshot| {
+            let run = evals::find_run(snapshot, run.id)?.ok_or_else(gone)?;
+            evals::by_seq(snapshot, run.eval)?.ok_or_else(gone)
+        });
+        let eval = found?;
+        let cases = serde_json::from_str(eval.cases.get()).map_err(Error::internal)?;
+        Ok(Self { run, cases, verdicts: Vec::new(), after: 0 })
     }
-    Ok(verdicts)
+
+    /// Judges some more cases; `None` once all verdicts are written. Blocks.
+    pub fn go_on(mut self, app: &Arc<App>) -> Result<Option<Self>> {
+        let EndedRun { account, seq, id } = self.run;
+        let page = app.store.read(account, |it| evals::outcomes(it, seq, self.after, CASES))?;
+        for result in &page.rows {
+            self.after = result.n;
+            let case = usize::try_from(result.n - 1).ok().and_then(|at| self.cases.get(at));
+            self.verdicts.extend(verdict(app, case.ok_or_else(gone)?, result)?);
+        }
+        if page.has_more {
+            return Ok(Some(self));
+        }
+        let verdicts = self.verdicts;
+        app.store.write(account, move |tx| evals::score(tx, id, &verdicts)).wait()?;
+        Ok(None)
+    }
+}
+
+fn gone() -> Error {
+    Error::internal("a run of an eval is gone")
 }
 
 /// The verdict on a case, unless it made no job: then it has one.
-fn verdict(case: &EvalCase, result: &EvalResult) -> Result<Option<Verdict>> {
+fn verdict(app: &App, case: &EvalCase, result: &EvalResult) -> Result<Option<Verdict>> {
     if result.passed.is_some() {
         return Ok(None);
     }
@@ -63,7 +77,7 @@ fn verdict(case: &EvalCase, result: &EvalResult) -> Result<Option<Verdict>> {
         latency_ms: result.latency_ms,
         charged: result.charged.unwrap_or_default(),
     };
-    let reasons = case.score(&outcome)?;
+    let reasons = case.score(&outcome, &|schema| app.contracts.compile(schema, "schema"))?;
     let passed = reasons.is_empty();
     let reasons = serde_json::to_string(&reasons).map_err(Error::internal)?;
     Ok(Some(Verdict { n: result.n, passed, reasons }))

@@ -57,6 +57,14 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// What it holds of what the client sent, in bytes.
+    pub(in crate::app) fn bytes(&self) -> usize {
+        let NewJob { messages, output_schema, metadata, parameters, .. } = &self.new;
+        let json = [Some(messages), output_schema.as_ref(), metadata.as_ref()];
+        let json: usize = json.into_iter().flatten().map(|json| json.get().len()).sum();
+        json + parameters.len()
+    }
+
     /// The same for a job whose client waits on its connection.
     pub(in crate::app) fn direct(mut self) -> Self {
         self.new.direct = true;
@@ -290,19 +298,30 @@ pub(in crate::app) fn cover_all(
     required: Credits,
     jobs: usize,
 ) -> Result<Hold> {
-    let most = app.settings.max_open_jobs;
-    let more = u64::try_from(jobs).unwrap_or(u64::MAX);
     match ledger::cover(tx, required)? {
-        Cover::Held(hold) if hold.open_jobs().saturating_add(more) > most => {
-            Err(queue_full(format!(
-                "the account has {} jobs that are not over and may have {most}; wait for some to \
-                 end, cancel some, or send fewer",
-                hold.open_jobs()
-            )))
-        }
-        Cover::Held(hold) => Ok(hold),
+        Cover::Held(hold) => may_open(app, hold.open_jobs(), jobs).map(|()| hold),
         Cover::Short { available } => Err(short(jobs, required, available)),
     }
+}
+
+/// Refuses an account with so many open jobs more than it may have.
+fn may_open(app: &App, open: u64, more: usize) -> Result<()> {
+    let most = app.settings.max_open_jobs;
+    if open.saturating_add(u64::try_from(more).unwrap_or(u64::MAX)) <= most {
+        return Ok(());
+    }
+    Err(queue_full(format!(
+        "the account has {open} jobs that are not over and may have {most}; wait for some to end, \
+         cancel some, or send fewer"
+    )))
+}
+
+/// What the transaction would refuse anyway, before thousands of jobs are prepared for it. Blocks while it
+/// reads.
+pub(in crate::app) fn admit_early(app: &App, scope: AccountScope, more: usize) -> Result<()> {
+    admit(app, more)?;
+    let balance = app.store.read(scope, |snapshot| ledger::balance(snapshot))?;
+    may_open(app, balance.open_jobs, more)
 }
 
 /// Refuses more jobs where as many wait as may. Those of one account are counted exactly, in the transaction;

@@ -16,7 +16,7 @@ pub use outcome::{Outcome, Success, finish, give_up};
 
 use accept::{Waits, cover, dearest, enqueue};
 
-pub(in crate::app) use accept::{admit, check_models, cover_all, insert};
+pub(in crate::app) use accept::{admit, admit_early, check_models, cover_all, insert};
 pub(in crate::app) use outcome::fail;
 
 use super::{App, Caller, Reply, Secrecy, batches, once};

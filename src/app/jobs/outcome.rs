@@ -262,11 +262,14 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -
     app.emit(tx, EventType::JobCompleted, &completed)
 }
 
-/// Counts a job that ended for the version of the agent that it ran, if any.
+/// Counts a job that ended for the version of the agent that it ran, if any. Cases of evals do not count: they
+/// tell how a version does that may never be used.
 fn count(tx: &Tx<'_, AccountScope>, job: &Job, ended: AgentTotals) -> Result<()> {
     match &job.agent {
-        Some(agent) => agent_hours::add(tx, agent.seq, agent.version, &ended),
-        None => Ok(()),
+        Some(agent) if !batches::is_of_eval(tx, job)? => {
+            agent_hours::add(tx, agent.seq, agent.version, &ended)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,8 @@ mod score;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, value::RawValue};
@@ -110,6 +112,9 @@ pub enum ExpectedStatus {
     Failed,
 }
 
+/// Compiles a schema of an expectation; the error names it as `schema`.
+pub type Compile<'a> = dyn Fn(&RawValue) -> Result<Arc<Contract>> + 'a;
+
 /// Tells null from nothing.
 fn present<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -119,11 +124,11 @@ fn present<'de, D: Deserializer<'de>>(
 
 impl EvalRequest {
     /// Checks every field and compiles the schemas; the error names the first that is wrong.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, compile: &Compile<'_>) -> Result<()> {
         checks::bytes("name", &self.name, NAME_MAX)?;
         checks::entries("cases", self.cases.len(), 1..=CASES_MAX)?;
         for (at, case) in self.cases.iter().enumerate() {
-            case.check().map_err(|error| error.within(&format!("cases/{at}")))?;
+            case.check(compile).map_err(|error| error.within(&format!("cases/{at}")))?;
         }
         Ok(())
     }
@@ -139,16 +144,16 @@ impl EvalRequest {
 }
 
 impl EvalCase {
-    fn check(&self) -> Result<()> {
+    fn check(&self, compile: &Compile<'_>) -> Result<()> {
         if let Some(name) = &self.name {
             checks::bytes("name", name, NAME_MAX)?;
         }
-        self.expect.check().map_err(|error| error.within("expect"))
+        self.expect.check(compile).map_err(|error| error.within("expect"))
     }
 }
 
 impl Expect {
-    fn check(&self) -> Result<()> {
+    fn check(&self, compile: &Compile<'_>) -> Result<()> {
         let is_empty = self.equals.is_none()
             && self.contains.is_none()
             && self.schema.is_none()
@@ -164,14 +169,14 @@ impl Expect {
             ));
         }
         check_contains(self.contains.as_ref())?;
-        compile(self.schema.as_deref())?;
+        self.schema.as_deref().map(compile).transpose()?;
         let Some(at) = &self.json_path else { return Ok(()) };
-        at.check().map_err(|error| error.within("json_path"))
+        at.check(compile).map_err(|error| error.within("json_path"))
     }
 }
 
 impl ExpectAt {
-    fn check(&self) -> Result<()> {
+    fn check(&self, compile: &Compile<'_>) -> Result<()> {
         Path::parse(&self.path).map_err(|fault| Error::invalid("path", format!("path {fault}")))?;
         let has_value = self.equals.is_some() || self.contains.is_some() || self.schema.is_some();
         if !has_value && self.exists.is_none() || has_value && self.exists == Some(false) {
@@ -181,7 +186,7 @@ impl ExpectAt {
             ));
         }
         check_contains(self.contains.as_ref())?;
-        compile(self.schema.as_deref()).map(drop)
+        self.schema.as_deref().map(compile).transpose().map(drop)
     }
 }
 
@@ -193,15 +198,4 @@ fn check_contains(contains: Option<&Value>) -> Result<()> {
             Err(Error::invalid("contains", message))
         }
     }
-}
-
-fn compile(schema: Option<&RawValue>) -> Result<Option<Contract>> {
-    let Some(schema) = schema else { return Ok(None) };
-    let value = serde_json::from_str(schema.get()).map_err(Error::internal)?;
-    let contract = Contract::compile(&value).map_err(|fault| {
-        let place = fault.path.as_deref().map(|path| format!(" at {path}")).unwrap_or_default();
-        let message = format!("schema{place}: {}", fault.message);
-        Error::new(ErrorKind::InvalidSchema, message).with_param("schema")
-    });
-    contract.map(Some)
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, value::RawValue};
 
-use super::{EvalCase, Expect, ExpectAt, ExpectedStatus, compile};
+use super::{Compile, EvalCase, Expect, ExpectAt, ExpectedStatus};
 use crate::domain::{
     Credits, JobError, JobStatus, Result,
     json::{self, Path, same},
@@ -34,7 +34,7 @@ pub struct CaseOutcome<'a> {
 
 impl EvalCase {
     /// Why the job is not what is expected; nothing where it is.
-    pub fn score(&self, outcome: &CaseOutcome<'_>) -> Result<Vec<String>> {
+    pub fn score(&self, outcome: &CaseOutcome<'_>, compile: &Compile<'_>) -> Result<Vec<String>> {
         let expect = &self.expect;
         let mut reasons = Vec::new();
         if let Some(reason) = wrong_status(expect.status, outcome) {
@@ -46,7 +46,7 @@ impl EvalCase {
         {
             reasons.push(format!("contains: output_text does not have {}", echo_text(part)));
         }
-        expect.check_output(outcome, &mut reasons)?;
+        expect.check_output(outcome, compile, &mut reasons)?;
         Ok(reasons)
     }
 }
@@ -78,7 +78,12 @@ impl Expect {
         }
     }
 
-    fn check_output(&self, outcome: &CaseOutcome<'_>, reasons: &mut Vec<String>) -> Result<()> {
+    fn check_output(
+        &self,
+        outcome: &CaseOutcome<'_>,
+        compile: &Compile<'_>,
+        reasons: &mut Vec<String>,
+    ) -> Result<()> {
         let part = self.contains.as_ref().filter(|part| !part.is_string());
         let looks = self.equals.is_some()
             || part.is_some()
@@ -88,9 +93,10 @@ impl Expect {
             return Ok(());
         }
         let output = output(outcome, self.equals.as_ref());
-        check_value(&output, self.equals.as_ref(), part, self.schema.as_deref(), "", reasons)?;
+        let (equals, schema) = (self.equals.as_ref(), self.schema.as_deref());
+        Wanted { equals, contains: part, schema }.check(&output, "", compile, reasons)?;
         if let Some(at) = &self.json_path {
-            at.check_value(&output, reasons)?;
+            at.check_value(&output, compile, reasons)?;
         }
         Ok(())
     }
@@ -108,7 +114,12 @@ fn output<'a>(outcome: &CaseOutcome<'_>, equals: Option<&Value>) -> Cow<'a, Valu
 }
 
 impl ExpectAt {
-    fn check_value(&self, output: &Value, reasons: &mut Vec<String>) -> Result<()> {
+    fn check_value(
+        &self,
+        output: &Value,
+        compile: &Compile<'_>,
+        reasons: &mut Vec<String>,
+    ) -> Result<()> {
         let Self { path, equals, contains, schema, exists } = self;
         let found = Path::parse(path).ok().and_then(|way| way.find(output));
         match (found, exists) {
@@ -120,43 +131,52 @@ impl ExpectAt {
             (Some(found), _) => {
                 let place = format!("json_path {}, ", clip(path, ECHO));
                 let (equals, contains) = (equals.as_ref(), contains.as_ref());
-                check_value(found, equals, contains, schema.as_deref(), &place, reasons)?;
+                let wanted = Wanted { equals, contains, schema: schema.as_deref() };
+                wanted.check(found, &place, compile, reasons)?;
             }
         }
         Ok(())
     }
 }
 
-fn check_value(
-    value: &Value,
-    equals: Option<&Value>,
-    contains: Option<&Value>,
-    schema: Option<&RawValue>,
-    place: &str,
-    reasons: &mut Vec<String>,
-) -> Result<()> {
-    if let Some(expected) = equals
-        && !same(value, expected)
-    {
-        reasons.push(format!("{place}equals: it is {}, not {}", echo(value), echo(expected)));
-    }
-    if let Some(part) = contains {
-        let mut steps = STEPS_MAX;
-        match has(value, part, &mut steps) {
-            Some(true) => {}
-            Some(false) => {
-                reasons.push(format!("{place}contains: it does not have {}", echo(part)));
-            }
-            None => reasons.push(format!("{place}contains: it is too large to be compared")),
+/// What must hold of a value.
+struct Wanted<'a> {
+    equals: Option<&'a Value>,
+    contains: Option<&'a Value>,
+    schema: Option<&'a RawValue>,
+}
+
+impl Wanted<'_> {
+    fn check(
+        &self,
+        value: &Value,
+        place: &str,
+        compile: &Compile<'_>,
+        reasons: &mut Vec<String>,
+    ) -> Result<()> {
+        if let Some(expected) = self.equals
+            && !same(value, expected)
+        {
+            reasons.push(format!("{place}equals: it is {}, not {}", echo(value), echo(expected)));
         }
+        if let Some(part) = self.contains {
+            let mut steps = STEPS_MAX;
+            match has(value, part, &mut steps) {
+                Some(true) => {}
+                Some(false) => {
+                    reasons.push(format!("{place}contains: it does not have {}", echo(part)));
+                }
+                None => reasons.push(format!("{place}contains: it is too large to be compared")),
+            }
+        }
+        if let Some(contract) = self.schema.map(compile).transpose()?
+            && let Err(violations) = contract.check(value)
+        {
+            let told = violations.iter().take(3);
+            reasons.extend(told.map(|it| format!("{place}schema: {}: {}", it.path, it.message)));
+        }
+        Ok(())
     }
-    if let Some(contract) = compile(schema)?
-        && let Err(violations) = contract.check(value)
-    {
-        let told = violations.iter().take(3);
-        reasons.extend(told.map(|it| format!("{place}schema: {}: {}", it.path, it.message)));
-    }
-    Ok(())
 }
 
 /// Whether the value has all that `part` has; `None` where that takes too long to say.

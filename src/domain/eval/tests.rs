@@ -1,12 +1,22 @@
 //! What may be expected, and when it holds.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json, value::RawValue};
 
 use super::{CaseOutcome, EvalCase, EvalRequest};
-use crate::domain::{Credits, ErrorKind, JobError, JobErrorCode, JobStatus};
+use crate::domain::{
+    Contract, Credits, Error, ErrorKind, JobError, JobErrorCode, JobStatus, Result,
+};
 
 fn case(expect: &Value) -> EvalCase {
     serde_json::from_str(&json!({"input": {}, "expect": expect}).to_string()).unwrap()
+}
+
+fn compile(schema: &RawValue) -> Result<Arc<Contract>> {
+    let schema = serde_json::from_str(schema.get()).unwrap();
+    let refused = |_| Error::new(ErrorKind::InvalidSchema, "no").with_param("schema");
+    Contract::compile(&schema).map(Arc::new).map_err(refused)
 }
 
 fn outcome<'a>(output: Option<&'a RawValue>, text: &'a str) -> CaseOutcome<'a> {
@@ -24,7 +34,7 @@ fn outcome<'a>(output: Option<&'a RawValue>, text: &'a str) -> CaseOutcome<'a> {
 fn reasons(expect: &Value, output: &Value) -> Vec<String> {
     let text = output.to_string();
     let raw = RawValue::from_string(text.clone()).unwrap();
-    case(expect).score(&outcome(Some(&raw), &text)).unwrap()
+    case(expect).score(&outcome(Some(&raw), &text), &compile).unwrap()
 }
 
 #[test]
@@ -81,7 +91,7 @@ fn without_a_contract_the_text_is_the_output() {
         (json!({"schema": {"type": "string"}}), "hello", true),
         (json!({"contains": "ell"}), "hello", true),
     ] {
-        let reasons = case(&expect).score(&outcome(None, text)).unwrap();
+        let reasons = case(&expect).score(&outcome(None, text), &compile).unwrap();
         assert_eq!(reasons.is_empty(), holds, "{expect} {text}: {reasons:?}");
     }
 }
@@ -94,12 +104,12 @@ fn a_job_that_failed_fails_unless_that_is_expected() {
         error: Some(&error),
         ..outcome(None, "a broken answer")
     };
-    let score = |expect: Value| case(&expect).score(&failed).unwrap();
+    let score = |expect: Value| case(&expect).score(&failed, &compile).unwrap();
     let told = "status: the job is failed (OUTPUT_SCHEMA_MISMATCH: no), not succeeded";
     assert_eq!(score(json!({"contains": "answer"})), [told]);
     assert!(score(json!({"status": "failed", "contains": "answer"})).is_empty());
     let canceled = CaseOutcome { status: JobStatus::Canceled, ..failed.clone() };
-    assert_eq!(case(&json!({"status": "failed"})).score(&canceled).unwrap().len(), 1);
+    assert_eq!(case(&json!({"status": "failed"})).score(&canceled, &compile).unwrap().len(), 1);
 }
 
 #[test]
@@ -115,7 +125,7 @@ fn what_takes_too_long_to_compare_fails() {
 fn what_cannot_be_expected_is_named() {
     let check = |cases: Value| {
         let body = json!({"name": "e", "cases": cases}).to_string();
-        serde_json::from_str::<EvalRequest>(&body).unwrap().check()
+        serde_json::from_str::<EvalRequest>(&body).unwrap().check(&compile)
     };
     let one = |expect: Value| check(json!([{"input": 1, "expect": expect}]));
     one(json!({"equals": null})).unwrap();

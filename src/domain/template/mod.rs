@@ -72,7 +72,7 @@ pub struct TemplateFault {
 }
 
 impl Template {
-    /// Reads a template. Where the schema of its input is given, a path that it shows cannot exist is
+    /// Reads a template. Where the schema of its input is given, a path that it does not declare is
     /// refused.
     ///
     /// # Errors

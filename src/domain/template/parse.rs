@@ -286,11 +286,11 @@ impl<'s> Reader<'s> {
 const NO_ARITHMETIC: &str = "a template does no arithmetic and joins no texts; write values one after \
                              the other, or compute them before";
 
-/// The shape of a member, or why there can be none.
+/// The shape of a member, or that it is not declared.
 fn member<'s>(of: Shape<'s>, name: &str, place: &Expr, span: Span) -> Result<Shape<'s>> {
     of.member(name).ok_or_else(|| {
         let (place, name) = (clip(&place.words()), clip(name));
-        at(span, format!("`{place}.{name}` cannot exist by input_schema; declare it there"))
+        at(span, format!("`{place}.{name}` is not declared; declare it in input_schema"))
     })
 }
 

@@ -1,4 +1,7 @@
-//! What a JSON Schema says about the members that a value can have.
+//! What a JSON Schema declares about the members of a value.
+//!
+//! A schema that lists `properties` and says nothing of others lets them pass. A template that shows one of
+//! them is refused all the same: far more often it is a typing error than an input that nobody declared.
 
 use serde_json::Value;
 
@@ -18,7 +21,7 @@ const OTHER_WAYS: [&str; 12] = [
     "patternProperties",
 ];
 
-/// What a value may be, as far as it is certain.
+/// What a value may be, as far as it is declared.
 #[derive(Clone, Copy)]
 pub(super) struct Shape<'s>(Option<&'s Value>);
 
@@ -31,12 +34,13 @@ impl<'s> Shape<'s> {
         Self(schema.filter(says))
     }
 
-    /// Nothing is certain.
+    /// Nothing is declared.
     pub(super) fn unknown() -> Self {
         Self(None)
     }
 
-    /// What the member of that name may be; `None` where there can be none.
+    /// What the member of that name may be; `None` where there can be none, or where others are declared and
+    /// it is not.
     pub(super) fn member(self, name: &str) -> Option<Self> {
         let Some(schema) = self.0 else { return Some(Self::unknown()) };
         if !may_be(schema, "object") {

@@ -53,7 +53,7 @@ fn bytes(report: &Report) -> Result<Vec<u8>> {
 /// `POST /v1/schemas/validate`
 pub(super) async fn validate(request: Request) -> Result<Reply> {
     let (body, caller) = (request.json()?, request.caller()?);
-    let report = request.blocking(move |app| schemas::validate(app, &body)).await?;
+    let report = request.heavy(move |app| schemas::validate(app, &body)).await?;
     let Some(key) = request.idempotency else {
         return Reply::ok(&ValidationBody::of(&report));
     };

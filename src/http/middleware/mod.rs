@@ -98,6 +98,7 @@ pub(super) async fn pass(
         body: bytes,
         idempotency,
         keep_alive: edge.settings.keep_alive,
+        heavy: Arc::clone(&edge.heavy),
         path,
         query,
         method: parts.method,

@@ -8,10 +8,13 @@ use std::{
 };
 
 use super::{
-    ENTERED, LEAVE,
+    ENTERED, HEAVY_ENTERED, HEAVY_HELD, LEAVE,
     rig::{Answer, PATIENCE, Server, closed, wait_for},
 };
-use crate::http::{ConnectionLimits, Settings};
+use crate::{
+    ambient::lock,
+    http::{ConnectionLimits, HEAVY_MAX, Settings},
+};
 
 /// A request that is answered at once: with 404.
 const NOWHERE: &[u8] = b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -110,6 +113,30 @@ fn connections_beyond_the_limit_wait() {
     drop(held.pop());
     waiting.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(Answer::read(&mut waiting).status, 404);
+}
+
+#[test]
+fn long_work_waits_for_its_turn_and_holds_up_nothing_else() {
+    let settings = Settings { heavy_patience: Duration::from_millis(200), ..Settings::default() };
+    let server = Server::start(settings, ConnectionLimits::default());
+    let held = lock(&HEAVY_HELD);
+    let mut working: Vec<_> = (0..HEAVY_MAX).map(|_| server.connect()).collect();
+    for stream in &mut working {
+        stream.write_all(b"GET /heavy HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        wait_for(&HEAVY_ENTERED);
+    }
+    let refused = server.get("/heavy", "");
+    assert_eq!((refused.status, refused.code()), (503, "UNAVAILABLE".to_owned()));
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    // A client that leaves gives no place back while the work goes on.
+    drop(working.pop());
+    assert_eq!(server.get("/heavy", "").status, 503);
+    assert_eq!(server.json("/v1/echo", r#"{"text":"x"}"#).status, 201);
+    drop(held);
+    for stream in &mut working {
+        assert_eq!(Answer::read(stream).status, 204);
+    }
+    assert_eq!(server.get("/heavy", "").status, 204);
 }
 
 #[test]

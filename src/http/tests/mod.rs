@@ -5,6 +5,8 @@ mod connections;
 mod requests;
 mod rig;
 
+use std::sync::Mutex;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,7 +17,10 @@ use super::{
     request::Request,
     routes::{Access, BodyLimit, Route, handler},
 };
-use crate::domain::{Error, JobId, Result, Scope};
+use crate::{
+    ambient::lock,
+    domain::{Error, JobId, Result, Scope},
+};
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +72,20 @@ async fn slow(_: Request) -> Result<Reply> {
     Ok(Reply::text("text/plain", "done"))
 }
 
+static HEAVY_ENTERED: Notify = Notify::const_new();
+static HEAVY_HELD: Mutex<()> = Mutex::new(());
+
+/// Works for as long as the lock is held.
+async fn heavy(request: Request) -> Result<Reply> {
+    let work = |_: &_| {
+        HEAVY_ENTERED.notify_one();
+        drop(lock(&HEAVY_HELD));
+        Ok(())
+    };
+    request.heavy(work).await?;
+    Ok(Reply::no_content())
+}
+
 async fn forever(_: Request) -> Result<Reply> {
     ENTERED.notify_one();
     std::future::pending().await
@@ -86,6 +105,7 @@ fn table() -> Vec<Route> {
         Route::get("/panics", "panics", handler!(panics)),
         Route::get("/stream", "stream", handler!(stream)),
         Route::get("/slow", "slow", handler!(slow)),
+        Route::get("/heavy", "heavy", handler!(heavy)),
         Route::get("/forever", "forever", handler!(forever)),
     ]
 }

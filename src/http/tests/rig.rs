@@ -186,6 +186,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         job_runtime: Duration::from_mins(15),
         batch_ttl: Duration::from_hours(24),
         max_batch_requests: 10_000,
+        max_batch_bytes: 1 << 20,
         max_waiting_jobs: 1_000_000,
         max_open_jobs: 1_000_000,
         job_backoff: Backoff::default(),

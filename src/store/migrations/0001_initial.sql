@@ -273,6 +273,7 @@ create table batch (
   id blob not null,
   metadata text,
   request_id text not null,
+  is_eval integer not null default 0 check (is_eval in (0, 1)),
   total integer not null,
   running integer not null default 0 check (running >= 0),
   succeeded integer not null default 0 check (succeeded >= 0),

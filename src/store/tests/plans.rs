@@ -2,7 +2,9 @@
 //! and stops, without sorting.
 
 use super::{Rig, forever};
-use crate::store::{SystemScope, agents, batches, deliveries, evals, job_list, ledger_entries};
+use crate::store::{
+    SystemScope, agent_hours, agents, batches, deliveries, evals, job_list, ledger_entries,
+};
 
 fn plan(sql: &str) -> String {
     let count = (1..=9).rev().find(|n| sql.contains(&format!("?{n}"))).unwrap_or(0);
@@ -51,6 +53,8 @@ fn lists_are_read_from_their_newest_end() {
             deliveries_listed,
             "SEARCH webhook_delivery USING INDEX webhook_delivery_by_account (account=? AND rowid<?)",
         ),
+        (agent_hours::BUSY, "SEARCH g USING INTEGER PRIMARY KEY (rowid>?)"),
+        (agent_hours::BUSY, "h EXISTS USING PRIMARY KEY (account=? AND agent=? AND hour>?)"),
         (ledger_entries::ENTRIES_OF_JOB, "USING INDEX ledger_by_job (job=? AND round>"),
     ] {
         let plan = plan(sql);

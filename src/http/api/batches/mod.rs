@@ -33,7 +33,7 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
         let prepared = batches::prepare(&app, &caller, requests, metadata)?;
         batches::submit(&app, &caller, prepared, idempotency, bytes).wait()
     };
-    let done = request.blocking(accept).await?;
+    let done = request.heavy(accept).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
 }
 
@@ -78,6 +78,6 @@ pub(super) async fn cancel(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id::<BatchId>("id")?, request.caller()?);
     let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
     let cancel = move |_: &_| batches::cancel(&app, &caller, id, idempotency, bytes);
-    let done = request.blocking(cancel).await?;
+    let done = request.heavy(cancel).await?;
     Ok(Reply::json_bytes(StatusCode::OK, done.body).replayed(done.replayed))
 }

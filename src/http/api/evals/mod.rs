@@ -38,7 +38,7 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
     let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
     let agent = request.segment("name")?.to_owned();
     let create = move |_: &_| evals::create(&app, &caller, agent, &body, idempotency, eval_bytes);
-    let done = request.blocking(create).await?;
+    let done = request.heavy(create).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn run(request: Request) -> Result<Reply> {
     let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
     let run =
         move |_: &_| evals::run(&app, &caller, &agent, id, body.version, idempotency, run_bytes);
-    let done = request.blocking(run).await?;
+    let done = request.heavy(run).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
 }
 
