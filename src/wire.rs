@@ -105,10 +105,8 @@ pub fn on_cut(wake: impl FnOnce() + Send + 'static) -> Waiting {
 
 /// Makes a call on an open connection whose reads wait no longer than this.
 pub fn hurry<T>(longest: Duration, call: impl FnOnce() -> T) -> T {
-    let before = HURRY.replace(Some(longest));
-    let result = call();
-    HURRY.set(before);
-    result
+    let _hurry = Hurry(HURRY.replace(Some(longest)));
+    call()
 }
 
 /// Waits for that long, or until the line of this thread's call is cut; gives whether it is.
@@ -132,6 +130,15 @@ impl Drop for Waiting {
         if let Some(Line(state)) = &self.0 {
             lock(state).waiter = None;
         }
+    }
+}
+
+/// Ends a hurry, also where the call panicked: the thread may go on to others.
+struct Hurry(Option<Duration>);
+
+impl Drop for Hurry {
+    fn drop(&mut self) {
+        HURRY.set(self.0);
     }
 }
 
@@ -292,6 +299,13 @@ mod tests {
             assert_eq!(client.read(&mut [0; 1]).unwrap_or(0), 0, "the server sees it too");
         });
         assert!(bench.get(&line).is_err(), "nothing more goes over this line");
+    }
+
+    #[test]
+    fn a_hurry_ends_with_its_call() {
+        let panicked = std::panic::catch_unwind(|| hurry(TIMEOUT, || panic!("in the call")));
+        assert!(panicked.is_err());
+        assert_eq!(HURRY.get(), None);
     }
 
     #[test]

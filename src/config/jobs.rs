@@ -16,7 +16,7 @@ pub struct Jobs {
     /// How often the model is asked again for output that fits the schema.
     #[serde(deserialize_with = "values::whole::<0, 10, _, _>")]
     pub max_repairs: u32,
-    /// Completion tokens in the estimate when neither the request nor the model bounds them.
+    /// The most completion tokens of an answer where neither the request nor the model bounds them.
     #[serde(deserialize_with = "values::whole::<1, 10_000_000, _, _>")]
     pub default_max_tokens: u32,
     /// How many calls that clients wait for on their connections there may be at the same time.

@@ -33,7 +33,8 @@ pub struct Model {
     /// What the provider calls it; after loading never empty.
     #[serde(default)]
     pub upstream: String,
-    /// The most completion tokens it gives; `None`: `jobs.default_max_tokens` stands in the estimate.
+    /// The most completion tokens of an answer where the request names no bound, in the estimate and for
+    /// the provider; `None`: `jobs.default_max_tokens`.
     #[serde(
         default,
         deserialize_with = "values::optional_whole::<10_000_000, _>",

@@ -32,7 +32,7 @@ pub struct Provider {
         serialize_with = "write::optional_duration"
     )]
     pub timeout: Option<Duration>,
-    /// Failures in a row after which it is left alone; 0: it never is. `None`: 5, and 0 for `sandbox`.
+    /// Failures in a row after which it is left alone; 0: it never is. `None`: 10, and 0 for `sandbox`.
     #[serde(
         default,
         deserialize_with = "breaker_failures",
@@ -49,6 +49,10 @@ pub struct Provider {
     /// The most calls to it at the same time; 0: any number.
     #[serde(default, deserialize_with = "values::whole::<0, 10_000, _, _>")]
     pub max_concurrency: u32,
+    /// Whether messages may name addresses of images and the like, which it fetches. `OpenAI` and Anthropic
+    /// themselves may always be sent some.
+    #[serde(default)]
+    pub allow_media_urls: bool,
 }
 
 /// Where Anthropic itself is.

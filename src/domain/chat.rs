@@ -25,12 +25,14 @@ pub enum ChatRole {
     Assistant,
     /// What a tool that the model called gave back.
     Tool,
+    /// The older form of the same: what the function of that name gave back.
+    Function,
 }
 
 impl ChatRole {
     /// Every role.
-    pub const ALL: [Self; 5] =
-        [Self::System, Self::Developer, Self::User, Self::Assistant, Self::Tool];
+    pub const ALL: [Self; 6] =
+        [Self::System, Self::Developer, Self::User, Self::Assistant, Self::Tool, Self::Function];
 
     /// The name in the API.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +42,7 @@ impl ChatRole {
             Self::User => "user",
             Self::Assistant => "assistant",
             Self::Tool => "tool",
+            Self::Function => "function",
         }
     }
 
@@ -86,7 +89,7 @@ pub struct ChatMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "content_schema")]
     pub content: Option<Content>,
-    /// Tells speakers of the same role apart.
+    /// Tells speakers of the same role apart; of a function, which it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The calls of tools that the assistant asked for: an array of objects.
@@ -107,6 +110,18 @@ pub struct ChatMessage {
     #[serde(default, deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub audio: Option<Box<RawValue>>,
+    /// What the assistant thought, as DeepSeek, vLLM and others tell it. Their clients send it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Value>")]
+    pub reasoning_content: Option<Box<RawValue>>,
+    /// The same, as OpenRouter and others tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Value>")]
+    pub reasoning: Option<Box<RawValue>>,
+    /// The same in parts, with what the provider needs to go on from them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Value>")]
+    pub reasoning_details: Option<Box<RawValue>>,
     /// What the assistant read in the web. Answers of models have it, so it comes back with them; it is
     /// not kept, as no model reads it.
     #[serde(default, skip_serializing)]
@@ -126,8 +141,23 @@ impl ChatMessage {
             refusal: None,
             function_call: None,
             audio: None,
+            reasoning_content: None,
+            reasoning: None,
+            reasoning_details: None,
             annotations: IgnoredAny,
         }
+    }
+
+    /// What a model reads besides the content, as it is written.
+    pub fn beside_content(&self) -> impl Iterator<Item = &RawValue> {
+        let fields = [
+            &self.tool_calls,
+            &self.function_call,
+            &self.reasoning_content,
+            &self.reasoning,
+            &self.reasoning_details,
+        ];
+        fields.into_iter().filter_map(Option::as_deref)
     }
 
     /// All text in it; that of several parts with a line break between them.
@@ -160,6 +190,9 @@ impl ChatMessage {
             ("tool_calls", self.tool_calls.is_some()),
             ("function_call", self.function_call.is_some()),
             ("audio", self.audio.is_some()),
+            ("reasoning_content", self.reasoning_content.is_some()),
+            ("reasoning", self.reasoning.is_some()),
+            ("reasoning_details", self.reasoning_details.is_some()),
         ];
         let of_assistant = other.into_iter().find(|(_, given)| *given).map(|(field, _)| field);
         let silent = self.content.is_none() && self.refusal.is_none() && of_assistant.is_none();
@@ -179,6 +212,9 @@ impl ChatMessage {
                 refuse("tool_call_id", "is missing; it names the call that this answers")
             }
             ChatRole::Tool => Ok(()),
+            ChatRole::Function if self.name.is_none() => {
+                refuse("name", "is missing; it names the function whose result this is")
+            }
             _ if self.tool_call_id.is_some() => {
                 refuse("tool_call_id", "belongs to messages of role `tool`")
             }
@@ -317,15 +353,17 @@ mod tests {
             r#"{"role":"user","content":"hi","name":"Ann"}"#,
             r#"{"role":"assistant","tool_calls":[{"id":"1"}]}"#,
             r#"{"role":"tool","content":"7","tool_call_id":"1"}"#,
+            r#"{"role":"function","content":"7","name":"f"}"#,
             r#"{"role":"developer","content":[{"type":"text","text":"a"},{"type":"image_url"}]}"#,
             r#"{"role":"assistant","content":"","refusal":"No."}"#,
             r#"{"role":"assistant","function_call":{"name":"f"},"audio":{"id":"a"}}"#,
+            r#"{"role":"assistant","content":"7","reasoning_content":"3 and 4","reasoning":"3 and 4","reasoning_details":[{"text":"3"}]}"#,
         ] {
             assert_eq!(serde_json::to_string(&read(json).unwrap()).unwrap(), json);
         }
         // As the SDKs write the answers that they got.
         let bare = r#"{"role":"assistant","content":null,"tool_calls":null,"name":null,"refusal":null,
-            "annotations":[],"audio":null,"function_call":null}"#;
+            "annotations":[],"audio":null,"function_call":null,"reasoning_content":null}"#;
         assert_eq!(serde_json::to_string(&read(bare).unwrap()).unwrap(), r#"{"role":"assistant"}"#);
     }
 
@@ -354,10 +392,12 @@ mod tests {
             (json!({"role": "user"}), "m/content"),
             (json!({"role": "assistant"}), "m/content"),
             (json!({"role": "tool", "content": "7"}), "m/tool_call_id"),
+            (json!({"role": "function", "content": "7"}), "m/name"),
             (json!({"role": "user", "content": "7", "tool_call_id": "1"}), "m/tool_call_id"),
             (json!({"role": "user", "content": "7", "tool_calls": [{}]}), "m/tool_calls"),
             (json!({"role": "tool", "content": "7", "audio": {}}), "m/audio"),
             (json!({"role": "user", "content": "7", "function_call": {}}), "m/function_call"),
+            (json!({"role": "user", "content": "7", "reasoning": "3"}), "m/reasoning"),
         ] {
             let error = read(&json.to_string()).unwrap().check("m").unwrap_err();
             assert_eq!(error.param(), Some(param), "{json}");

@@ -1,9 +1,12 @@
 //! The request of OpenAI's Chat Completions (`POST /v1/chat/completions`), and what is allowed in it.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::value::RawValue;
 
 use super::{ChatMessage, Error, ErrorKind, Parameters, Result, checks, objects};
@@ -13,24 +16,23 @@ use super::{ChatMessage, Error, ErrorKind, Parameters, Result, checks, objects};
 macro_rules! chat_request {
     (
         $(#[$attribute:meta])* pub struct $name:ident { $($read:tt)* }
-        $($(#[doc = $doc:literal])+ $handed:ident)+
+        $($(#[doc = $doc:literal])+ $handed:ident: $kind:ty)+
     ) => {
         $(#[$attribute])*
         pub struct $name {
             $($read)*
             $(
                 $(#[doc = $doc])+
-                #[schemars(with = "Option<serde_json::Value>")]
-                pub $handed: Option<Box<RawValue>>,
+                pub $handed: Option<Handed<$kind>>,
             )+
         }
 
         impl $name {
             /// The fields that the provider gets as they are, by name.
             fn handed_through(&self) -> BTreeMap<String, Box<RawValue>> {
-                let fields = [$((stringify!($handed), &self.$handed)),+].into_iter();
-                let given = fields.filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
-                given.collect()
+                let fields = [$((stringify!($handed), self.$handed.as_ref().map(Handed::raw))),+];
+                let given = fields.into_iter();
+                given.filter_map(|(name, raw)| Some((name.to_owned(), raw?.to_owned()))).collect()
             }
         }
     };
@@ -42,7 +44,8 @@ chat_request! {
     #[derive(Clone, Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct ChatRequest {
-        /// The model, as it is configured; or `agent:` and the name of an agent.
+        /// The model, as it is configured; or `agent:` and the name of an agent, whose settings and contract
+        /// go before those of the request.
         #[schemars(length(min = 1, max = 200))]
         pub model: String,
         /// The conversation so far.
@@ -91,59 +94,103 @@ chat_request! {
         pub timeout_ms: Option<u64>,
     }
     /// What the model may call.
-    tools
+    tools: Vec<Object>
     /// Which tool it should call.
-    tool_choice
+    tool_choice: NameOrObject
     /// Whether it may call several tools at once.
-    parallel_tool_calls
+    parallel_tool_calls: bool
     /// The older name of `tools`.
-    functions
+    functions: Vec<Object>
     /// The older name of `tool_choice`.
-    function_call
+    function_call: NameOrObject
     /// Less likely to say the same again.
-    frequency_penalty
+    frequency_penalty: f64
     /// More likely to speak of something new.
-    presence_penalty
+    presence_penalty: f64
     /// Makes tokens more or less likely.
-    logit_bias
+    logit_bias: Object
     /// Whether to tell how likely each token was.
-    logprobs
+    logprobs: bool
     /// How many of the likeliest tokens to tell.
-    top_logprobs
+    top_logprobs: u32
     /// How much to think first.
-    reasoning_effort
+    reasoning_effort: String
     /// How long the answer should be.
-    verbosity
+    verbosity: String
     /// The provider's class of service.
-    service_tier
+    service_tier: String
     /// Whether the provider keeps the answer.
-    store
+    store: bool
     /// What the answer is likely to be.
-    prediction
+    prediction: Object
     /// Kinds of output.
-    modalities
+    modalities: Vec<String>
     /// What spoken output should be like.
-    audio
+    audio: Object
     /// Lets the model search the web.
-    web_search_options
+    web_search_options: Object
     /// A stable id of the person this is for, for the provider's rules of use.
-    safety_identifier
+    safety_identifier: String
     /// Which requests share the provider's cache.
-    prompt_cache_key
+    prompt_cache_key: String
     /// How long the provider's cache is kept.
-    prompt_cache_retention
+    prompt_cache_retention: String
     /// How the provider's cache is used.
-    prompt_cache_options
+    prompt_cache_options: Object
     /// Whether the provider judges what is asked and answered.
-    moderation
+    moderation: serde_json::Value
     /// How many of the likeliest tokens to choose from.
-    top_k
+    top_k: i64
     /// The least probability of a token, as a share of the likeliest.
-    min_p
+    min_p: f64
     /// Less likely to repeat itself.
-    repetition_penalty
+    repetition_penalty: f64
     /// Arguments of the model's chat template.
-    chat_template_kwargs
+    chat_template_kwargs: Object
+}
+
+/// A field that is handed to the provider as it was written, if it is of this kind.
+#[derive(Clone, Debug)]
+pub struct Handed<T>(Box<RawValue>, PhantomData<fn() -> T>);
+
+type Object = serde_json::Map<String, serde_json::Value>;
+
+/// A name, or an object that says more.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a string or an object")]
+pub enum NameOrObject {
+    /// Such as `auto`.
+    Name(String),
+    /// Such as one that names a function.
+    Object(Object),
+}
+
+impl<T> Handed<T> {
+    fn raw(&self) -> &RawValue {
+        &self.0
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Handed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let of_kind = serde_json::from_str::<T>(raw.get());
+        of_kind.map(|_| Self(raw, PhantomData)).map_err(D::Error::custom)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Handed<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
 }
 
 /// What a stream tells besides the answer.
@@ -198,6 +245,7 @@ impl ResponseFormat {
         serde_json::from_str(raw.get()).map_err(|error| {
             let text = error.to_string();
             let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+            let text = text.replace("struct ResponseFormat", "an object");
             Error::invalid("response_format", format!("response_format: {text}"))
         })
     }
@@ -311,7 +359,7 @@ fn stop<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<S
     })
 }
 
-fn stop_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+fn stop_schema(_: &mut SchemaGenerator) -> Schema {
     let several = serde_json::json!({"type": "array", "items": {"type": "string"}, "maxItems": 4});
     schemars::json_schema!({"anyOf": [{"type": "string"}, several, {"type": "null"}]})
 }

@@ -57,7 +57,7 @@ pub struct Model {
     pub upstream: String,
     /// What it costs.
     pub tariff: Tariff,
-    /// The most completion tokens it gives, for estimates where a job names no limit.
+    /// The most completion tokens of an answer where a job names no bound.
     pub max_tokens: u32,
 }
 
@@ -122,7 +122,8 @@ impl Catalog {
 
     /// What to ask for instead.
     fn suggestion(&self) -> String {
-        let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        let priced = self.models().filter(|model| model.tariff != Tariff::Unknown);
+        let mut names: Vec<&str> = priced.map(|model| model.name.as_str()).collect();
         names.sort_unstable();
         match names.get(..NAMED_MAX) {
             Some(some) => format!("use another such as {}", some.join(", ")),

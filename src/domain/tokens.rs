@@ -45,8 +45,8 @@ pub fn estimate_prompt_tokens(messages: &[ChatMessage]) -> u64 {
             Some(Content::Text(text)) => estimate_tokens(text),
             _ => sum(message.parts().iter().map(estimate)),
         };
-        let calls = [&message.tool_calls, &message.function_call].into_iter().flatten();
-        sum(calls.map(|calls| estimate_tokens(calls.get())).chain([content]))
+        let others = message.beside_content().map(|other| estimate_tokens(other.get()));
+        sum(others.chain([content]))
     }))
 }
 
@@ -56,7 +56,7 @@ pub fn estimate_prompt_tokens(messages: &[ChatMessage]) -> u64 {
 /// of UTF-8 and only ever merges tokens, so a text never has more tokens than bytes. Around the
 /// messages the chat template adds some, for which there is a generous allowance, and a provider
 /// puts `others` (the JSON of an `output_schema`, of tools) into the prompt may add as much to each.
-/// Parts and calls of tools count as they are written; an image, a sound or a file counts 50,000 at
+/// Parts, calls of tools and thoughts count as they are written; an image, a sound or a file counts 50,000 at
 /// least.
 pub fn prompt_upper_bound<'a>(
     messages: &[ChatMessage],
@@ -76,12 +76,11 @@ fn most(message: &ChatMessage) -> u64 {
         Some(Content::Text(text)) => bytes_of(text),
         _ => sum(message.parts().into_iter().map(most_of)),
     };
-    let calls = [&message.tool_calls, &message.function_call].into_iter().flatten();
-    let calls = sum(calls.map(|calls| bytes_of(calls.get())));
+    let others = sum(message.beside_content().map(|other| bytes_of(other.get())));
     let sound = message.audio.as_ref().map_or(0, |_| TOKENS_PER_MEDIUM);
     let labels = [&message.name, &message.tool_call_id, &message.refusal];
     let labels = labels.into_iter().map(|label| label.as_deref().map_or(0, bytes_of));
-    sum(labels.chain([content, calls, sound, TOKENS_PER_MESSAGE]))
+    sum(labels.chain([content, others, sound, TOKENS_PER_MESSAGE]))
 }
 
 fn bytes_of(text: &str) -> u64 {
@@ -138,11 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_tools_count() {
+    fn calls_of_tools_and_thoughts_count() {
         let calls = Some(to_raw_value(&json!([{"id": "1"}])).unwrap());
         let message = ChatMessage { tool_calls: calls, ..user("") };
         let bare = prompt_upper_bound(&[user("")], None);
         assert_eq!(estimate_prompt_tokens(std::slice::from_ref(&message)), 3);
+        assert_eq!(prompt_upper_bound(&[message], None) - bare, 12);
+        let reasoning = Some(to_raw_value("0123456789").unwrap());
+        let message = ChatMessage { reasoning_content: reasoning, ..user("") };
         assert_eq!(prompt_upper_bound(&[message], None) - bare, 12);
     }
 

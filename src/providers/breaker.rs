@@ -3,7 +3,8 @@
 //!
 //! Closed, it counts failures in a row. With the last that is allowed it opens: for `pause` every call is
 //! refused. After that it is half open: one call, the probe, is let through, and decides. Its success
-//! closes, its failure opens again. A probe that tells neither (its caller left, or the provider only said
+//! closes, its failure opens again. Where it takes longer than calls usually do one more is let through, and
+//! whichever ends first decides. A probe that tells neither (its caller left, or the provider only said
 //! that it is asked too often) leaves the decision to the next call.
 
 use std::{
@@ -56,6 +57,8 @@ pub(super) struct Breaker {
     /// Failures in a row that open it; 0: none do.
     failures: u32,
     pause: Duration,
+    /// How long a probe may take before there is another.
+    patience: Duration,
     ambient: Ambient,
     state: Arc<Mutex<State>>,
 }
@@ -69,7 +72,7 @@ struct State {
 enum Now {
     Closed { failures: u32 },
     Open { until: Duration },
-    Probing,
+    Probing { until: Duration },
 }
 
 impl State {
@@ -80,17 +83,22 @@ impl State {
 }
 
 impl Breaker {
-    pub(super) fn new(failures: u32, pause: Duration, ambient: &Ambient) -> Self {
+    pub(super) fn new(
+        failures: u32,
+        pause: Duration,
+        patience: Duration,
+        ambient: &Ambient,
+    ) -> Self {
         let state = State { epoch: 0, now: Now::Closed { failures: 0 } };
         let state = Arc::new(Mutex::new(state));
-        Self { failures, pause, ambient: ambient.clone(), state }
+        Self { failures, pause, patience, ambient: ambient.clone(), state }
     }
 
     pub(super) fn state(&self) -> BreakerState {
         match lock(&self.state).now {
             Now::Closed { .. } => BreakerState::Closed,
             Now::Open { until } if until > self.ambient.monotonic() => BreakerState::Open,
-            Now::Open { .. } | Now::Probing => BreakerState::HalfOpen,
+            Now::Open { .. } | Now::Probing { .. } => BreakerState::HalfOpen,
         }
     }
 
@@ -106,7 +114,7 @@ impl Breaker {
                 let left = until.saturating_sub(self.ambient.monotonic());
                 (!left.is_zero()).then_some(left)
             }
-            Now::Probing => Some(WAIT_FOR_PROBE),
+            Now::Probing { until } => (until > self.ambient.monotonic()).then_some(WAIT_FOR_PROBE),
         }
     }
 
@@ -116,10 +124,24 @@ impl Breaker {
         if let Some(left) = self.refuses_in(&state) {
             return Err(left);
         }
-        if matches!(state.now, Now::Open { .. }) {
-            state.turn(Now::Probing);
+        let until = self.ambient.monotonic().saturating_add(self.patience);
+        match &mut state.now {
+            Now::Closed { .. } => {}
+            Now::Open { .. } => state.turn(Now::Probing { until }),
+            // No turn: the probe before it may still decide.
+            Now::Probing { until: earlier } => *earlier = until,
         }
         Ok(Permit { breaker: self.clone(), epoch: state.epoch, verdict: Verdict::Nothing })
+    }
+
+    /// Closes it for a probe, and gives the epoch in which the rest of the call counts.
+    fn recovered(&self, epoch: u64) -> u64 {
+        let mut state = lock(&self.state);
+        if state.epoch == epoch && matches!(state.now, Now::Probing { .. }) {
+            state.turn(Now::Closed { failures: 0 });
+            return state.epoch;
+        }
+        epoch
     }
 
     fn settle(&self, epoch: u64, verdict: Verdict) {
@@ -136,11 +158,11 @@ impl Breaker {
                     state.turn(Now::Open { until: now.saturating_add(self.pause) });
                 }
             }
-            (Now::Probing, Verdict::Works) => state.turn(Now::Closed { failures: 0 }),
-            (Now::Probing, Verdict::Fails) => {
+            (Now::Probing { .. }, Verdict::Works) => state.turn(Now::Closed { failures: 0 }),
+            (Now::Probing { .. }, Verdict::Fails) => {
                 state.turn(Now::Open { until: now.saturating_add(self.pause) });
             }
-            (Now::Probing, Verdict::Limits | Verdict::Nothing) => {
+            (Now::Probing { .. }, Verdict::Limits | Verdict::Nothing) => {
                 state.turn(Now::Open { until: now });
             }
             (Now::Closed { .. } | Now::Open { .. }, _) => {}
@@ -156,6 +178,11 @@ pub(super) struct Permit {
 }
 
 impl Permit {
+    /// The answer has begun: a probe need not wait for its end, which may take long.
+    pub(super) fn begun(&mut self) {
+        self.epoch = self.breaker.recovered(self.epoch);
+    }
+
     /// Ends the call.
     pub(super) fn settle(mut self, verdict: Verdict) {
         self.verdict = verdict;
@@ -174,10 +201,11 @@ mod tests {
     use crate::domain::Timestamp;
 
     const PAUSE: Duration = Duration::from_secs(30);
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     fn breaker() -> (Breaker, Ambient) {
         let ambient = Ambient::manual(Timestamp::default(), 1);
-        (Breaker::new(3, PAUSE, &ambient), ambient)
+        (Breaker::new(3, PAUSE, PATIENCE, &ambient), ambient)
     }
 
     fn call(breaker: &Breaker, verdict: Verdict) {
@@ -225,6 +253,36 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_whose_answer_has_begun_closes_it() {
+        let (breaker, ambient) = opened();
+        ambient.advance(PAUSE);
+        let mut probe = breaker.admit().unwrap();
+        probe.begun();
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        call(&breaker, Verdict::Fails);
+        call(&breaker, Verdict::Fails);
+        probe.begun();
+        probe.settle(Verdict::Fails);
+        assert_eq!(breaker.state(), BreakerState::Open, "where it breaks off that counts");
+    }
+
+    #[test]
+    fn a_probe_that_takes_long_is_not_the_only_one() {
+        let (breaker, ambient) = opened();
+        ambient.advance(PAUSE);
+        let [first, second] = [(); 2].map(|()| {
+            let probe = breaker.admit().unwrap();
+            assert_eq!(breaker.admit().err(), Some(WAIT_FOR_PROBE));
+            ambient.advance(PATIENCE);
+            probe
+        });
+        first.settle(Verdict::Works);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        second.settle(Verdict::Fails);
+        assert_eq!(breaker.state(), BreakerState::Closed, "it is too late");
+    }
+
+    #[test]
     fn a_probe_that_tells_nothing_makes_room_for_the_next() {
         let (breaker, ambient) = opened();
         ambient.advance(PAUSE);
@@ -256,7 +314,7 @@ mod tests {
 
     #[test]
     fn it_can_be_turned_off() {
-        let breaker = Breaker::new(0, PAUSE, &Ambient::system());
+        let breaker = Breaker::new(0, PAUSE, PATIENCE, &Ambient::system());
         (0..100).for_each(|_| call(&breaker, Verdict::Fails));
         assert_eq!(breaker.state(), BreakerState::Closed);
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Call, Completion};
-use crate::domain::{Usage, estimate_prompt_tokens, estimate_tokens};
+use crate::domain::Usage;
 
 /// The most that an answer may say in all, in bytes.
 const MAX_BYTES: usize = 4 << 20;
@@ -116,18 +116,7 @@ impl Gathered {
     pub(super) fn completion(self, call: &Call<'_>) -> Completion {
         let calls: Vec<_> = self.calls.into_values().collect();
         let tool_calls = to_raw_value(&calls).ok().filter(|_| !calls.is_empty());
-        let written = || {
-            let calls = tool_calls.as_deref().map_or("", RawValue::get);
-            [&self.text, &self.refusal, calls].into_iter().map(estimate_tokens).sum()
-        };
-        let usage = self.usage;
-        Completion {
-            usage: usage.unwrap_or_else(|| {
-                let read = self.prompt_tokens;
-                let read = read.unwrap_or_else(|| estimate_prompt_tokens(call.messages));
-                Usage::new(read, written())
-            }),
-            estimated: usage.is_none(),
+        let completion = Completion {
             cached_tokens: self.cached_tokens,
             reasoning_tokens: self.reasoning_tokens,
             model: self.model.unwrap_or_else(|| call.model.to_owned()),
@@ -135,7 +124,9 @@ impl Gathered {
             refusal: Some(self.refusal).filter(|refusal| !refusal.is_empty()),
             tool_calls,
             text: self.text,
-        }
+            ..Completion::default()
+        };
+        completion.counted(call, self.usage, self.prompt_tokens)
     }
 
     /// The answer of a call that was given up: without a reason for its end.

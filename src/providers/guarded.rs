@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use super::{
     Call, Completion, Observer, Provider, ProviderError, Sink,
-    breaker::{Breaker, BreakerState, Verdict},
+    breaker::{Breaker, BreakerState, Permit, Verdict},
     places::{Place, Places},
 };
 use crate::{
@@ -51,7 +51,7 @@ impl Guarded {
             name,
             inner,
             usual,
-            breaker: Breaker::new(breaker_failures, breaker_pause, ambient),
+            breaker: Breaker::new(breaker_failures, breaker_pause, usual, ambient),
             places: (max_concurrency > 0).then(|| Places::new(max_concurrency)),
             ambient: ambient.clone(),
             observer: Arc::clone(observer),
@@ -63,15 +63,19 @@ impl Guarded {
     }
 
     /// Makes a call if it may be made. `run` also says whether its sink broke.
-    fn guard(&self, call: &Call<'_>, run: impl FnOnce(&Call<'_>) -> (Answer, bool)) -> Answer {
+    fn guard(
+        &self,
+        call: &Call<'_>,
+        run: impl FnOnce(&Call<'_>, &mut Permit) -> (Answer, bool),
+    ) -> Answer {
         if let Some(left) = self.breaker.refuses() {
             return Err(self.left_alone(left));
         }
         let (_place, waited) = self.place(call.time(self.usual))?;
-        let permit = self.breaker.admit().map_err(|left| self.left_alone(left))?;
+        let mut permit = self.breaker.admit().map_err(|left| self.left_alone(left))?;
         let call = &call.after(waited, self.usual);
         let began = self.ambient.monotonic();
-        let (answer, unwanted) = run(call);
+        let (answer, unwanted) = run(call, &mut permit);
         let took = self.ambient.monotonic().saturating_sub(began);
         permit.settle(self.verdict(call, &answer, !waited.is_zero()));
         let outcome = match &answer {
@@ -115,18 +119,19 @@ impl Guarded {
         }
     }
 
-    /// What a call tells of the provider. One that was cut tells nothing, and a timeout only where the call
+    /// What a call tells of the provider. One that was cut or had too large an answer tells nothing, and a timeout only where the call
     /// had the time that calls usually have; after a wait for a place half of it will do.
     fn verdict(&self, call: &Call<'_>, answer: &Answer, has_waited: bool) -> Verdict {
         let enough = if has_waited { self.usual / 2 } else { self.usual };
         match answer {
             Ok(_) => Verdict::Works,
-            Err(_) if wire::is_cut() => Verdict::Nothing,
+            Err(error) if error.provoked || wire::is_cut() => Verdict::Nothing,
             Err(error) => match error.code {
                 JobErrorCode::ServerError if error.retryable => Verdict::Fails,
                 JobErrorCode::Timeout if call.time(self.usual) >= enough => Verdict::Fails,
                 JobErrorCode::RateLimit => Verdict::Limits,
-                JobErrorCode::BadRequest => Verdict::Works,
+                // Without a status it was not asked.
+                JobErrorCode::BadRequest if error.status.is_some() => Verdict::Works,
                 _ => Verdict::Nothing,
             },
         }
@@ -135,13 +140,16 @@ impl Guarded {
 
 impl Provider for Guarded {
     fn complete(&self, call: &Call<'_>) -> Answer {
-        self.guard(call, |call| (self.inner.complete(call), false))
+        self.guard(call, |call, _| (self.inner.complete(call), false))
     }
 
     fn stream(&self, call: &Call<'_>, sink: &mut Sink<'_>) -> Answer {
-        self.guard(call, |call| {
-            let mut unwanted = false;
+        self.guard(call, |call, permit| {
+            let (mut begun, mut unwanted) = (false, false);
             let mut noting = |delta| -> ControlFlow<()> {
+                if !std::mem::replace(&mut begun, true) {
+                    permit.begun();
+                }
                 let goes_on = sink(delta);
                 unwanted = goes_on.is_break();
                 goes_on
@@ -166,7 +174,7 @@ impl Call<'_> {
 fn busy(most: u32, waited: Duration) -> ProviderError {
     let waited = format_duration(waited);
     let message = format!(
-        "the server makes {most} calls to this provider at a time, and none of them ended within {waited}"
+        "the server makes {most} calls to this provider at a time, and this one's turn did not come within {waited}"
     );
     ProviderError::new(JobErrorCode::RateLimit, message)
 }

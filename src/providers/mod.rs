@@ -8,8 +8,10 @@
 
 mod anthropic;
 mod breaker;
+mod completion;
 mod gather;
 mod guarded;
+mod media;
 mod openai;
 mod places;
 mod remote;
@@ -23,10 +25,15 @@ use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc, time::Duration};
 use serde_json::value::RawValue;
 
 use self::{anthropic::Anthropic, guarded::Guarded, openai::OpenAi, sandbox::Sandbox};
-pub use self::{breaker::BreakerState, guarded::ProviderLimits, whole::hand_over};
+pub use self::{
+    breaker::BreakerState,
+    completion::{Asides, Completion},
+    guarded::ProviderLimits,
+    whole::hand_over,
+};
 use crate::{
     ambient::Ambient,
-    domain::{ChatMessage, JobErrorCode, Secret, Usage},
+    domain::{ChatMessage, JobErrorCode, Secret},
 };
 
 /// One question to a model.
@@ -40,7 +47,7 @@ pub struct Call<'a> {
     pub temperature: Option<f64>,
     /// How many tokens the answer may have.
     pub max_tokens: Option<u32>,
-    /// The bound for providers that demand one, where the call names none.
+    /// The bound where the call names none, so that no answer costs more than was set aside for it.
     pub default_max_tokens: u32,
     /// The share of likely tokens that are considered, 0–1.
     pub top_p: Option<f64>,
@@ -65,46 +72,14 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// How many tokens the answer may have, said or not.
+    fn max_tokens(&self) -> u32 {
+        self.max_tokens.unwrap_or(self.default_max_tokens)
+    }
+
     /// How long it may take at a provider whose calls take `usual` at most.
     fn time(&self, usual: Duration) -> Duration {
         self.timeout.unwrap_or(usual).min(self.at_most)
-    }
-}
-
-/// What a model answered.
-#[derive(Clone, Default, Debug)]
-pub struct Completion {
-    /// The answer; empty if the model refused, called tools or wrote nothing.
-    pub text: String,
-    /// The model that answered, which may be a dated version of the one that was asked.
-    pub model: String,
-    /// Tokens read and written.
-    pub usage: Usage,
-    /// Of the tokens read, those that the provider had kept from earlier calls, if it says so.
-    pub cached_tokens: Option<u64>,
-    /// Of the tokens written, those that the model thought with, if the provider says so.
-    pub reasoning_tokens: Option<u64>,
-    /// True where the provider reported no (believable) usage, so that it is an estimate.
-    pub estimated: bool,
-    /// Why the answer ended: `stop`, `length`, `content_filter`, …
-    pub finish_reason: Option<String>,
-    /// What the model said when it declined to answer.
-    pub refusal: Option<String>,
-    /// The calls of tools that the model asks for: OpenAI's array.
-    pub tool_calls: Option<Box<RawValue>>,
-}
-
-impl Completion {
-    /// Adds the tokens of an earlier call.
-    pub fn add_usage_of(&mut self, earlier: &Self) {
-        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
-            (None, None) => None,
-            _ => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
-        };
-        self.usage = self.usage.plus(earlier.usage);
-        self.cached_tokens = sum(self.cached_tokens, earlier.cached_tokens);
-        self.reasoning_tokens = sum(self.reasoning_tokens, earlier.reasoning_tokens);
-        self.estimated |= earlier.estimated;
     }
 }
 
@@ -137,6 +112,8 @@ pub struct ProviderError {
     /// True where the same call may succeed later. False also for a `ServerError` that only the
     /// operator can mend, such as a missing API key.
     pub retryable: bool,
+    /// True where the one request is likely to be why, so that it says nothing of the provider for others.
+    pub provoked: bool,
 }
 
 impl ProviderError {
@@ -148,7 +125,14 @@ impl ProviderError {
             message: message.into(),
             retry_after: None,
             retryable: code.is_retryable(),
+            provoked: false,
         }
+    }
+
+    /// There is more of the answer than is read.
+    fn too_large() -> Self {
+        let message = "the provider's answer is too large";
+        Self { provoked: true, ..Self::new(JobErrorCode::ServerError, message) }
     }
 
     /// The provider cannot be used before the operator changes its settings.
@@ -164,8 +148,8 @@ pub trait Provider: Send + Sync {
 
     /// Asks and hands each piece of the answer to `sink` as soon as it is there; then gives the whole.
     ///
-    /// Where `sink` breaks, or the thread's [`Line`](crate::wire::Line) is cut after the first piece,
-    /// the call is given up and this gives what there is: with the usage as far as it was reported, or
+    /// Where `sink` breaks, or the thread's [`Line`](crate::wire::Line) is cut after the first piece or after
+    /// the provider reported the prompt's tokens, the call is given up and this gives what there is: with the usage as far as it was reported, or
     /// else an estimate, and without a finish reason.
     ///
     /// # Errors
@@ -183,6 +167,9 @@ pub struct RemoteSettings {
     pub api_key: Secret<String>,
     /// How long a call may take that names no timeout.
     pub timeout: Duration,
+    /// Whether it may be sent addresses of images and the like, which it fetches. The owner of a protocol
+    /// may always.
+    pub allow_media_urls: bool,
 }
 
 /// What a provider needs to know, by kind.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 
 use super::{
-    Call, ProviderError, RemoteSettings,
+    Call, ProviderError, RemoteSettings, media,
     transport::{Answer, Opened, Post, Transport},
 };
 use crate::{
@@ -38,6 +38,7 @@ pub(super) struct Remote {
     key: Secret<String>,
     timeout: Duration,
     is_owner: bool,
+    allows_media_urls: bool,
 }
 
 impl Remote {
@@ -70,6 +71,7 @@ impl Remote {
             timeout: settings.timeout,
             uri,
             is_owner,
+            allows_media_urls: is_owner || settings.allow_media_urls,
         })
     }
 
@@ -89,7 +91,7 @@ impl Remote {
         call: &Call<'_>,
         body: &impl Serialize,
     ) -> Result<Answer, ProviderError> {
-        let json = json(body)?;
+        let json = self.json(call, body)?;
         self.transport.post(&self.post(call, &json), call.time(self.timeout))
     }
 
@@ -99,8 +101,16 @@ impl Remote {
         call: &Call<'_>,
         body: &impl Serialize,
     ) -> Result<Opened, ProviderError> {
-        let json = json(body)?;
+        let json = self.json(call, body)?;
         self.transport.open(&self.post(call, &json), call.time(self.timeout), call.at_most)
+    }
+
+    fn json(&self, call: &Call<'_>, body: &impl Serialize) -> Result<Vec<u8>, ProviderError> {
+        if !self.allows_media_urls {
+            media::check(call.messages)?;
+        }
+        let not_json = "the request is not valid JSON";
+        serde_json::to_vec(body).map_err(|_| ProviderError::new(JobErrorCode::BadRequest, not_json))
     }
 
     fn post<'a>(&'a self, call: &Call<'_>, json: &'a [u8]) -> Post<'a> {
@@ -109,11 +119,6 @@ impl Remote {
         let headers = request_id.into_iter().chain(self.headers.iter().cloned());
         Post { uri: &self.uri, headers: headers.collect(), json, key: self.key() }
     }
-}
-
-fn json(body: &impl Serialize) -> Result<Vec<u8>, ProviderError> {
-    serde_json::to_vec(body)
-        .map_err(|_| ProviderError::new(JobErrorCode::BadRequest, "the request is not valid JSON"))
 }
 
 fn endpoint(base_url: &str, path: &str) -> Option<Uri> {

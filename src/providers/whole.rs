@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{Completion, Delta, Sink};
+use super::{Asides, Completion, Delta, Sink};
 
 #[derive(Serialize)]
 struct Piece<'a> {
@@ -15,22 +15,24 @@ struct Piece<'a> {
     refusal: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<Vec<Value>>,
+    #[serde(flatten)]
+    asides: &'a Asides,
 }
 
 /// Hands the answer to `sink` as one delta, in which calls of tools carry their index.
 pub fn hand_over(completion: &Completion, sink: &mut Sink<'_>) -> ControlFlow<()> {
-    let calls = completion.tool_calls.as_deref().map(numbered);
-    let silent = calls.is_some() && completion.text.is_empty();
     let piece = Piece {
         role: "assistant",
-        content: (!silent).then_some(completion.text.as_str()),
+        content: completion.content(),
         refusal: completion.refusal.as_deref(),
-        tool_calls: calls,
+        tool_calls: completion.tool_calls.as_deref().map(numbered),
+        asides: &completion.asides,
     };
     let Ok(delta) = serde_json::value::to_raw_value(&piece) else {
         return ControlFlow::Continue(());
     };
-    sink(Delta { delta, finish_reason: completion.finish_reason.clone(), logprobs: None })
+    let Completion { finish_reason, logprobs, .. } = completion;
+    sink(Delta { delta, finish_reason: finish_reason.clone(), logprobs: logprobs.clone() })
 }
 
 fn numbered(calls: &RawValue) -> Vec<Value> {

@@ -139,6 +139,7 @@ fn providers(config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Prov
             base_url: provider.base_url().to_owned(),
             api_key: provider.api_key.clone(),
             timeout: provider.timeout.unwrap_or(config.jobs.provider_timeout),
+            allow_media_urls: provider.allow_media_urls,
         };
         let settings = match provider.kind {
             ProviderKind::OpenAi => ProviderSettings::OpenAi(remote),
@@ -148,7 +149,7 @@ fn providers(config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Prov
         let is_sandbox = matches!(settings, ProviderSettings::Sandbox);
         let limits = ProviderLimits {
             // What the sandbox is told to fail by one account is no failure for others.
-            breaker_failures: provider.breaker_failures.unwrap_or(if is_sandbox { 0 } else { 5 }),
+            breaker_failures: provider.breaker_failures.unwrap_or(if is_sandbox { 0 } else { 10 }),
             breaker_pause: provider.breaker_pause,
             max_concurrency: provider.max_concurrency,
         };

@@ -1,35 +1,79 @@
 //! Lists of an account's jobs.
+//!
+//! Most filters have no index: each would be a page more to write for every job. So a list goes through the
+//! jobs of the best index there is from their newest end, and a page ends early where it has looked at
+//! [`LOOKED_AT`] of them, so that none takes long however much history an account has. Jobs that are not over
+//! are few: they are found by their rows in the queue.
 
-use rusqlite::ToSql;
+use std::time::Duration;
+
+use rusqlite::{ToSql, params};
 
 use super::{
-    jobs::{Job, job, number, select_job},
-    listing::{self, ListSql, Listing},
+    jobs::{Job, job, job_columns, job_tables, number, select_job},
+    listing::Listing,
     scope::AccountScope,
-    tx::Snapshot,
+    tx::{Filling, Snapshot},
 };
-use crate::domain::{Cursor, JobId, JobStatus, Result, Rows, Timestamp};
+use crate::domain::{Cursor, JobId, JobStatus, Result, Timestamp};
 
-/// The conditions of [`JobFilter`] and the order of [`list`].
-macro_rules! listed_jobs {
+/// The jobs that one page of a filtered list looks at, at most.
+const LOOKED_AT: i64 = 20_000;
+/// Jobs are numbered in the order of their times but where the clock was set back. By up to this much, no
+/// list misses a job because of it.
+const CLOCK_STEP: Duration = Duration::from_hours(1);
+
+/// The conditions of [`JobFilter`] that remain when its times have become numbers as far as they can.
+macro_rules! matches_filter {
     () => {
-        " and j.seq < ?2 and (?3 is null or j.status = ?3) and (?4 is null or j.model = ?4) \
+        " and (?3 is null or j.status = ?3) and (?4 is null or j.model = ?4) \
          and (?5 is null or j.end_user = ?5) and (?6 is null or j.created_at >= ?6) \
-         and (?7 is null or j.created_at < ?7) and (?8 is null or j.agent = ?8) \
-         order by j.seq desc limit ?9"
+         and (?7 is null or j.created_at < ?7) and (?8 is null or j.agent = ?8) "
     };
 }
 
-const LIST: ListSql = ListSql {
-    unlisted: select_job!("j.seq > ?1", listed_jobs!()),
-    listed: select_job!("j.listed = 1", listed_jobs!()),
-};
-const LIST_OF_AGENT: ListSql = ListSql {
-    unlisted: LIST.unlisted,
-    listed: select_job!("j.listed = 1 and j.agent is not null and j.agent = ?8", listed_jobs!()),
-};
-/// Has an index of its own, which begins with the status.
-const LIST_UNSUCCESSFUL: &str = select_job!("j.status >= 5 and j.status = ?3", listed_jobs!());
+/// Reads jobs between two numbers, newest first.
+macro_rules! list_jobs {
+    ($($index:expr)?) => {
+        select_job!(
+            $($index, " and ",)?
+            "j.seq > ?1 and j.seq < ?2",
+            matches_filter!(),
+            "order by j.seq desc limit ?9"
+        )
+    };
+}
+
+const UNLISTED: &str = list_jobs!();
+const LISTED: &str = list_jobs!("j.listed = 1");
+/// The planner takes the index of all jobs for as good unless it is told.
+const OF_AGENT: &str =
+    list_jobs!("j.listed = 1 and j.agent is not null and likelihood(j.agent = ?8, 0.001)");
+const UNSUCCESSFUL: &str = list_jobs!("j.status >= 5 and j.status = ?3");
+const OPEN: &str = concat!(
+    "select ",
+    job_columns!(),
+    " from queue w cross join job j on j.seq = w.subject ",
+    job_tables!(),
+    " where w.queue = 2 and w.subject > ?1 and w.subject < ?2",
+    matches_filter!(),
+    "order by w.subject desc limit ?9"
+);
+
+/// The last of so many jobs below a number, by the same indexes.
+const LAST_LISTED: &str =
+    "select seq from job where listed = 1 and seq < ?1 order by seq desc limit 1 offset ?2 - 1";
+const LAST_OF_AGENT: &str =
+    "select seq from job where listed = 1 and agent is not null and agent = ?3
+    and seq < ?1 order by seq desc limit 1 offset ?2 - 1";
+const LAST_UNSUCCESSFUL: &str = "select seq from job where status >= 5 and status = ?3 and seq < ?1
+    order by seq desc limit 1 offset ?2 - 1";
+const LAST_OPEN: &str = "select subject from queue where queue = 2 and subject < ?1
+    order by subject desc limit 1 offset ?2 - 1";
+
+/// The newest listed job up to a number.
+const NEWEST_LISTED: &str =
+    "select seq, created_at from job where listed = 1 and seq <= ?1 order by seq desc limit 1";
 
 /// Which jobs to list.
 #[derive(Clone, Debug, Default)]
@@ -50,38 +94,164 @@ pub struct JobFilter {
     pub before: Option<JobId>,
 }
 
-/// The account's jobs, newest first: up to `limit`, fewer where they are large.
+/// A page of jobs.
+#[derive(Debug, Default)]
+pub struct JobRows {
+    /// The jobs.
+    pub rows: Vec<Job>,
+    /// The job that the next page begins after, which need not be one of these; `None` on the last page.
+    pub next_after: Option<JobId>,
+}
+
+/// Where jobs are looked for.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Among all of the account.
+    All,
+    /// Among those of this agent.
+    Agent(i64),
+    /// Among those that ended with this status.
+    Unsuccessful(i64),
+    /// Among those that are not over. The queue has no index by account: a million that wait are gone through
+    /// in some 0.1 s, and an account without any is told so at once.
+    Open,
+}
+
+impl Way {
+    fn of(status: Option<JobStatus>, agent: Option<i64>) -> Self {
+        match (status, agent) {
+            (Some(JobStatus::Queued | JobStatus::Running), _) => Self::Open,
+            (_, Some(agent)) => Self::Agent(agent),
+            (Some(JobStatus::Succeeded) | None, None) => Self::All,
+            (Some(status), None) => Self::Unsuccessful(number(status)),
+        }
+    }
+
+    /// The statements that read them one after the other, and the number that each reads above.
+    fn statements(self, mark: i64, above: i64) -> Vec<(&'static str, i64)> {
+        let unlisted = (UNLISTED, above.max(mark));
+        match self {
+            Self::All => vec![unlisted, (LISTED, above)],
+            Self::Agent(_) => vec![unlisted, (OF_AGENT, above)],
+            Self::Unsuccessful(_) => vec![(UNSUCCESSFUL, above)],
+            Self::Open => vec![(OPEN, above)],
+        }
+    }
+
+    /// Whether jobs on this way can fail the filter, so that many may be looked at for one that is shown.
+    fn is_filtered(self, filter: &JobFilter) -> bool {
+        let by_status = match self {
+            Self::All | Self::Agent(_) => filter.status.is_some(),
+            Self::Unsuccessful(_) => false,
+            Self::Open => true,
+        };
+        let by_time = filter.created_after.is_some() || filter.created_before.is_some();
+        by_status || by_time || filter.model.is_some() || filter.user.is_some()
+    }
+
+    /// The last job below this number that a page looks at; `None` where there are fewer than it may.
+    fn last(self, snapshot: &Snapshot<'_, AccountScope>, below: i64) -> Result<Option<i64>> {
+        let (sql, key) = match self {
+            Self::All => (LAST_LISTED, None),
+            Self::Agent(agent) => (LAST_OF_AGENT, Some(agent)),
+            Self::Unsuccessful(status) => (LAST_UNSUCCESSFUL, Some(status)),
+            Self::Open if open_jobs(snapshot)? < LOOKED_AT => return Ok(None),
+            Self::Open => (LAST_OPEN, None),
+        };
+        match key {
+            Some(key) => snapshot.one(sql, (below, LOOKED_AT, key), |row| row.get(0)),
+            None => snapshot.one(sql, (below, LOOKED_AT), |row| row.get(0)),
+        }
+    }
+}
+
+/// The account's jobs, newest first: up to `limit`, fewer where they are large or hard to find.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &JobFilter,
     limit: usize,
-) -> Result<Rows<Job>> {
+) -> Result<JobRows> {
     let agent = filter.agent.as_deref().map(|name| agent_named(snapshot, name)).transpose()?;
-    if agent == Some(None) {
-        return Ok(Rows { rows: Vec::new(), has_more: false });
+    let way = Way::of(filter.status, agent.flatten());
+    let is_idle = matches!(way, Way::Open) && open_jobs(snapshot)? == 0;
+    if agent == Some(None) || is_idle {
+        return Ok(JobRows::default());
     }
-    let agent = agent.flatten();
-    let before = filter.before.map_or(Ok(i64::MAX), |id| place(snapshot, id))?;
-    let status = filter.status.map(number);
-    let rows = limit.saturating_add(1);
-    let params: [&dyn ToSql; 8] = [
-        &before,
-        &status,
-        &filter.model,
-        &filter.user,
-        &filter.created_after,
-        &filter.created_before,
-        &agent,
-        &rows,
-    ];
-    if agent.is_some() {
-        return listing::read(snapshot, Listing::Jobs, LIST_OF_AGENT, &params, limit, job);
+    let mark = snapshot.fact(Listing::Jobs.mark())?;
+    let (above, below) = bounds(snapshot, filter, mark)?;
+    let last = if way.is_filtered(filter) { way.last(snapshot, below)? } else { None };
+    let last = last.filter(|last| *last > above + 1);
+    let above = last.map_or(above, |last| last - 1);
+    let (status, rows) = (filter.status.map(number), limit.saturating_add(1));
+    let mut filling = Filling::new(limit);
+    for (sql, above) in way.statements(mark, above) {
+        let JobFilter { model, user, created_after, created_before, .. } = filter;
+        let agent = agent.flatten();
+        let params: &[&dyn ToSql] =
+            params![above, below, status, model, user, created_after, created_before, agent, rows];
+        if !filling.is_full() {
+            snapshot.fill(&mut filling, sql, params, &job)?;
+        }
     }
-    if status.is_some_and(|status| status >= 5) {
-        let params = [&[&0_i64 as &dyn ToSql], &params[..]].concat();
-        return snapshot.page(LIST_UNSUCCESSFUL, params.as_slice(), limit, job);
+    let is_full = filling.is_full();
+    let rows = filling.rows().rows;
+    let next_after = match last {
+        _ if is_full => rows.last().map(|job| job.id),
+        Some(last) => {
+            snapshot.one("select id from job where seq = ?1", [last], |row| row.get(0))?
+        }
+        None => None,
+    };
+    Ok(JobRows { rows, next_after })
+}
+
+/// The numbers that all jobs are between that the filter's page and times leave, both exclusive.
+fn bounds(
+    snapshot: &Snapshot<'_, AccountScope>,
+    filter: &JobFilter,
+    mark: i64,
+) -> Result<(i64, i64)> {
+    let mut above = 0;
+    let mut below = filter.before.map_or(Ok(i64::MAX), |id| place(snapshot, id))?;
+    if let Some(time) = filter.created_after {
+        let first = first_since(snapshot, time.minus(CLOCK_STEP), mark)?;
+        above = first.map_or(mark, |first| first - 1);
     }
-    listing::read(snapshot, Listing::Jobs, LIST, &params, limit, job)
+    if let Some(time) = filter.created_before
+        && let Some(first) = first_since(snapshot, time.plus(CLOCK_STEP), mark)?
+    {
+        below = below.min(first);
+    }
+    Ok((above, below))
+}
+
+/// The number of the account's first listed job that was accepted at this time or later: found by halves, as
+/// times rise with numbers.
+fn first_since(
+    snapshot: &Snapshot<'_, AccountScope>,
+    time: Timestamp,
+    mark: i64,
+) -> Result<Option<i64>> {
+    let newest = |up_to: i64| {
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Timestamp>(1)?));
+        let found = snapshot.one(NEWEST_LISTED, [up_to], read)?;
+        Ok(found.filter(|(_, created_at)| *created_at >= time).map(|(seq, _)| seq))
+    };
+    let Some(mut first) = newest(mark)? else { return Ok(None) };
+    let mut earlier = 0;
+    while first - earlier > 1 {
+        let middle = earlier + (first - earlier) / 2;
+        match newest(middle)? {
+            Some(seq) => first = seq,
+            None => earlier = middle,
+        }
+    }
+    Ok(Some(first))
+}
+
+fn open_jobs(snapshot: &Snapshot<'_, AccountScope>) -> Result<i64> {
+    let open = snapshot.one("select open_jobs from balance", [], |row| row.get(0))?;
+    Ok(open.unwrap_or(0))
 }
 
 /// The internal number of the agent of that name.
@@ -96,5 +266,7 @@ fn place(snapshot: &Snapshot<'_, AccountScope>, id: JobId) -> Result<i64> {
 }
 
 #[cfg(test)]
-pub(in crate::store) const LISTS: [&str; 4] =
-    [LIST.unlisted, LIST.listed, LIST_OF_AGENT.listed, LIST_UNSUCCESSFUL];
+pub(in crate::store) const LISTS: [&str; 5] = [UNLISTED, LISTED, OF_AGENT, UNSUCCESSFUL, OPEN];
+#[cfg(test)]
+pub(in crate::store) const LASTS: [&str; 5] =
+    [LAST_LISTED, LAST_OF_AGENT, LAST_UNSUCCESSFUL, LAST_OPEN, NEWEST_LISTED];

@@ -31,7 +31,7 @@ impl Listing {
     pub const ALL: [Self; 3] = [Self::Jobs, Self::Ledger, Self::Deliveries];
 
     /// Under this name `meta` holds the number of the last row that the index has.
-    const fn mark(self) -> &'static str {
+    pub(in crate::store) const fn mark(self) -> &'static str {
         match self {
             Self::Jobs => "jobs_listed",
             Self::Ledger => "ledger_listed",

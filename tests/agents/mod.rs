@@ -64,7 +64,7 @@ impl Account {
 
     /// Runs the agent and waits for its end.
     fn run_agent(&self, body: &Value) -> Value {
-        self.client.post("/v1/agents/greeter/runs?wait=15", body).expect(200).json()
+        self.client.post("/v1/agents/greeter/runs?wait=15", body).expect(202).json()
     }
 }
 
@@ -234,8 +234,8 @@ fn the_same_request_is_done_once() {
         let path = format!("/v1/agents/greeter/runs{query}");
         account.client.post_once(&path, "k", &body).expect(status)
     };
-    let first = run("?wait=15", 200);
-    let again = run("?wait=15", 200);
+    let first = run("?wait=15", 202);
+    let again = run("?wait=15", 202);
     assert_eq!(first.json(), again.json());
     assert_eq!(again.header("idempotent-replayed"), Some("true"));
     // Without waiting, it is the answer that accepted the job.

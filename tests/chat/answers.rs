@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::rig::{Rig, job_of};
+use super::rig::{Rig, events, job_of, rest};
 use crate::support::{
     Answer,
     provider::{TEXT, completion_body, completion_with_usage, error},
@@ -153,6 +153,54 @@ fn parts_of_all_kinds_pass_through() {
     let answer = rig.ask(&json!({ "messages": messages })).expect(200).json();
     assert_eq!(rig.provider.received()[0].json()["messages"], messages);
     assert_eq!(rig.account.look(&job_of(&answer))["messages"], messages);
+}
+
+#[test]
+fn what_only_some_models_say_passes_through() {
+    let rig = Rig::start();
+    let message = json!({
+        "role": "assistant", "content": null, "refusal": null,
+        "function_call": {"name": "f", "arguments": "{}"}, "audio": {"id": "a", "data": "AAAA"},
+        "annotations": [{"type": "url_citation"}], "reasoning_content": "I think.",
+        "reasoning": "I think.", "reasoning_details": [{"type": "reasoning.text"}],
+    });
+    let mut body = completion_body("", &json!({"prompt_tokens": 10, "completion_tokens": 5}));
+    body["choices"][0]["message"] = message.clone();
+    body["choices"][0]["logprobs"] = json!({"content": []});
+    rig.provider.always(Answer::json(200, &body));
+    let functions = json!([{"name": "f"}]);
+    let format = json!({"type": "json_object"});
+    let more = json!({"functions": functions, "logprobs": true, "response_format": format});
+    let choice = &rig.ask(&more).expect(200).json()["choices"][0];
+    assert_eq!((&choice["message"], &choice["logprobs"]), (&message, &json!({"content": []})));
+    assert_eq!(rig.provider.received().len(), 1, "a call of a function is no answer to repair");
+
+    let streamed = events(&rest(&mut rig.stream(&more)));
+    let choice = &streamed[0]["choices"][0];
+    let mut message = message;
+    message.as_object_mut().unwrap().remove("refusal");
+    assert_eq!((&choice["delta"], &choice["logprobs"]), (&message, &json!({"content": []})));
+
+    let messages = json!([
+        {"role": "user", "content": "Call f."},
+        {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "content": "7", "name": "f"},
+    ]);
+    rig.ask(&json!({ "messages": messages })).expect(200);
+    assert_eq!(rig.provider.received()[2].json()["messages"], messages);
+}
+
+#[test]
+fn thoughts_go_back_to_their_model() {
+    let rig = Rig::start();
+    let messages = json!([
+        {"role": "user", "content": "3 and 4?"},
+        {"role": "assistant", "content": "7", "reasoning_content": "I count.",
+            "reasoning": "I count.", "reasoning_details": [{"type": "reasoning.text", "text": "I"}]},
+        {"role": "user", "content": "And 5?"},
+    ]);
+    rig.ask(&json!({ "messages": messages })).expect(200);
+    assert_eq!(rig.provider.received()[0].json()["messages"], messages);
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn remote(
         base_url: provider.base_url(),
         api_key: Secret::new("sk-operator".to_owned()),
         timeout: LIMIT,
+        allow_media_urls: false,
     };
     (name.to_owned(), ProviderSettings::OpenAi(settings), limits)
 }

@@ -25,6 +25,7 @@ fn anthropic(base_url: &str, key: &str) -> Arc<dyn Provider> {
         base_url: base_url.to_owned(),
         api_key: Secret::new(key.to_owned()),
         timeout: LIMIT,
+        allow_media_urls: true,
     });
     let providers = Providers::new(&Ambient::system(), [("anthropic".to_owned(), settings)]);
     providers.get("anthropic").unwrap()
@@ -93,6 +94,44 @@ fn a_call_becomes_a_message() {
     let messages = json!([{"role": "user", "content": text}]);
     let expected = json!({"model": "gpt-4o-mini", "max_tokens": 100, "messages": messages});
     assert_eq!(call.json(), expected);
+}
+
+#[test]
+fn thoughts_of_other_models_are_left_out() {
+    let sent = sent(&json!([
+        {"role": "user", "content": "3 and 4?"},
+        {"role": "assistant", "content": "7", "reasoning_content": "I count."},
+    ]));
+    assert_eq!(sent["messages"][1]["content"], json!([{"type": "text", "text": "7"}]));
+}
+
+#[test]
+fn what_would_change_the_answer_is_refused() {
+    for (field, refused, harmless) in [
+        ("functions", json!([{"name": "f"}]), json!([])),
+        ("function_call", json!("auto"), json!("none")),
+        ("audio", json!({"voice": "alloy"}), Value::Null),
+        ("modalities", json!(["text", "audio"]), json!(["text"])),
+        ("logprobs", json!(true), json!(false)),
+    ] {
+        let (sent, answer) =
+            exchange(&says("ok"), |call| call.extras = extras(&json!({ field: refused })));
+        let error = answer.unwrap_err();
+        assert_eq!((sent, error.code), (Value::Null, JobErrorCode::BadRequest));
+        assert!(error.message.starts_with(&format!("{field} is")), "{error}");
+        assert!(sent_with(&json!({ field: harmless })).is_object(), "{field}");
+    }
+    for (message, place) in [
+        (json!({"role": "function", "name": "f", "content": "7"}), "messages/0 "),
+        (json!({"role": "assistant", "function_call": {"name": "f"}}), "messages/0/function_call "),
+        (json!({"role": "assistant", "audio": {"id": "a"}}), "messages/0/audio "),
+    ] {
+        let messages: Vec<ChatMessage> =
+            serde_json::from_str(&json!([message]).to_string()).unwrap();
+        let (_, answer) = exchange(&says("ok"), |call| call.messages = messages.leak());
+        let error = answer.unwrap_err();
+        assert!(error.message.starts_with(place), "{error}");
+    }
 }
 
 #[test]

@@ -47,6 +47,7 @@ impl Bench {
             base_url: server.base_url(),
             api_key: Secret::default(),
             timeout: usual,
+            allow_media_urls: false,
         });
         let told = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&told);
@@ -144,6 +145,31 @@ fn only_one_probe_is_let_through() {
 }
 
 #[test]
+fn a_stream_that_begins_closes_the_breaker() {
+    let bench = Bench::breaker(1);
+    bench.server.queue(error(503, "down"));
+    bench.ask().unwrap_err();
+    bench.ambient.advance(PAUSE);
+    let chunk = r#"{"choices":[{"delta":{"content":"a"}}]}"#;
+    let silent = Answer::streamed([Piece::text(format!("data: {chunk}\n\n")), Piece::Hold]);
+    bench.server.queue(silent.header("content-type", "text/event-stream"));
+    let state = with_call(
+        |_| (),
+        |call| {
+            let mut state = None;
+            let mut sink = |_| {
+                state = Some(bench.state());
+                bench.ask().unwrap();
+                ControlFlow::Break(())
+            };
+            bench.provider().stream(call, &mut sink).unwrap();
+            state
+        },
+    );
+    assert_eq!(state, Some(BreakerState::Closed));
+}
+
+#[test]
 fn what_tells_nothing_of_the_provider_opens_nothing() {
     let bench = Bench::with(breaker(1), Duration::from_millis(200));
     for (status, code) in [
@@ -155,6 +181,9 @@ fn what_tells_nothing_of_the_provider_opens_nothing() {
         let refusal = bench.ask_with(|call| call.timeout = Some(LIMIT)).unwrap_err();
         assert_eq!(refusal.code, code);
     }
+    bench.server.queue(completion(&"x".repeat(5 << 20)));
+    let large = bench.ask_with(|call| call.timeout = Some(LIMIT)).unwrap_err();
+    assert_eq!((large.code, large.provoked), (JobErrorCode::ServerError, true));
     bench.server.always(completion(TEXT).held());
     let short = bench.ask_with(|call| call.timeout = Some(Duration::from_millis(1)));
     assert_eq!(short.unwrap_err().code, JobErrorCode::Timeout);

@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod limits;
+mod media;
 mod streams;
 
 use std::{
@@ -33,6 +34,7 @@ fn openai(base_url: &str, key: &str) -> Arc<dyn Provider> {
         base_url: base_url.to_owned(),
         api_key: Secret::new(key.to_owned()),
         timeout: LIMIT,
+        allow_media_urls: false,
     });
     let providers = Providers::new(&Ambient::system(), [("openai".to_owned(), settings)]);
     assert!(providers.get("other").is_none());
@@ -114,7 +116,9 @@ fn only_what_was_asked_for_is_sent() {
     assert_eq!(call.header("content-type"), Some("application/json"));
     assert_eq!(call.header("x-request-id"), Some("req-1"));
     let messages = json!([{"role": "user", "content": "What is a duck?"}]);
-    assert_eq!(call.json(), json!({"model": "gpt-4o-mini", "messages": messages}));
+    // The bound too where the call names none: that much was set aside for its answer.
+    let expected = json!({"model": "gpt-4o-mini", "messages": messages, "max_tokens": 100});
+    assert_eq!(call.json(), expected);
 }
 
 #[test]
@@ -260,6 +264,7 @@ fn the_clock_stands_in_for_a_missing_date() {
         base_url: server.base_url(),
         api_key: Secret::default(),
         timeout: LIMIT,
+        allow_media_urls: false,
     });
     let clock = Ambient::manual(Timestamp::from_millis(10_000), 1);
     let providers = Providers::new(&clock, [("p".to_owned(), settings)]);
@@ -344,6 +349,22 @@ fn usage_that_is_missing_or_unbelievable_is_estimated() {
         assert!(answer.estimated);
         assert_eq!(answer.usage, Usage::new(4, 2));
     }
+}
+
+#[test]
+fn an_estimate_counts_all_that_was_written() {
+    let written = |message: Value| {
+        let mut body = completion_body("", &Value::Null);
+        body["choices"][0]["message"] = message;
+        answered(Answer::json(200, &body)).unwrap().usage.completion_tokens
+    };
+    assert_eq!(written(json!({"refusal": "eight by"})), 2);
+    assert!(written(json!({"tool_calls": [{"id": "1"}]})) > 0);
+    assert!(written(json!({"function_call": {"name": "f"}})) > 0);
+    let thoughts = written(json!({"content": "eight by", "reasoning": "eight by"}));
+    let twice =
+        json!({"content": "eight by", "reasoning": "eight by", "reasoning_content": "eight by"});
+    assert!(thoughts > 2 && thoughts == written(twice));
 }
 
 #[test]

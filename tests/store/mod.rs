@@ -3,6 +3,7 @@
 
 mod finders;
 mod idempotency;
+mod job_lists;
 mod listing;
 mod schema;
 mod writer;

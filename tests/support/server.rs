@@ -185,6 +185,7 @@ fn config() -> Config {
             breaker_failures: Some(0),
             breaker_pause: Duration::from_secs(30),
             max_concurrency: 0,
+            allow_media_urls: false,
         };
         config.providers.insert(name.to_owned(), provider);
     }

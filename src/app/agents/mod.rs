@@ -256,7 +256,7 @@ fn must_find_version(
     n: u32,
 ) -> Result<Versioned> {
     let found = agents::version(snapshot, name, n)?.map(Versioned::of);
-    found.ok_or_else(|| Error::not_found("version of an agent"))
+    found.ok_or_else(|| Error::not_found("agent, or no such version of it"))
 }
 
 /// The agent, which must not be archived.

@@ -17,7 +17,7 @@ const VIOLATIONS_TOLD: usize = 1_000;
 /// Why there is no text, where the model was asked and declined.
 pub(super) fn declined(completion: &Completion) -> Option<JobError> {
     let filtered = completion.finish_reason.as_deref() == Some("content_filter");
-    let silent = completion.text.is_empty() && completion.tool_calls.is_none();
+    let silent = completion.text.is_empty() && !completion.calls_tools();
     if !silent || !(filtered || completion.refusal.is_some()) {
         return None;
     }
@@ -39,9 +39,7 @@ pub(super) fn output(
 ) -> Result<Option<Box<RawValue>>, Vec<String>> {
     match contract {
         // A model that calls tools has not answered yet.
-        Some(contract) if completion.tool_calls.is_none() => {
-            json(contract, &completion.text).map(Some)
-        }
+        Some(contract) if !completion.calls_tools() => json(contract, &completion.text).map(Some),
         _ => Ok(None),
     }
 }

@@ -54,12 +54,26 @@ pub(super) enum Ended {
 
 /// What the first transaction led to.
 pub(super) enum Opened {
-    Begun(Box<Direct>),
+    Begun,
     Saved(Vec<u8>),
 }
 
+/// What the first transaction did when it was last executed. It may be executed again, and give the job
+/// another number: whatever needs that looks here, at its own time.
+#[derive(Default)]
+struct Executed {
+    direct: Option<Direct>,
+    /// Lets the line be cut while the provider is asked.
+    attached: Option<Attached>,
+}
+
 /// The first transaction on its way to the disk.
-pub(super) enum Opening {
+pub(super) struct Opening {
+    state: State,
+    executed: Arc<Mutex<Executed>>,
+}
+
+enum State {
     Waiting(Commit<Opened>),
     Done(Result<Opened>),
 }
@@ -68,26 +82,25 @@ impl Opening {
     /// Waits until it is there; false where it failed. From then on the call's client has a part of its
     /// answer.
     pub(super) fn is_committed(&mut self, calls: &Calls) -> bool {
-        if matches!(self, Self::Waiting(_)) {
-            let waiting = std::mem::replace(self, Self::Done(Err(unfinished())));
-            *self = Self::Done(waiting.wait());
-            if let Self::Done(Ok(Opened::Begun(direct))) = self {
+        if matches!(self.state, State::Waiting(_)) {
+            let unfinished = Err(Error::internal("a transaction panicked"));
+            let waiting = std::mem::replace(&mut self.state, State::Done(unfinished));
+            self.state = State::Done(waiting.wait());
+            if let Some(direct) = &lock(&self.executed).direct {
                 calls.answers(direct.job.seq);
             }
         }
-        matches!(self, Self::Done(Ok(_)))
+        matches!(self.state, State::Done(Ok(_)))
     }
+}
 
+impl State {
     fn wait(self) -> Result<Opened> {
         match self {
             Self::Waiting(commit) => commit.wait(),
             Self::Done(done) => done,
         }
     }
-}
-
-fn unfinished() -> Error {
-    Error::internal("a transaction panicked")
 }
 
 /// A call on its way.
@@ -110,25 +123,26 @@ impl Call<'_> {
         ask: impl FnOnce(&Question<'_>, &Line, &mut Opening) -> Result<Asked>,
     ) -> Result<Ended> {
         let (go, going) = mpsc::sync_channel(1);
-        let attached = Arc::default();
-        let mut opening = Opening::Waiting(self.open(go, &attached));
+        let executed = Arc::default();
+        let state = State::Waiting(self.open(go, &executed));
         let Ok(created_at) = going.recv() else {
-            return match opening.wait()? {
+            return match state.wait()? {
                 Opened::Saved(body) => Ok(Ended::Before(body)),
-                Opened::Begun(_) => Err(Error::internal("a call began without a word")),
+                Opened::Begun => Err(Error::internal("a call began without a word")),
             };
         };
         let new = &self.chat.prepared.new;
-        begun(Head { job: new.id, created_at, model: new.model.clone() });
+        let head = Head { job: new.id, created_at, model: new.model.clone() };
+        begun(head.clone());
+        let mut opening = Opening { state, executed: Arc::clone(&executed) };
         let asked = catch_unwind(AssertUnwindSafe(|| {
             self.line.during(|| ask(&self.question(), &self.line, &mut opening))
         }));
-        let Opened::Begun(direct) = opening.wait()? else {
-            return Err(Error::internal("a call ended before it began"));
-        };
-        drop(lock(&attached).take());
+        drop(lock(&executed).attached.take());
         let asked = asked.unwrap_or_else(|_| Err(Error::internal("asking panicked")));
-        self.close(*direct, asked)
+        let ended = self.close(&head, &executed, asked);
+        // Where the first transaction failed, the last had nothing to end.
+        opening.state.wait().and(ended)
     }
 
     fn question(&self) -> Question<'_> {
@@ -148,34 +162,30 @@ impl Call<'_> {
     }
 
     /// Accepts the job, unless its answer is there already or on its way. `go` is told as soon as the
-    /// transaction was executed, which is a hint: it may yet fail, or be executed again and give the job
-    /// another number, so it is here that the line is attached.
-    fn open(
-        &self,
-        go: SyncSender<Timestamp>,
-        attached: &Arc<Mutex<Option<Attached>>>,
-    ) -> Commit<Opened> {
+    /// transaction was executed, which is a hint: it may yet fail.
+    fn open(&self, go: SyncSender<Timestamp>, executed: &Arc<Mutex<Executed>>) -> Commit<Opened> {
         let (app, prepared) = (Arc::clone(self.app), self.chat.prepared.clone());
         let (idempotency, line) = (self.idempotency, self.line.clone());
-        let attached = Arc::clone(attached);
+        let executed = Arc::clone(executed);
         let open = move |tx: &Tx<'_, AccountScope>| {
+            // What it did before is undone.
+            drop(std::mem::take(&mut *lock(&executed)));
             if let Some(request) = &idempotency
                 && let Some(body) = answered(tx, request)?
             {
                 return Ok(Opened::Saved(body));
             }
             let direct = direct::begin(&app, tx, &prepared)?;
+            let job = direct.job.seq;
             if let Some(request) = &idempotency {
                 let reserved = direct.job.reserved.total().unwrap_or_default();
-                once::save(&app, tx, request, Saved::Job { job: direct.job.seq, reserved })?;
+                once::save(&app, tx, request, Saved::Job { job, reserved })?;
             }
-            let mut attached = lock(&attached);
-            // That of before first, which may have the same number.
-            drop(attached.take());
-            *attached = Some(app.calls.attach(direct.job.seq, line.clone()));
+            let attached = Some(app.calls.attach(job, line.clone()));
+            *lock(&executed) = Executed { direct: Some(direct), attached };
             // Full where it was executed before; nobody listens where the caller is gone.
             let _told = go.try_send(tx.now());
-            Ok(Opened::Begun(Box::new(direct)))
+            Ok(Opened::Begun)
         };
         // The first piece of a stream waits for this commit; a whole answer only for its own.
         match self.render {
@@ -185,17 +195,17 @@ impl Call<'_> {
     }
 
     /// Records how it ended: the outcome, the charge and the answer for whoever asks again.
-    fn close(&self, direct: Direct, asked: Result<Asked>) -> Result<Ended> {
-        let head = Head {
-            job: direct.job.id,
-            created_at: direct.job.created_at,
-            model: direct.job.model.clone(),
-        };
+    fn close(
+        &self,
+        head: &Head,
+        executed: &Arc<Mutex<Executed>>,
+        asked: Result<Asked>,
+    ) -> Result<Ended> {
         let (outcome, result) = match asked {
             Ok(Asked::Answered(_)) if self.line.is_cut() && self.app.calls.is_closed() => {
                 (failed(direct::stopped(), None, Trail::default()), Err(stopping()))
             }
-            Ok(Asked::Answered(answer)) => match self.answered(&head, answer) {
+            Ok(Asked::Answered(answer)) => match self.answered(head, answer) {
                 Ok((outcome, told)) => (outcome, Ok(told)),
                 Err(error) => (failed(broken(), None, Trail::default()), Err(error)),
             },
@@ -215,7 +225,7 @@ impl Call<'_> {
             Err(error) => (failed(broken(), None, Trail::default()), Err(error)),
         };
         let body = result.as_ref().ok().map(|(_, body)| body.clone());
-        let recorded = self.record(direct, outcome, body)?;
+        let recorded = self.record(executed, outcome, body)?;
         let (finished, body) = result?;
         // Whoever still reads a stream that was cut is told that it is not whole.
         let is_whole = self.render.is_some() || !self.line.is_cut();
@@ -243,16 +253,20 @@ impl Call<'_> {
 
     /// False where somebody else ended the job meanwhile. What cannot be recorded now is recorded later, or
     /// else that there is no outcome.
-    fn record(&self, direct: Direct, outcome: Outcome, body: Option<Vec<u8>>) -> Result<bool> {
-        let direct = Arc::new(direct);
+    fn record(
+        &self,
+        executed: &Arc<Mutex<Executed>>,
+        outcome: Outcome,
+        body: Option<Vec<u8>>,
+    ) -> Result<bool> {
         // A client that is told of a failure, and cannot ask again for this answer, does not pay for it.
         let keeps = self.render.is_none() || self.idempotency.is_some() || body.is_none();
-        let record = self.recording(&direct, outcome, body);
+        let record = self.recording(executed, outcome, body);
         let recorded = record().wait();
         let Err(error) = &recorded else { return recorded };
         let no_outcome = || {
             let failed = failed(broken(), None, Trail::default());
-            self.recording(&direct, failed, None)
+            self.recording(executed, failed, None)
         };
         match error.kind() {
             ErrorKind::Unavailable if keeps => self.app.calls.keep(record),
@@ -265,16 +279,19 @@ impl Call<'_> {
     /// Writes down the outcome of the job, and the answer or that there is none.
     fn recording(
         &self,
-        direct: &Arc<Direct>,
+        executed: &Arc<Mutex<Executed>>,
         outcome: Outcome,
         body: Option<Vec<u8>>,
     ) -> impl Fn() -> Commit<bool> + Send + use<> {
         let (app, scope) = (Arc::clone(self.app), self.caller.scope);
-        let shared = Arc::new((Arc::clone(direct), outcome, body, self.idempotency));
+        let shared = Arc::new((Arc::clone(executed), outcome, body, self.idempotency));
         move || {
             let (this, shared) = (Arc::clone(&app), Arc::clone(&shared));
             app.store.write(scope, move |tx| {
-                let (direct, outcome, body, request) = &*shared;
+                let (executed, outcome, body, request) = &*shared;
+                let executed = lock(executed);
+                // None where it was refused when it was executed again.
+                let Some(direct) = &executed.direct else { return Ok(false) };
                 if !direct::end(&this, tx, direct, outcome)? {
                     return Ok(false);
                 }

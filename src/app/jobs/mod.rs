@@ -27,7 +27,7 @@ use crate::{
     store::{
         AccountScope, Commit, Tx, dead_letters,
         job_events::{self, JobEvent},
-        job_list::{self, JobFilter},
+        job_list::{self, JobFilter, JobRows},
         jobs::{self, Job},
         ledger::{self, JobRound},
         open_jobs::OpenJob,
@@ -41,10 +41,11 @@ pub fn get(app: &App, scope: AccountScope, id: JobId) -> Result<Job> {
     found.ok_or_else(|| Error::not_found("job"))
 }
 
-/// The account's jobs, newest first: up to `limit`, fewer where they are large.
+/// The account's jobs, newest first: up to `limit`, fewer where they are large or hard to find.
 pub fn list(app: &App, scope: AccountScope, filter: &JobFilter, limit: usize) -> Result<Page<Job>> {
-    let rows = app.store.read(scope, |snapshot| job_list::list(snapshot, filter, limit))?;
-    Ok(Page::read(rows, |job| Cursor::from_uuid(job.id.uuid())))
+    let page = app.store.read(scope, |snapshot| job_list::list(snapshot, filter, limit))?;
+    let JobRows { rows, next_after } = page;
+    Ok(Page::of(rows, next_after.map(|id| Cursor::from_uuid(id.uuid()).text())))
 }
 
 /// A job and up to `limit` of its steps after number `after`, oldest first.

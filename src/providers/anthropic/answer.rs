@@ -8,7 +8,7 @@ use serde_json::{
 
 use super::tools::OUTPUT;
 use crate::{
-    domain::{JobErrorCode, Usage, estimate_prompt_tokens, estimate_tokens},
+    domain::{JobErrorCode, Usage},
     providers::{Call, Completion, ProviderError, openai, transport::Answer},
 };
 
@@ -50,24 +50,15 @@ pub(super) fn completion(
     };
     let (text, calls) = said(message.content, has_output_tool);
     let reported = message.usage.as_ref().map(Reported::read).unwrap_or_default();
-    let usage = reported.usage();
-    let tool_calls = calls_of(&calls);
-    let written = || {
-        let calls = tool_calls.as_deref().map_or("", RawValue::get);
-        estimate_tokens(&text).saturating_add(estimate_tokens(calls))
-    };
-    Ok(Completion {
-        usage: usage
-            .unwrap_or_else(|| Usage::new(estimate_prompt_tokens(call.messages), written())),
-        estimated: usage.is_none(),
+    let completion = Completion {
         cached_tokens: reported.cached,
-        reasoning_tokens: None,
         model: message.model.map_or_else(|| call.model.to_owned(), openai::cut),
         finish_reason: message.stop_reason.map(|reason| finish_reason(&reason, !calls.is_empty())),
-        refusal: None,
-        tool_calls,
+        tool_calls: calls_of(&calls),
         text,
-    })
+        ..Completion::default()
+    };
+    Ok(completion.counted(call, reported.usage(), reported.prompt_tokens()))
 }
 
 fn calls_of(calls: &[Value]) -> Option<Box<RawValue>> {

@@ -7,6 +7,7 @@ use super::{
     bad_request,
     blocks::{self, text},
     request::append,
+    untold,
 };
 use crate::{
     domain::{ChatMessage, ChatRole, Content},
@@ -36,6 +37,7 @@ pub(super) fn conversation(messages: &[ChatMessage]) -> Result<(String, Vec<Turn
             }
             ChatRole::User => add(&mut turns, "user", content(message, at)?),
             ChatRole::Assistant => add(&mut turns, "assistant", said_and_called(message, at)?),
+            ChatRole::Function => return Err(untold(&format!("messages/{at}"))),
             ChatRole::Tool => add(&mut turns, "user", vec![result(message, at)?]),
         }
     }
@@ -82,6 +84,10 @@ fn content(message: &ChatMessage, at: usize) -> Result<Vec<Value>, ProviderError
 }
 
 fn said_and_called(message: &ChatMessage, at: usize) -> Result<Vec<Value>, ProviderError> {
+    let fields = [("function_call", &message.function_call), ("audio", &message.audio)];
+    if let Some((field, _)) = fields.into_iter().find(|(_, value)| value.is_some()) {
+        return Err(untold(&format!("messages/{at}/{field}")));
+    }
     let mut blocks = content(message, at)?;
     blocks.extend(message.refusal.as_deref().map(text).unwrap_or_default());
     let calls = message.tool_calls.as_deref().map_or("[]", RawValue::get);

@@ -4,11 +4,11 @@
 //!
 //! - System messages become `system`, wherever they stand; consecutive messages of one role become one.
 //! - Temperatures above 1 become 1. Where both are given, `top_p` is left out: newer models refuse both.
-//! - `max_tokens` is demanded: where the call names none, the model's own.
 //! - An `output_schema` becomes the input of a tool that the model has to call, or, where that cannot be,
 //!   an instruction.
-//! - Fields that Anthropic has no word for (`seed`, penalties, …) are left out, except parts of messages:
-//!   what cannot be sent is refused, since an answer without it would be wrong.
+//! - Fields that Anthropic has no word for (`seed`, penalties, the thoughts of other models, …) are left out, except parts of messages,
+//!   and what changes the form of the answer (`functions`, `audio`, `modalities`, `logprobs`): that is refused,
+//!   since an answer without it would be wrong.
 
 mod answer;
 mod blocks;
@@ -70,6 +70,11 @@ impl Provider for Anthropic {
             }
         }
     }
+}
+
+/// The error for what Anthropic has no word for, where the answer would be wrong without it.
+fn untold(what: &str) -> ProviderError {
+    bad_request(format!("{what} is nothing that this model can be told; leave it out"))
 }
 
 fn bad_request(message: impl Into<String>) -> ProviderError {

@@ -7,6 +7,7 @@ use super::{
     bad_request,
     messages::{Turn, conversation},
     tools::{self, Output},
+    untold,
 };
 use crate::providers::{Call, ProviderError};
 
@@ -43,6 +44,7 @@ struct Metadata<'a> {
 impl<'a> Request<'a> {
     /// Refuses what Anthropic cannot be told.
     pub(super) fn new(call: &Call<'a>, streams: bool) -> Result<Self, ProviderError> {
+        refuse_untold(call)?;
         let (mut system, messages) = conversation(call.messages)?;
         let mut tools = tools::tools(extra(call, "tools")?.as_ref())?;
         let parallel = extra(call, "parallel_tool_calls")?;
@@ -62,7 +64,7 @@ impl<'a> Request<'a> {
         }
         Ok(Self {
             model: call.model,
-            max_tokens: call.max_tokens.unwrap_or(call.default_max_tokens),
+            max_tokens: call.max_tokens(),
             messages,
             system,
             temperature: call.temperature.map(|temperature| temperature.clamp(0.0, 1.0)),
@@ -80,6 +82,22 @@ impl<'a> Request<'a> {
     pub(super) const fn has_output_tool(&self) -> bool {
         matches!(self.output, Output::Tool(_))
     }
+}
+
+/// Refuses fields without which the answer would be another than the one asked for.
+fn refuse_untold(call: &Call<'_>) -> Result<(), ProviderError> {
+    for (field, harmless) in [
+        ("functions", json!([])),
+        ("function_call", json!("none")),
+        ("audio", Value::Null),
+        ("modalities", json!(["text"])),
+        ("logprobs", json!(false)),
+    ] {
+        if extra(call, field)?.is_some_and(|value| value != harmless) {
+            return Err(untold(field));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn append(system: &mut String, paragraph: &str) {

@@ -117,14 +117,7 @@ pub(super) fn read(
     key: &str,
     sink: &mut Sink<'_>,
 ) -> Result<Completion, ProviderError> {
-    let mut reader = Reader {
-        gathered: Gathered::default(),
-        reported: Reported::default(),
-        has_output_tool,
-        open: HashMap::new(),
-        calls: 0,
-        begun: false,
-    };
+    let mut reader = Reader::new(has_output_tool);
     loop {
         let event = match events.next() {
             Ok(Some(event)) => event,
@@ -133,7 +126,9 @@ pub(super) fn read(
                 return Ok(reader.gathered.completion(call));
             }
             Ok(None) => return Err(server_error("the stream broke off")),
-            Err(_) if reader.begun && wire::is_cut() => return Ok(reader.gathered.given_up(call)),
+            Err(_) if reader.has_cost() && wire::is_cut() => {
+                return Ok(reader.gathered.given_up(call));
+            }
             Err(error) => return Err(error),
         };
         let delta = match serde_json::from_slice(&event.data) {
@@ -154,6 +149,23 @@ pub(super) fn read(
 }
 
 impl Reader {
+    fn new(has_output_tool: bool) -> Self {
+        Self {
+            gathered: Gathered::default(),
+            reported: Reported::default(),
+            has_output_tool,
+            open: HashMap::new(),
+            calls: 0,
+            begun: false,
+        }
+    }
+
+    /// True where the provider has something to bill: the prompt is read before the first word, and thoughts
+    /// may come between.
+    const fn has_cost(&self) -> bool {
+        self.begun || self.gathered.prompt_tokens.is_some()
+    }
+
     /// Adds an event to what there is, and gives what is new in it.
     fn take(&mut self, event: Event) -> Result<Option<Delta>, ProviderError> {
         match event {
@@ -252,7 +264,7 @@ impl Reader {
         let delta = to_raw_value(&delta)
             .map_err(|_| server_error("the provider's answer cannot be read"))?;
         self.gathered.add(&delta).map_err(|why| match why {
-            Unusable::TooLarge => server_error("the provider's answer is too large"),
+            Unusable::TooLarge => ProviderError::too_large(),
             Unusable::Nonsense => server_error("the provider's answer cannot be read"),
         })?;
         Ok(Some(Delta { delta, finish_reason, logprobs: None }))
@@ -279,4 +291,24 @@ fn failure(error: &Value, key: &str) -> ProviderError {
 
 fn server_error(message: &str) -> ProviderError {
     ProviderError::new(JobErrorCode::ServerError, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn has_cost_after(event: Value) -> bool {
+        let mut reader = Reader::new(false);
+        let delta = reader.take(serde_json::from_value(event).unwrap()).unwrap();
+        assert!(delta.is_none());
+        reader.has_cost()
+    }
+
+    #[test]
+    fn a_prompt_that_was_read_has_a_cost() {
+        let started = |usage: Value| json!({"type": "message_start", "message": {"usage": usage}});
+        assert!(has_cost_after(started(json!({"input_tokens": 10, "output_tokens": 1}))));
+        assert!(!has_cost_after(started(Value::Null)));
+        assert!(!has_cost_after(json!({"type": "ping"})));
+    }
 }

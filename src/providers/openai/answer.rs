@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    domain::{JobErrorCode, Usage, estimate_prompt_tokens, estimate_tokens},
+    domain::{JobErrorCode, Usage},
     providers::{
-        Call, Completion, ProviderError,
+        Asides, Call, Completion, ProviderError,
         transport::{self, Answer},
     },
 };
@@ -19,18 +19,20 @@ const MAX_NAME_BYTES: usize = 200;
 
 /// The body of an answer: what is used of it, believing little.
 #[derive(Deserialize)]
-struct Body {
+struct Body<'a> {
     model: Option<String>,
-    #[serde(default)]
-    choices: Vec<Choice>,
+    #[serde(default, borrow)]
+    choices: Vec<Choice<'a>>,
     usage: Option<Value>,
     error: Option<Value>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
-    message: Reply,
+struct Choice<'a> {
+    #[serde(borrow)]
+    message: &'a RawValue,
     finish_reason: Option<String>,
+    logprobs: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -46,31 +48,29 @@ pub(super) fn completion(
     answer: &Answer,
     key: &str,
 ) -> Result<Completion, ProviderError> {
-    let Ok(body) = serde_json::from_slice::<Body>(&answer.body) else {
-        return Err(unusable(answer, "the provider's answer is not a chat completion"));
-    };
+    let nonsense = |_| unusable(answer, "the provider's answer is not a chat completion");
+    let body: Body<'_> = serde_json::from_slice(&answer.body).map_err(nonsense)?;
     let Some(choice) = body.choices.into_iter().next() else {
         let failed = body.error.map(|error| inner_error(&error, key));
         return Err(failed.unwrap_or_else(|| unusable(answer, "the provider's answer is empty")));
     };
-    let text = choice.message.content.unwrap_or_default();
-    let tool_calls = choice.message.tool_calls.filter(|calls| is_list(calls));
+    let reply: Reply = serde_json::from_str(choice.message.get()).map_err(nonsense)?;
+    let asides: Asides = serde_json::from_str(choice.message.get()).map_err(nonsense)?;
     let reported = body.usage.as_ref().and_then(Reported::read);
     let details = reported.unwrap_or_default();
-    Ok(Completion {
-        usage: reported.map_or_else(
-            || Usage::new(estimate_prompt_tokens(call.messages), estimate_tokens(&text)),
-            |reported| reported.usage,
-        ),
-        estimated: reported.is_none(),
+    let completion = Completion {
         cached_tokens: details.cached,
         reasoning_tokens: details.reasoning,
         model: body.model.map_or_else(|| call.model.to_owned(), cut),
         finish_reason: choice.finish_reason.map(cut),
-        refusal: choice.message.refusal.filter(|refusal| !refusal.is_empty()),
-        tool_calls,
-        text,
-    })
+        refusal: reply.refusal.filter(|refusal| !refusal.is_empty()),
+        tool_calls: reply.tool_calls.filter(|calls| is_list(calls)),
+        logprobs: choice.logprobs,
+        asides,
+        text: reply.content.unwrap_or_default(),
+        ..Completion::default()
+    };
+    Ok(completion.counted(call, reported.map(|reported| reported.usage), None))
 }
 
 fn unusable(answer: &Answer, message: &str) -> ProviderError {

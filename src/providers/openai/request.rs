@@ -22,7 +22,7 @@ const OURS: [&str; 11] = [
     "stream_options",
 ];
 
-/// The body of a request. What the client left out is left to the provider.
+/// The body of a request. What the client left out is left to the provider, except the bound of the answer.
 #[derive(Serialize)]
 pub(super) struct Request<'a> {
     model: &'a str,
@@ -72,12 +72,13 @@ struct JsonSchema<'a> {
 
 impl<'a> Request<'a> {
     pub(super) fn new(call: &Call<'a>, is_openai: bool, streams: bool) -> Self {
+        let max_tokens = Some(call.max_tokens());
         Self {
             model: call.model,
             messages: call.messages,
             temperature: call.temperature,
-            max_tokens: call.max_tokens.filter(|_| !is_openai),
-            max_completion_tokens: call.max_tokens.filter(|_| is_openai),
+            max_tokens: max_tokens.filter(|_| !is_openai),
+            max_completion_tokens: max_tokens.filter(|_| is_openai),
             top_p: call.top_p,
             stop: call.stop,
             seed: call.seed,

@@ -94,7 +94,7 @@ fn take(gathered: &mut Gathered, chunk: Chunk, key: &str) -> Result<Option<Delta
     };
     gathered.add(&delta).map_err(|why| match why {
         Unusable::Nonsense => nonsense(),
-        Unusable::TooLarge => server_error("the provider's answer is too large"),
+        Unusable::TooLarge => ProviderError::too_large(),
     })?;
     if finish_reason.is_some() {
         gathered.finish_reason.clone_from(&finish_reason);

@@ -7,7 +7,6 @@ use ureq::BodyReader;
 use super::failure::broken;
 use crate::{
     ambient::Ambient,
-    domain::JobErrorCode,
     providers::{
         ProviderError,
         sse::{Event, Parser, TooLong},
@@ -102,5 +101,5 @@ impl Events {
 }
 
 fn too_long(TooLong: TooLong) -> ProviderError {
-    ProviderError::new(JobErrorCode::ServerError, "the provider's answer is too large")
+    ProviderError::too_large()
 }

@@ -48,7 +48,7 @@ pub(super) fn broken(error: &ureq::Error, timeout: Duration) -> ProviderError {
             server_error(&format!("the connection to the provider failed: {kind}"))
         }
         ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
-            server_error("the provider's answer is too large")
+            ProviderError::too_large()
         }
         ureq::Error::Protocol(_) | ureq::Error::Http(_) => {
             server_error("the provider's answer is not proper HTTP")

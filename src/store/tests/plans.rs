@@ -20,7 +20,8 @@ fn plan(sql: &str) -> String {
 
 #[test]
 fn lists_are_read_from_their_newest_end() {
-    let [unlisted, listed, of_agent, unsuccessful] = job_list::LISTS;
+    let [unlisted, listed, of_agent, unsuccessful, open] = job_list::LISTS;
+    let [last_listed, last_of_agent, last_unsuccessful, last_open, newest] = job_list::LASTS;
     let [ledger_unlisted, ledger_listed] = ledger_entries::LISTS;
     let [deliveries_unlisted, deliveries_listed] = deliveries::LISTS;
     let [agents, versions] = agents::LISTS;
@@ -41,12 +42,24 @@ fn lists_are_read_from_their_newest_end() {
         (items, "SEARCH batch_item USING PRIMARY KEY (batch=? AND n>?)"),
         (open_items, "SEARCH batch_item USING PRIMARY KEY (batch=? AND n>?)"),
         (unlisted, "SEARCH job USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
-        (listed, "SEARCH job USING INDEX job_by_account (account=? AND rowid<?)"),
-        (of_agent, "SEARCH job USING INDEX job_by_agent (account=? AND agent=? AND rowid<?)"),
+        (listed, "SEARCH job USING INDEX job_by_account (account=? AND rowid>? AND rowid<?)"),
+        (
+            of_agent,
+            "SEARCH job USING INDEX job_by_agent (account=? AND agent=? AND rowid>? AND rowid<?)",
+        ),
         (
             unsuccessful,
-            "SEARCH job USING INDEX job_unsuccessful (account=? AND status=? AND rowid<?)",
+            "SEARCH job USING INDEX job_unsuccessful (account=? AND status=? AND rowid>? AND rowid<?)",
         ),
+        (open, "SEARCH queue USING PRIMARY KEY (queue=? AND subject>? AND subject<?)"),
+        (last_listed, "SEARCH job USING COVERING INDEX job_by_account (account=? AND rowid<?)"),
+        (last_of_agent, "USING COVERING INDEX job_by_agent (account=? AND agent=? AND rowid<?)"),
+        (
+            last_unsuccessful,
+            "USING COVERING INDEX job_unsuccessful (account=? AND status=? AND rowid<?)",
+        ),
+        (last_open, "SEARCH queue USING PRIMARY KEY (queue=? AND subject<?)"),
+        (newest, "SEARCH job USING INDEX job_by_account (account=? AND rowid<?)"),
         (ledger_unlisted, "SEARCH ledger USING INTEGER PRIMARY KEY (rowid>?)"),
         (ledger_listed, "SEARCH ledger USING INDEX ledger_by_account (account=? AND n<?)"),
         (

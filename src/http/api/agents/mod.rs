@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 pub(super) use routes::{routes, runs};
 
-use super::jobs::{JobBody, accepted, patience, wait_for};
+use super::jobs::{accepted, patience, wait_for};
 use crate::{
     app::{
         agents::{self, Run, health as app_health},
@@ -127,14 +127,10 @@ pub(super) async fn run(request: Request) -> Result<Reply> {
     };
     let location =
         HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)).map_err(Error::internal)?;
-    let mut reply = Reply::json_bytes(StatusCode::ACCEPTED, accepted(&job)?);
-    if patience > Duration::ZERO {
-        let job = wait_for(&request, scope, job.id, patience).await?;
-        reply = if job.status.is_terminal() {
-            Reply::ok(&JobBody::of(&job))?
-        } else {
-            Reply::json_bytes(StatusCode::ACCEPTED, accepted(&job)?)
-        };
-    }
-    Ok(reply.replayed(replayed).header("location", location))
+    let job = match patience {
+        Duration::ZERO => job,
+        patience => wait_for(&request, scope, job.id, patience).await?,
+    };
+    let reply = Reply::json_bytes(StatusCode::ACCEPTED, accepted(&job)?).replayed(replayed);
+    Ok(reply.header("location", location))
 }

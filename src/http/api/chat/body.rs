@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::{
     app::chat::{Finished, Head},
     domain::{JobId, Result, Timestamp},
-    providers::{Completion, Delta},
+    providers::{Asides, Completion, Delta},
 };
 
 /// A whole answer.
@@ -44,12 +44,14 @@ struct Choice<'a> {
 struct Message<'a> {
     #[schemars(extend("const" = "assistant"))]
     role: &'static str,
-    /// Null where the model calls tools instead.
+    /// Null where the model calls tools, refuses or speaks instead.
     content: Option<&'a str>,
     refusal: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Vec<serde_json::Map<String, serde_json::Value>>>")]
     tool_calls: Option<&'a RawValue>,
+    #[serde(flatten)]
+    asides: &'a Asides,
 }
 
 /// Tokens that were counted.
@@ -109,21 +111,21 @@ fn seconds(time: Timestamp) -> i64 {
 /// A whole answer as bytes.
 pub(super) fn completion(finished: &Finished) -> Result<Vec<u8>> {
     let Finished { head, completion } = finished;
-    let says = !completion.text.is_empty()
-        || (completion.tool_calls.is_none() && completion.refusal.is_none());
     let message = Message {
         role: "assistant",
-        content: says.then_some(completion.text.as_str()),
+        content: completion.content(),
         refusal: completion.refusal.as_deref(),
         tool_calls: completion.tool_calls.as_deref(),
+        asides: &completion.asides,
     };
     let finish_reason = completion.finish_reason.as_deref();
+    let logprobs = completion.logprobs.as_deref();
     super::super::json(&CompletionBody {
         id: id(head.job),
         object: "chat.completion",
         created: seconds(head.created_at),
         model: &head.model,
-        choices: [Choice { index: 0, message, logprobs: None, finish_reason }],
+        choices: [Choice { index: 0, message, logprobs, finish_reason }],
         usage: UsageBody::of(completion),
     })
 }

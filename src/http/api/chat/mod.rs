@@ -32,6 +32,7 @@ pub(super) fn routes() -> [Route; 1] {
             .errors(&[
                 ErrorKind::InvalidSchema,
                 ErrorKind::UnknownModel,
+                ErrorKind::InputSchemaMismatch,
                 ErrorKind::ModelNotPriced,
                 ErrorKind::InsufficientCredits,
                 ErrorKind::QueueFull,

@@ -83,7 +83,8 @@ pub(in crate::http::api) struct JobBody<'a> {
     user: Option<&'a str>,
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     metadata: Option<&'a RawValue>,
-    #[schemars(with = "Vec<crate::domain::Message>")]
+    /// Those of a chat completion may have parts, calls of tools and their results.
+    #[schemars(with = "Vec<crate::domain::ChatMessage>")]
     messages: &'a RawValue,
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     output_schema: Option<&'a RawValue>,

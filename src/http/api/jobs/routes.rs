@@ -25,7 +25,8 @@ pub(in crate::http::api) fn routes() -> [Route; 6] {
                 ErrorKind::QueueFull,
             ]),
         Route::get("/v1/jobs", "listJobs", handler!(super::list))
-            .summary("Lists jobs, newest first. A page of large jobs ends before its limit, at some 4 MiB.")
+            .summary("Lists jobs, newest first. A page ends before its limit where jobs are large, at some 4 MiB, and \
+                 where few match among many: then it may be empty and `next_cursor` still leads on.")
             .scope(Scope::JobsRead)
             .paged()
             .query::<JobStatus>("status", "Only jobs with this status.")
