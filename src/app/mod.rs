@@ -180,15 +180,18 @@ fn one_more(page: &PageRequest) -> u32 {
 
 /// Adds up what came of each duty; all are done. Gives the first error, and logs the others.
 fn total(done: impl IntoIterator<Item = Result<usize>>) -> Result<usize> {
-    done.into_iter().fold(Ok(0), |sum, done| match (sum, done) {
-        (Ok(sum), Ok(done)) => Ok(sum + done),
-        (Err(first), Err(error)) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "maintenance failed too");
-            Err(first)
+    let mut sum = Ok(0);
+    for done in done {
+        match (&mut sum, done) {
+            (Ok(sum), Ok(done)) => *sum += done,
+            (Ok(_), Err(error)) => sum = Err(error),
+            (Err(_), Ok(_)) => {}
+            (Err(_), Err(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "maintenance failed too");
+            }
         }
-        (Err(first), _) => Err(first),
-        (_, Err(error)) => Err(error),
-    })
+    }
+    sum
 }
 
 /// Refuses a text that is empty or has more than `most` characters.

@@ -2,6 +2,7 @@
 
 use rusqlite::Row;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::{
     jobs::raw,
@@ -251,6 +252,7 @@ pub fn list(
     before: Option<AgentId>,
     limit: usize,
 ) -> Result<Rows<(Agent, AgentVersion)>> {
+    let before = before.unwrap_or(AgentId::from_uuid(Uuid::max()));
     snapshot.page(LIST, (archived, before, limit.saturating_add(1)), limit, both)
 }
 
@@ -279,15 +281,16 @@ pub fn versions(
     before: Option<i64>,
     limit: usize,
 ) -> Result<Rows<AgentVersion>> {
+    let before = before.unwrap_or(i64::MAX);
     snapshot.page(LIST_VERSIONS, (agent, before, limit.saturating_add(1)), limit, version_of)
 }
 
 const LIST: &str = select_both!(
-    "and v.n = a.active_version where (a.archived_at is not null) = ?1 and (?2 is null or a.id < ?2) \
+    "and v.n = a.active_version where (a.archived_at is not null) = ?1 and a.id < ?2 \
      order by a.id desc limit ?3"
 );
 const LIST_VERSIONS: &str = "select *, id as version_id, created_at as version_created_at
-    from agent_version where agent = ?1 and (?2 is null or n < ?2) order by n desc limit ?3";
+    from agent_version where agent = ?1 and n < ?2 order by n desc limit ?3";
 
 #[cfg(test)]
 pub(in crate::store) const LISTS: [&str; 2] = [LIST, LIST_VERSIONS];

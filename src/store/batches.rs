@@ -2,15 +2,18 @@
 
 use rusqlite::Row;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::{
-    jobs::{Job, job, job_columns, job_tables, raw},
+    jobs::{JobResult, job_result, raw, reserved, result_columns, status},
+    open_jobs::{self, OpenJob},
     scope::{AccountScope, AccountSeq, SystemScope},
     signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    AccountId, BatchCounts, BatchId, BatchStatus, BatchStep, Error, Result, Rows, Timestamp,
+    AccountId, BatchCounts, BatchId, BatchStatus, BatchStep, Error, JobId, JobStatus, Result, Rows,
+    Split, Timestamp,
 };
 
 /// What a new batch is made of.
@@ -64,15 +67,23 @@ impl Batch {
     }
 }
 
-/// A request of a batch and the job that it became.
+/// A request of a batch and what has become of it.
 #[derive(Clone, Debug)]
 pub struct BatchItem {
     /// Its place in the batch, from 1.
     pub n: i64,
     /// The client's name for it.
     pub custom_id: String,
-    /// The job.
-    pub job: Job,
+    /// The job that it became.
+    pub job: JobId,
+    /// Where that stands.
+    pub status: JobStatus,
+    /// What its newest reservation set aside.
+    pub reserved: Split,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// What came of it, once it ended.
+    pub result: Option<JobResult>,
 }
 
 fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
@@ -182,11 +193,8 @@ pub fn list(
     before: Option<BatchId>,
     limit: u32,
 ) -> Result<Vec<Batch>> {
-    snapshot.all(
-        "select * from batch where (?1 is null or id < ?1) order by id desc limit ?2",
-        (before, limit),
-        batch,
-    )
+    let before = before.unwrap_or(BatchId::from_uuid(Uuid::max()));
+    snapshot.all(LIST, (before, limit), batch)
 }
 
 /// The batch's requests after number `after` and their jobs: up to `limit`, fewer where they are large.
@@ -197,29 +205,37 @@ pub fn items(
     limit: usize,
 ) -> Result<Rows<BatchItem>> {
     snapshot.page(ITEMS, (seq, after, limit.saturating_add(1)), limit, |row| {
-        Ok(BatchItem { n: row.get("n")?, custom_id: row.get("custom_id")?, job: job(row)? })
+        Ok(BatchItem {
+            n: row.get("n")?,
+            custom_id: row.get("custom_id")?,
+            job: row.get("id")?,
+            status: status(row)?,
+            reserved: reserved(row)?,
+            created_at: row.get("created_at")?,
+            result: job_result(row)?,
+        })
     })
 }
 
-/// The next requests of the batch after number `after` whose jobs are not over: their numbers, and those of
-/// their jobs.
+/// The next requests of the batch after number `after` whose jobs are not over: their numbers, and the jobs.
 pub fn open_items(
     snapshot: &Snapshot<'_, AccountScope>,
     seq: i64,
     after: i64,
     limit: usize,
-) -> Result<Vec<(i64, i64)>> {
-    snapshot.all(OPEN_ITEMS, (seq, after, limit), |row| Ok((row.get(0)?, row.get(1)?)))
+) -> Result<Vec<(i64, OpenJob)>> {
+    snapshot.all(OPEN_ITEMS, (seq, after, limit), |row| Ok((row.get("n")?, open_jobs::read(row)?)))
 }
 
+const LIST: &str = "select * from batch where id < ?1 order by id desc limit ?2";
 const ITEMS: &str = concat!(
-    "select i.n, i.custom_id, ",
-    job_columns!(),
-    " from batch_item i join job j on j.seq = i.job ",
-    job_tables!(),
-    " where i.batch = ?1 and i.n > ?2 order by i.n limit ?3"
+    "select i.n, i.custom_id, j.id, j.status, j.reserved_free, j.reserved_paid, j.created_at, ",
+    result_columns!(),
+    " from batch_item i join job j on j.seq = i.job left join job_result r on r.job = i.job \
+     where i.batch = ?1 and i.n > ?2 order by i.n limit ?3"
 );
-const OPEN_ITEMS: &str = "select i.n, i.job from batch_item i join job j on j.seq = i.job
+const OPEN_ITEMS: &str = "select i.n, j.*, g.name as agent_name
+    from batch_item i join job j on j.seq = i.job left join agent g on g.seq = j.agent
     where i.batch = ?1 and i.n > ?2 and j.status <= 3 order by i.n limit ?3";
 
 /// Batches that were canceled and have jobs that are not over: whose they are, and their numbers.
@@ -240,4 +256,4 @@ pub fn canceling(
 }
 
 #[cfg(test)]
-pub(in crate::store) const LISTS: [&str; 2] = [ITEMS, OPEN_ITEMS];
+pub(in crate::store) const LISTS: [&str; 3] = [LIST, ITEMS, OPEN_ITEMS];

@@ -11,8 +11,8 @@ use super::{
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    AccountId, BatchId, Credits, EvalId, EvalRunId, JobError, JobErrorCode, JobId, JobStatus,
-    Result, Rows, Timestamp,
+    AccountId, BatchId, Credits, Cursor, EvalId, EvalRunId, JobError, JobErrorCode, JobId,
+    JobStatus, Result, Rows, Timestamp,
 };
 
 /// Outputs that [`results`] reads, in bytes; the others are left out.
@@ -225,6 +225,8 @@ pub fn list(
     before: Option<EvalId>,
     limit: usize,
 ) -> Result<Rows<Eval>> {
+    let place = |id| snapshot.one("select seq from eval where id = ?1", [id], |row| row.get(0));
+    let before = after_page(before.map(place))?;
     snapshot.page(LIST, (agent, before, limit.saturating_add(1)), limit, eval)
 }
 
@@ -277,15 +279,22 @@ pub fn runs(
     before: Option<EvalRunId>,
     limit: u32,
 ) -> Result<Vec<EvalRun>> {
+    let place = |id| snapshot.one("select seq from eval_run where id = ?1", [id], |row| row.get(0));
+    let before = after_page(before.map(place))?;
     snapshot.all(LIST_RUNS, (eval, before, limit), run)
+}
+
+/// The number that those of the next page are below, given that of the row that the last page ended with.
+fn after_page(last: Option<Result<Option<i64>>>) -> Result<i64> {
+    last.map_or(Ok(i64::MAX), |last| last?.ok_or_else(Cursor::refused))
 }
 
 /// In the order of their numbers, which an index has: the cases would have to be sorted with their ids.
 const LIST: &str = "select e.*, g.name as agent_name from eval e join agent g on g.seq = e.agent
-    where e.agent = ?1 and (?2 is null or e.seq < (select seq from eval where id = ?2))
+    where e.agent = ?1 and e.seq < ?2
     order by e.seq desc limit ?3";
 const LIST_RUNS: &str = select_run!(
-    "r.eval = ?1 and (?2 is null or r.seq < (select seq from eval_run where id = ?2)) \
+    "r.eval = ?1 and r.seq < ?2 \
      order by r.seq desc limit ?3"
 );
 

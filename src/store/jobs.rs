@@ -160,7 +160,7 @@ pub(in crate::store) fn number(status: JobStatus) -> i64 {
     }
 }
 
-fn status(row: &Row<'_>) -> rusqlite::Result<JobStatus> {
+pub(in crate::store) fn status(row: &Row<'_>) -> rusqlite::Result<JobStatus> {
     let stored: i64 = row.get("status")?;
     JobStatus::ALL
         .into_iter()
@@ -179,8 +179,17 @@ pub(in crate::store) fn raw(
 /// What [`job`] reads.
 macro_rules! job_columns {
     () => {
-        "j.*, g.name as agent_name, q.messages, q.output_schema, q.metadata, q.parameters, \
-         r.output, r.output_text, r.model as answered_by, r.provider, r.prompt_tokens, \
+        concat!(
+            "j.*, g.name as agent_name, q.messages, q.output_schema, q.metadata, q.parameters, ",
+            $crate::store::jobs::result_columns!()
+        )
+    };
+}
+
+/// What [`job_result`] reads.
+macro_rules! result_columns {
+    () => {
+        "r.output, r.output_text, r.model as answered_by, r.provider, r.prompt_tokens, \
          r.completion_tokens, r.estimated, r.charged, r.error_code, r.error_message, r.finished_at"
     };
 }
@@ -207,7 +216,7 @@ macro_rules! select_job {
     };
 }
 
-pub(in crate::store) use {job_columns, job_tables, select_job};
+pub(in crate::store) use {job_columns, job_tables, result_columns, select_job};
 
 pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let attempts: u32 = row.get("attempts")?;
@@ -225,7 +234,7 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         attempts,
         max_attempts: row.get("max_attempts")?,
         priority: row.get("priority")?,
-        reserved: Split { free: row.get("reserved_free")?, paid: row.get("reserved_paid")? },
+        reserved: reserved(row)?,
         request_id: row.get("request_id")?,
         created_at: row.get("created_at")?,
         started_at: if attempts > 0 { Some(row.get("started_at")?) } else { None },
@@ -235,19 +244,22 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
             metadata: raw(row, "metadata")?,
             parameters: row.get("parameters")?,
         },
-        result: row
-            .get::<_, Option<Timestamp>>("finished_at")?
-            .map(|finished_at| job_result(row, finished_at))
-            .transpose()?,
+        result: job_result(row)?,
     })
 }
 
-fn agent(row: &Row<'_>) -> rusqlite::Result<Option<JobAgent>> {
+pub(in crate::store) fn reserved(row: &Row<'_>) -> rusqlite::Result<Split> {
+    Ok(Split { free: row.get("reserved_free")?, paid: row.get("reserved_paid")? })
+}
+
+pub(in crate::store) fn agent(row: &Row<'_>) -> rusqlite::Result<Option<JobAgent>> {
     let Some(seq) = row.get("agent")? else { return Ok(None) };
     Ok(Some(JobAgent { seq, name: row.get("agent_name")?, version: row.get("agent_version")? }))
 }
 
-fn job_result(row: &Row<'_>, finished_at: Timestamp) -> rusqlite::Result<JobResult> {
+/// Reads what came of a job; `None` where it is not over.
+pub(in crate::store) fn job_result(row: &Row<'_>) -> rusqlite::Result<Option<JobResult>> {
+    let Some(finished_at) = row.get("finished_at")? else { return Ok(None) };
     let prompt: Option<u64> = row.get("prompt_tokens")?;
     let completion: Option<u64> = row.get("completion_tokens")?;
     let error = match row.get::<_, Option<String>>("error_code")? {
@@ -257,7 +269,7 @@ fn job_result(row: &Row<'_>, finished_at: Timestamp) -> rusqlite::Result<JobResu
             message: row.get("error_message")?,
         }),
     };
-    Ok(JobResult {
+    Ok(Some(JobResult {
         output: raw(row, "output")?,
         output_text: row.get("output_text")?,
         model: row.get("answered_by")?,
@@ -267,7 +279,7 @@ fn job_result(row: &Row<'_>, finished_at: Timestamp) -> rusqlite::Result<JobResu
         charged: row.get("charged")?,
         error,
         finished_at,
-    })
+    }))
 }
 
 /// Adds a job, for which `held` is set aside; gives its internal number. A direct one runs, all others wait.

@@ -134,7 +134,9 @@ impl<'t, 'c> Books<'t, 'c> {
 
     /// Gives back what was set aside for a job that is over now.
     fn resolve(&mut self, held: Split, of: JobRound) -> Result<()> {
-        self.balance.open_jobs = self.balance.open_jobs.saturating_sub(1);
+        let left = self.balance.open_jobs.checked_sub(1);
+        self.balance.open_jobs =
+            left.ok_or_else(|| Error::internal("a job ends that was not counted as open"))?;
         self.hold(EntryKind::Release, held, of)
     }
 

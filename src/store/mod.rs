@@ -28,6 +28,7 @@ pub mod jobs;
 pub mod ledger;
 pub mod ledger_entries;
 pub mod listing;
+pub mod open_jobs;
 pub mod queue;
 pub mod webhooks;
 

@@ -43,14 +43,15 @@ impl Judging {
         let began = self.app.ambient.monotonic();
         let mut state = lock(&self.state);
         while self.app.ambient.monotonic().saturating_sub(began) < TIME {
-            let before = state.last;
+            let (last, is_at_work) = (state.last, state.current.is_some());
             match self.step(&mut state) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
                     tracing::error!(run = state.last, error, "a run of an eval was not judged");
-                    if state.last == before {
+                    // Where not even the next can be looked up, there is nothing to go on with.
+                    if state.last == last && !is_at_work {
                         return;
                     }
                 }
@@ -60,20 +61,16 @@ impl Judging {
 
     /// Goes on with a run, or begins the next; false where there is none after the last.
     fn step(&self, state: &mut State) -> Result<bool> {
-        let judgement = match state.current.take() {
-            Some(current) => current,
-            None => match evals::next_to_judge(&self.app, state.last)? {
-                Some(ended) => {
-                    state.last = ended.seq;
-                    Judgement::begin(&self.app, ended)?
-                }
-                None => {
-                    state.last = 0;
-                    return Ok(false);
-                }
-            },
+        if let Some(current) = state.current.take() {
+            state.current = current.go_on(&self.app)?;
+            return Ok(true);
+        }
+        let Some(ended) = evals::next_to_judge(&self.app, state.last)? else {
+            state.last = 0;
+            return Ok(false);
         };
-        state.current = judgement.go_on(&self.app)?;
+        state.last = ended.seq;
+        state.current = Some(Judgement::begin(&self.app, ended)?);
         Ok(true)
     }
 }

@@ -29,7 +29,7 @@ impl Rig {
     /// The batch's jobs.
     fn jobs(&self, batch: &Batch) -> Vec<Job> {
         let page = batches::results(&self.deeds.app, self.scope, batch.id, 0, 100).unwrap();
-        page.data.into_iter().map(|item| item.job).collect()
+        page.data.into_iter().map(|item| self.deeds.job(self.scope, item.job)).collect()
     }
 
     /// Lets no job of the batch begin any more, as the first step of a cancellation does.

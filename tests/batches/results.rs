@@ -115,3 +115,17 @@ fn a_slow_reader_gets_all_lines() {
     assert_eq!(text.lines().count(), BATCH);
     assert!(text.len() > BATCH * 20_000 && text.ends_with('\n'));
 }
+
+#[test]
+fn long_prompts_make_no_page_shorter() {
+    const REQUESTS: usize = 50;
+    let server = TestServer::start();
+    let account = server.account();
+    server.set_paused("generation.create", true);
+    // More than a page of results may hold.
+    let long = json!([{"role": "user", "content": "x".repeat(100 << 10)}]);
+    let asked = |n| request(n, &json!({"model": "sandbox", "messages": long}));
+    let made = post(&account, &json!({"requests": (0..REQUESTS).map(asked).collect::<Vec<_>>()}));
+    let page = account.client.get(&path(&made, "/results?limit=100")).expect(200).json();
+    assert_eq!(page["data"].as_array().unwrap().len(), REQUESTS);
+}

@@ -629,3 +629,16 @@ fn a_key_is_made_once_rotated_and_revoked() {
     assert_eq!(foreign.kind(), ErrorKind::NotFound);
     assert!(ledger_audit::verify(app).unwrap().ok);
 }
+
+#[test]
+fn a_job_that_was_not_counted_as_open_does_not_end() {
+    let deeds = Deeds::new([model("m", 1)]);
+    let scope = deeds.account("a");
+    deeds.grant(scope.account_id(), Bucket::Paid, 1_000, None);
+    let job = deeds.submit(scope, &json!({})).unwrap();
+    let outside = rusqlite::Connection::open(deeds.app.store.path()).unwrap();
+    outside.execute("update balance set open_jobs = 0", []).unwrap();
+    let cancel = jobs::cancel(&deeds.app, &caller(scope), job.id, None, |_| Ok(Vec::new()));
+    assert_eq!(cancel.wait().unwrap_err().kind(), ErrorKind::ServerError);
+    assert_eq!(deeds.job(scope, job.id).status, JobStatus::Queued);
+}

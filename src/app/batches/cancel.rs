@@ -6,11 +6,10 @@ use std::sync::Arc;
 use super::{conflict, must_find};
 use crate::{
     app::{self, App, Caller, Reply, Secrecy, jobs, once},
-    domain::{BatchId, BatchStatus, Error, Idempotency, Result},
+    domain::{BatchId, BatchStatus, Idempotency, Result},
     store::{
         AccountScope, SystemScope, Tx,
         batches::{self, Batch},
-        jobs::by_seq,
     },
 };
 
@@ -76,8 +75,7 @@ fn cancel_some(
 ) -> Result<(i64, usize)> {
     let items = batches::open_items(tx, batch, after, JOBS_PER_WRITE)?;
     for (_, job) in &items {
-        let job = by_seq(tx, *job)?.ok_or_else(|| Error::internal("a batch's job is gone"))?;
-        jobs::withdraw(app, tx, &job, CANCELED)?;
+        jobs::withdraw(app, tx, job, CANCELED)?;
     }
     Ok((items.last().map_or(after, |(n, _)| *n), items.len()))
 }

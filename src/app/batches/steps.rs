@@ -26,15 +26,16 @@ struct Completed<'a> {
     request_id: &'a str,
 }
 
-/// Counts that the job, as it stood before, goes to another status. The step that ends the last job of a batch
+/// Counts that a job of the batch, if it is of one, goes from one status to another. The step that ends the last job of a batch
 /// tells endpoints of it.
 pub(in crate::app) fn step(
     app: &App,
     tx: &Tx<'_, AccountScope>,
-    job: &Job,
+    batch: Option<i64>,
+    from: JobStatus,
     to: JobStatus,
 ) -> Result<()> {
-    let (Some(batch), Some(step)) = (job.batch, BatchStep::of(job.status, to)) else {
+    let (Some(batch), Some(step)) = (batch, BatchStep::of(from, to)) else {
         return Ok(());
     };
     let batch = batches::step(tx, batch, step)?;
@@ -57,16 +58,19 @@ pub(in crate::app) fn is_canceling(
     snapshot: &Snapshot<'_, AccountScope>,
     job: &Job,
 ) -> Result<bool> {
-    Ok(batch_of(snapshot, job)?.is_some_and(|batch| batch.status() == BatchStatus::Canceling))
+    Ok(find(snapshot, job.batch)?.is_some_and(|batch| batch.status() == BatchStatus::Canceling))
 }
 
-/// Whether the job is a case of an eval.
-pub(in crate::app) fn is_of_eval(snapshot: &Snapshot<'_, AccountScope>, job: &Job) -> Result<bool> {
-    Ok(batch_of(snapshot, job)?.is_some_and(|batch| batch.is_eval))
+/// Whether a job of this batch is a case of an eval.
+pub(in crate::app) fn is_of_eval(
+    snapshot: &Snapshot<'_, AccountScope>,
+    batch: Option<i64>,
+) -> Result<bool> {
+    Ok(find(snapshot, batch)?.is_some_and(|batch| batch.is_eval))
 }
 
-fn batch_of(snapshot: &Snapshot<'_, AccountScope>, job: &Job) -> Result<Option<Batch>> {
-    Ok(job.batch.map(|batch| batches::by_seq(snapshot, batch)).transpose()?.flatten())
+fn find(snapshot: &Snapshot<'_, AccountScope>, batch: Option<i64>) -> Result<Option<Batch>> {
+    Ok(batch.map(|batch| batches::by_seq(snapshot, batch)).transpose()?.flatten())
 }
 
 /// Refuses to retry a job while its batch is being canceled, as it would be canceled again at once; and one of
@@ -77,7 +81,7 @@ pub(in crate::app) fn may_retry(snapshot: &Snapshot<'_, AccountScope>, job: &Job
             "the job's batch is being canceled; retry the job once that has ended",
         ));
     }
-    if is_of_eval(snapshot, job)? {
+    if is_of_eval(snapshot, job.batch)? {
         return Err(conflict(
             "the job is a case of an eval's run and is judged as it ended; run the eval again",
         ));

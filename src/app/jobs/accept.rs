@@ -326,7 +326,7 @@ fn may_open(app: &App, open: u64, more: usize) -> Result<()> {
 /// reads.
 pub(in crate::app) fn admit_early(app: &App, scope: AccountScope, more: usize) -> Result<()> {
     admit(app, more)?;
-    let balance = app.store.read(scope, |snapshot| ledger::balance(snapshot))?;
+    let balance = app.store.read(scope, ledger::balance)?;
     may_open(app, balance.open_jobs, more)
 }
 

@@ -22,7 +22,7 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
             fail(app, tx, &job, to, &error, None)?;
             return Ok(None);
         }
-        batches::step(app, tx, &job, JobStatus::Running)?;
+        batches::step(app, tx, job.batch, job.status, JobStatus::Running)?;
         jobs::start(tx, job.seq, claimed.attempts)?;
         let data = format!(r#"{{"attempt":{}}}"#, claimed.attempts);
         job_events::add(tx, job.seq, job.id, "started", Some(&data))?;

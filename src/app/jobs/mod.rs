@@ -17,9 +17,8 @@ pub use outcome::{Outcome, Success, finish, give_up};
 use accept::{Waits, cover, dearest, enqueue};
 
 pub(in crate::app) use accept::{admit, admit_early, check_models, cover_all, insert};
-pub(in crate::app) use outcome::fail;
 
-use super::{App, Caller, Reply, Secrecy, batches, once};
+use super::{App, Caller, Reply, Secrecy, asking::Trail, batches, once};
 use crate::{
     domain::{
         ChatMessage, Credits, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,
@@ -31,6 +30,7 @@ use crate::{
         job_list::{self, JobFilter, JobRows},
         jobs::{self, Job},
         ledger::{self, JobRound},
+        open_jobs::OpenJob,
         queue::{self, WorkId},
     },
 };
@@ -83,7 +83,7 @@ pub fn cancel(
         if job.direct && this.calls.cut_answer(job.seq) {
             return Ok(job);
         }
-        withdraw(&this, tx, &job, "canceled by request")?;
+        withdraw(&this, tx, &OpenJob::of(&job), "canceled by request")?;
         must_find(tx, id)
     })
 }
@@ -92,12 +92,12 @@ pub fn cancel(
 pub(super) fn withdraw(
     app: &App,
     tx: &Tx<'_, AccountScope>,
-    job: &Job,
+    job: &OpenJob,
     message: &str,
 ) -> Result<()> {
     queue::withdraw(tx, WorkId { queue: QueueName::GenerationCreate, subject: job.seq })?;
     let error = JobError { code: JobErrorCode::Canceled, message: message.to_owned() };
-    fail(app, tx, job, JobStatus::Canceled, &error, None)
+    outcome::fail_after(app, tx, job, JobStatus::Canceled, &error, None, &Trail::default())
 }
 
 /// Lets a job that ended without success wait again, with a new reservation at today's price.
@@ -131,7 +131,7 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result
     let work = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
     dead_letters::redriven(tx, work)?;
     job_events::add(tx, job.seq, job.id, "queued", Some(r#"{"retry":true}"#))?;
-    batches::step(app, tx, &job, JobStatus::Queued)?;
+    batches::step(app, tx, job.batch, job.status, JobStatus::Queued)?;
     let Job { seq, batch, priority, .. } = job;
     enqueue(app, tx, Waits { job: seq, batch, priority, run_at: tx.now() })
 }

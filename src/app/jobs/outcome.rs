@@ -16,6 +16,7 @@ use crate::{
         AccountScope, Commit, Tx, agent_hours, dead_letters, job_events,
         jobs::{self, Job, JobAgent, JobResult},
         ledger,
+        open_jobs::OpenJob,
         queue::{self, Claimed, Lease, WorkId},
     },
 };
@@ -197,7 +198,8 @@ pub(super) fn record(
     match outcome {
         Outcome::Succeeded(success) => succeed(app, tx, job, success)?,
         Outcome::Failed { error, exhausted, answer, trail, .. } => {
-            fail_after(app, tx, job, JobStatus::Failed, error, answer.as_ref(), trail)?;
+            let open = OpenJob::of(job);
+            fail_after(app, tx, &open, JobStatus::Failed, error, answer.as_ref(), trail)?;
             if *exhausted {
                 bury(app, tx, lease.id, error, job.attempts)?;
             }
@@ -222,7 +224,7 @@ fn put_off(
     if !queue::release(tx, lease, retrying.run_at, true)? {
         return Ok(false);
     }
-    batches::step(app, tx, job, JobStatus::Queued)?;
+    batches::step(app, tx, job.batch, job.status, JobStatus::Queued)?;
     jobs::set_status(tx, job.seq, JobStatus::Queued)?;
     let data = serde_json::to_string(retrying).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, "retrying", Some(&data))?;
@@ -232,7 +234,7 @@ fn put_off(
 fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -> Result<()> {
     let cost = success.cost;
     ledger::settle(tx, job.round(), job.reserved, cost)?;
-    batches::step(app, tx, job, JobStatus::Succeeded)?;
+    batches::step(app, tx, job.batch, job.status, JobStatus::Succeeded)?;
     jobs::end(tx, job.seq, JobStatus::Succeeded, &success.result())?;
     let reserved = job.reserved.total().unwrap_or_default();
     let data = Succeeded {
@@ -248,7 +250,8 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -
     job_events::add(tx, job.seq, job.id, "succeeded", Some(&data))?;
     let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
     let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-    count(tx, job, AgentTotals::success(success.trail.repairs, latency_ms, success.usage, cost))?;
+    let totals = AgentTotals::success(success.trail.repairs, latency_ms, success.usage, cost);
+    count(tx, job.agent.as_ref(), job.batch, totals)?;
     let completed = Completed {
         job_id: job.id,
         account_id: tx.scope().account_id(),
@@ -264,9 +267,14 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -
 
 /// Counts a job that ended for the version of the agent that it ran, if any. Cases of evals do not count: they
 /// tell how a version does that may never be used.
-fn count(tx: &Tx<'_, AccountScope>, job: &Job, ended: AgentTotals) -> Result<()> {
-    match &job.agent {
-        Some(agent) if !batches::is_of_eval(tx, job)? => {
+fn count(
+    tx: &Tx<'_, AccountScope>,
+    agent: Option<&JobAgent>,
+    batch: Option<i64>,
+    ended: AgentTotals,
+) -> Result<()> {
+    match agent {
+        Some(agent) if !batches::is_of_eval(tx, batch)? => {
             agent_hours::add(tx, agent.seq, agent.version, &ended)
         }
         _ => Ok(()),
@@ -274,7 +282,7 @@ fn count(tx: &Tx<'_, AccountScope>, job: &Job, ended: AgentTotals) -> Result<()>
 }
 
 /// Ends a job without success: nothing is charged and what was set aside comes back.
-pub(in crate::app) fn fail(
+pub(super) fn fail(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     job: &Job,
@@ -282,21 +290,21 @@ pub(in crate::app) fn fail(
     error: &JobError,
     answer: Option<&BrokenAnswer>,
 ) -> Result<()> {
-    fail_after(app, tx, job, to, error, answer, &Trail::default())
+    fail_after(app, tx, &OpenJob::of(job), to, error, answer, &Trail::default())
 }
 
 /// The same after an attempt, whose way its step tells.
-fn fail_after(
+pub(super) fn fail_after(
     app: &App,
     tx: &Tx<'_, AccountScope>,
-    job: &Job,
+    job: &OpenJob,
     to: JobStatus,
     error: &JobError,
     answer: Option<&BrokenAnswer>,
     trail: &Trail,
 ) -> Result<()> {
-    ledger::release(tx, job.round(), job.reserved)?;
-    batches::step(app, tx, job, to)?;
+    ledger::release(tx, job.round, job.reserved)?;
+    batches::step(app, tx, job.batch, job.status, to)?;
     let result = JobResult {
         output_text: answer.map(|answer| answer.text.clone()),
         model: answer.map(|answer| answer.model.clone()),
@@ -312,7 +320,7 @@ fn fail_after(
     let data = serde_json::to_string(&data).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, to.as_str(), Some(&data))?;
     if to != JobStatus::Canceled {
-        count(tx, job, AgentTotals::failure(trail.repairs, error.code))?;
+        count(tx, job.agent.as_ref(), job.batch, AgentTotals::failure(trail.repairs, error.code))?;
     }
     let kind = match to {
         JobStatus::Canceled => EventType::JobCanceled,

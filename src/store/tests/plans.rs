@@ -26,15 +26,19 @@ fn lists_are_read_from_their_newest_end() {
     let [deliveries_unlisted, deliveries_listed] = deliveries::LISTS;
     let [agents, versions] = agents::LISTS;
     let [evals, eval_runs] = evals::LISTS;
-    let [items, open_items] = batches::LISTS;
+    let [batches, items, open_items] = batches::LISTS;
     for (sql, way) in [
-        (agents, "SEARCH agent USING INDEX sqlite_autoindex_agent_1 (account=?)"),
+        (agents, "SEARCH agent USING INDEX sqlite_autoindex_agent_1 (account=? AND id<?)"),
         (
             versions,
-            "SEARCH agent_version USING INDEX sqlite_autoindex_agent_version_1 (account=? AND agent=?)",
+            "SEARCH agent_version USING INDEX sqlite_autoindex_agent_version_1 (account=? AND agent=? AND n<?)",
         ),
-        (evals, "SEARCH eval USING INDEX eval_by_agent (account=? AND agent=?)"),
-        (eval_runs, "SEARCH eval_run USING INDEX eval_run_by_eval (account=? AND eval=?)"),
+        (evals, "SEARCH eval USING INDEX eval_by_agent (account=? AND agent=? AND rowid<?)"),
+        (
+            eval_runs,
+            "SEARCH eval_run USING INDEX eval_run_by_eval (account=? AND eval=? AND rowid<?)",
+        ),
+        (batches, "SEARCH batch USING INDEX sqlite_autoindex_batch_1 (account=? AND id<?)"),
         (items, "SEARCH batch_item USING PRIMARY KEY (batch=? AND n>?)"),
         (open_items, "SEARCH batch_item USING PRIMARY KEY (batch=? AND n>?)"),
         (unlisted, "SEARCH job USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),

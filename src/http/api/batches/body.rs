@@ -115,20 +115,20 @@ pub(in crate::http::api) struct ResultBody<'a> {
 }
 
 impl<'a> ResultBody<'a> {
-    pub(super) fn of(BatchItem { custom_id, job, .. }: &'a BatchItem) -> Self {
-        let result = job.result.as_ref();
+    pub(super) fn of(item: &'a BatchItem) -> Self {
+        let result = item.result.as_ref();
         Self {
-            id: job.id,
+            id: item.job,
             object: "batch_result",
-            custom_id,
-            job_id: job.id,
-            status: job.status,
+            custom_id: &item.custom_id,
+            job_id: item.job,
+            status: item.status,
             output: result.and_then(|result| result.output.as_deref()),
             output_text: result.and_then(|result| result.output_text.as_deref()),
             error: result.and_then(|result| result.error.as_ref()),
             usage: result.and_then(UsageBody::of),
-            credits: JobCredits::of(job),
-            created_at: job.created_at,
+            credits: JobCredits::of(item.reserved, result),
+            created_at: item.created_at,
             finished_at: result.map(|result| result.finished_at),
         }
     }

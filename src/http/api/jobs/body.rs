@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    domain::{Credits, Error, JobError, JobId, JobStatus, Result, Timestamp, Usage},
+    domain::{Credits, Error, JobError, JobId, JobStatus, Result, Split, Timestamp, Usage},
     store::{
         job_events::JobEvent,
         jobs::{Job, JobAgent, JobResult},
@@ -22,10 +22,10 @@ pub(in crate::http::api) struct JobCredits {
 }
 
 impl JobCredits {
-    pub(in crate::http::api) fn of(job: &Job) -> Self {
+    pub(in crate::http::api) fn of(reserved: Split, result: Option<&JobResult>) -> Self {
         Self {
-            reserved: job.reserved.total().unwrap_or_default(),
-            charged: job.result.as_ref().map(|result| result.charged).unwrap_or_default(),
+            reserved: reserved.total().unwrap_or_default(),
+            charged: result.map(|result| result.charged).unwrap_or_default(),
         }
     }
 }
@@ -131,7 +131,7 @@ impl<'a> JobBody<'a> {
             output_text: result.and_then(|result| result.output_text.as_deref()),
             usage: result.and_then(UsageBody::of),
             provider: result.and_then(|result| result.provider.as_deref()),
-            credits: JobCredits::of(job),
+            credits: JobCredits::of(job.reserved, result),
             error: result.and_then(|result| result.error.as_ref()),
             attempts: job.attempts,
             // An attempt that broke off with the server is made again, though it was the last.

@@ -1,0 +1,61 @@
+//! Jobs without what they were asked, for whoever ends many of them.
+
+use rusqlite::Row;
+
+use super::{
+    jobs::{Job, JobAgent, agent, reserved, status},
+    ledger::JobRound,
+};
+use crate::domain::{JobId, JobStatus, Split};
+
+/// What is to be known of a job that ends without an answer: all but what it was asked, which may be long.
+#[derive(Clone, Debug)]
+pub struct OpenJob {
+    /// Internal number.
+    pub seq: i64,
+    /// Public id.
+    pub id: JobId,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// The newest reservation.
+    pub round: JobRound,
+    /// What that set aside.
+    pub reserved: Split,
+    /// The version of an agent that it runs.
+    pub agent: Option<JobAgent>,
+    /// Internal number of the batch that it is part of.
+    pub batch: Option<i64>,
+    /// The request that made it.
+    pub request_id: String,
+}
+
+impl OpenJob {
+    /// That much of a job.
+    pub fn of(job: &Job) -> Self {
+        Self {
+            seq: job.seq,
+            id: job.id,
+            status: job.status,
+            round: job.round(),
+            reserved: job.reserved,
+            agent: job.agent.clone(),
+            batch: job.batch,
+            request_id: job.request_id.clone(),
+        }
+    }
+}
+
+/// Reads an [`OpenJob`] from `job` and the name of its agent.
+pub(in crate::store) fn read(row: &Row<'_>) -> rusqlite::Result<OpenJob> {
+    let seq = row.get("seq")?;
+    Ok(OpenJob {
+        seq,
+        id: row.get("id")?,
+        status: status(row)?,
+        round: JobRound { job: seq, round: row.get("round")? },
+        reserved: reserved(row)?,
+        agent: agent(row)?,
+        batch: row.get("batch")?,
+        request_id: row.get("request_id")?,
+    })
+}
