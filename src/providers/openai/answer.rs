@@ -55,7 +55,7 @@ pub(super) fn completion(
         return Err(failed.unwrap_or_else(|| unusable(answer, "the provider's answer is empty")));
     };
     let reply: Reply = serde_json::from_str(choice.message.get()).map_err(nonsense)?;
-    let asides: Asides = serde_json::from_str(choice.message.get()).map_err(nonsense)?;
+    let asides: Box<Asides> = serde_json::from_str(choice.message.get()).map_err(nonsense)?;
     let reported = body.usage.as_ref().and_then(Reported::read);
     let details = reported.unwrap_or_default();
     let completion = Completion {
