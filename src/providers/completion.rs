@@ -34,8 +34,8 @@ pub struct Completion {
     pub asides: Box<Asides>,
 }
 
-/// Fields of an answer that only some models give, each as it is written. Not gathered from streams, whose
-/// pieces are handed on as they are.
+/// Fields of an answer that only some models give, each as it is written. Of a stream, whose pieces are handed
+/// on as they are, only what counts in an estimate is gathered: calls and thoughts.
 #[derive(Clone, Default, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct Asides {
     /// The older form of `tool_calls`, for one call.
