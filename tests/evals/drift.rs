@@ -48,8 +48,8 @@ impl Bench {
         let messages = json!([{"role": "user", "content": "hi"}]);
         let body = json!({"name": name, "model": "m", "messages": messages}).to_string();
         let app = &self.deeds.app;
-        let new = agents::prepare(app, &serde_json::from_str(&body).unwrap()).unwrap();
-        agents::create(app, &caller(self.scope), new, None, |_| Ok(Vec::new())).wait().unwrap();
+        let new = serde_json::from_str(&body).unwrap();
+        agents::create(app, &caller(self.scope), &new, None, |_| Ok(Vec::new())).unwrap();
     }
 
     /// An endpoint that wants to hear of drift.
