@@ -1,4 +1,4 @@
-//! A whole answer as a stream of one piece.
+//! A whole answer as a short stream.
 
 use std::ops::ControlFlow;
 
@@ -19,7 +19,8 @@ struct Piece<'a> {
     asides: &'a Asides,
 }
 
-/// Hands the answer to `sink` as one delta, in which calls of tools carry their index.
+/// Hands the answer to `sink` as one delta, in which calls of tools carry their index, and its end by itself:
+/// clients take what came before the reason for whole.
 pub fn hand_over(completion: &Completion, sink: &mut Sink<'_>) -> ControlFlow<()> {
     let piece = Piece {
         role: "assistant",
@@ -31,8 +32,13 @@ pub fn hand_over(completion: &Completion, sink: &mut Sink<'_>) -> ControlFlow<()
     let Ok(delta) = serde_json::value::to_raw_value(&piece) else {
         return ControlFlow::Continue(());
     };
-    let Completion { finish_reason, logprobs, .. } = completion;
-    sink(Delta { delta, finish_reason: finish_reason.clone(), logprobs: logprobs.clone() })
+    let logprobs = completion.logprobs.clone();
+    sink(Delta { delta, finish_reason: None, logprobs })?;
+    let Some(reason) = completion.finish_reason.clone() else { return ControlFlow::Continue(()) };
+    let Ok(delta) = RawValue::from_string("{}".to_owned()) else {
+        return ControlFlow::Continue(());
+    };
+    sink(Delta { delta, finish_reason: Some(reason), logprobs: None })
 }
 
 fn numbered(calls: &RawValue) -> Vec<Value> {

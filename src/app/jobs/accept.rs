@@ -307,12 +307,18 @@ pub(in crate::app) fn cover_all(
 /// Refuses an account with so many open jobs more than it may have.
 fn may_open(app: &App, open: u64, more: usize) -> Result<()> {
     let most = app.settings.max_open_jobs;
-    if open.saturating_add(u64::try_from(more).unwrap_or(u64::MAX)) <= most {
+    let more = u64::try_from(more).unwrap_or(u64::MAX);
+    if open.saturating_add(more) <= most {
         return Ok(());
     }
+    if more > most {
+        let message =
+            format!("an account may have {most} jobs that are not over; send fewer at once");
+        return Err(Error::invalid("requests", message));
+    }
     Err(queue_full(format!(
-        "the account has {open} jobs that are not over and may have {most}; wait for some to end, \
-         cancel some, or send fewer"
+        "of the account {open} jobs are not over, and with {more} more there would be more than the {most} \
+         that it may have; wait for some to end, cancel some, or send fewer"
     )))
 }
 
