@@ -337,7 +337,7 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
     calls.find("evals::find", |it| evals::find(it, "theirs", has.eval), Option::is_none);
     calls.find("evals::by_seq", |it| evals::by_seq(it, 1), Option::is_none);
     calls.find("evals::count", |it| evals::count(it, has.agent), |count| *count == 0);
-    calls.find("evals::count_all", |it| evals::count_all(it), |count| *count == 0);
+    calls.find("evals::count_all", evals::count_all, |count| *count == 0);
     calls.find("evals::count_runs", |it| evals::count_runs(it, 1), |count| *count == 0);
     calls.find(
         "evals::list",
