@@ -59,22 +59,24 @@ impl Demo {
     pub(super) fn run(self, config: Config, ambient: &Ambient) -> anyhow::Result<ExitCode> {
         let temporary = std::env::temp_dir().join(format!("skai-demo-{}", ambient.uuid()));
         let folder = self.data_dir.clone().unwrap_or_else(|| temporary.clone());
-        let began = ambient.monotonic();
-        let tolerance = config.webhooks.tolerance;
-        let server = Server::start(demo_config(config, &folder)?, ambient.clone())?;
-        let took = ambient.monotonic().saturating_sub(began);
-        let mut evidence = Evidence::default();
-        evidence.step("A server of its own")?;
-        let claim = format!("ready on http://{} after {took:.1?}", server.address());
-        evidence.prove(&claim, server.app().store.trouble().is_none())?;
-        show(&format!("data in {}", folder.display()))?;
-        let shown = tell(&server, tolerance, ambient, &mut evidence);
-        let ended = self.end(server, shown, &evidence);
-        if self.data_dir.is_none() {
-            fs::remove_dir_all(&temporary)
-                .with_context(|| format!("{} is left over", temporary.display()))?;
+        let ended = self.play(config, ambient, &folder);
+        // Where the server could not start there may be none.
+        if self.data_dir.is_none() && temporary.exists() {
+            let removed = fs::remove_dir_all(&temporary);
+            removed.with_context(|| format!("{} is left over", temporary.display()))?;
         }
         ended
+    }
+
+    /// Starts the server, tells its story and stops it.
+    fn play(&self, config: Config, ambient: &Ambient, folder: &Path) -> anyhow::Result<ExitCode> {
+        let (began, tolerance) = (ambient.monotonic(), config.webhooks.tolerance);
+        let server = Server::start(demo_config(config, folder)?, ambient.clone())?;
+        let took = ambient.monotonic().saturating_sub(began);
+        let mut evidence = Evidence::default();
+        let shown = introduce(&server, took, folder, &mut evidence)
+            .and_then(|()| tell(&server, tolerance, ambient, &mut evidence));
+        self.end(server, shown, &evidence)
     }
 
     /// Stops the server, at once or when it is told to.
@@ -106,6 +108,19 @@ impl Demo {
         }
         Ok(if evidence.holds() { DONE } else { ExitCode::from(FAILED) })
     }
+}
+
+/// Says which server it is and where its data lies.
+fn introduce(
+    server: &Server,
+    took: Duration,
+    folder: &Path,
+    evidence: &mut Evidence,
+) -> anyhow::Result<()> {
+    evidence.step("A server of its own")?;
+    let claim = format!("ready on http://{} after {took:.1?}", server.address());
+    evidence.prove(&claim, server.app().store.trouble().is_none())?;
+    Ok(show(&format!("data in {}", folder.display()))?)
 }
 
 /// The given configuration on a free port of this machine, with a model that has a price and leave

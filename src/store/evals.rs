@@ -86,6 +86,8 @@ pub struct NewEvalRun {
     pub version: u32,
     /// How many cases there are.
     pub total: u64,
+    /// Those that made jobs: their places from 1, in the order of the batch's requests.
+    pub taken: Vec<i64>,
     /// Those that made no job: their places from 1, and why as a JSON array of strings.
     pub refused: Vec<(i64, String)>,
 }
@@ -194,6 +196,17 @@ pub fn count(snapshot: &Snapshot<'_, AccountScope>, agent: i64) -> Result<u32> {
     Ok(snapshot.one(sql, [agent], |row| row.get(0))?.unwrap_or(0))
 }
 
+/// How many evals the account has.
+pub fn count_all(snapshot: &Snapshot<'_, AccountScope>) -> Result<u32> {
+    Ok(snapshot.one("select count(*) from eval", [], |row| row.get(0))?.unwrap_or(0))
+}
+
+/// How many runs an eval has.
+pub fn count_runs(snapshot: &Snapshot<'_, AccountScope>, eval: i64) -> Result<u32> {
+    let sql = "select count(*) from eval_run where eval = ?1";
+    Ok(snapshot.one(sql, [eval], |row| row.get(0))?.unwrap_or(0))
+}
+
 /// The eval of that id of the agent of that name.
 pub fn find(
     snapshot: &Snapshot<'_, AccountScope>,
@@ -230,8 +243,7 @@ pub fn list(
     snapshot.page(LIST, (agent, before, limit.saturating_add(1)), limit, eval)
 }
 
-/// Adds a run whose other cases are the requests of this batch, in their order: the `custom_id` of each is the
-/// place of its case. Where there is none, the run is over.
+/// Adds a run whose taken cases are the requests of this batch. Where there is none, the run is over.
 pub fn insert_run(tx: &Tx<'_, AccountScope>, new: &NewEvalRun, batch: Option<i64>) -> Result<()> {
     let finished_at = batch.is_none().then(|| tx.now());
     let seq = tx.insert(
@@ -246,12 +258,13 @@ pub fn insert_run(tx: &Tx<'_, AccountScope>, new: &NewEvalRun, batch: Option<i64
             (seq, n, reasons),
         )?;
     }
-    tx.execute(
-        "insert into main.eval_result (account, run, n, job)
-         select current_account(), ?1, cast(i.custom_id as integer), i.job from batch_item i
-         where i.batch = ?2",
-        (seq, batch),
-    )?;
+    for (request, n) in (1_i64..).zip(&new.taken) {
+        tx.execute(
+            "insert into main.eval_result (account, run, n, job)
+             select current_account(), ?1, ?2, i.job from batch_item i where i.batch = ?3 and i.n = ?4",
+            (seq, n, batch, request),
+        )?;
+    }
     Ok(())
 }
 

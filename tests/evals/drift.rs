@@ -48,8 +48,8 @@ impl Bench {
         let messages = json!([{"role": "user", "content": "hi"}]);
         let body = json!({"name": name, "model": "m", "messages": messages}).to_string();
         let app = &self.deeds.app;
-        let new = agents::prepare(app, &serde_json::from_str(&body).unwrap()).unwrap();
-        agents::create(app, &caller(self.scope), new, None, |_| Ok(Vec::new())).wait().unwrap();
+        let new = serde_json::from_str(&body).unwrap();
+        agents::create(app, &caller(self.scope), &new, None, |_| Ok(Vec::new())).unwrap();
     }
 
     /// An endpoint that wants to hear of drift.
@@ -259,7 +259,7 @@ fn health_is_shown_for_whole_hours() {
     let messages = json!([{"role": "user", "content": "hi"}]);
     let body = json!({"name": "helper", "model": "sandbox", "messages": messages});
     account.client.post("/v1/agents", &body).expect(201);
-    account.client.post("/v1/agents/helper/runs?wait=15", &json!({})).expect(200);
+    account.client.post("/v1/agents/helper/runs?wait=15", &json!({})).expect(202);
     let get = |query: &str| account.client.get(&format!("/v1/agents/helper/health{query}"));
     let health = get("").expect(200).json();
     assert_eq!((&health["object"], &health["window_hours"]), (&json!("agent_health"), &json!(24)));

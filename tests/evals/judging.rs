@@ -6,7 +6,7 @@ use serde_json::json;
 use skai_server::{
     ambient::Ambient,
     app::{agents, evals},
-    domain::{Bucket, EvalId, EvalRunId, Timestamp},
+    domain::{Bucket, ErrorKind, EvalId, EvalRunId, Timestamp},
     store::{AccountScope, evals as stored},
     workers::Judging,
 };
@@ -27,8 +27,8 @@ impl Bench {
         let (app, caller) = (&deeds.app, caller(scope));
         let messages = json!([{"role": "user", "content": "hi"}]);
         let agent = json!({"name": "helper", "model": "m", "messages": messages}).to_string();
-        let new = agents::prepare(app, &serde_json::from_str(&agent).unwrap()).unwrap();
-        agents::create(app, &caller, new, None, |_| Ok(Vec::new())).wait().unwrap();
+        let new = serde_json::from_str(&agent).unwrap();
+        agents::create(app, &caller, &new, None, |_| Ok(Vec::new())).unwrap();
         let cases = json!([{"input": {}, "expect": {"max_latency_ms": 1_000}}]);
         let eval = json!({"name": "e", "cases": cases}).to_string();
         let eval = serde_json::from_str(&eval).unwrap();
@@ -88,4 +88,33 @@ fn a_run_that_cannot_be_judged_does_not_hold_up_the_others() {
     break_run(1);
     judging.tick();
     assert_eq!(bench.report(broken).run.passed, 1);
+}
+
+#[test]
+fn an_eval_has_only_so_many_runs_and_an_account_so_many_evals() {
+    let bench = Bench::new();
+    let outside = rusqlite::Connection::open(bench.deeds.app.store.path()).unwrap();
+    let fill = |rest: &str, count: i64| {
+        let numbers =
+            "with recursive n (i) as (select 1 union all select i + 1 from n where i < ?1)";
+        outside.execute(&format!("{numbers} {rest}"), [count]).unwrap();
+    };
+    let (app, caller) = (&bench.deeds.app, caller(bench.scope));
+    let run = || evals::run(app, &caller, "helper", bench.eval, None, None, |_| Ok(Vec::new()));
+    fill(
+        "insert into eval_run (account, id, eval, version, total, finished_at, created_at)
+         select e.account, randomblob(16), e.seq, 1, 1, 1, 1 from n, eval e",
+        999,
+    );
+    run().unwrap();
+    assert_eq!(run().unwrap_err().kind(), ErrorKind::Conflict);
+    fill(
+        "insert into eval (account, id, agent, name, cases, created_at)
+         select e.account, randomblob(16), 1000 + i, 'e', '[]', 1 from n, eval e",
+        9_999,
+    );
+    let cases = json!([{"input": {}, "expect": {"status": "succeeded"}}]);
+    let eval = serde_json::from_str(&json!({"name": "e", "cases": cases}).to_string()).unwrap();
+    let made = evals::create(app, &caller, "helper".to_owned(), &eval, None, |_| Ok(Vec::new()));
+    assert_eq!(made.unwrap_err().kind(), ErrorKind::Conflict);
 }

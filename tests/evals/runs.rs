@@ -287,3 +287,23 @@ fn a_job_that_was_judged_is_not_run_again() {
     let refused = account.deed(&job, "retry").expect(409).json();
     assert_eq!(refused["error"]["code"], "CONFLICT");
 }
+
+#[test]
+fn what_was_done_before_is_answered_though_it_would_be_refused_now() {
+    let (server, account, _provider) = set_up();
+    let mut new = agent("hi");
+    new["name"] = json!("other");
+    let version = json!({"model": "m", "messages": new["messages"]});
+    let eval = json!({"name": "e", "cases": [case("a", &json!({"equals": "a"}))]});
+    let asked = [("/v1/agents", new), ("/v1/agents/echo/versions", version), (EVALS, eval)];
+    let ask = |account: &Account| {
+        asked
+            .each_ref()
+            .map(|(path, body)| account.client.post_once(path, "k", body).expect(201).body)
+    };
+    let first = ask(&account);
+    let server = server.restart_with(|config| drop(config.models.remove("m")));
+    let account = account.at(&server);
+    assert_eq!(ask(&account), first);
+    account.client.post("/v1/agents/echo/versions", &asked[1].1).expect(400);
+}

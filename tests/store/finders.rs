@@ -126,6 +126,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
             eval: 1,
             version: 1,
             total: 2,
+            taken: vec![2],
             refused: vec![(1, "[]".to_owned())],
         };
         evals::insert_run(tx, &new, Some(1_000))?;
@@ -336,6 +337,8 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
     calls.find("evals::find", |it| evals::find(it, "theirs", has.eval), Option::is_none);
     calls.find("evals::by_seq", |it| evals::by_seq(it, 1), Option::is_none);
     calls.find("evals::count", |it| evals::count(it, has.agent), |count| *count == 0);
+    calls.find("evals::count_all", evals::count_all, |count| *count == 0);
+    calls.find("evals::count_runs", |it| evals::count_runs(it, 1), |count| *count == 0);
     calls.find(
         "evals::list",
         |it| evals::list(it, has.agent, None, 9),

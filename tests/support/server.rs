@@ -80,6 +80,12 @@ impl TestServer {
         self
     }
 
+    /// The same with another configuration.
+    pub(crate) fn restart_with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self.restart()
+    }
+
     /// Lets nobody write to the database until the connection is dropped.
     pub(crate) fn lock(&self) -> rusqlite::Connection {
         let outside = rusqlite::Connection::open(self.config.data_dir.join("skai.db")).unwrap();

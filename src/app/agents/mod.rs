@@ -43,15 +43,20 @@ impl Versioned {
     }
 }
 
-/// Adds an agent with its first version. [`ErrorKind::Conflict`] where the name is taken.
+/// Adds an agent with its first version. [`ErrorKind::Conflict`] where the name is taken. Blocks, as schemas are
+/// compiled.
 pub fn create(
     app: &Arc<App>,
     caller: &Caller,
-    new: Prepared<NewAgent>,
+    new: &AgentRequest,
     request: Option<Idempotency>,
     render: once::Render<Versioned>,
-) -> Commit<Reply> {
-    once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
+) -> Result<Reply> {
+    if let Some(done) = once::answered(app, caller.scope, request.as_ref())? {
+        return Ok(done);
+    }
+    let new = prepare(app, new)?;
+    let made = once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
         let Prepared { agent, version } = &new;
         if let Some((known, _)) = agents::find(tx, &agent.name)? {
             return Err(taken(&known));
@@ -63,7 +68,8 @@ pub fn create(
         }
         agents::insert(tx, agent, version)?;
         must_find(tx, &agent.name)
-    })
+    });
+    made.wait()
 }
 
 fn taken(known: &Agent) -> Error {
@@ -77,14 +83,14 @@ fn taken(known: &Agent) -> Error {
 
 /// A request that keeps all rules, ready to be stored.
 #[derive(Clone, Debug)]
-pub struct Prepared<A> {
+struct Prepared<A> {
     agent: A,
     version: NewVersion,
 }
 
 /// Checks everything about a new agent that needs no database. Compiling schemas may take some
 /// milliseconds.
-pub fn prepare(app: &App, request: &AgentRequest) -> Result<Prepared<NewAgent>> {
+fn prepare(app: &App, request: &AgentRequest) -> Result<Prepared<NewAgent>> {
     request.check_name()?;
     request.check(app.settings.max_timeout_ms())?;
     let agent = NewAgent {
@@ -97,7 +103,7 @@ pub fn prepare(app: &App, request: &AgentRequest) -> Result<Prepared<NewAgent>> 
 }
 
 /// The same for a new version.
-pub fn prepare_version(app: &App, request: &VersionRequest) -> Result<Prepared<VersionNote>> {
+fn prepare_version(app: &App, request: &VersionRequest) -> Result<Prepared<VersionNote>> {
     request.check(app.settings.max_timeout_ms())?;
     let agent = VersionNote {
         activate: request.activate,
@@ -109,7 +115,7 @@ pub fn prepare_version(app: &App, request: &VersionRequest) -> Result<Prepared<V
 
 /// What a new version does to its agent.
 #[derive(Clone, Debug)]
-pub struct VersionNote {
+struct VersionNote {
     activate: bool,
     description: Option<String>,
     tags: Option<String>,
@@ -184,16 +190,20 @@ pub fn version(app: &App, scope: AccountScope, name: &str, n: u32) -> Result<Ver
     app.store.read(scope, |snapshot| must_find_version(snapshot, name, n))
 }
 
-/// Adds a version to an agent, and activates it where the request says so.
+/// Adds a version to an agent, and activates it where the request says so. Blocks, as schemas are compiled.
 pub fn add_version(
     app: &Arc<App>,
     caller: &Caller,
     name: String,
-    new: Prepared<VersionNote>,
+    new: &VersionRequest,
     request: Option<Idempotency>,
     render: once::Render<Versioned>,
-) -> Commit<Reply> {
-    once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
+) -> Result<Reply> {
+    if let Some(done) = once::answered(app, caller.scope, request.as_ref())? {
+        return Ok(done);
+    }
+    let new = prepare_version(app, new)?;
+    let made = once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
         let Versioned { agent, .. } = must_be_open(tx, &name)?;
         let n = agent.latest_version + 1;
         if n > VERSIONS_MAX {
@@ -209,7 +219,8 @@ pub fn add_version(
         };
         agents::update(tx, agent.seq, &change)?;
         must_find_version(tx, &name, n)
-    })
+    });
+    made.wait()
 }
 
 /// Lets runs use this version from now on.

@@ -5,6 +5,8 @@ mod score;
 
 use std::{collections::HashMap, sync::Arc};
 
+use serde::Deserialize;
+
 pub use compare::{Compared, Comparison, compare};
 pub use score::{Judgement, next_to_judge};
 
@@ -26,6 +28,10 @@ use crate::{
 
 /// Evals of one agent.
 const EVALS_MAX: u32 = 1_000;
+/// Evals of all agents of an account.
+const ACCOUNT_EVALS_MAX: u32 = 10_000;
+/// Runs of one eval. Those whose cases are all refused cost nothing, and all are kept.
+const RUNS_MAX: u32 = 1_000;
 
 /// A run of an eval with what became of each case, and the names of the cases.
 #[derive(Clone, Debug)]
@@ -38,6 +44,12 @@ pub struct RunReport {
     pub names: HashMap<i64, String>,
 }
 
+/// As much of a case as a report shows; the rest may be long.
+#[derive(Deserialize)]
+struct CaseName {
+    name: Option<String>,
+}
+
 /// Adds an eval to an agent. Blocks, as schemas are compiled.
 pub fn create(
     app: &Arc<App>,
@@ -47,14 +59,22 @@ pub fn create(
     request: Option<Idempotency>,
     render: once::Render<Eval>,
 ) -> Result<Reply> {
+    if let Some(done) = once::answered(app, caller.scope, request.as_ref())? {
+        return Ok(done);
+    }
     new.check(&|schema| app.contracts.compile(schema, "schema"))?;
     let id = EvalId::from_uuid(app.ambient.uuid());
     let new = NewEval { id, name: new.name.clone(), cases: new.cases_json()? };
     let made = once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
         let Versioned { agent: of, .. } = agents::must_be_open(tx, &agent)?;
         if evals::count(tx, of.seq)? >= EVALS_MAX {
-            let message = format!("the agent has {EVALS_MAX} evals, which is as many as it may");
-            return Err(Error::new(ErrorKind::Conflict, message));
+            return Err(full(&format!("the agent has {EVALS_MAX} evals"), "use those it has"));
+        }
+        if evals::count_all(tx)? >= ACCOUNT_EVALS_MAX {
+            return Err(full(
+                &format!("the account has {ACCOUNT_EVALS_MAX} evals"),
+                "use those it has",
+            ));
         }
         evals::insert(tx, of.seq, &new)?;
         must_find(tx, &agent, new.id)
@@ -108,7 +128,8 @@ fn prepare(
     let cases: Vec<EvalCase> = serde_json::from_str(eval.cases.get()).map_err(Error::internal)?;
     let total = u64::try_from(cases.len()).unwrap_or(u64::MAX);
     let mut allowance = batches::Allowance::new(app);
-    let (mut items, mut refused) = (Vec::with_capacity(cases.len()), Vec::new());
+    let (mut items, mut taken, mut refused) =
+        (Vec::with_capacity(cases.len()), Vec::new(), Vec::new());
     for (n, case) in (1..).zip(cases) {
         let draft = ready.draft(&RunRequest::of(case.input));
         match draft {
@@ -116,6 +137,7 @@ fn prepare(
                 let prepared = jobs::draft(app, caller, draft)?;
                 allowance.spend(app, &prepared)?;
                 items.push((n.to_string(), prepared));
+                taken.push(n);
             }
             Err(error) if error.kind() == ErrorKind::InputSchemaMismatch => {
                 let reasons = serde_json::to_string(&[error.message()]);
@@ -126,7 +148,7 @@ fn prepare(
     }
     let id = EvalRunId::from_uuid(app.ambient.uuid());
     let version = ready.agent().version;
-    Ok((NewEvalRun { id, eval: eval.seq, version, total, refused }, items))
+    Ok((NewEvalRun { id, eval: eval.seq, version, total, taken, refused }, items))
 }
 
 fn accept(
@@ -139,6 +161,9 @@ fn accept(
 ) -> Commit<Reply> {
     let this = Arc::clone(app);
     once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
+        if evals::count_runs(tx, new.eval)? >= RUNS_MAX {
+            return Err(full(&format!("the eval has {RUNS_MAX} runs"), "make another eval"));
+        }
         let batch = match &mut batch {
             Some(batch) => Some(batches::accept(&this, tx, batch)?.seq),
             None => None,
@@ -170,7 +195,7 @@ pub fn report(app: &App, scope: AccountScope, eval: EvalId, run: EvalRunId) -> R
         let run = must_find_run(snapshot, eval, run)?;
         let results = evals::results(snapshot, run.seq)?;
         let eval = evals::by_seq(snapshot, run.eval)?.ok_or_else(no_run)?;
-        let cases: Vec<EvalCase> =
+        let cases: Vec<CaseName> =
             serde_json::from_str(eval.cases.get()).map_err(Error::internal)?;
         let named = (1..).zip(cases).filter_map(|(n, case)| Some((n, case.name?)));
         Ok(RunReport { run, results, names: named.collect() })
@@ -187,6 +212,11 @@ fn must_find_run(
     run: EvalRunId,
 ) -> Result<EvalRun> {
     evals::find_run(snapshot, run)?.filter(|run| run.eval_id == eval).ok_or_else(no_run)
+}
+
+fn full(what: &str, way_out: &str) -> Error {
+    let message = format!("{what}, which is as many as it may have; {way_out}");
+    Error::new(ErrorKind::Conflict, message)
 }
 
 fn no_run() -> Error {

@@ -4,7 +4,7 @@ mod body;
 mod health;
 mod routes;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hyper::{StatusCode, header::HeaderValue};
 use schemars::JsonSchema;
@@ -37,9 +37,9 @@ pub(in crate::http::api) struct ActivateRequest {
 /// `POST /v1/agents`
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let (body, caller): (AgentRequest, _) = (request.json()?, request.caller()?);
-    let new = request.blocking(move |app| agents::prepare(app, &body)).await?;
-    let idempotency = request.idempotency;
-    let done = agents::create(&request.app, &caller, new, idempotency, agent_bytes).await?;
+    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
+    let create = move |_: &_| agents::create(&app, &caller, &body, idempotency, agent_bytes);
+    let done = request.blocking(create).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }
 
@@ -89,9 +89,10 @@ pub(super) async fn version(request: Request) -> Result<Reply> {
 pub(super) async fn add_version(request: Request) -> Result<Reply> {
     let (body, caller): (VersionRequest, _) = (request.json()?, request.caller()?);
     let name = request.segment("name")?.to_owned();
-    let new = request.blocking(move |app| agents::prepare_version(app, &body)).await?;
-    let (app, idempotency) = (&request.app, request.idempotency);
-    let done = agents::add_version(app, &caller, name, new, idempotency, version_bytes).await?;
+    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
+    let add =
+        move |_: &_| agents::add_version(&app, &caller, name, &body, idempotency, version_bytes);
+    let done = request.blocking(add).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }
 
