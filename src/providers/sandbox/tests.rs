@@ -226,7 +226,8 @@ fn tools_are_called_as_told() {
     let (pieces, _) = stream_with("[sandbox:tool=find]", |call| call.extras = extras, 99);
     let delta: Value = serde_json::from_str(pieces[0].delta.get()).unwrap();
     assert_eq!(delta["tool_calls"][0]["index"], 0);
-    assert_eq!(pieces[0].finish_reason.as_deref(), Some("tool_calls"));
+    let reasons: Vec<_> = pieces.iter().map(|piece| piece.finish_reason.as_deref()).collect();
+    assert_eq!(reasons, [None, Some("tool_calls")]);
     assert_eq!(ask("[sandbox:tool=lost]").unwrap_err().code, JobErrorCode::BadRequest);
 }
 
