@@ -110,11 +110,11 @@ pub struct ChatMessage {
     #[serde(default, deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub audio: Option<Box<RawValue>>,
-    /// What the assistant thought, as DeepSeek, vLLM and others tell it. Their clients send it back.
+    /// What the assistant thought, as `DeepSeek`, vLLM and others tell it. Their clients send it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Value>")]
     pub reasoning_content: Option<Box<RawValue>>,
-    /// The same, as OpenRouter and others tell it.
+    /// The same, as `OpenRouter` and others tell it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Value>")]
     pub reasoning: Option<Box<RawValue>>,

@@ -107,6 +107,7 @@ struct Fault {
     kind: ErrorKind,
     message: String,
     param: Option<String>,
+    provider_code: Option<String>,
     details: Option<Box<RawValue>>,
     retry_after: Option<Duration>,
     source: Option<Box<dyn error::Error + Send + Sync>>,
@@ -122,6 +123,7 @@ impl Error {
             kind,
             message: message.into(),
             param: None,
+            provider_code: None,
             details: None,
             retry_after: None,
             source: None,
@@ -175,6 +177,13 @@ impl Error {
         self
     }
 
+    /// Adds the code of the provider that refused the request.
+    #[must_use]
+    pub fn with_provider_code(mut self, code: Option<String>) -> Self {
+        self.0.provider_code = code;
+        self
+    }
+
     /// Adds machine-readable details. They are kept as text, so that credits keep their spelling.
     #[must_use]
     pub fn with_details(mut self, details: &impl Serialize) -> Self {
@@ -209,6 +218,11 @@ impl Error {
     /// The field or parameter that is wrong.
     pub fn param(&self) -> Option<&str> {
         self.0.param.as_deref()
+    }
+
+    /// The code of the provider that refused the request, such as `context_length_exceeded`.
+    pub fn provider_code(&self) -> Option<&str> {
+        self.0.provider_code.as_deref()
     }
 
     /// Machine-readable details.

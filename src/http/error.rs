@@ -70,6 +70,14 @@ impl Dialect {
             Self::OpenAi => openai::code_of(kind),
         }
     }
+
+    /// The code in an answer. Clients of OpenAI's API also branch on what the provider refused.
+    fn code_in(self, error: &Error) -> Cow<'_, str> {
+        match (self, error.kind(), error.provider_code()) {
+            (Self::OpenAi, ErrorKind::InvalidRequest, Some(code)) => code.into(),
+            (_, kind, _) => self.code_of(kind),
+        }
+    }
 }
 
 /// Status and `type` of each kind of error in this API's words.
@@ -139,7 +147,7 @@ pub(super) fn body(error: &Error, request_id: &str, dialect: Dialect) -> Vec<u8>
     let body = ErrorBody {
         error: ErrorObject {
             r#type,
-            code: &dialect.code_of(error.kind()),
+            code: &dialect.code_in(error),
             message: error.message(),
             param: error.param(),
             request_id,

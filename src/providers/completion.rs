@@ -30,12 +30,12 @@ pub struct Completion {
     pub tool_calls: Option<Box<RawValue>>,
     /// How likely the words were, where that was asked for.
     pub logprobs: Option<Box<RawValue>>,
-    /// What else the model said.
-    pub asides: Asides,
+    /// What else the model said; seldom anything.
+    pub asides: Box<Asides>,
 }
 
-/// Fields of an answer that only some models give, each as it is written. Not gathered from streams, whose
-/// pieces are handed on as they are.
+/// Fields of an answer that only some models give, each as it is written. Of a stream, whose pieces are handed
+/// on as they are, only what counts in an estimate is gathered: calls and thoughts.
 #[derive(Clone, Default, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct Asides {
     /// The older form of `tool_calls`, for one call.
@@ -50,11 +50,11 @@ pub struct Asides {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Vec<Value>>")]
     pub annotations: Option<Box<RawValue>>,
-    /// What the model thought, as DeepSeek, vLLM and others tell it.
+    /// What the model thought, as `DeepSeek`, vLLM and others tell it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Value>")]
     pub reasoning_content: Option<Box<RawValue>>,
-    /// The same, as OpenRouter and others tell it.
+    /// The same, as `OpenRouter` and others tell it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Value>")]
     pub reasoning: Option<Box<RawValue>>,
@@ -105,7 +105,7 @@ impl Completion {
 
     /// About how many tokens were written.
     fn estimate(&self) -> u64 {
-        let Asides { function_call, reasoning_content, reasoning, .. } = &self.asides;
+        let Asides { function_call, reasoning_content, reasoning, .. } = &*self.asides;
         // Some servers tell the thoughts under both names.
         let thoughts = reasoning_content.as_ref().or(reasoning.as_ref());
         let raw =

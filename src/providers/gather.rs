@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
-use super::{Call, Completion};
+use super::{Asides, Call, Completion};
 use crate::domain::Usage;
 
 /// The most that an answer may say in all, in bytes.
@@ -26,6 +29,10 @@ pub(super) struct Gathered {
     pub(super) reasoning_tokens: Option<u64>,
     text: String,
     refusal: String,
+    /// What the model thought, as far as it is told.
+    thoughts: String,
+    /// The older form of a call of a tool.
+    function_call: Option<Function>,
     calls: BTreeMap<u64, ToolCall>,
     bytes: usize,
 }
@@ -58,6 +65,10 @@ struct Function {
 struct Piece {
     content: Option<String>,
     refusal: Option<String>,
+    /// The thoughts, under either name; some servers use both.
+    reasoning_content: Option<Value>,
+    reasoning: Option<Value>,
+    function_call: Option<FunctionPiece>,
     tool_calls: Option<Vec<CallPiece>>,
 }
 
@@ -75,6 +86,13 @@ struct FunctionPiece {
     arguments: Option<String>,
 }
 
+impl Function {
+    fn add(&mut self, piece: &FunctionPiece) {
+        self.name.push_str(piece.name.as_deref().unwrap_or_default());
+        self.arguments.push_str(piece.arguments.as_deref().unwrap_or_default());
+    }
+}
+
 impl Gathered {
     /// Adds an object of OpenAI's form `choices[0].delta`.
     pub(super) fn add(&mut self, delta: &RawValue) -> Result<(), Unusable> {
@@ -88,6 +106,11 @@ impl Gathered {
         let piece: Piece = serde_json::from_str(delta.get()).map_err(|_| Unusable::Nonsense)?;
         self.text.push_str(piece.content.as_deref().unwrap_or_default());
         self.refusal.push_str(piece.refusal.as_deref().unwrap_or_default());
+        let thoughts = piece.reasoning_content.or(piece.reasoning);
+        self.thoughts.push_str(thoughts.as_ref().and_then(Value::as_str).unwrap_or_default());
+        if let Some(function) = piece.function_call {
+            self.function_call.get_or_insert_default().add(&function);
+        }
         piece.tool_calls.into_iter().flatten().try_for_each(|call| self.add_call(call))
     }
 
@@ -106,8 +129,7 @@ impl Gathered {
         let kind = piece.r#type.unwrap_or_else(|| call.r#type.clone());
         call.r#type = if kind.is_empty() { "function".to_owned() } else { kind };
         if let Some(function) = piece.function {
-            call.function.name.push_str(function.name.as_deref().unwrap_or_default());
-            call.function.arguments.push_str(function.arguments.as_deref().unwrap_or_default());
+            call.function.add(&function);
         }
         Ok(())
     }
@@ -116,6 +138,12 @@ impl Gathered {
     pub(super) fn completion(self, call: &Call<'_>) -> Completion {
         let calls: Vec<_> = self.calls.into_values().collect();
         let tool_calls = to_raw_value(&calls).ok().filter(|_| !calls.is_empty());
+        let thoughts = Some(self.thoughts).filter(|thoughts| !thoughts.is_empty());
+        let asides = Asides {
+            function_call: self.function_call.and_then(|function| to_raw_value(&function).ok()),
+            reasoning_content: thoughts.and_then(|thoughts| to_raw_value(&thoughts).ok()),
+            ..Asides::default()
+        };
         let completion = Completion {
             cached_tokens: self.cached_tokens,
             reasoning_tokens: self.reasoning_tokens,
@@ -124,6 +152,7 @@ impl Gathered {
             refusal: Some(self.refusal).filter(|refusal| !refusal.is_empty()),
             tool_calls,
             text: self.text,
+            asides: Box::new(asides),
             ..Completion::default()
         };
         completion.counted(call, self.usage, self.prompt_tokens)
@@ -137,7 +166,7 @@ impl Gathered {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -105,6 +105,8 @@ pub struct ProviderError {
     pub code: JobErrorCode,
     /// The provider's HTTP status, if it answered.
     pub status: Option<u16>,
+    /// The provider's own code, such as `context_length_exceeded`: letters, digits and underscores.
+    pub provider_code: Option<String>,
     /// What happened, for the tenant to read. May quote the provider, cut and without secrets.
     pub message: String,
     /// How long the provider asks to wait, at most a day.
@@ -122,6 +124,7 @@ impl ProviderError {
         Self {
             code,
             status: None,
+            provider_code: None,
             message: message.into(),
             retry_after: None,
             retryable: code.is_retryable(),

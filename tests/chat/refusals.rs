@@ -150,6 +150,23 @@ fn failures_of_the_provider_have_their_statuses_and_cost_nothing() {
 }
 
 #[test]
+fn what_the_provider_refused_has_its_own_code() {
+    let rig = Rig::start();
+    for (status, told, code) in [
+        (400, 400, "context_length_exceeded"),
+        (429, 429, "rate_limit_exceeded"),
+        (500, 502, "server_error"),
+    ] {
+        let error = json!({"message": "No.", "code": "context_length_exceeded"});
+        rig.provider.always(Answer::json(status, &json!({ "error": error })));
+        for stream in [false, true] {
+            let reply = rig.ask(&json!({ "stream": stream })).expect(told);
+            error_of(&reply.json(), code);
+        }
+    }
+}
+
+#[test]
 fn nothing_of_the_operators_key_is_told() {
     let rig = Rig::start();
     rig.provider.always(error(401, "Incorrect API key provided: sk-of-test"));

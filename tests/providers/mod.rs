@@ -301,6 +301,19 @@ fn other_shapes_of_errors_are_understood() {
 }
 
 #[test]
+fn the_code_of_a_provider_is_kept_where_it_is_one() {
+    let code = |code: Value| {
+        let error = json!({"message": "No.", "code": code});
+        failed(Answer::json(400, &json!({ "error": error }))).provider_code
+    };
+    assert_eq!(code(json!("context_length_exceeded")).as_deref(), Some("context_length_exceeded"));
+    let long = "x".repeat(65);
+    for bad in [json!(""), json!(400), json!("a b"), json!("sk-x"), json!("É"), json!(long)] {
+        assert_eq!(code(bad), None);
+    }
+}
+
+#[test]
 fn an_error_inside_a_success_is_an_error() {
     let inside = |error: Value| failed(Answer::json(200, &json!({ "error": error })));
     let limited = inside(json!({"code": 429, "message": "slow down"}));

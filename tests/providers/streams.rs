@@ -174,6 +174,14 @@ fn usage_is_taken_wherever_it_comes_and_else_estimated() {
         (whole.usage, whole.estimated)
     };
     assert_eq!(usage_of(&[&text, &ends("stop")]), (Usage::new(4, 2), true));
+    let thinks = |field: &str| chunk(&json!({ field: "four byt" }));
+    let both = chunk(&json!({"reasoning": "four byt", "reasoning_content": "four byt"}));
+    for thought in [thinks("reasoning_content"), thinks("reasoning"), both] {
+        // With the quotes around it.
+        assert_eq!(usage_of(&[&thought, &text, &ends("stop")]), (Usage::new(4, 5), true));
+    }
+    let calls = chunk(&json!({"function_call": {"name": "f", "arguments": "{}"}}));
+    assert!(usage_of(&[&calls, &ends("function_call")]).0.completion_tokens > 2);
     let mut early = text.clone();
     early["usage"] = json!({"prompt_tokens": 7, "completion_tokens": 1});
     assert_eq!(usage_of(&[&early, &ends("stop")]), (Usage::new(7, 1), false));

@@ -379,7 +379,8 @@ fn refusal(error: &JobError, provider: Option<&ProviderError>) -> Error {
         _ if provider.is_some_and(|error| !error.retryable) => ErrorKind::ProviderUnusable,
         _ => ErrorKind::ProviderFailed,
     };
-    let told = Error::new(kind, error.message.clone());
+    let code = provider.and_then(|error| error.provider_code.clone());
+    let told = Error::new(kind, error.message.clone()).with_provider_code(code);
     match provider.and_then(|error| error.retry_after) {
         Some(after) => told.with_retry_after(after),
         None => told,

@@ -55,7 +55,7 @@ pub(super) fn completion(
         return Err(failed.unwrap_or_else(|| unusable(answer, "the provider's answer is empty")));
     };
     let reply: Reply = serde_json::from_str(choice.message.get()).map_err(nonsense)?;
-    let asides: Asides = serde_json::from_str(choice.message.get()).map_err(nonsense)?;
+    let asides: Box<Asides> = serde_json::from_str(choice.message.get()).map_err(nonsense)?;
     let reported = body.usage.as_ref().and_then(Reported::read);
     let details = reported.unwrap_or_default();
     let completion = Completion {
@@ -86,7 +86,11 @@ pub(super) fn inner_error(error: &Value, key: &str) -> ProviderError {
     let status = status.and_then(|status| u16::try_from(status).ok());
     let words = error.get("message").or(Some(error)).and_then(Value::as_str);
     let status = status.filter(|status| (400..600).contains(status));
-    transport::refused(status.unwrap_or(502), &transport::clean(words.unwrap_or_default(), key))
+    let words = transport::clean(words.unwrap_or_default(), key);
+    ProviderError {
+        provider_code: transport::code(error),
+        ..transport::refused(status.unwrap_or(502), &words)
+    }
 }
 
 /// True for an array that is not empty.

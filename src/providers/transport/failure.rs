@@ -16,6 +16,9 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 /// Characters of the provider's own words in an error.
 const MAX_QUOTED_CHARS: usize = 300;
 
+/// The longest code that is taken for one, in bytes.
+const MAX_CODE_BYTES: usize = 64;
+
 /// What it means that the provider answered with `status` and these (clean) words.
 pub(in crate::providers) fn refused(status: u16, words: &str) -> ProviderError {
     let code = match status {
@@ -88,14 +91,23 @@ struct ErrorBody {
     detail: Option<Value>,
 }
 
-pub(super) fn quoted(body: &[u8], key: &str) -> String {
+/// The provider's words, clean, and its code.
+pub(super) fn quoted(body: &[u8], key: &str) -> (String, Option<String>) {
     let Ok(body) = serde_json::from_slice::<ErrorBody>(body) else {
-        return String::new();
+        return (String::new(), None);
     };
     let nested = body.error.as_ref().and_then(|error| error.get("message"));
     let places = [nested, body.error.as_ref(), body.message.as_ref(), body.detail.as_ref()];
     let words = places.into_iter().flatten().find_map(Value::as_str);
-    clean(words.unwrap_or_default(), key)
+    (clean(words.unwrap_or_default(), key), body.error.as_ref().and_then(code))
+}
+
+/// The code in a provider's error, if it can be one.
+pub(in crate::providers) fn code(error: &Value) -> Option<String> {
+    let code = error.get("code")?.as_str()?;
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_code = (1..=MAX_CODE_BYTES).contains(&code.len()) && code.chars().all(is_word);
+    is_code.then(|| code.to_owned())
 }
 
 /// Cuts the provider's words, puts them on one line and hides what looks like a key.

@@ -16,7 +16,7 @@ use ureq::{
 };
 
 pub(super) use events::{END, Events};
-pub(super) use failure::{clean, refused};
+pub(super) use failure::{clean, code, refused};
 
 use super::ProviderError;
 use crate::{ambient::Ambient, wire::Switchboard};
@@ -151,9 +151,10 @@ impl Transport {
             let body = body.map_err(|error| broken(&error, timeout))?;
             return Ok(Answer { status, body });
         }
-        let words = quoted(&body.unwrap_or_default(), post.key);
+        let (words, provider_code) = quoted(&body.unwrap_or_default(), post.key);
         Err(ProviderError {
             retry_after: retry_after(answer.headers(), self.ambient.now()),
+            provider_code,
             ..refused(status, &words)
         })
     }
