@@ -70,7 +70,8 @@ fn of_many_at_once_exactly_as_many_as_may_are_accepted() {
 fn a_batch_fits_whole_or_not_at_all() {
     let server = start(10);
     let account = server.account();
-    is_full(&account.client.post(BATCHES, &batch(11, &json!({}))));
+    // Waiting would not help.
+    refused(&account.client.post(BATCHES, &batch(11, &json!({}))), 400, "INVALID_REQUEST");
     account.post_job(&json!({}));
     is_full(&account.client.post(BATCHES, &batch(10, &json!({}))));
     assert_eq!(open_jobs(&account), 1);
