@@ -245,7 +245,7 @@ impl App {
             };
             if trail.repairs >= question.max_repairs {
                 let error = contract::mismatch(&wrong, trail.repairs);
-                return Ok(Attempt::Failed(error, Some(BrokenAnswer::of(&model, completion))));
+                return Ok(Attempt::Failed(error, Some(BrokenAnswer::of(&model, &completion))));
             }
             trail.repairs += 1;
             messages.to_mut().extend(contract::repair(&completion.text, &wrong));
@@ -285,7 +285,7 @@ impl App {
 }
 
 impl BrokenAnswer {
-    fn of(model: &Model, completion: Completion) -> Self {
+    fn of(model: &Model, completion: &Completion) -> Self {
         Self {
             text: contract::excerpt(&completion.text),
             model: model.name.clone(),
