@@ -1,15 +1,17 @@
 //! The request of OpenAI's Chat Completions (`POST /v1/chat/completions`), and what is allowed in it.
 
-use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData};
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, Error as _},
-};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{ChatMessage, Error, ErrorKind, Parameters, Result, checks, objects};
+use super::{
+    ChatMessage, Error, Parameters, Result, checks,
+    handed::{Handed, NameOrObject, Object},
+    objects,
+    response_format::ResponseFormat,
+};
 
 /// Declares the request with the fields that are read here, and those that are handed to the provider as
 /// they are: serde cannot collect fields by itself and refuse unknown ones at the same time.
@@ -149,50 +151,6 @@ chat_request! {
     chat_template_kwargs: Object
 }
 
-/// A field that is handed to the provider as it was written, if it is of this kind.
-#[derive(Clone, Debug)]
-pub struct Handed<T>(Box<RawValue>, PhantomData<fn() -> T>);
-
-type Object = serde_json::Map<String, serde_json::Value>;
-
-/// A name, or an object that says more.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a string or an object")]
-pub enum NameOrObject {
-    /// Such as `auto`.
-    Name(String),
-    /// Such as one that names a function.
-    Object(Object),
-}
-
-impl<T> Handed<T> {
-    fn raw(&self) -> &RawValue {
-        &self.0
-    }
-}
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Handed<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let of_kind = serde_json::from_str::<T>(raw.get());
-        of_kind.map(|_| Self(raw, PhantomData)).map_err(D::Error::custom)
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Handed<T> {
-    fn inline_schema() -> bool {
-        T::inline_schema()
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
-}
-
 /// What a stream tells besides the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -201,81 +159,6 @@ pub struct StreamOptions {
     pub include_usage: Option<bool>,
     /// Whether chunks should be padded, so that their length tells nothing. They are not.
     pub include_obfuscation: Option<bool>,
-}
-
-/// The form of the answer.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ResponseFormat {
-    /// Free text, some JSON object, or JSON that satisfies a schema.
-    #[serde(rename = "type")]
-    kind: FormatKind,
-    /// The schema, where the type is `json_schema`.
-    json_schema: Option<NamedSchema>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum FormatKind {
-    Text,
-    JsonObject,
-    JsonSchema,
-}
-
-/// A JSON Schema with a name.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct NamedSchema {
-    /// What the provider calls it.
-    #[schemars(length(min = 1, max = 64))]
-    name: String,
-    /// What it is for, which the model may read.
-    #[serde(rename = "description")]
-    _description: Option<String>,
-    /// JSON Schema (2020-12 or draft-07) that the answer has to satisfy.
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    schema: Option<Box<RawValue>>,
-    /// Whether the provider should hold the model to it; the answer is checked in any case.
-    #[serde(rename = "strict")]
-    _strict: Option<bool>,
-}
-
-impl ResponseFormat {
-    fn read(raw: &RawValue) -> Result<Self> {
-        serde_json::from_str(raw.get()).map_err(|error| {
-            let text = error.to_string();
-            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-            let text = text.replace("struct ResponseFormat", "an object");
-            Error::invalid("response_format", format!("response_format: {text}"))
-        })
-    }
-
-    /// The schema that the answer has to satisfy, if it has to be JSON.
-    fn schema(self) -> Result<Option<Box<RawValue>>> {
-        const PARAM: &str = "response_format/json_schema";
-        match (self.kind, self.json_schema) {
-            (FormatKind::Text, _) => Ok(None),
-            (FormatKind::JsonObject, _) => {
-                let object = RawValue::from_string(r#"{"type":"object"}"#.to_owned());
-                object.map(Some).map_err(Error::internal)
-            }
-            (FormatKind::JsonSchema, Some(NamedSchema { name, schema: Some(schema), .. })) => {
-                checks::bytes(&format!("{PARAM}/name"), &name, 64)?;
-                if schema.get().starts_with('{') {
-                    return Ok(Some(schema));
-                }
-                let param = format!("{PARAM}/schema");
-                let message = format!("{param} must be an object that holds a JSON Schema");
-                Err(Error::new(ErrorKind::InvalidSchema, message).with_param(param))
-            }
-            (FormatKind::JsonSchema, _) => {
-                let message = format!(
-                    "{PARAM} must hold the schema; for some JSON object use type json_object"
-                );
-                Err(Error::invalid(PARAM, message))
-            }
-        }
-    }
 }
 
 impl ChatRequest {
@@ -369,6 +252,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::ErrorKind;
 
     fn read(more: &Value) -> std::result::Result<ChatRequest, String> {
         let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
