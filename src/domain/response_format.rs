@@ -9,7 +9,7 @@ use super::{Error, ErrorKind, Result, checks};
 /// The form of the answer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ResponseFormat {
+pub(super) struct ResponseFormat {
     /// Free text, some JSON object, or JSON that satisfies a schema.
     #[serde(rename = "type")]
     kind: FormatKind,
