@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::{ChatMessage, Usage};
 
-fn ask_with(
-    content: &str,
+/// What `run` gives for a call with these messages, changed as a test needs it.
+fn with_call<T>(
+    messages: &[ChatMessage],
     change: impl FnOnce(&mut Call<'_>),
-) -> Result<Completion, ProviderError> {
-    let messages = [(ChatRole::System, "Be brief."), (ChatRole::User, content)]
-        .map(|(role, content)| ChatMessage::text_of(role, content));
+    run: impl FnOnce(&Call<'_>) -> T,
+) -> T {
     let extras = BTreeMap::new();
     let mut call = Call {
         model: "sandbox",
-        messages: &messages,
+        messages,
         temperature: None,
         max_tokens: None,
         default_max_tokens: 100,
@@ -29,7 +29,16 @@ fn ask_with(
         at_most: Duration::MAX,
     };
     change(&mut call);
-    Sandbox.complete(&call)
+    run(&call)
+}
+
+fn ask_with(
+    content: &str,
+    change: impl FnOnce(&mut Call<'_>),
+) -> Result<Completion, ProviderError> {
+    let messages = [(ChatRole::System, "Be brief."), (ChatRole::User, content)]
+        .map(|(role, content)| ChatMessage::text_of(role, content));
+    with_call(&messages, change, |call| Sandbox.complete(call))
 }
 
 fn ask(content: &str) -> Result<Completion, ProviderError> {
@@ -113,25 +122,7 @@ fn stream_to(
     sink: &mut Sink<'_>,
 ) -> Result<Completion, ProviderError> {
     let messages = [ChatMessage::text_of(ChatRole::User, content)];
-    let extras = BTreeMap::new();
-    let mut call = Call {
-        model: "sandbox",
-        messages: &messages,
-        temperature: None,
-        max_tokens: None,
-        default_max_tokens: 100,
-        top_p: None,
-        stop: &[],
-        seed: None,
-        output_schema: None,
-        extras: &extras,
-        user: None,
-        request_id: "r",
-        timeout: Some(Duration::from_secs(1)),
-        at_most: Duration::MAX,
-    };
-    change(&mut call);
-    Sandbox.stream(&call, sink)
+    with_call(&messages, change, |call| Sandbox.stream(call, sink))
 }
 
 /// The pieces of a stream, as many as are wanted, and what it gave in the end.
