@@ -83,7 +83,7 @@ create table idempotency (
 -- spent; what open reservations took from them is in `reserved_free` and `reserved_paid`.
 -- A job may cost more than was reserved, so `free` and `paid` may fall below zero, but never at
 -- the acceptance of a job. `entries` numbers the ledger without gaps. `open_jobs` counts the jobs that are not
--- over, each of which has its reservation.
+-- over, each of which has its reservation. `low_mark` is the account's own mark for `credits.low`.
 create table balance (
   account integer primary key references account (seq),
   free integer not null default 0,
@@ -91,13 +91,16 @@ create table balance (
   reserved_free integer not null default 0 check (reserved_free >= 0),
   reserved_paid integer not null default 0 check (reserved_paid >= 0),
   entries integer not null default 0,
-  open_jobs integer not null default 0 check (open_jobs >= 0)
+  open_jobs integer not null default 0 check (open_jobs >= 0),
+  low_mark integer
 ) strict;
 
 -- Every change of credits, for ever: triggers refuse deletes, and updates of all but `listed`. `n` counts
 -- an account's entries without gaps; the public id of an entry is made of account, n and time. A job
 -- reserves once per `round` (a retry starts a new one), and the unique index lets each reservation be
--- released and charged once.
+-- released and charged once. A charge is posted in a `part` for each grant that pays for it: `grant_id` is null
+-- in the last one where no grant covers it. `price` is the price it was computed with, `stripe_event` the
+-- event of Stripe's that gave or took back.
 create table ledger (
   seq integer primary key,
   account integer not null references account (seq),
@@ -108,34 +111,40 @@ create table ledger (
   balance_after integer not null,
   job integer,
   round integer,
+  part integer not null default 0,
   grant_id blob,
+  price integer,
   reason text,
   request_id text,
+  stripe_event text,
   created_at integer not null,
   listed integer not null default 0 check (listed in (0, 1)),
   check ((job is null) = (round is null))
 ) strict;
-create unique index ledger_by_job on ledger (job, round, kind, bucket) where job is not null;
+create unique index ledger_by_job on ledger (job, round, kind, bucket, part) where job is not null;
 create unique index ledger_by_account on ledger (account, n) where listed = 1;
 create trigger ledger_keeps_entries before update of seq, account, n, kind, bucket, delta,
-  balance_after, job, round, grant_id, reason, request_id, created_at on ledger
+  balance_after, job, round, part, grant_id, price, reason, request_id, stripe_event, created_at on ledger
 begin select raise(abort, 'the ledger is append-only'); end;
 create trigger ledger_keeps_all_entries before delete on ledger
 begin select raise(abort, 'the ledger is append-only'); end;
 
--- Credits given at one time. `remaining` falls with every charge, soonest-expiring first.
+-- Credits given at one time, also by a correction. `debt` of them paid for what had been charged beyond all
+-- grants. `remaining` falls with every charge, soonest-expiring first.
 create table credit_grant (
   account integer not null references account (seq),
   id blob not null,
   bucket text not null check (bucket in ('free', 'paid')),
   amount integer not null check (amount > 0),
-  remaining integer not null check (remaining between 0 and amount),
+  debt integer not null check (debt between 0 and amount),
+  remaining integer not null check (remaining between 0 and amount - debt),
   reason text not null,
   expires_at integer,
   created_at integer not null,
   primary key (account, id)
 ) strict, without rowid;
-create index credit_grant_to_spend on credit_grant (account, bucket, expires_at) where remaining > 0;
+create index credit_grant_to_spend
+  on credit_grant (account, bucket, coalesce(expires_at, 9223372036854775807), id) where remaining > 0;
 create index credit_grant_to_expire on credit_grant (expires_at) where remaining > 0 and expires_at is not null;
 
 -- A job: what is known when it is accepted, and its state. The row is narrow and keeps its size, so

@@ -13,7 +13,8 @@ use crate::{
     },
     store::{
         AccountScope, Commit, SystemScope, Tx,
-        ledger::{self, Balance, NewGrant},
+        grants::{self, Correction, NewGrant},
+        ledger::{self, Balance, Change},
         ledger_entries::{self, Grant, LedgerEntry, LedgerFilter},
     },
 };
@@ -80,6 +81,15 @@ struct Granted<'a> {
     amount: Credits,
     account_id: AccountId,
     source: &'a str,
+}
+
+/// The data of `credits.low`.
+#[derive(Serialize)]
+struct Low {
+    account_id: AccountId,
+    available: Credits,
+    reserved: Credits,
+    mark: Credits,
 }
 
 /// What the account can spend and what is set aside.
@@ -165,7 +175,7 @@ fn prepare_grant(app: &App, request: GrantRequest, request_id: Option<String>) -
     check_grant(&request, app.ambient.now())?;
     let GrantRequest { amount, bucket, reason, expires_at } = request;
     let id = GrantId::from_uuid(app.ambient.uuid());
-    Ok(NewGrant { id, bucket, amount, reason, expires_at, request_id })
+    Ok(NewGrant { id, bucket, amount, reason, expires_at, request_id, stripe_event: None })
 }
 
 fn check_grant(request: &GrantRequest, now: Timestamp) -> Result<()> {
@@ -185,7 +195,7 @@ pub(super) fn give(
     new: &NewGrant,
     source: &str,
 ) -> Result<Grant> {
-    ledger::grant(tx, new)?;
+    grants::grant(tx, new)?;
     let account_id = tx.scope().account_id();
     let granted = Granted { amount: new.amount, account_id, source };
     app.emit(tx, EventType::CreditsGranted, &granted)?;
@@ -205,9 +215,22 @@ pub fn adjust(
     if let Err(error) = check_adjustment(&request) {
         return Commit::refused(error);
     }
-    once_within(app, account, idempotency, render, move |_, tx| {
+    let id = GrantId::from_uuid(app.ambient.uuid());
+    once_within(app, account, idempotency, render, move |app, tx| {
         let AdjustRequest { amount, bucket, reason } = &request;
-        ledger::adjust(tx, *bucket, *amount, reason, request_id.as_deref())?;
+        let by = Correction {
+            bucket: *bucket,
+            amount: amount.magnitude(),
+            reason,
+            request_id: request_id.as_deref(),
+            stripe_event: None,
+        };
+        if amount.is_positive() {
+            grants::add(tx, id, &by)?;
+        } else {
+            let change = grants::remove(tx, None, &by)?;
+            tell_low(app, tx, &change)?;
+        }
         ledger::balance(tx)
     })
 }
@@ -219,15 +242,39 @@ fn check_adjustment(request: &AdjustRequest) -> Result<()> {
     super::text("reason", &request.reason, 500)
 }
 
+/// Tells endpoints where the account just fell below its mark.
+pub(super) fn tell_low(app: &App, tx: &Tx<'_, AccountScope>, change: &Change) -> Result<()> {
+    let mark = change.after.low_mark.unwrap_or(app.settings.low_mark);
+    if !change.falls_below(mark) {
+        return Ok(());
+    }
+    let Balance { available, reserved, .. } = change.after;
+    let low = Low {
+        account_id: tx.scope().account_id(),
+        available: available.total().unwrap_or_default(),
+        reserved: reserved.total().unwrap_or_default(),
+        mark,
+    };
+    app.emit(tx, EventType::CreditsLow, &low)
+}
+
 /// Takes back what is left of grants past their date, one write for each account; gives how many
 /// grants it touched.
-pub fn expire_due_grants(app: &App) -> Result<usize> {
+pub fn expire_due_grants(app: &Arc<App>) -> Result<usize> {
     let due = app.store.read(SystemScope::new(), |snapshot| {
-        ledger::accounts_with_expired_grants(snapshot, ACCOUNTS_PER_ROUND)
+        grants::accounts_with_expired(snapshot, ACCOUNTS_PER_ROUND)
     })?;
     super::total(due.chunks(WRITES_AT_ONCE).flat_map(|some| {
-        let expire = |scope: &AccountScope| app.store.write(*scope, ledger::expire_grants);
-        let writes: Vec<_> = some.iter().map(expire).collect();
+        let writes: Vec<_> = some.iter().map(|scope| expire(app, *scope)).collect();
         writes.into_iter().map(Commit::wait)
     }))
+}
+
+fn expire(app: &Arc<App>, scope: AccountScope) -> Commit<usize> {
+    let this = Arc::clone(app);
+    app.store.write(scope, move |tx| {
+        let (touched, change) = grants::expire(tx)?;
+        tell_low(&this, tx, &change)?;
+        Ok(touched)
+    })
 }

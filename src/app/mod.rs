@@ -47,7 +47,9 @@ use auth::Authenticator;
 
 use crate::{
     ambient::Ambient,
-    domain::{Backoff, Catalog, DriftLimits, Error, PageRequest, Result, RetryPolicy, Timestamp},
+    domain::{
+        Backoff, Catalog, Credits, DriftLimits, Error, PageRequest, Result, RetryPolicy, Timestamp,
+    },
     observe::Metrics,
     providers::Providers,
     store::{AccountScope, Store},
@@ -126,6 +128,8 @@ pub struct Settings {
     pub disable_after: Duration,
     /// When endpoints are told that an agent became worse.
     pub drift: DriftLimits,
+    /// `credits.low` is told when an account falls below it that has no mark of its own.
+    pub low_mark: Credits,
 }
 
 impl Settings {

@@ -12,6 +12,7 @@ use crate::domain::{QueueName, Secret};
 
 mod auth;
 mod batches;
+mod credits;
 mod drift;
 mod environment;
 mod http;
@@ -30,6 +31,7 @@ mod write;
 
 pub use auth::Auth;
 pub use batches::Batches;
+pub use credits::CreditsPolicy;
 pub use drift::Drift;
 pub use http::Http;
 pub use idempotency::Idempotency;
@@ -75,6 +77,8 @@ pub struct Config {
     pub jobs: Jobs,
     /// The bounds of a batch of them.
     pub batches: Batches,
+    /// Policy for balances.
+    pub credits: CreditsPolicy,
     /// When an agent became worse.
     pub drift: Drift,
     /// Who runs the models, by name.

@@ -207,6 +207,10 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 1: models.sandbox.input_per_million: 0.0000001 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
     ),
     (
+        "[credits]\nlow_mark = -1",
+        "line 2: credits.low_mark: -1 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
+    ),
+    (
         "[drift]\nwindow = \"90m\"",
         "line 2: drift.window: \"90m\" is not allowed; allowed: a duration such as \"30s\" or \"5m\", from 1h to 720h, in whole hours",
     ),

@@ -305,8 +305,13 @@ pub(super) fn optional_rate_limit<'de, D: Deserializer<'de>>(
     .deserialize(given)
 }
 
-/// Reads a price in credits from the decimal digits that were written.
+/// Reads a price in credits, for a key that may be missing.
 pub(super) fn price<'de, D: Deserializer<'de>>(given: D) -> Result<Option<Credits>, D::Error> {
+    credits(given).map(Some)
+}
+
+/// Reads credits from the decimal digits that were written.
+pub(super) fn credits<'de, D: Deserializer<'de>>(given: D) -> Result<Credits, D::Error> {
     let allowed = "credits from 0 to 1000000000 with at most 6 decimals, such as 12.5";
     let read = |given: Given<'_>| {
         let credits: Credits = match given {
@@ -315,7 +320,7 @@ pub(super) fn price<'de, D: Deserializer<'de>>(given: D) -> Result<Option<Credit
             // The shortest decimal that gives the same float is what was written.
             Given::Decimal(decimal) => decimal.to_string().parse().ok()?,
         };
-        (credits >= Credits::ZERO).then_some(Some(credits))
+        (credits >= Credits::ZERO).then_some(credits)
     };
     text(given, allowed, read)
 }

@@ -53,10 +53,16 @@ pub(super) fn optional_rate_limit<S: Serializer>(
     out.serialize_str(&value.map(|limit| limit.to_string()).unwrap_or_default())
 }
 
-/// A price as a TOML float, exact because no price has more than 15 digits and one to spare.
 pub(super) fn price<S: Serializer>(value: &Option<Credits>, out: S) -> Result<S::Ok, S::Error> {
-    let decimal = value.map(|price| price.to_string().parse::<f64>());
-    decimal.transpose().map_err(serde::ser::Error::custom)?.serialize(out)
+    match value {
+        Some(price) => credits(price, out),
+        None => out.serialize_none(),
+    }
+}
+
+/// Credits as a TOML float, exact because none that is read has more than 15 digits and one to spare.
+pub(super) fn credits<S: Serializer>(value: &Credits, out: S) -> Result<S::Ok, S::Error> {
+    value.to_string().parse::<f64>().map_err(serde::ser::Error::custom)?.serialize(out)
 }
 
 pub(super) fn secret<S: Serializer>(value: &Secret<String>, out: S) -> Result<S::Ok, S::Error> {

@@ -74,6 +74,12 @@ impl Credits {
         Self(self.0.saturating_neg())
     }
 
+    /// The amount without its sign.
+    #[must_use]
+    pub const fn magnitude(self) -> Self {
+        Self(self.0.saturating_abs())
+    }
+
     /// True above zero.
     pub const fn is_positive(self) -> bool {
         self.0 > 0

@@ -102,6 +102,7 @@ fn settings(config: &Config) -> app::Settings {
         rotation_overlap: config.webhooks.rotation_overlap,
         disable_after: config.webhooks.disable_after,
         drift: drift(config),
+        low_mark: config.credits.low_mark,
     }
 }
 

@@ -161,34 +161,40 @@ const RULES: [&str; 17] = [
        || ' requests, ' || coalesce(i.good, 0) || ' of which are its jobs'
      from main.batch b left join i on i.batch = b.seq
      where coalesce(i.items, 0) <> b.total or coalesce(i.good, 0) <> b.total limit ?1",
+    // Each grant against the entry that gave it and those that took from it.
     "with l as materialized (
-       select account, grant_id, sum(kind = 'grant') as grants,
-         sum(case kind when 'grant' then delta else 0 end) as given,
-         -sum(case kind when 'expire' then delta else 0 end) as expired,
-         min(bucket) as bucket, max(bucket) as last_bucket
+       select account, grant_id, sum(delta > 0) as origins, sum(max(delta, 0)) as given,
+         -sum(min(delta, 0)) as taken, min(bucket) as bucket, max(bucket) as last_bucket
        from main.ledger where grant_id is not null group by account, grant_id)
-     select g.account, null, 'has a grant without its entry, or with another: grant '
-       || lower(hex(g.id)) || ' of ' || g.amount || ', by entries ' || coalesce(l.given, 0)
-       || ', expired ' || coalesce(l.expired, 0) || ', remaining ' || g.remaining
+     select g.account, null, 'has a grant that is not what its entries say: grant '
+       || lower(hex(g.id)) || ' of ' || g.amount || ' with ' || g.remaining || ' left and '
+       || g.debt || ' for debts, by entries ' || coalesce(l.given, 0) || ' given and '
+       || coalesce(l.taken, 0) || ' taken'
      from main.credit_grant g left join l on l.account = g.account and l.grant_id = g.id
-     where l.grants is not 1 or l.given <> g.amount or l.bucket <> g.bucket
-       or l.last_bucket <> g.bucket or l.expired > g.amount - g.remaining limit ?1",
+     where l.origins is not 1 or l.given <> g.amount or l.bucket <> g.bucket
+       or l.last_bucket <> g.bucket or g.remaining <> g.amount - g.debt - l.taken limit ?1",
     "select l.account, null, 'has an entry of a grant that does not exist: entry ' || l.n
      from main.ledger l
-     where (l.kind in ('grant', 'expire') and l.grant_id is null)
+     where ((l.kind in ('grant', 'expire') or (l.kind = 'adjust' and l.delta > 0))
+         and l.grant_id is null)
        or (l.grant_id is not null and not exists (select 1 from main.credit_grant g
          where g.account = l.account and g.id = l.grant_id)) limit ?1",
-    // Adjustments upwards have no grant, so less may be left of grants than there is, but never more.
+    // Grants fund everything but what was charged beyond them.
     "with g as (
-       select account, sum(case bucket when 'free' then remaining else 0 end) as free,
-         sum(case bucket when 'paid' then remaining else 0 end) as paid
-       from main.credit_grant group by account)
-     select b.account, null, 'has more left of its grants than credits: free ' || g.free
-       || ' and paid ' || g.paid || ', the balance has ' || (b.free + b.reserved_free) || ' and '
-       || (b.paid + b.reserved_paid)
-     from main.balance b join g on g.account = b.account
-     where g.free > max(0, b.free + b.reserved_free) or g.paid > max(0, b.paid + b.reserved_paid)
-     limit ?1",
+       select account, sum(case bucket when 'free' then remaining + debt else 0 end) as free,
+         sum(case bucket when 'paid' then remaining + debt else 0 end) as paid
+       from main.credit_grant group by account),
+     l as (
+       select account, -sum(case bucket when 'free' then delta else 0 end) as free,
+         -sum(case bucket when 'paid' then delta else 0 end) as paid
+       from main.ledger where grant_id is null and kind in ('charge', 'adjust') group by account)
+     select b.account, null, 'has other credits than its grants leave: free '
+       || (b.free + b.reserved_free) || ' and paid ' || (b.paid + b.reserved_paid)
+       || ', by grants ' || (coalesce(g.free, 0) - coalesce(l.free, 0)) || ' and '
+       || (coalesce(g.paid, 0) - coalesce(l.paid, 0))
+     from main.balance b left join g on g.account = b.account left join l on l.account = b.account
+     where b.free + b.reserved_free <> coalesce(g.free, 0) - coalesce(l.free, 0)
+       or b.paid + b.reserved_paid <> coalesce(g.paid, 0) - coalesce(l.paid, 0) limit ?1",
     // Rows are listed in the order of their numbers, up to the one that `meta` tells.
     "select account, job, 'is missing from a list: its row ' || seq || ' of ' || name || ' is '
        || case listed when 1 then 'listed' else 'not listed' end || ', the list is made up to ' || mark
@@ -269,8 +275,9 @@ mod tests {
         store::{
             AccountScope, EngineSettings, Store, Tx, accounts,
             batches::{self, NewBatch},
+            grants::{self, NewGrant},
             jobs::{self, JobResult, NewJob},
-            ledger::{self, Cover, JobRound, NewGrant},
+            ledger::{self, Charge, Cover, JobRound},
             queue::{self, Waiting, WorkId},
         },
     };
@@ -335,11 +342,12 @@ mod tests {
                     reason: "a".to_owned(),
                     expires_at: None,
                     request_id: None,
+                    stripe_event: None,
                 };
-                ledger::grant(tx, &new)?;
+                grants::grant(tx, &new)?;
                 let (done, round) = job(tx, &ambient, None)?;
                 let held = Split { paid: RESERVED, ..Split::default() };
-                ledger::settle(tx, round, held, COST)?;
+                ledger::settle(tx, round, held, Charge { cost: COST, price: None })?;
                 let result = JobResult { charged: COST, ..JobResult::default() };
                 jobs::end(tx, done, JobStatus::Succeeded, &result)?;
                 let new = NewBatch {
@@ -411,8 +419,8 @@ mod tests {
                 "has no reservation though its row says so: free 0 and paid 30",
             ),
             (
-                &["insert into main.ledger values (6, 1, 6, 'release', 'paid', 30, 980, 2, 1, null,
-                   null, null, 1, 0)"],
+                &["insert into main.ledger values (6, 1, 6, 'release', 'paid', 30, 980, 2, 1, 0, null,
+                   null, null, null, null, 1, 0)"],
                 "is not over, and yet its reservation was resolved",
             ),
             (
@@ -442,8 +450,8 @@ mod tests {
             (&["delete from main.batch"], "counts 0 jobs, there are 1"),
             (&["delete from main.batch_item"], "1 jobs has 0 requests, 0 of which are its jobs"),
             (&["update main.batch_item set job = 1"], "1 jobs has 1 requests, 0 of which are its"),
-            (&["update main.credit_grant set amount = 1001"], "a grant without its entry, or with"),
-            (&["update main.credit_grant set remaining = 981"], "more left of its grants than"),
+            (&["update main.credit_grant set amount = 1001"], "a grant that is not what its entries"),
+            (&["update main.credit_grant set remaining = 981"], "a grant that is not what its entries"),
             (&["update main.job set listed = 1 where seq = 2"], "is missing from a list: its row 2"),
             (
                 &["delete from main.credit_grant"],

@@ -1,16 +1,14 @@
 //! Credits: the ledger, which only grows, and the balance that is its sum.
 //!
-//! Every function here that changes a balance writes the entries that say why, in the same
+//! Every function here and in [`grants`] that changes a balance writes the entries that say why, in the same
 //! transaction. A job's reservation is resolved once: the unique index refuses a second release or charge.
 
 use super::{
-    row::named,
-    scope::{AccountScope, AccountSeq, SystemScope},
+    grants::{self, Overdue},
+    scope::AccountScope,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{
-    AccountId, Bucket, Credits, EntryKind, Error, GrantId, Result, Split, Timestamp,
-};
+use crate::domain::{Bucket, Credits, EntryKind, Error, GrantId, Result, Split};
 
 /// What an account can spend and what is set aside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +21,31 @@ pub struct Balance {
     pub entries: i64,
     /// Jobs that are not over. Each has its reservation, if only of nothing.
     pub open_jobs: u64,
+    /// The account's own mark for `credits.low`, if it has one.
+    pub low_mark: Option<Credits>,
+}
+
+impl Balance {
+    /// What the account has: what is set aside is still its own.
+    pub fn owned(&self) -> Option<Credits> {
+        self.available.total()?.checked_add(self.reserved.total()?)
+    }
+}
+
+/// A balance before and after a deed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What it was.
+    pub before: Balance,
+    /// What it is now.
+    pub after: Balance,
+}
+
+impl Change {
+    /// Whether the account had at least `mark` before and has less now.
+    pub fn falls_below(&self, mark: Credits) -> bool {
+        self.before.owned() >= Some(mark) && self.after.owned() < Some(mark)
+    }
 }
 
 /// The job an entry belongs to: its internal number and its round, which a retry raises.
@@ -34,13 +57,26 @@ pub struct JobRound {
     pub round: u32,
 }
 
+/// What a job that succeeded costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// How much.
+    pub cost: Credits,
+    /// Internal number of the price that it was computed with.
+    pub price: Option<i64>,
+}
+
 /// Why the balance changes.
 #[derive(Clone, Copy, Default)]
-struct Cause<'a> {
-    job: Option<JobRound>,
-    grant: Option<GrantId>,
-    reason: Option<&'a str>,
-    request_id: Option<&'a str>,
+pub(in crate::store) struct Cause<'a> {
+    pub(in crate::store) job: Option<JobRound>,
+    /// Tells the parts of one charge apart: each is paid by another grant.
+    pub(in crate::store) part: u32,
+    pub(in crate::store) grant: Option<GrantId>,
+    pub(in crate::store) price: Option<i64>,
+    pub(in crate::store) reason: Option<&'a str>,
+    pub(in crate::store) request_id: Option<&'a str>,
+    pub(in crate::store) stripe_event: Option<&'a str>,
 }
 
 /// What is about to be set aside, and the balance that it is taken from.
@@ -72,18 +108,23 @@ pub enum Cover {
 }
 
 /// A balance on its way through a transaction: entries are written one by one, the balance at the end.
-struct Books<'t, 'c> {
+pub(in crate::store) struct Books<'t, 'c> {
     tx: &'t Tx<'c, AccountScope>,
-    balance: Balance,
+    before: Balance,
+    pub(in crate::store) balance: Balance,
 }
 
 impl<'t, 'c> Books<'t, 'c> {
-    fn open(tx: &'t Tx<'c, AccountScope>) -> Result<Self> {
-        Ok(Self { tx, balance: balance(tx)? })
+    pub(in crate::store) fn open(tx: &'t Tx<'c, AccountScope>) -> Result<Self> {
+        Ok(Self::at(tx, balance(tx)?))
+    }
+
+    fn at(tx: &'t Tx<'c, AccountScope>, balance: Balance) -> Self {
+        Self { tx, before: balance, balance }
     }
 
     /// Writes an entry; one of zero says nothing and is left out.
-    fn post(
+    pub(in crate::store) fn post(
         &mut self,
         kind: EntryKind,
         bucket: Bucket,
@@ -97,9 +138,9 @@ impl<'t, 'c> Books<'t, 'c> {
         self.balance.available = after;
         self.balance.entries += 1;
         self.tx.execute(
-            "insert into main.ledger (account, n, kind, bucket, delta, balance_after, job, round,
-               grant_id, reason, request_id, created_at)
-             values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "insert into main.ledger (account, n, kind, bucket, delta, balance_after, job, round, part,
+               grant_id, price, reason, request_id, stripe_event, created_at)
+             values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             rusqlite::params![
                 self.balance.entries,
                 kind.as_str(),
@@ -108,9 +149,12 @@ impl<'t, 'c> Books<'t, 'c> {
                 after.total().ok_or_else(beyond)?,
                 cause.job.map(|of| of.job),
                 cause.job.map(|of| of.round),
+                cause.part,
                 cause.grant,
+                cause.price,
                 cause.reason,
                 cause.request_id,
+                cause.stripe_event,
                 self.tx.now(),
             ],
         )?;
@@ -119,7 +163,7 @@ impl<'t, 'c> Books<'t, 'c> {
 
     /// Moves `held` into what is set aside (`kind` reserve) or back (release).
     fn hold(&mut self, kind: EntryKind, held: Split, of: JobRound) -> Result<()> {
-        for bucket in [Bucket::Free, Bucket::Paid] {
+        for bucket in Bucket::ALL {
             let amount = held.of(bucket);
             let (delta, reserved) = match kind {
                 EntryKind::Reserve => (amount.negated(), amount),
@@ -140,19 +184,22 @@ impl<'t, 'c> Books<'t, 'c> {
         self.hold(EntryKind::Release, held, of)
     }
 
-    fn close(self) -> Result<()> {
-        let Balance { available, reserved, entries, open_jobs } = self.balance;
+    pub(in crate::store) fn close(self) -> Result<Change> {
+        let Balance { available, reserved, entries, open_jobs, .. } = self.balance;
         let changed = self.tx.execute(
             "update main.balance set free = ?1, paid = ?2, reserved_free = ?3, reserved_paid = ?4,
                entries = ?5, open_jobs = ?6 where account = current_account()",
             (available.free, available.paid, reserved.free, reserved.paid, entries, open_jobs),
         )?;
-        if changed == 1 { Ok(()) } else { Err(Error::internal("an account has no balance")) }
+        if changed != 1 {
+            return Err(Error::internal("an account has no balance"));
+        }
+        Ok(Change { before: self.before, after: self.balance })
     }
 }
 
 /// Amounts are bounded far below this at the edge.
-fn beyond() -> Error {
+pub(in crate::store) fn beyond() -> Error {
     Error::internal("a balance went beyond what 64 bits hold")
 }
 
@@ -164,6 +211,7 @@ pub fn balance(snapshot: &Snapshot<'_, AccountScope>) -> Result<Balance> {
             reserved: Split { free: row.get("reserved_free")?, paid: row.get("reserved_paid")? },
             entries: row.get("entries")?,
             open_jobs: row.get("open_jobs")?,
+            low_mark: row.get("low_mark")?,
         })
     })?;
     found.ok_or_else(|| Error::internal("an account has no balance"))
@@ -174,7 +222,7 @@ pub fn balance(snapshot: &Snapshot<'_, AccountScope>) -> Result<Balance> {
 pub fn cover(snapshot: &Snapshot<'_, AccountScope>, amount: Credits) -> Result<Cover> {
     let balance = balance(snapshot)?;
     let mut spendable = balance.available;
-    for Overdue { bucket, amount, .. } in overdue(snapshot, &balance)? {
+    for Overdue { bucket, amount, .. } in grants::overdue(snapshot, &balance)? {
         spendable = spendable.plus(bucket, amount.negated()).ok_or_else(beyond)?;
     }
     let available = spendable.total().ok_or_else(beyond)?;
@@ -203,13 +251,13 @@ pub struct HoldParts<'t, 'c> {
 impl<'t, 'c> HoldParts<'t, 'c> {
     /// Nothing of it is set aside yet.
     pub fn of(tx: &'t Tx<'c, AccountScope>, hold: Hold) -> Self {
-        Self { books: Books { tx, balance: hold.balance }, left: hold.split }
+        Self { books: Books::at(tx, hold.balance), left: hold.split }
     }
 
     /// What the next job is given of it, for `amount`.
     pub fn next(&mut self, amount: Credits) -> Result<Split> {
         let part = self.left.cover(amount).ok_or_else(beyond)?;
-        for bucket in [Bucket::Free, Bucket::Paid] {
+        for bucket in Bucket::ALL {
             let taken = part.of(bucket).negated();
             self.left = self.left.plus(bucket, taken).ok_or_else(beyond)?;
         }
@@ -224,7 +272,7 @@ impl<'t, 'c> HoldParts<'t, 'c> {
 
     /// Writes the balance.
     pub fn close(self) -> Result<()> {
-        self.books.close()
+        self.books.close().map(drop)
     }
 }
 
@@ -232,163 +280,28 @@ impl<'t, 'c> HoldParts<'t, 'c> {
 pub fn release(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> {
     let mut books = Books::open(tx)?;
     books.resolve(held, of)?;
-    books.close()
+    books.close().map(drop)
 }
 
-/// Gives back what was set aside and takes what the job cost, also where that is more.
-pub fn settle(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split, cost: Credits) -> Result<()> {
+/// Gives back what was set aside and takes what the job cost, also where that is more. Each grant that pays
+/// for it has an entry, and so has what none covers.
+pub fn settle(
+    tx: &Tx<'_, AccountScope>,
+    of: JobRound,
+    held: Split,
+    charge: Charge,
+) -> Result<Change> {
     let mut books = Books::open(tx)?;
     books.resolve(held, of)?;
-    let charged = books.balance.available.cover(cost).ok_or_else(beyond)?;
-    for bucket in [Bucket::Free, Bucket::Paid] {
-        let cause = Cause { job: Some(of), ..Cause::default() };
-        books.post(EntryKind::Charge, bucket, charged.of(bucket).negated(), cause)?;
-        spend(tx, bucket, charged.of(bucket))?;
+    let charged = books.balance.available.cover(charge.cost).ok_or_else(beyond)?;
+    for bucket in Bucket::ALL {
+        let mut cause = Cause { job: Some(of), price: charge.price, ..Cause::default() };
+        grants::spend(tx, bucket, charged.of(bucket), |grant, part| {
+            cause.grant = grant;
+            books.post(EntryKind::Charge, bucket, part.negated(), cause)?;
+            cause.part += 1;
+            Ok(())
+        })?;
     }
     books.close()
-}
-
-/// Lets grants of the bucket shrink by `amount`, soonest-expiring first.
-fn spend(tx: &Tx<'_, AccountScope>, bucket: Bucket, amount: Credits) -> Result<()> {
-    let mut left = amount;
-    while left.is_positive() {
-        let grant = tx.one(
-            "select id, remaining from credit_grant where bucket = ?1 and remaining > 0
-             order by coalesce(expires_at, 9e18), id limit 1",
-            [bucket.as_str()],
-            |row| Ok((row.get::<_, GrantId>(0)?, row.get::<_, Credits>(1)?)),
-        )?;
-        // An overrun is covered by no grant.
-        let Some((id, remaining)) = grant else { break };
-        let part = remaining.min(left);
-        tx.execute(
-            "update main.credit_grant set remaining = remaining - ?2
-             where account = current_account() and id = ?1",
-            (id, part),
-        )?;
-        left = left.checked_sub(part).ok_or_else(beyond)?;
-    }
-    Ok(())
-}
-
-/// Credits to be given.
-#[derive(Clone, Debug)]
-pub struct NewGrant {
-    /// Public id.
-    pub id: GrantId,
-    /// Where they go.
-    pub bucket: Bucket,
-    /// How many; above zero.
-    pub amount: Credits,
-    /// Why, for the ledger.
-    pub reason: String,
-    /// When what is left of them expires.
-    pub expires_at: Option<Timestamp>,
-    /// The request that gave them, if one did.
-    pub request_id: Option<String>,
-}
-
-/// Gives credits. What of them pays a debt is spent at once: it cannot expire later.
-pub fn grant(tx: &Tx<'_, AccountScope>, new: &NewGrant) -> Result<()> {
-    let mut books = Books::open(tx)?;
-    let Balance { available, reserved, .. } = books.balance;
-    let owned = available.of(new.bucket).checked_add(reserved.of(new.bucket)).ok_or_else(beyond)?;
-    let debt = owned.negated().max(Credits::ZERO).min(new.amount);
-    let remaining = new.amount.checked_sub(debt).ok_or_else(beyond)?;
-    tx.execute(
-        "insert into main.credit_grant
-           (account, id, bucket, amount, remaining, reason, expires_at, created_at)
-         values (current_account(), ?1, ?2, ?3, ?7, ?4, ?5, ?6)",
-        (new.id, new.bucket.as_str(), new.amount, &new.reason, new.expires_at, tx.now(), remaining),
-    )?;
-    let cause = Cause {
-        grant: Some(new.id),
-        reason: Some(&new.reason),
-        request_id: new.request_id.as_deref(),
-        job: None,
-    };
-    books.post(EntryKind::Grant, new.bucket, new.amount, cause)?;
-    books.close()
-}
-
-/// Corrects the balance by hand. A correction downwards is taken from grants like a charge.
-pub fn adjust(
-    tx: &Tx<'_, AccountScope>,
-    bucket: Bucket,
-    delta: Credits,
-    reason: &str,
-    request_id: Option<&str>,
-) -> Result<()> {
-    let mut books = Books::open(tx)?;
-    let cause = Cause { reason: Some(reason), request_id, ..Cause::default() };
-    books.post(EntryKind::Adjust, bucket, delta, cause)?;
-    spend(tx, bucket, delta.negated())?;
-    books.close()
-}
-
-/// What is to be taken back of a grant past its date.
-struct Overdue {
-    grant: GrantId,
-    bucket: Bucket,
-    amount: Credits,
-}
-
-/// What is left of grants past their date, but nothing that is set aside for a job: that goes when the
-/// job gives it back. What is set aside is taken from the soonest-expiring grants.
-fn overdue(snapshot: &Snapshot<'_, AccountScope>, balance: &Balance) -> Result<Vec<Overdue>> {
-    let past = snapshot.all(
-        "select id, bucket, remaining from credit_grant
-         where remaining > 0 and expires_at <= ?1 order by expires_at, id limit 100",
-        [snapshot.now()],
-        |row| {
-            let bucket = named(row, "bucket", Bucket::parse)?;
-            Ok((row.get::<_, GrantId>("id")?, bucket, row.get::<_, Credits>("remaining")?))
-        },
-    )?;
-    let Balance { mut available, reserved: mut set_aside, .. } = *balance;
-    let mut found = Vec::new();
-    for (grant, bucket, remaining) in past {
-        let held = remaining.min(set_aside.of(bucket));
-        set_aside = set_aside.plus(bucket, held.negated()).ok_or_else(beyond)?;
-        let free = remaining.checked_sub(held).ok_or_else(beyond)?;
-        let amount = free.min(available.of(bucket)).max(Credits::ZERO);
-        if !amount.is_zero() {
-            available = available.plus(bucket, amount.negated()).ok_or_else(beyond)?;
-            found.push(Overdue { grant, bucket, amount });
-        }
-    }
-    Ok(found)
-}
-
-/// Takes back what is left of grants past their date. Gives how many grants it touched.
-pub fn expire_grants(tx: &Tx<'_, AccountScope>) -> Result<usize> {
-    let mut books = Books::open(tx)?;
-    let due = overdue(tx, &books.balance)?;
-    for Overdue { grant, bucket, amount } in &due {
-        tx.execute(
-            "update main.credit_grant set remaining = remaining - ?2
-             where account = current_account() and id = ?1",
-            (grant, amount),
-        )?;
-        let cause = Cause { grant: Some(*grant), reason: Some("expired"), ..Cause::default() };
-        books.post(EntryKind::Expire, *bucket, amount.negated(), cause)?;
-    }
-    if !due.is_empty() {
-        books.close()?;
-    }
-    Ok(due.len())
-}
-
-/// Accounts that hold grants past their date.
-pub fn accounts_with_expired_grants(
-    snapshot: &Snapshot<'_, SystemScope>,
-    limit: u32,
-) -> Result<Vec<AccountScope>> {
-    let system = snapshot.scope();
-    snapshot.all(
-        "select distinct a.seq, a.id from main.credit_grant g join main.account a on a.seq = g.account
-         where g.remaining > 0 and g.expires_at is not null and g.expires_at <= ?1 limit ?2",
-        (snapshot.now(), limit),
-        |row| Ok(system.account(row.get::<_, AccountSeq>(0)?, row.get::<_, AccountId>(1)?)),
-    )
 }

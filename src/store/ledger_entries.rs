@@ -37,6 +37,8 @@ pub struct LedgerEntry {
     pub job_id: Option<JobId>,
     /// The grant it belongs to.
     pub grant_id: Option<GrantId>,
+    /// The event of Stripe's that gave or took back.
+    pub stripe_event_id: Option<String>,
     /// The request that caused it.
     pub request_id: Option<String>,
     /// When.
@@ -56,6 +58,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
         product_name: row.get("model")?,
         job_id: row.get("job_id")?,
         grant_id: row.get("grant_id")?,
+        stripe_event_id: row.get("stripe_event")?,
         request_id: row.get("request")?,
         created_at,
     })

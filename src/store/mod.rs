@@ -21,6 +21,7 @@ pub mod batches;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod evals;
+pub mod grants;
 pub mod idempotency;
 pub mod job_events;
 pub mod job_list;

@@ -247,6 +247,7 @@ fn policy() -> Settings {
         rotation_overlap: DAY,
         disable_after: 5 * DAY,
         drift: crate::support::deeds::DRIFT,
+        low_mark: skai_server::domain::Credits::ZERO,
     }
 }
 

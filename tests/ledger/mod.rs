@@ -6,7 +6,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 use skai_server::{
-    app::{accounts, api_keys, credits, jobs, ledger_audit},
+    app::{
+        accounts, api_keys,
+        credits::{self, EntryFilter},
+        jobs, ledger_audit,
+    },
     domain::{
         ApiKey, Bucket, EntryKind, ErrorKind, Idempotency, IdempotencyKey, JobErrorCode, JobStatus,
         PageRequest, ScopeSet, Split, Timestamp,
@@ -86,6 +90,13 @@ impl Books {
             grant.remaining -= part;
             amount -= part;
         }
+    }
+
+    /// What pays a debt is spent at once.
+    fn give(&mut self, bucket: usize, amount: i64, expires_at: Option<Timestamp>) {
+        let debt = (-self.available[bucket] - self.reserved[bucket]).clamp(0, amount);
+        self.available[bucket] += amount;
+        self.grants.push(Given { bucket, remaining: amount - debt, expires_at });
     }
 
     fn hold(&mut self, held: Amounts, sign: i64) {
@@ -194,10 +205,7 @@ impl World {
         let now = self.deeds.ambient.now();
         let expires_at = expires_in_s.map(|seconds| now.plus(Duration::from_secs(seconds)));
         self.deeds.grant(self.accounts[account].account_id(), bucket, amount, expires_at);
-        let books = &mut self.books[account];
-        let debt = (-books.available[at] - books.reserved[at]).clamp(0, amount);
-        books.available[at] += amount;
-        books.grants.push(Given { bucket: at, remaining: amount - debt, expires_at });
+        self.books[account].give(at, amount, expires_at);
     }
 
     fn adjust(&mut self, account: usize, free: bool, delta: i64) {
@@ -206,8 +214,12 @@ impl World {
         let request = credits::AdjustRequest { amount: micros(delta), bucket, reason };
         let id = self.accounts[account].account_id();
         credits::adjust(&self.deeds.app, id, request, None, None, |_| Ok(vec![])).wait().unwrap();
-        self.books[account].available[at] += delta;
-        self.books[account].spend(at, (-delta).max(0));
+        if delta > 0 {
+            self.books[account].give(at, delta, None);
+        } else {
+            self.books[account].available[at] += delta;
+            self.books[account].spend(at, -delta);
+        }
     }
 
     /// What can be set aside: not what has expired, also where it was given back only now.
@@ -382,6 +394,37 @@ proptest! {
         }
         world.check_totals();
     }
+}
+
+#[test]
+fn a_charge_says_which_grants_paid_for_it() {
+    let deeds = Deeds::new([model("m", 0)]);
+    let scope = deeds.account("a");
+    let soon = deeds.ambient.now().plus(Duration::from_hours(1));
+    for (bucket, amount, expires_at) in
+        [(Bucket::Paid, 10, None), (Bucket::Free, 3, None), (Bucket::Free, 4, Some(soon))]
+    {
+        deeds.grant(scope.account_id(), bucket, amount, expires_at);
+        deeds.ambient.advance(Duration::from_secs(1));
+    }
+    let grants = credits::grants(&deeds.app, scope, &PageRequest::default()).unwrap().data;
+    let [expiring, free, paid] = [0, 1, 2].map(|at| grants[at].id);
+    let job = deeds.submit(scope, &json!({"max_tokens": 1})).unwrap();
+    let (claimed, begun) = deeds.begin(job.seq, 1);
+    deeds.finish(&claimed, begun, success(20));
+    let charges = || {
+        let filter = EntryFilter { kind: Some(EntryKind::Charge), ..EntryFilter::default() };
+        let found = credits::entries(&deeds.app, scope, filter, &PageRequest::default()).unwrap();
+        found.data.iter().rev().map(|it| (it.grant_id, it.delta.micros())).collect::<Vec<_>>()
+    };
+    let paid_by = [(Some(expiring), -4), (Some(free), -3), (Some(paid), -10), (None, -3)];
+    assert_eq!(charges(), paid_by);
+    deeds.verify();
+    // What no grant covered is what the next one pays first.
+    deeds.grant(scope.account_id(), Bucket::Paid, 5, None);
+    let next = &credits::grants(&deeds.app, scope, &PageRequest::default()).unwrap().data[0];
+    assert_eq!((next.amount, next.remaining), (micros(5), micros(2)));
+    deeds.verify();
 }
 
 #[test]

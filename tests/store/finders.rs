@@ -12,9 +12,11 @@ use skai_server::{
     },
     store::{
         AccountScope, Snapshot, Tx, accounts, agent_hours, agents, api_keys, batches, dead_letters,
-        deliveries, evals, idempotency, job_events,
+        deliveries, evals,
+        grants::{self, Correction},
+        idempotency, job_events,
         jobs::{self, JobResult},
-        ledger::{self, JobRound},
+        ledger::{self, Charge, JobRound},
         ledger_entries,
         queue::{self, Lease, WorkId},
         webhooks,
@@ -45,16 +47,16 @@ const WITHOUT_FOREIGN_IDS: [&str; 37] = [
     "deliveries::list",
     "evals::insert",
     "evals::insert_run",
+    "grants::add",
+    "grants::expire",
+    "grants::grant",
     "idempotency::save",
     "job_events::add",
     "job_events::begin",
     "job_list::list",
     "jobs::insert",
-    "ledger::adjust",
     "ledger::balance",
     "ledger::cover",
-    "ledger::expire_grants",
-    "ledger::grant",
     "ledger::reserve",
     "ledger_entries::grants",
     "queue::hold",
@@ -444,8 +446,15 @@ fn change_books(calls: &mut Calls<'_>, has: &Theirs) {
         ledger::release(tx, of, held)?;
         Err(skai_server::domain::Error::not_found("job"))
     });
+    let grant = has.grant;
+    calls.change("grants::remove", &(), move |tx| {
+        let (bucket, amount, reason) = (Bucket::Paid, micros(1), "theirs");
+        let by = Correction { bucket, amount, reason, request_id: None, stripe_event: None };
+        grants::remove(tx, Some(grant), &by)?;
+        Err(skai_server::domain::Error::not_found("grant"))
+    });
     calls.change("ledger::settle", &(), move |tx| {
-        ledger::settle(tx, of, held, micros(1))?;
+        ledger::settle(tx, of, held, Charge { cost: micros(1), price: None })?;
         Err(skai_server::domain::Error::not_found("job"))
     });
 }

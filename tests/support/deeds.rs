@@ -266,5 +266,6 @@ fn settings() -> Settings {
         rotation_overlap: 24 * hour,
         disable_after: 24 * hour,
         drift: DRIFT,
+        low_mark: micros(0),
     }
 }

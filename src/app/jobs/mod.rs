@@ -18,7 +18,7 @@ use accept::{Waits, cover, dearest, enqueue};
 
 pub(in crate::app) use accept::{admit, admit_early, check_models, cover_all, insert};
 
-use super::{App, Caller, Reply, Secrecy, asking::Trail, batches, once};
+use super::{App, Caller, Reply, Secrecy, asking::Trail, batches, credits, once};
 use crate::{
     domain::{
         ChatMessage, Credits, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,

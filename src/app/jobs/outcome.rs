@@ -5,7 +5,7 @@ use std::{ops::Not, sync::Arc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{App, batches};
+use super::{App, batches, credits};
 use crate::{
     app::asking::{Answer, BrokenAnswer, Trail},
     domain::{
@@ -15,7 +15,7 @@ use crate::{
     store::{
         AccountScope, Commit, Tx, agent_hours, dead_letters, job_events,
         jobs::{self, Job, JobAgent, JobResult},
-        ledger,
+        ledger::{self, Charge},
         open_jobs::OpenJob,
         queue::{self, Claimed, Lease, WorkId},
     },
@@ -233,7 +233,9 @@ fn put_off(
 
 fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -> Result<()> {
     let cost = success.cost;
-    ledger::settle(tx, job.round(), job.reserved, cost)?;
+    let charge = Charge { cost, price: None };
+    let balance = ledger::settle(tx, job.round(), job.reserved, charge)?;
+    credits::tell_low(app, tx, &balance)?;
     batches::step(app, tx, job.batch, job.status, JobStatus::Succeeded)?;
     jobs::end(tx, job.seq, JobStatus::Succeeded, &success.result())?;
     let reserved = job.reserved.total().unwrap_or_default();

@@ -102,7 +102,7 @@ pub(super) struct EntryBody<'a> {
     product_name: Option<&'a str>,
     job_id: Option<JobId>,
     grant_id: Option<GrantId>,
-    /// The payment, for grants that were bought.
+    /// The event of Stripe's that gave these credits, or took them back.
     stripe_event_id: Option<&'a str>,
     request_id: Option<&'a str>,
     created_at: Timestamp,
@@ -121,7 +121,7 @@ impl<'a> EntryBody<'a> {
             product_name: entry.product_name.as_deref(),
             job_id: entry.job_id,
             grant_id: entry.grant_id,
-            stripe_event_id: None,
+            stripe_event_id: entry.stripe_event_id.as_deref(),
             request_id: entry.request_id.as_deref(),
             created_at: entry.created_at,
         }
@@ -246,7 +246,7 @@ fn csv(entries: &[LedgerEntry]) -> Result<Vec<u8>> {
             cell(entry.product_name.as_deref()),
             entry.job_id.map(|id| id.to_string()).unwrap_or_default(),
             entry.grant_id.map(|id| id.to_string()).unwrap_or_default(),
-            String::new(),
+            cell(entry.stripe_event_id.as_deref()),
             cell(entry.request_id.as_deref()),
             entry.created_at.to_string(),
         ])
@@ -282,6 +282,7 @@ mod tests {
             product_name: Some("=1+1".to_owned()),
             job_id: None,
             grant_id: Some(GrantId::from_uuid(Uuid::from_u128(8))),
+            stripe_event_id: None,
             request_id: None,
             created_at: Timestamp::from_millis(0),
         };

@@ -197,6 +197,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         extended_backoff: Backoff::default(),
         rotation_overlap: minute,
         disable_after: minute,
+        low_mark: crate::domain::Credits::ZERO,
         drift: crate::domain::DriftLimits {
             window_hours: 24,
             min_jobs: 50,

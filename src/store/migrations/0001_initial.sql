@@ -60,7 +60,8 @@ create table balance (
   reserved_free integer not null default 0 check (reserved_free >= 0),
   reserved_paid integer not null default 0 check (reserved_paid >= 0),
   entries integer not null default 0,
-  open_jobs integer not null default 0 check (open_jobs >= 0)
+  open_jobs integer not null default 0 check (open_jobs >= 0),
+  low_mark integer
 ) strict;
 
 create table ledger (
@@ -73,17 +74,20 @@ create table ledger (
   balance_after integer not null,
   job integer,
   round integer,
+  part integer not null default 0,
   grant_id blob,
+  price integer,
   reason text,
   request_id text,
+  stripe_event text,
   created_at integer not null,
   listed integer not null default 0 check (listed in (0, 1)),
   check ((job is null) = (round is null))
 ) strict;
-create unique index ledger_by_job on ledger (job, round, kind, bucket) where job is not null;
+create unique index ledger_by_job on ledger (job, round, kind, bucket, part) where job is not null;
 create unique index ledger_by_account on ledger (account, n) where listed = 1;
 create trigger ledger_keeps_entries before update of seq, account, n, kind, bucket, delta,
-  balance_after, job, round, grant_id, reason, request_id, created_at on ledger
+  balance_after, job, round, part, grant_id, price, reason, request_id, stripe_event, created_at on ledger
 begin select raise(abort, 'the ledger is append-only'); end;
 create trigger ledger_keeps_all_entries before delete on ledger
 begin select raise(abort, 'the ledger is append-only'); end;
@@ -93,13 +97,15 @@ create table credit_grant (
   id blob not null,
   bucket text not null check (bucket in ('free', 'paid')),
   amount integer not null check (amount > 0),
-  remaining integer not null check (remaining between 0 and amount),
+  debt integer not null check (debt between 0 and amount),
+  remaining integer not null check (remaining between 0 and amount - debt),
   reason text not null,
   expires_at integer,
   created_at integer not null,
   primary key (account, id)
 ) strict, without rowid;
-create index credit_grant_to_spend on credit_grant (account, bucket, expires_at) where remaining > 0;
+create index credit_grant_to_spend
+  on credit_grant (account, bucket, coalesce(expires_at, 9223372036854775807), id) where remaining > 0;
 create index credit_grant_to_expire on credit_grant (expires_at) where remaining > 0 and expires_at is not null;
 
 create table job (

@@ -3,7 +3,7 @@
 
 use super::{Rig, forever};
 use crate::store::{
-    SystemScope, agent_hours, agents, batches, deliveries, evals, job_list, ledger_entries,
+    SystemScope, agent_hours, agents, batches, deliveries, evals, grants, job_list, ledger_entries,
 };
 
 fn plan(sql: &str) -> String {
@@ -41,6 +41,10 @@ fn lists_are_read_from_their_newest_end() {
         (batches, "SEARCH batch USING INDEX sqlite_autoindex_batch_1 (account=? AND id<?)"),
         (items, "SEARCH batch_item USING PRIMARY KEY (batch=? AND n>?)"),
         (open_items, "SEARCH batch_item USING PRIMARY KEY (batch=? AND n>?)"),
+        (
+            grants::NEXT_TO_SPEND,
+            "SEARCH credit_grant USING INDEX credit_grant_to_spend (account=? AND bucket=?)",
+        ),
         (unlisted, "SEARCH job USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (listed, "SEARCH job USING INDEX job_by_account (account=? AND rowid>? AND rowid<?)"),
         (

@@ -26,8 +26,8 @@ const ROWS: [(&str, &str, &str); 24] = [
     ),
     (
         "credit_grant",
-        "account, id, bucket, amount, remaining, reason, created_at",
-        "$a, x'0$k', 'free', 5, 5, '$t', 1",
+        "account, id, bucket, amount, debt, remaining, reason, created_at",
+        "$a, x'0$k', 'free', 5, 0, 5, '$t', 1",
     ),
     (
         "job",

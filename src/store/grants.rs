@@ -1,0 +1,232 @@
+//! Credits that were given at one time: what is left of each, who it paid for, and when it expires.
+//!
+//! Grants fund everything: what an account has is what is left of its grants, less what was charged beyond
+//! them. Each entry that takes credits names the grant that it takes them from.
+
+use super::{
+    ledger::{Balance, Books, Cause, Change, beyond},
+    row::named,
+    scope::{AccountScope, AccountSeq, SystemScope},
+    tx::{Snapshot, Tx},
+};
+use crate::domain::{AccountId, Bucket, Credits, EntryKind, Error, GrantId, Result, Timestamp};
+
+/// Credits to be given.
+#[derive(Clone, Debug)]
+pub struct NewGrant {
+    /// Public id.
+    pub id: GrantId,
+    /// Where they go.
+    pub bucket: Bucket,
+    /// How many; above zero.
+    pub amount: Credits,
+    /// Why, for the ledger.
+    pub reason: String,
+    /// When what is left of them expires.
+    pub expires_at: Option<Timestamp>,
+    /// The request that gave them, if one did.
+    pub request_id: Option<String>,
+    /// The event of Stripe's that paid for them, if one did.
+    pub stripe_event: Option<String>,
+}
+
+/// Gives credits. What of them pays a debt is spent at once: it cannot expire later.
+pub fn grant(tx: &Tx<'_, AccountScope>, new: &NewGrant) -> Result<()> {
+    give(tx, EntryKind::Grant, new)
+}
+
+fn give(tx: &Tx<'_, AccountScope>, kind: EntryKind, new: &NewGrant) -> Result<()> {
+    let mut books = Books::open(tx)?;
+    let Balance { available, reserved, .. } = books.balance;
+    let owned = available.of(new.bucket).checked_add(reserved.of(new.bucket)).ok_or_else(beyond)?;
+    let debt = owned.negated().max(Credits::ZERO).min(new.amount);
+    let remaining = new.amount.checked_sub(debt).ok_or_else(beyond)?;
+    tx.execute(
+        "insert into main.credit_grant
+           (account, id, bucket, amount, debt, remaining, reason, expires_at, created_at)
+         values (current_account(), ?1, ?2, ?3, ?8, ?7, ?4, ?5, ?6)",
+        (
+            new.id,
+            new.bucket.as_str(),
+            new.amount,
+            &new.reason,
+            new.expires_at,
+            tx.now(),
+            remaining,
+            debt,
+        ),
+    )?;
+    let cause = Cause {
+        grant: Some(new.id),
+        reason: Some(&new.reason),
+        request_id: new.request_id.as_deref(),
+        stripe_event: new.stripe_event.as_deref(),
+        ..Cause::default()
+    };
+    books.post(kind, new.bucket, new.amount, cause)?;
+    books.close().map(drop)
+}
+
+/// A correction by hand, or what a payment takes back.
+#[derive(Clone, Copy, Debug)]
+pub struct Correction<'a> {
+    /// The bucket that changes.
+    pub bucket: Bucket,
+    /// By how much, above zero.
+    pub amount: Credits,
+    /// Why, for the ledger.
+    pub reason: &'a str,
+    /// The request that asked for it, if one did.
+    pub request_id: Option<&'a str>,
+    /// The event of Stripe's that asked for it, if one did.
+    pub stripe_event: Option<&'a str>,
+}
+
+/// Corrects the balance upwards: a grant that never expires.
+pub fn add(tx: &Tx<'_, AccountScope>, id: GrantId, by: &Correction<'_>) -> Result<()> {
+    let new = NewGrant {
+        id,
+        bucket: by.bucket,
+        amount: by.amount,
+        reason: by.reason.to_owned(),
+        expires_at: None,
+        request_id: by.request_id.map(str::to_owned),
+        stripe_event: by.stripe_event.map(str::to_owned),
+    };
+    give(tx, EntryKind::Adjust, &new)
+}
+
+/// Corrects the balance downwards, also below zero. Takes from `first` as far as that goes, if it is given, and
+/// then from the bucket's grants like a charge.
+pub fn remove(
+    tx: &Tx<'_, AccountScope>,
+    first: Option<GrantId>,
+    by: &Correction<'_>,
+) -> Result<Change> {
+    let mut books = Books::open(tx)?;
+    let mut cause = Cause {
+        reason: Some(by.reason),
+        request_id: by.request_id,
+        stripe_event: by.stripe_event,
+        ..Cause::default()
+    };
+    let mut left = by.amount;
+    if let Some(grant) = first {
+        let part = remaining(tx, grant)?.min(left);
+        take(tx, grant, part)?;
+        cause.grant = Some(grant);
+        books.post(EntryKind::Adjust, by.bucket, part.negated(), cause)?;
+        left = left.checked_sub(part).ok_or_else(beyond)?;
+    }
+    spend(tx, by.bucket, left, |grant, part| {
+        cause.grant = grant;
+        books.post(EntryKind::Adjust, by.bucket, part.negated(), cause)
+    })?;
+    books.close()
+}
+
+fn remaining(tx: &Tx<'_, AccountScope>, grant: GrantId) -> Result<Credits> {
+    let sql = "select remaining from credit_grant where id = ?1";
+    let found = tx.one(sql, [grant], |row| row.get(0))?;
+    found.ok_or_else(|| Error::internal("a grant is gone"))
+}
+
+fn take(tx: &Tx<'_, AccountScope>, grant: GrantId, amount: Credits) -> Result<()> {
+    tx.execute(
+        "update main.credit_grant set remaining = remaining - ?2
+         where account = current_account() and id = ?1",
+        (grant, amount),
+    )?;
+    Ok(())
+}
+
+/// Takes `amount` from the bucket's grants, soonest-expiring first, and tells each part with the grant that
+/// pays it. What is left in the end no grant covers.
+pub(in crate::store) fn spend(
+    tx: &Tx<'_, AccountScope>,
+    bucket: Bucket,
+    amount: Credits,
+    mut each: impl FnMut(Option<GrantId>, Credits) -> Result<()>,
+) -> Result<()> {
+    let mut left = amount;
+    while left.is_positive() {
+        let grant = tx.one(NEXT_TO_SPEND, [bucket.as_str()], |row| {
+            Ok((row.get::<_, GrantId>(0)?, row.get::<_, Credits>(1)?))
+        })?;
+        let Some((id, remaining)) = grant else { return each(None, left) };
+        let part = remaining.min(left);
+        take(tx, id, part)?;
+        each(Some(id), part)?;
+        left = left.checked_sub(part).ok_or_else(beyond)?;
+    }
+    Ok(())
+}
+
+/// In the words of the index `credit_grant_to_spend`, so that it need not look at more than one.
+pub(in crate::store) const NEXT_TO_SPEND: &str =
+    "select id, remaining from credit_grant where bucket = ?1 and remaining > 0
+     order by coalesce(expires_at, 9223372036854775807), id limit 1";
+
+/// What is to be taken back of a grant past its date.
+pub(in crate::store) struct Overdue {
+    grant: GrantId,
+    pub(in crate::store) bucket: Bucket,
+    pub(in crate::store) amount: Credits,
+}
+
+/// What is left of grants past their date, but nothing that is set aside for a job: that goes when the
+/// job gives it back. What is set aside is taken from the soonest-expiring grants.
+pub(in crate::store) fn overdue(
+    snapshot: &Snapshot<'_, AccountScope>,
+    balance: &Balance,
+) -> Result<Vec<Overdue>> {
+    let past = snapshot.all(
+        "select id, bucket, remaining from credit_grant
+         where remaining > 0 and expires_at <= ?1 order by expires_at, id limit 100",
+        [snapshot.now()],
+        |row| {
+            let bucket = named(row, "bucket", Bucket::parse)?;
+            Ok((row.get::<_, GrantId>("id")?, bucket, row.get::<_, Credits>("remaining")?))
+        },
+    )?;
+    let Balance { mut available, reserved: mut set_aside, .. } = *balance;
+    let mut found = Vec::new();
+    for (grant, bucket, remaining) in past {
+        let held = remaining.min(set_aside.of(bucket));
+        set_aside = set_aside.plus(bucket, held.negated()).ok_or_else(beyond)?;
+        let free = remaining.checked_sub(held).ok_or_else(beyond)?;
+        let amount = free.min(available.of(bucket)).max(Credits::ZERO);
+        if !amount.is_zero() {
+            available = available.plus(bucket, amount.negated()).ok_or_else(beyond)?;
+            found.push(Overdue { grant, bucket, amount });
+        }
+    }
+    Ok(found)
+}
+
+/// Takes back what is left of grants past their date. Gives how many grants it touched, and what that did to
+/// the balance.
+pub fn expire(tx: &Tx<'_, AccountScope>) -> Result<(usize, Change)> {
+    let mut books = Books::open(tx)?;
+    let due = overdue(tx, &books.balance)?;
+    for Overdue { grant, bucket, amount } in &due {
+        take(tx, *grant, *amount)?;
+        let cause = Cause { grant: Some(*grant), reason: Some("expired"), ..Cause::default() };
+        books.post(EntryKind::Expire, *bucket, amount.negated(), cause)?;
+    }
+    Ok((due.len(), books.close()?))
+}
+
+/// Accounts that hold grants past their date.
+pub fn accounts_with_expired(
+    snapshot: &Snapshot<'_, SystemScope>,
+    limit: u32,
+) -> Result<Vec<AccountScope>> {
+    let system = snapshot.scope();
+    snapshot.all(
+        "select distinct a.seq, a.id from main.credit_grant g join main.account a on a.seq = g.account
+         where g.remaining > 0 and g.expires_at is not null and g.expires_at <= ?1 limit ?2",
+        (snapshot.now(), limit),
+        |row| Ok(system.account(row.get::<_, AccountSeq>(0)?, row.get::<_, AccountId>(1)?)),
+    )
+}
