@@ -37,6 +37,7 @@ create table project (
   id blob not null,
   name text not null,
   environment text not null check (environment in ('live', 'test')),
+  monthly_credit_limit integer check (monthly_credit_limit > 0),
   created_at integer not null,
   unique (account, id),
   unique (account, name)
@@ -54,6 +55,8 @@ create table api_key (
   hash text not null,
   scopes text not null,
   rate_limit text,
+  monthly_credit_limit integer check (monthly_credit_limit > 0),
+  origin integer,
   created_at integer not null,
   expires_at integer,
   overlap_ends_at integer,
@@ -147,6 +150,25 @@ create index credit_grant_to_spend
   on credit_grant (account, bucket, coalesce(expires_at, 9223372036854775807), id) where remaining > 0;
 create index credit_grant_to_expire on credit_grant (expires_at) where remaining > 0 and expires_at is not null;
 
+-- What a key spent in a month of UTC, and what is set aside for its jobs that are not over; keys that replaced one
+-- another count as the first. A job counts in the month in which it was accepted. The limits are those that held
+-- when a job was last accepted; `key_told` and `project_told` are the highest parts in percent, of the key's budget
+-- and of its project's, that endpoints were told of: the project's is the highest of its rows.
+create table spending (
+  seq integer primary key,
+  account integer not null references account (seq),
+  month integer not null,
+  project blob not null,
+  api_key blob not null,
+  reserved integer not null check (reserved >= 0),
+  charged integer not null default 0,
+  key_limit integer,
+  project_limit integer,
+  key_told integer not null default 0,
+  project_told integer not null default 0,
+  unique (account, month, project, api_key)
+) strict;
+
 -- A job: what is known when it is accepted, and its state. The row is narrow and keeps its size, so
 -- that its updates stay within pages that other jobs of the same moment share.
 -- status: 2 queued, 3 running, 4 succeeded, 5 failed, 6 canceled, 7 expired.
@@ -171,6 +193,7 @@ create table job (
   end_user text,
   reserved_free integer not null check (reserved_free >= 0),
   reserved_paid integer not null check (reserved_paid >= 0),
+  spending integer not null,
   request_id text not null,
   run_at integer not null,
   created_at integer not null,

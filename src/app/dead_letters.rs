@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{App, Caller, Reply, Secrecy, deliveries, jobs, once};
 use crate::{
     domain::{
-        Cursor, DeadLetterId, Error, ErrorKind, Idempotency, Page, PageRequest, QueueName, Result,
+        Cursor, DeadLetterId, Error, ErrorKind, Idempotency, Page, PageRequest, Payer, QueueName,
+        Result,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
@@ -37,7 +38,7 @@ pub fn redrive(
     request: Option<Idempotency>,
     render: once::Render<DeadLetter>,
 ) -> Commit<Reply> {
-    let this = Arc::clone(app);
+    let (this, payer) = (Arc::clone(app), caller.payer);
     once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
         let letter = must_find(tx, id)?;
         if letter.redriven_at.is_some() {
@@ -45,15 +46,22 @@ pub fn redrive(
                 "this was redriven before; look at its job or delivery for what became of it",
             ));
         }
-        requeue(&this, tx, &letter)?;
+        requeue(&this, tx, payer, &letter)?;
         must_find(tx, id)
     })
 }
 
-fn requeue(app: &App, tx: &Tx<'_, AccountScope>, letter: &DeadLetter) -> Result<()> {
+fn requeue(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    payer: Option<Payer>,
+    letter: &DeadLetter,
+) -> Result<()> {
     let gone = || Error::internal("what a dead letter stands for is gone");
     match letter.work.queue {
-        QueueName::GenerationCreate => jobs::requeue(app, tx, letter.job_id.ok_or_else(gone)?),
+        QueueName::GenerationCreate => {
+            jobs::requeue(app, tx, payer, letter.job_id.ok_or_else(gone)?)
+        }
         QueueName::WebhookDelivery => {
             deliveries::requeue(app, tx, letter.delivery_id.ok_or_else(gone)?)
         }

@@ -8,6 +8,7 @@ pub mod asking;
 pub mod auth;
 mod backlog;
 pub mod batches;
+mod budgets;
 mod calls;
 pub mod chat;
 mod contracts;
@@ -48,7 +49,8 @@ use auth::Authenticator;
 use crate::{
     ambient::Ambient,
     domain::{
-        Backoff, Catalog, Credits, DriftLimits, Error, PageRequest, Result, RetryPolicy, Timestamp,
+        Backoff, Catalog, Credits, DriftLimits, Error, PageRequest, Payer, Result, RetryPolicy,
+        Timestamp,
     },
     observe::Metrics,
     providers::Providers,
@@ -173,6 +175,8 @@ pub struct Caller {
     pub project: i64,
     /// Internal number of the key.
     pub key: i64,
+    /// Who pays for jobs; `None` for the operator at a command line, who makes none.
+    pub payer: Option<Payer>,
     /// The request.
     pub request_id: String,
 }

@@ -86,10 +86,10 @@ fn queue(name: &str) -> Result<QueueName> {
     })
 }
 
-/// Redriving makes no job, so no project and no key are asked for.
+/// Redriving makes no job, so no project and no key are asked for, and whoever paid before pays again.
 fn caller(local: &Local, account: AccountId) -> anyhow::Result<Caller> {
     let request_id = local.app.ambient.uuid().to_string();
-    Ok(Caller { scope: local.scope(account)?, project: 0, key: 0, request_id })
+    Ok(Caller { scope: local.scope(account)?, project: 0, key: 0, payer: None, request_id })
 }
 
 fn object(letter: &DeadLetter) -> Value {

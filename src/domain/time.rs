@@ -43,6 +43,20 @@ impl Timestamp {
         self.0 / 1000
     }
 
+    /// The date in UTC.
+    pub fn utc_date(self) -> jiff::civil::Date {
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        jiff::tz::Offset::UTC.to_datetime(time).date()
+    }
+
+    /// The first moment of a date in UTC, or the last time that can be spelled where there is no such date.
+    pub fn of_utc_date(year: i16, month: i8, day: i8) -> Self {
+        let midnight = jiff::civil::Date::new(year, month, day)
+            .ok()
+            .and_then(|date| jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok());
+        midnight.map_or(Self(LAST_MS), |time| Self::from_millis(time.as_millisecond()))
+    }
+
     /// The time that is `duration` later, or the last that can be spelled.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

@@ -74,6 +74,7 @@ impl Request {
             scope: session.scope,
             project: session.project.0,
             key: session.key_seq,
+            payer: Some(session.payer),
             request_id: self.id.as_str().to_owned(),
         })
     }

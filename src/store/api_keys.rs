@@ -7,7 +7,7 @@ use super::{
     signal::Signal,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{AccountId, ApiKeyId, ProjectId, Result, Timestamp};
+use crate::domain::{AccountId, ApiKeyId, Payer, ProjectId, Result, Timestamp};
 
 /// A key as it is stored; without its secret.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ pub struct KeyOfAccount {
     pub key: ApiKey,
     /// The right that a verified key gives.
     pub scope: AccountScope,
+    /// Who pays for its jobs.
+    pub payer: Payer,
     /// When the account was suspended, if so.
     pub suspended_at: Option<Timestamp>,
 }
@@ -104,8 +106,10 @@ pub fn by_prefix(
 ) -> Result<Option<KeyOfAccount>> {
     let system = snapshot.scope();
     snapshot.one(
-        "select k.*, p.id as project_id, a.id as account_id, a.suspended_at
+        "select k.*, p.id as project_id, p.monthly_credit_limit as project_limit, o.id as origin_id,
+           a.id as account_id, a.suspended_at
          from main.api_key k join main.project p on p.seq = k.project
+         join main.api_key o on o.seq = coalesce(k.origin, k.seq)
          join main.account a on a.seq = k.account where k.prefix = ?1",
         [prefix],
         |row| {
@@ -114,6 +118,12 @@ pub fn by_prefix(
             Ok(KeyOfAccount {
                 key: api_key(row)?,
                 scope: system.account(seq, account),
+                payer: Payer {
+                    project: row.get("project_id")?,
+                    project_limit: row.get("project_limit")?,
+                    key: row.get("origin_id")?,
+                    key_limit: row.get("monthly_credit_limit")?,
+                },
                 suspended_at: row.get("suspended_at")?,
             })
         },

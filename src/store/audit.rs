@@ -27,7 +27,7 @@ pub struct Audit {
 /// null, and what is wrong in words. `?1` limits the rows. Amounts are microcredits.
 ///
 /// Rules that look at the same sums share a statement, so that the ledger is read few times.
-const RULES: [&str; 17] = [
+const RULES: [&str; 18] = [
     "select a.seq, null, 'has no balance' from main.account a
      where not exists (select 1 from main.balance b where b.account = a.seq) limit ?1",
     // Each balance against the sums of its ledger.
@@ -195,6 +195,20 @@ const RULES: [&str; 17] = [
      from main.balance b left join g on g.account = b.account left join l on l.account = b.account
      where b.free + b.reserved_free <> coalesce(g.free, 0) - coalesce(l.free, 0)
        or b.paid + b.reserved_paid <> coalesce(g.paid, 0) - coalesce(l.paid, 0) limit ?1",
+    // Each count of a budget against the jobs that it counts.
+    "with j as (
+       select j.spending, min(j.account) as account, max(j.account) as last_account,
+         sum(case when j.status <= 3 then j.reserved_free + j.reserved_paid else 0 end) as reserved,
+         sum(coalesce(r.charged, 0)) as charged
+       from main.job j left join main.job_result r on r.job = j.seq group by j.spending)
+     select coalesce(s.account, j.account), null,
+       'counts another spending than its jobs make up: row ' || coalesce(s.seq, j.spending)
+         || ' says ' || coalesce(s.charged, 0) || ' charged and ' || coalesce(s.reserved, 0)
+         || ' reserved, the jobs ' || coalesce(j.charged, 0) || ' and ' || coalesce(j.reserved, 0)
+     from main.spending s full join j on j.spending = s.seq
+     where s.seq is null or s.charged <> coalesce(j.charged, 0)
+       or s.reserved <> coalesce(j.reserved, 0) or s.account <> coalesce(j.account, s.account)
+       or s.account <> coalesce(j.last_account, s.account) limit ?1",
     // Rows are listed in the order of their numbers, up to the one that `meta` tells.
     "select account, job, 'is missing from a list: its row ' || seq || ' of ' || name || ' is '
        || case listed when 1 then 'listed' else 'not listed' end || ', the list is made up to ' || mark
@@ -270,7 +284,8 @@ mod tests {
     use crate::{
         ambient::Ambient,
         domain::{
-            BatchId, Bucket, Credits, GrantId, JobStatus, ProjectId, QueueName, Split, Timestamp,
+            ApiKeyId, BatchId, Bucket, Credits, GrantId, JobStatus, Month, Payer, ProjectId,
+            QueueName, Split, Timestamp,
         },
         store::{
             AccountScope, EngineSettings, Store, Tx, accounts,
@@ -279,6 +294,7 @@ mod tests {
             jobs::{self, JobResult, NewJob},
             ledger::{self, Charge, Cover, JobRound},
             queue::{self, Waiting, WorkId},
+            spending::{self, SetAside},
         },
     };
 
@@ -317,7 +333,14 @@ mod tests {
         let Cover::Held(held) = ledger::cover(tx, RESERVED)? else {
             panic!("the balance covers it");
         };
-        let seq = jobs::insert(tx, &new, held.split)?;
+        let payer = Payer {
+            project: ProjectId::from_uuid(uuid::Uuid::from_u128(1)),
+            project_limit: None,
+            key: ApiKeyId::from_uuid(uuid::Uuid::from_u128(1)),
+            key_limit: None,
+        };
+        let spending = spending::set_aside(tx, Month::of(tx.now()), &payer, RESERVED)?;
+        let seq = jobs::insert(tx, &new, SetAside { held: held.split, spending })?;
         let round = JobRound { job: seq, round: 1 };
         ledger::reserve(tx, round, held)?;
         Ok((seq, round))
@@ -347,6 +370,7 @@ mod tests {
                 grants::grant(tx, &new)?;
                 let (done, round) = job(tx, &ambient, None)?;
                 let held = Split { paid: RESERVED, ..Split::default() };
+                spending::settle(tx, 1, RESERVED, COST)?;
                 ledger::settle(tx, round, held, Charge { cost: COST, price: None })?;
                 let result = JobResult { charged: COST, ..JobResult::default() };
                 jobs::end(tx, done, JobStatus::Succeeded, &result)?;
@@ -452,6 +476,9 @@ mod tests {
             (&["update main.batch_item set job = 1"], "1 jobs has 1 requests, 0 of which are its"),
             (&["update main.credit_grant set amount = 1001"], "a grant that is not what its entries"),
             (&["update main.credit_grant set remaining = 981"], "a grant that is not what its entries"),
+            (&["update main.spending set charged = 19"], "row 1 says 19 charged and 30 reserved"),
+            (&["update main.spending set reserved = 29"], "the jobs 20 and 30"),
+            (&["delete from main.spending"], "row 1 says 0 charged and 0 reserved"),
             (&["update main.job set listed = 1 where seq = 2"], "is missing from a list: its row 2"),
             (
                 &["delete from main.credit_grant"],

@@ -8,6 +8,7 @@ use super::{
     row::{named, unknown},
     scope::AccountScope,
     signal::Signal,
+    spending::SetAside,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
@@ -93,6 +94,8 @@ pub struct Job {
     pub priority: i32,
     /// What the newest reservation set aside.
     pub reserved: Split,
+    /// Internal number of the row that counts it in its payer's budgets.
+    pub spending: i64,
     /// The request that made it.
     pub request_id: String,
     /// When it was accepted.
@@ -235,6 +238,7 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         max_attempts: row.get("max_attempts")?,
         priority: row.get("priority")?,
         reserved: reserved(row)?,
+        spending: row.get("spending")?,
         request_id: row.get("request_id")?,
         created_at: row.get("created_at")?,
         started_at: if attempts > 0 { Some(row.get("started_at")?) } else { None },
@@ -282,14 +286,14 @@ pub(in crate::store) fn job_result(row: &Row<'_>) -> rusqlite::Result<Option<Job
     }))
 }
 
-/// Adds a job, for which `held` is set aside; gives its internal number. A direct one runs, all others wait.
-pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, held: Split) -> Result<i64> {
+/// Adds a job, for which that much is set aside; gives its internal number. A direct one runs, all others wait.
+pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, aside: SetAside) -> Result<i64> {
     let seq = tx.insert(
         "insert into main.job (account, id, project, api_key, status, round, attempts, max_attempts,
            priority, model, agent, agent_version, batch, direct, end_user, reserved_free,
-           reserved_paid, request_id, run_at, created_at, started_at)
+           reserved_paid, spending, request_id, run_at, created_at, started_at)
          values (current_account(), ?1, ?2, ?3, 2 + ?16, 1, ?16, ?4, ?5, ?6, ?13, ?14, ?15, ?16, ?7, ?11,
-           ?12, ?8, ?9, ?10, ?10)",
+           ?12, ?17, ?8, ?9, ?10, ?10)",
         rusqlite::params![
             new.id,
             new.project,
@@ -301,12 +305,13 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, held: Split) -> Result<i6
             new.request_id,
             new.run_at,
             tx.now(),
-            held.free,
-            held.paid,
+            aside.held.free,
+            aside.held.paid,
             new.agent.as_ref().map(|agent| agent.seq),
             new.agent.as_ref().map(|agent| agent.version),
             new.batch,
             new.direct,
+            aside.spending,
         ],
     )?;
     tx.execute(
@@ -342,16 +347,17 @@ pub fn start(tx: &Tx<'_, AccountScope>, job: i64, attempts: u32) -> Result<()> {
     Ok(())
 }
 
-/// Lets a job that ended wait again, in a new round for which `held` is set aside.
-pub fn restart(tx: &Tx<'_, AccountScope>, of: JobRound, held: Split) -> Result<()> {
+/// Lets a job that ended wait again, in a new round for which that much is set aside.
+pub fn restart(tx: &Tx<'_, AccountScope>, of: JobRound, aside: SetAside) -> Result<()> {
     tx.execute(
         "delete from main.job_result where account = current_account() and job = ?1",
         [of.job],
     )?;
     tx.execute(
         "update main.job set status = 2, attempts = 0, round = ?2, reserved_free = ?3,
-           reserved_paid = ?4, direct = 0 where account = current_account() and seq = ?1",
-        (of.job, of.round, held.free, held.paid),
+           reserved_paid = ?4, spending = ?5, direct = 0
+         where account = current_account() and seq = ?1",
+        (of.job, of.round, aside.held.free, aside.held.paid, aside.spending),
     )?;
     Ok(())
 }

@@ -31,6 +31,7 @@ pub mod ledger_entries;
 pub mod listing;
 pub mod open_jobs;
 pub mod queue;
+pub mod spending;
 pub mod webhooks;
 
 use std::{

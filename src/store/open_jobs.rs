@@ -21,6 +21,8 @@ pub struct OpenJob {
     pub round: JobRound,
     /// What that set aside.
     pub reserved: Split,
+    /// Internal number of the row that counts it in its payer's budgets.
+    pub spending: i64,
     /// The version of an agent that it runs.
     pub agent: Option<JobAgent>,
     /// Internal number of the batch that it is part of.
@@ -38,6 +40,7 @@ impl OpenJob {
             status: job.status,
             round: job.round(),
             reserved: job.reserved,
+            spending: job.spending,
             agent: job.agent.clone(),
             batch: job.batch,
             request_id: job.request_id.clone(),
@@ -54,6 +57,7 @@ pub(in crate::store) fn read(row: &Row<'_>) -> rusqlite::Result<OpenJob> {
         status: status(row)?,
         round: JobRound { job: seq, round: row.get("round")? },
         reserved: reserved(row)?,
+        spending: row.get("spending")?,
         agent: agent(row)?,
         batch: row.get("batch")?,
         request_id: row.get("request_id")?,

@@ -8,7 +8,7 @@ use skai_server::{
     domain::{
         AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep, Bucket, DeadLetterId,
         DeliveryId, DeliveryStatus, EndpointId, EvalId, EvalRunId, EventId, GrantId, JobStatus,
-        ProjectId, QueueName, Result, Split, Timestamp,
+        Month, ProjectId, QueueName, Result, Split, Timestamp,
     },
     store::{
         AccountScope, Snapshot, Tx, accounts, agent_hours, agents, api_keys, batches, dead_letters,
@@ -19,15 +19,16 @@ use skai_server::{
         ledger::{self, Charge, JobRound},
         ledger_entries,
         queue::{self, Lease, WorkId},
+        spending::{self, SetAside, Spent},
         webhooks,
     },
 };
 
-use crate::support::deeds::{Deeds, micros, model};
+use crate::support::deeds::{Deeds, micros, model, payer};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 37] = [
+const WITHOUT_FOREIGN_IDS: [&str; 38] = [
     "accounts::project",
     "agent_hours::add",
     "agent_hours::tell",
@@ -61,6 +62,7 @@ const WITHOUT_FOREIGN_IDS: [&str; 37] = [
     "ledger_entries::grants",
     "queue::hold",
     "queue::push",
+    "spending::set_aside",
     "webhooks::active",
     "webhooks::count",
     "webhooks::insert",
@@ -280,6 +282,7 @@ fn no_function_finds_or_changes_what_another_account_has() {
     let has = fill(&deeds, theirs);
     let mut calls = Calls { deeds: &deeds, ours, theirs, called: BTreeSet::new() };
     find(&mut calls, &has);
+    find_spending(&mut calls, &has);
     change_work(&mut calls, &has);
     change_webhooks(&mut calls, &has);
     change_books(&mut calls, &has);
@@ -364,6 +367,23 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
     calls.find("webhooks::by_seq", |it| webhooks::by_seq(it, endpoint.0), Option::is_none);
 }
 
+fn find_spending(calls: &mut Calls<'_>, has: &Theirs) {
+    let job = &has.job;
+    let (month, theirs) = (Month::of(calls.deeds.ambient.now()), payer());
+    let nothing = |found: &Spent| *found == Spent::default();
+    calls.find(
+        "spending::of_project",
+        |it| spending::of_project(it, month, theirs.project),
+        |(spent, _)| nothing(spent),
+    );
+    calls.find(
+        "spending::of_key",
+        |it| spending::of_key(it, month, theirs.project, theirs.key),
+        nothing,
+    );
+    calls.find("spending::payer_of", |it| spending::payer_of(it, job.spending), Option::is_none);
+}
+
 fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     let (seq, lease, key) = (has.job.seq, has.lease, has.key);
     let work = WorkId { queue: QueueName::GenerationCreate, subject: seq };
@@ -398,7 +418,9 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("jobs::set_status", &(), move |tx| jobs::set_status(tx, seq, JobStatus::Canceled));
     calls.change("jobs::start", &(), move |tx| jobs::start(tx, seq, 9));
     let round = JobRound { job: seq, round: 2 };
-    calls.change("jobs::restart", &(), move |tx| jobs::restart(tx, round, Split::default()));
+    calls.change("jobs::restart", &(), move |tx| {
+        jobs::restart(tx, round, SetAside { held: Split::default(), spending: 1 })
+    });
     calls.change("queue::finish", &false, move |tx| queue::finish(tx, lease));
     calls.change("queue::release", &false, move |tx| queue::release(tx, lease, tx.now(), false));
     calls.change("queue::withdraw", &false, move |tx| queue::withdraw(tx, work));
@@ -445,6 +467,12 @@ fn change_books(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("ledger::release", &(), move |tx| {
         ledger::release(tx, of, held)?;
         Err(skai_server::domain::Error::not_found("job"))
+    });
+    let spending = has.job.spending;
+    calls.change("spending::release", &(), move |tx| spending::release(tx, spending, micros(1)));
+    calls.change("spending::tell", &(), move |tx| spending::tell(tx, spending, Some(50), None));
+    calls.change("spending::settle", &(), move |tx| {
+        spending::settle(tx, spending, micros(1), micros(1)).map(drop)
     });
     let grant = has.grant;
     calls.change("grants::remove", &(), move |tx| {

@@ -16,9 +16,9 @@ use skai_server::{
         ledger_audit,
     },
     domain::{
-        AccountId, Backoff, Bucket, Catalog, Credits, DriftLimits, GenerationRequest, JobError,
-        JobErrorCode, JobId, Model, Price, QueueName, RateLimit, Result, Secret, Tariff, Timestamp,
-        Usage,
+        AccountId, ApiKeyId, Backoff, Bucket, Catalog, Credits, DriftLimits, GenerationRequest,
+        JobError, JobErrorCode, JobId, Model, Payer, Price, ProjectId, QueueName, RateLimit,
+        Result, Secret, Tariff, Timestamp, Usage,
     },
     providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
@@ -211,7 +211,19 @@ impl Deeds {
 }
 
 pub(crate) fn caller(scope: AccountScope) -> Caller {
-    Caller { scope, project: 1, key: 1, request_id: "req-1".to_owned() }
+    let payer = Some(payer());
+    Caller { scope, project: 1, key: 1, payer, request_id: "req-1".to_owned() }
+}
+
+/// A key without a budget.
+pub(crate) fn payer() -> Payer {
+    let id = uuid::Uuid::from_u128(1);
+    Payer {
+        project: ProjectId::from_uuid(id),
+        project_limit: None,
+        key: ApiKeyId::from_uuid(id),
+        key_limit: None,
+    }
 }
 
 /// Success at this cost.

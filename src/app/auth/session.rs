@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     app::limits::{KeyBuckets, RateLimits},
-    domain::{ApiKeyId, Environment, ProjectId, ScopeSet, Timestamp},
+    domain::{ApiKeyId, Environment, Payer, ProjectId, ScopeSet, Timestamp},
     store::AccountScope,
 };
 
@@ -19,6 +19,8 @@ pub struct Session {
     pub scope: AccountScope,
     /// The internal number and the id of the project that the key belongs to.
     pub project: (i64, ProjectId),
+    /// Who pays for its jobs.
+    pub payer: Payer,
     /// Live or test.
     pub environment: Environment,
     /// What it may do.

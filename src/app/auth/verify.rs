@@ -125,7 +125,7 @@ impl Shared {
     }
 
     fn session(&self, presented: &ApiKey, found: KeyOfAccount) -> Result<Session> {
-        let KeyOfAccount { key, scope, suspended_at } = found;
+        let KeyOfAccount { key, scope, payer, suspended_at } = found;
         let own_limit = key.rate_limit.as_deref().map(str::parse).transpose();
         let own_limit = own_limit.map_err(Error::internal)?.map(RateLimits::all);
         Ok(Session {
@@ -133,6 +133,7 @@ impl Shared {
             key_seq: key.seq,
             scope,
             project: key.project,
+            payer,
             environment: presented.environment(),
             scopes: key.scopes.parse().map_err(Error::internal)?,
             expires_at: key.ends_at(),

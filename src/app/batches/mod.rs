@@ -28,12 +28,12 @@ use super::{
 use crate::{
     domain::{
         BatchId, Credits, Cursor, Error, ErrorKind, GenerationRequest, Idempotency, Page,
-        PageRequest, Result, RunRequest, check_custom_id,
+        PageRequest, Payer, Result, RunRequest, check_custom_id,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
         batches::{self, Batch, BatchItem, NewBatch},
-        ledger::{HoldParts, JobRound},
+        ledger::JobRound,
     },
 };
 
@@ -65,6 +65,7 @@ pub enum Work {
 pub struct PreparedBatch {
     new: NewBatch,
     items: Vec<(String, Prepared)>,
+    payer: Payer,
     /// What all may cost together.
     estimate: Credits,
 }
@@ -99,7 +100,8 @@ pub fn prepare(
         items.push((custom_id, prepared));
     }
     let new = new_batch(app, caller, total, metadata);
-    Ok(PreparedBatch { new, items, estimate })
+    let payer = payer(caller)?;
+    Ok(PreparedBatch { new, items, payer, estimate })
 }
 
 /// A batch of these jobs, the cases of an eval, each with its number; `None` where there are none.
@@ -115,7 +117,12 @@ pub(super) fn of_eval(
     let mut estimates = items.iter().map(|(_, prepared)| prepared.estimate);
     let estimate = estimates.try_fold(Credits::ZERO, Credits::checked_add).ok_or_else(too_dear)?;
     let new = NewBatch { is_eval: true, ..new_batch(app, caller, items.len(), None) };
-    Ok(Some(PreparedBatch { new, items, estimate }))
+    let payer = payer(caller)?;
+    Ok(Some(PreparedBatch { new, items, payer, estimate }))
+}
+
+fn payer(caller: &Caller) -> Result<Payer> {
+    caller.payer.ok_or_else(|| Error::internal("nobody pays for a batch"))
 }
 
 fn new_batch(
@@ -210,19 +217,19 @@ pub(super) fn accept(
     tx: &Tx<'_, AccountScope>,
     batch: &mut PreparedBatch,
 ) -> Result<Batch> {
-    let PreparedBatch { new, items, estimate } = batch;
+    let PreparedBatch { new, items, payer, estimate } = batch;
     jobs::admit(app, items.len())?;
-    let hold = jobs::cover_all(app, tx, *estimate, items.len())?;
+    let afforded = jobs::afford(app, tx, payer, *estimate, items.len())?;
     let seq = batches::insert(tx, new)?;
-    let mut parts = HoldParts::of(tx, hold);
+    let mut setting = afforded.open(tx)?;
     for (n, (custom_id, prepared)) in (1..).zip(items) {
         prepared.new.batch = Some(seq);
-        let part = parts.next(prepared.estimate)?;
-        let job = jobs::insert(app, tx, &prepared.new, part)?;
-        parts.reserve(JobRound { job, round: 1 }, part)?;
+        let aside = setting.next(prepared.estimate)?;
+        let job = jobs::insert(app, tx, &prepared.new, aside)?;
+        setting.reserve(JobRound { job, round: 1 }, aside)?;
         batches::add_item(tx, seq, n, custom_id, job)?;
     }
-    parts.close()?;
+    setting.close()?;
     must_find(tx, new.id)
 }
 

@@ -2,27 +2,24 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{App, Caller, once};
+use super::{App, Caller, admit::admit, afford::afford, once};
 use crate::{
     domain::{
         ChatMessage, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId, JobStatus,
-        Parameters, QueueName, Result, Split, Timestamp, prompt_upper_bound,
+        Parameters, Payer, QueueName, Result, Split, Timestamp, prompt_upper_bound,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
         idempotency::Answer,
         job_events,
         jobs::{self, Job, JobAgent, JobRequest, NewJob},
-        ledger::{self, Cover, Hold, JobRound},
+        ledger::JobRound,
         queue::{self, Waiting, WorkId},
+        spending::SetAside,
     },
 };
-
-/// How long a client waits before it sends again what found the queue full.
-const QUEUE_FULL_PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What a job is to do, whichever door it came by; everything is checked but the price.
 #[derive(Clone, Debug)]
@@ -53,6 +50,7 @@ pub struct Draft {
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub(in crate::app) new: NewJob,
+    pub(in crate::app) payer: Payer,
     pub(in crate::app) estimate: Credits,
 }
 
@@ -110,6 +108,7 @@ pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Resul
 /// Gives a job its id and what it may cost.
 pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
     let now = app.ambient.now();
+    let payer = caller.payer.ok_or_else(|| Error::internal("nobody pays for a job"))?;
     let Parameters { fallback_models, max_tokens, .. } = &draft.parameters;
     let estimate = dearest(app, &draft.model, fallback_models, draft.prompt_tokens, *max_tokens)?;
     let parameters = serde_json::to_string(&draft.parameters).map_err(Error::internal)?;
@@ -131,7 +130,7 @@ pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
         metadata: draft.metadata,
         parameters,
     };
-    Ok(Prepared { new, estimate })
+    Ok(Prepared { new, payer, estimate })
 }
 
 /// At least as many tokens as a provider can count for the prompt. Among what is handed through are the
@@ -228,13 +227,14 @@ fn as_accepted(snapshot: &Snapshot<'_, AccountScope>, seq: i64, reserved: Credit
 
 /// The transaction of [`submit`].
 fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<Job> {
-    // Refusals come before the first write, so that they cost the other deeds of the batch nothing.
     admit(app, 1)?;
-    let hold = cover(app, tx, prepared.estimate)?;
-    let new = &prepared.new;
-    let seq = insert(app, tx, new, hold.split)?;
-    ledger::reserve(tx, JobRound { job: seq, round: 1 }, hold)?;
-    Ok(as_inserted(tx, new, seq, hold.split))
+    let Prepared { new, payer, estimate } = prepared;
+    let mut setting = afford(app, tx, payer, *estimate, 1)?.open(tx)?;
+    let aside = setting.next(*estimate)?;
+    let seq = insert(app, tx, new, aside)?;
+    setting.reserve(JobRound { job: seq, round: 1 }, aside)?;
+    setting.close()?;
+    Ok(as_inserted(tx, new, seq, aside))
 }
 
 /// Adds a job, its first event and its place in the queue; gives its internal number.
@@ -242,9 +242,9 @@ pub(in crate::app) fn insert(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     new: &NewJob,
-    reserved: Split,
+    aside: SetAside,
 ) -> Result<i64> {
-    let seq = jobs::insert(tx, new, reserved)?;
+    let seq = jobs::insert(tx, new, aside)?;
     job_events::begin(tx, seq, new.id, "queued")?;
     let waits = Waits { job: seq, batch: new.batch, priority: new.priority, run_at: new.run_at };
     enqueue(app, tx, waits)?;
@@ -256,7 +256,7 @@ pub(super) fn as_inserted(
     tx: &Tx<'_, AccountScope>,
     new: &NewJob,
     seq: i64,
-    reserved: Split,
+    aside: SetAside,
 ) -> Job {
     Job {
         seq,
@@ -272,7 +272,8 @@ pub(super) fn as_inserted(
         attempts: 0,
         max_attempts: new.max_attempts,
         priority: new.priority,
-        reserved,
+        reserved: aside.held,
+        spending: aside.spending,
         request_id: new.request_id.clone(),
         created_at: tx.now(),
         started_at: None,
@@ -284,83 +285,6 @@ pub(super) fn as_inserted(
         },
         result: None,
     }
-}
-
-/// What is to be set aside for a job; or 402, or 429 where too many wait already.
-pub(super) fn cover(app: &App, tx: &Tx<'_, AccountScope>, required: Credits) -> Result<Hold> {
-    cover_all(app, tx, required, 1)
-}
-
-/// The same for so many jobs together.
-pub(in crate::app) fn cover_all(
-    app: &App,
-    tx: &Tx<'_, AccountScope>,
-    required: Credits,
-    jobs: usize,
-) -> Result<Hold> {
-    match ledger::cover(tx, required)? {
-        Cover::Held(hold) => may_open(app, hold.open_jobs(), jobs).map(|()| hold),
-        Cover::Short { available } => Err(short(jobs, required, available)),
-    }
-}
-
-/// Refuses an account with so many open jobs more than it may have.
-fn may_open(app: &App, open: u64, more: usize) -> Result<()> {
-    let most = app.settings.max_open_jobs;
-    let more = u64::try_from(more).unwrap_or(u64::MAX);
-    if open.saturating_add(more) <= most {
-        return Ok(());
-    }
-    if more > most {
-        let message =
-            format!("an account may have {most} jobs that are not over; send fewer at once");
-        return Err(Error::invalid("requests", message));
-    }
-    Err(queue_full(format!(
-        "of the account {open} jobs are not over, and with {more} more there would be more than the {most} \
-         that it may have; wait for some to end, cancel some, or send fewer"
-    )))
-}
-
-/// What the transaction would refuse anyway, before thousands of jobs are prepared for it. Blocks while it
-/// reads.
-pub(in crate::app) fn admit_early(app: &App, scope: AccountScope, more: usize) -> Result<()> {
-    admit(app, more)?;
-    let balance = app.store.read(scope, ledger::balance)?;
-    may_open(app, balance.open_jobs, more)
-}
-
-/// Refuses more jobs where as many wait as may. Those of one account are counted exactly, in the transaction;
-/// this is about memory, and a few more do no harm.
-pub(in crate::app) fn admit(app: &App, more: usize) -> Result<()> {
-    let (waiting, most) = (app.backlog.waiting(), app.settings.max_waiting_jobs);
-    if waiting.saturating_add(more) <= most {
-        return Ok(());
-    }
-    Err(queue_full(format!(
-        "{waiting} jobs wait in the queue, which takes {most}; send it again later"
-    )))
-}
-
-fn queue_full(message: String) -> Error {
-    Error::new(ErrorKind::QueueFull, message).with_retry_after(QUEUE_FULL_PAUSE)
-}
-
-/// The details of a 402. Not `json!`, which would read the numbers as floats.
-#[derive(Serialize)]
-struct Shortage {
-    required: Credits,
-    available: Credits,
-}
-
-fn short(jobs: usize, required: Credits, available: Credits) -> Error {
-    let what = if jobs == 1 { "the job".to_owned() } else { format!("the {jobs} jobs together") };
-    let message = format!(
-        "{what} may cost {required} credits and {available} are available; add credits, or lower \
-         max_tokens"
-    );
-    Error::new(ErrorKind::InsufficientCredits, message)
-        .with_details(&Shortage { required, available })
 }
 
 /// A job that is to wait for its turn.

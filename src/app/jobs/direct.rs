@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use super::{
-    accept::{Prepared, as_inserted, cover},
+    accept::{Prepared, as_inserted},
+    afford::afford,
     outcome::{Outcome, fail, record},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     store::{
         AccountScope, Snapshot, SystemScope, Tx, job_events,
         jobs::{self, Job},
-        ledger::{self, JobRound},
+        ledger::JobRound,
         queue::{self, Lease, WorkId},
     },
 };
@@ -35,17 +36,19 @@ pub(in crate::app) fn begin(
     tx: &Tx<'_, AccountScope>,
     prepared: &Prepared,
 ) -> Result<Direct> {
-    let hold = cover(app, tx, prepared.estimate)?;
-    let new = &prepared.new;
-    let seq = jobs::insert(tx, new, hold.split)?;
-    ledger::reserve(tx, JobRound { job: seq, round: 1 }, hold)?;
+    let Prepared { new, payer, estimate } = prepared;
+    let mut setting = afford(app, tx, payer, *estimate, 1)?.open(tx)?;
+    let aside = setting.next(*estimate)?;
+    let seq = jobs::insert(tx, new, aside)?;
+    setting.reserve(JobRound { job: seq, round: 1 }, aside)?;
+    setting.close()?;
     job_events::begin(tx, seq, new.id, "started")?;
     let id = WorkId { queue: QueueName::GenerationCreate, subject: seq };
     // Claims of this start count from 1 in its lower half, so that none has this token.
     let lease = Lease { id, token: app.boot << 32 };
     let expires_at = tx.now().plus(app.settings.job_ttl);
     queue::hold(tx, lease, tx.scope().seq().number(), expires_at)?;
-    let job = as_inserted(tx, new, seq, hold.split);
+    let job = as_inserted(tx, new, seq, aside);
     let started_at = Some(tx.now());
     Ok(Direct { job: Job { status: JobStatus::Running, attempts: 1, started_at, ..job }, lease })
 }

@@ -2,6 +2,8 @@
 //! news of it change in one transaction, or not at all.
 
 mod accept;
+mod admit;
+mod afford;
 mod begin;
 pub mod direct;
 mod outcome;
@@ -14,24 +16,27 @@ pub use accept::{
 pub use begin::begin;
 pub use outcome::{Outcome, Success, finish, give_up};
 
-use accept::{Waits, cover, dearest, enqueue};
+use accept::{Waits, dearest, enqueue};
 
-pub(in crate::app) use accept::{admit, admit_early, check_models, cover_all, insert};
+pub(in crate::app) use accept::{check_models, insert};
+pub(in crate::app) use admit::{admit, admit_early};
+pub(in crate::app) use afford::afford;
 
-use super::{App, Caller, Reply, Secrecy, asking::Trail, batches, credits, once};
+use super::{App, Caller, Reply, Secrecy, asking::Trail, batches, once};
 use crate::{
     domain::{
         ChatMessage, Credits, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,
-        JobStatus, Page, Parameters, QueueName, Result,
+        JobStatus, Page, Parameters, Payer, QueueName, Result,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
         job_events::{self, JobEvent},
         job_list::{self, JobFilter, JobRows},
         jobs::{self, Job},
-        ledger::{self, JobRound},
+        ledger::JobRound,
         open_jobs::OpenJob,
         queue::{self, WorkId},
+        spending,
     },
 };
 
@@ -109,14 +114,21 @@ pub fn retry(
     render: once::Render<Job>,
 ) -> Commit<Reply> {
     let this = Arc::clone(app);
+    let payer = caller.payer;
     once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
-        requeue(&this, tx, id)?;
+        requeue(&this, tx, payer, id)?;
         must_find(tx, id)
     })
 }
 
-/// The transaction of [`retry`], for redriving dead letters too.
-pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result<()> {
+/// The transaction of [`retry`], for redriving dead letters too. Whoever asks for it pays; where nobody is named,
+/// whoever paid before.
+pub(super) fn requeue(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    payer: Option<Payer>,
+    id: JobId,
+) -> Result<()> {
     let job = must_find(tx, id)?;
     if !job.status.may_become(JobStatus::Queued) || !job.status.is_terminal() {
         return Err(ended(&job, "cannot be retried"));
@@ -124,10 +136,17 @@ pub(super) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, id: JobId) -> Result
     let estimate = estimate_again(app, &job)?;
     admit(app, 1)?;
     batches::may_retry(tx, &job)?;
-    let hold = cover(app, tx, estimate)?;
+    let payer = match payer {
+        Some(payer) => payer,
+        None => spending::payer_of(tx, job.spending)?
+            .ok_or_else(|| Error::internal("a job was paid by nobody"))?,
+    };
+    let mut setting = afford(app, tx, &payer, estimate, 1)?.open(tx)?;
+    let aside = setting.next(estimate)?;
     let round = JobRound { job: job.seq, round: job.round + 1 };
-    jobs::restart(tx, round, hold.split)?;
-    ledger::reserve(tx, round, hold)?;
+    jobs::restart(tx, round, aside)?;
+    setting.reserve(round, aside)?;
+    setting.close()?;
     let work = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
     dead_letters::redriven(tx, work)?;
     job_events::add(tx, job.seq, job.id, "queued", Some(r#"{"retry":true}"#))?;

@@ -5,7 +5,11 @@ use std::{ops::Not, sync::Arc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{App, batches, credits};
+use super::{
+    App,
+    afford::{charge, release},
+    batches,
+};
 use crate::{
     app::asking::{Answer, BrokenAnswer, Trail},
     domain::{
@@ -15,7 +19,7 @@ use crate::{
     store::{
         AccountScope, Commit, Tx, agent_hours, dead_letters, job_events,
         jobs::{self, Job, JobAgent, JobResult},
-        ledger::{self, Charge},
+        ledger::Charge,
         open_jobs::OpenJob,
         queue::{self, Claimed, Lease, WorkId},
     },
@@ -233,9 +237,7 @@ fn put_off(
 
 fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -> Result<()> {
     let cost = success.cost;
-    let charge = Charge { cost, price: None };
-    let balance = ledger::settle(tx, job.round(), job.reserved, charge)?;
-    credits::tell_low(app, tx, &balance)?;
+    charge(app, tx, &OpenJob::of(job), Charge { cost, price: None })?;
     batches::step(app, tx, job.batch, job.status, JobStatus::Succeeded)?;
     jobs::end(tx, job.seq, JobStatus::Succeeded, &success.result())?;
     let reserved = job.reserved.total().unwrap_or_default();
@@ -305,7 +307,7 @@ pub(super) fn fail_after(
     answer: Option<&BrokenAnswer>,
     trail: &Trail,
 ) -> Result<()> {
-    ledger::release(tx, job.round, job.reserved)?;
+    release(tx, job)?;
     batches::step(app, tx, job.batch, job.status, to)?;
     let result = JobResult {
         output_text: answer.map(|answer| answer.text.clone()),

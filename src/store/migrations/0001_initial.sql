@@ -17,6 +17,7 @@ create table project (
   id blob not null,
   name text not null,
   environment text not null check (environment in ('live', 'test')),
+  monthly_credit_limit integer check (monthly_credit_limit > 0),
   created_at integer not null,
   unique (account, id),
   unique (account, name)
@@ -32,6 +33,8 @@ create table api_key (
   hash text not null,
   scopes text not null,
   rate_limit text,
+  monthly_credit_limit integer check (monthly_credit_limit > 0),
+  origin integer,
   created_at integer not null,
   expires_at integer,
   overlap_ends_at integer,
@@ -108,6 +111,21 @@ create index credit_grant_to_spend
   on credit_grant (account, bucket, coalesce(expires_at, 9223372036854775807), id) where remaining > 0;
 create index credit_grant_to_expire on credit_grant (expires_at) where remaining > 0 and expires_at is not null;
 
+create table spending (
+  seq integer primary key,
+  account integer not null references account (seq),
+  month integer not null,
+  project blob not null,
+  api_key blob not null,
+  reserved integer not null check (reserved >= 0),
+  charged integer not null default 0,
+  key_limit integer,
+  project_limit integer,
+  key_told integer not null default 0,
+  project_told integer not null default 0,
+  unique (account, month, project, api_key)
+) strict;
+
 create table job (
   seq integer primary key,
   account integer not null references account (seq),
@@ -127,6 +145,7 @@ create table job (
   end_user text,
   reserved_free integer not null check (reserved_free >= 0),
   reserved_paid integer not null check (reserved_paid >= 0),
+  spending integer not null,
   request_id text not null,
   run_at integer not null,
   created_at integer not null,

@@ -38,7 +38,7 @@ use super::scope::Scope;
 use crate::ambient::lock;
 
 /// Every table with rows of tenants; a test compares it with the schema. All have a column `account`.
-pub(in crate::store) const TENANT_TABLES: [&str; 24] = [
+pub(in crate::store) const TENANT_TABLES: [&str; 25] = [
     "agent",
     "agent_drift",
     "agent_hour",
@@ -60,6 +60,7 @@ pub(in crate::store) const TENANT_TABLES: [&str; 24] = [
     "ledger",
     "project",
     "queue",
+    "spending",
     "webhook_attempt",
     "webhook_delivery",
     "webhook_endpoint",

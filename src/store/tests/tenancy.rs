@@ -6,7 +6,7 @@ use crate::store::{SystemScope, tenancy::TENANT_TABLES};
 
 /// One row per tenant table: its columns and values. `$a` is the account, `$k` what makes the row's
 /// keys differ, `$t` a text that tells whose it is.
-const ROWS: [(&str, &str, &str); 24] = [
+const ROWS: [(&str, &str, &str); 25] = [
     ("project", "seq, account, id, name, environment, created_at", "$k, $a, x'0$k', '$t$k', 'live', 1"),
     (
         "api_key",
@@ -32,9 +32,10 @@ const ROWS: [(&str, &str, &str); 24] = [
     (
         "job",
         "seq, account, id, project, api_key, status, round, attempts, max_attempts, priority, model,
-         reserved_free, reserved_paid, request_id, run_at, created_at, started_at",
-        "$k, $a, x'0$k', $a, $a, 2, 1, 0, 1, 0, '$t', 0, 0, '$t', 1, 1, 1",
+         reserved_free, reserved_paid, spending, request_id, run_at, created_at, started_at",
+        "$k, $a, x'0$k', $a, $a, 2, 1, 0, 1, 0, '$t', 0, 0, $k, '$t', 1, 1, 1",
     ),
+    ("spending", "seq, account, month, project, api_key, reserved", "$k, $a, 1, x'0$k', x'0$k', 1"),
     (
         "agent",
         "seq, account, id, name, tags, active_version, latest_version, created_at, updated_at",
