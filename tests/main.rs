@@ -14,6 +14,7 @@ mod support;
 mod agents;
 mod api;
 mod batches;
+mod budgets;
 mod chat;
 mod cli;
 mod crash;
