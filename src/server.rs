@@ -69,7 +69,7 @@ pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
     http: Door,
-    tickers: [Ticker; 3],
+    tickers: [Ticker; 4],
     generations: Arc<Runner<RunGeneration>>,
     deliveries: Arc<Runner<DeliverWebhook>>,
     writer: JoinHandle<()>,
@@ -123,7 +123,8 @@ impl Server {
         metrics::pull_queue(&app, &deliveries);
         metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
-        let tickers = work::tick(&app, &generations, &deliveries)?;
+        metrics::pull_audit(&app);
+        let tickers = work::tick(&config, &app, &generations, &deliveries)?;
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
         Ok(Self {

@@ -36,6 +36,7 @@ pub use argon::{HashCost, hash as hash_api_key};
 pub use backlog::Backlog;
 pub use calls::{CallLimits, Calls};
 pub use contracts::Contracts;
+pub use ledger_audit::LastAudit;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
@@ -88,6 +89,8 @@ pub struct App {
     pub backlog: Backlog,
     /// Calls that clients wait for on their connections.
     pub calls: Calls,
+    /// What the last proof of the books found.
+    pub last_audit: LastAudit,
     /// Counts, for whoever looks.
     pub metrics: Arc<Metrics>,
 }

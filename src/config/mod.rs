@@ -18,6 +18,7 @@ mod environment;
 mod http;
 mod idempotency;
 mod jobs;
+mod ledger;
 mod log;
 mod models;
 mod providers;
@@ -36,6 +37,7 @@ pub use drift::Drift;
 pub use http::Http;
 pub use idempotency::Idempotency;
 pub use jobs::Jobs;
+pub use ledger::Ledger;
 pub use log::{Log, LogFormat};
 pub use models::Model;
 pub use providers::{Provider, ProviderKind};
@@ -77,6 +79,8 @@ pub struct Config {
     pub jobs: Jobs,
     /// The bounds of a batch of them.
     pub batches: Batches,
+    /// The proof of the books.
+    pub ledger: Ledger,
     /// Policy for balances.
     pub credits: CreditsPolicy,
     /// When an agent became worse.

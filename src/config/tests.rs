@@ -207,6 +207,10 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 1: models.sandbox.input_per_million: 0.0000001 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
     ),
     (
+        "[ledger]\nverify_at = \"24:00\"",
+        "line 2: ledger.verify_at: \"24:00\" is not allowed; allowed: a time of the day such as \"03:00\", or \"\"",
+    ),
+    (
         "[credits]\nlow_mark = -1",
         "line 2: credits.low_mark: -1 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
     ),

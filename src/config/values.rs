@@ -305,6 +305,23 @@ pub(super) fn optional_rate_limit<'de, D: Deserializer<'de>>(
     .deserialize(given)
 }
 
+/// Reads a time of the day such as `03:00`, or nothing.
+pub(super) fn optional_time_of_day<'de, D: Deserializer<'de>>(
+    given: D,
+) -> Result<Option<Duration>, D::Error> {
+    text(given, "a time of the day such as \"03:00\", or \"\"", |given| match given.text()? {
+        "" => Some(None),
+        time => {
+            let (hours, minutes) = time.split_once(':')?;
+            let number = |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok()).flatten();
+            let (hours, minutes) = (number(hours)?, number(minutes)?);
+            let minutes =
+                (hours < 24 && minutes < 60).then_some(u64::from(hours) * 60 + u64::from(minutes));
+            minutes.map(|minutes| Some(Duration::from_mins(minutes)))
+        }
+    })
+}
+
 /// Reads a price in credits, for a key that may be missing.
 pub(super) fn price<'de, D: Deserializer<'de>>(given: D) -> Result<Option<Credits>, D::Error> {
     credits(given).map(Some)

@@ -42,6 +42,15 @@ pub(super) fn optional_whole<S: Serializer>(
     out.serialize_u32(value.unwrap_or(0))
 }
 
+pub(super) fn optional_time_of_day<S: Serializer>(
+    value: &Option<Duration>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    let minutes = value.map(|time| time.as_secs() / 60);
+    let text = minutes.map(|minutes| format!("{:02}:{:02}", minutes / 60, minutes % 60));
+    out.serialize_str(&text.unwrap_or_default())
+}
+
 pub(super) fn rate_limit<S: Serializer>(value: &RateLimit, out: S) -> Result<S::Ok, S::Error> {
     out.collect_str(value)
 }

@@ -7,7 +7,8 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, CallLimits, Calls, Contracts, HashCost, RateLimits, Vault, Watches,
+        self, App, Backlog, CallLimits, Calls, Contracts, HashCost, LastAudit, RateLimits, Vault,
+        Watches,
         auth::{AuthSettings, Authenticator},
     },
     config::{self, Config, Drift, ProviderKind, Synchronous},
@@ -50,6 +51,7 @@ pub fn app(
             all: config.jobs.max_calls,
             account: config.jobs.max_calls_per_account,
         }),
+        last_audit: LastAudit::default(),
         metrics,
     })
 }

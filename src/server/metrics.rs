@@ -97,6 +97,22 @@ pub(super) fn pull_totals(app: &Arc<App>) {
     });
 }
 
+/// What the last proof of the books found, once there was one.
+#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
+pub(super) fn pull_audit(app: &Arc<App>) {
+    let app_of = Arc::downgrade(app);
+    app.metrics.pull(move || {
+        let Some(found) = app_of.upgrade().and_then(|app| app.last_audit.found()) else {
+            return Vec::new();
+        };
+        let help = "What the last proof of the books found wrong; at most 100 are counted";
+        let problems = Sample::gauge("ledger_problems", help, found.problems as f64);
+        let help = "When the books were last verified";
+        let at = found.verified_at.seconds() as f64;
+        vec![problems, Sample::gauge("ledger_verified_timestamp_seconds", help, at)]
+    });
+}
+
 #[expect(clippy::cast_precision_loss, reason = "there are never that many connections")]
 pub(super) fn pull_connections(app: &App, open: &Arc<AtomicUsize>) {
     let open = Arc::clone(open);

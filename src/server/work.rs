@@ -10,7 +10,7 @@ use crate::{
     domain::QueueName,
     queue::{Kind, Runner, Ticker},
     webhooks::send::{Attempt, Limits, Sender},
-    workers::{Judging, Maintenance, RunGeneration, deliver_webhook::DeliverWebhook},
+    workers::{Auditing, Judging, Maintenance, RunGeneration, deliver_webhook::DeliverWebhook},
 };
 
 /// Deliveries that take longer than this do not hold up those to quicker endpoints.
@@ -68,12 +68,13 @@ pub(super) fn tell_backlog(app: &App, generations: &Arc<Runner<RunGeneration>>) 
 }
 
 /// Starts what goes on without being asked, each on a thread of its own: due work with looks at a disk in trouble,
-/// maintenance, and the judging of evals. So none of them waits for what another does for some tenant.
+/// maintenance, the judging of evals, and the proof of the books. So none of them waits for what another does.
 pub(super) fn tick(
+    config: &Config,
     app: &Arc<App>,
     generations: &Arc<Runner<RunGeneration>>,
     deliveries: &Arc<Runner<DeliverWebhook>>,
-) -> io::Result<[Ticker; 3]> {
+) -> io::Result<[Ticker; 4]> {
     let (generations, deliveries) = (Arc::clone(generations), Arc::clone(deliveries));
     let probed = Arc::clone(app);
     let queues = move || {
@@ -85,10 +86,12 @@ pub(super) fn tick(
         }
     };
     let (maintenance, judging) = (Maintenance::new(Arc::clone(app)), Judging::new(Arc::clone(app)));
+    let auditing = Auditing::new(Arc::clone(app), config.ledger.verify_at);
     Ok([
         Ticker::start(&app.ambient, queues)?,
         Ticker::start(&app.ambient, move || maintenance.tick())?,
         Ticker::start(&app.ambient, move || judging.tick())?,
+        Ticker::start(&app.ambient, move || auditing.tick())?,
     ])
 }
 

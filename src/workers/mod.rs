@@ -1,6 +1,7 @@
 //! What is done behind the door: one file per kind of work. A worker asks the outside world and
 //! hands the outcome to a deed.
 
+mod auditing;
 pub mod deliver_webhook;
 mod judging;
 mod maintenance;
@@ -8,6 +9,7 @@ mod run_generation;
 
 use std::time::Duration;
 
+pub use auditing::Auditing;
 pub use judging::Judging;
 pub use maintenance::Maintenance;
 pub use run_generation::RunGeneration;

@@ -280,7 +280,14 @@ fn books_that_somebody_cooked_are_found_out() {
     assert_eq!(verify()["ok"], false);
     let text = program.run(&["ledger", "verify"]);
     assert_eq!(text.status.code(), Some(1));
-    assert!(String::from_utf8(text.stdout).unwrap().starts_with("WRONG"));
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.starts_with("WRONG") && !text.contains("would mend it"));
+    let planned = program.run(&["ledger", "verify", "--repair-plan"]);
+    assert_eq!(planned.status.code(), Some(1));
+    let planned = String::from_utf8(planned.stdout).unwrap();
+    let repairs = planned.matches("\n  would mend it: ").count();
+    assert_eq!(repairs, text.lines().count() - 1);
+    assert_eq!(verify()["ok"], false);
 }
 
 #[test]

@@ -78,6 +78,7 @@ impl Rig {
             contracts: Contracts::default(),
             watches: Watches::default(),
             settings: policy(),
+            last_audit: skai_server::app::LastAudit::default(),
             metrics: Arc::new(Metrics::new()),
         };
         let app = Arc::new(app);

@@ -1,6 +1,8 @@
 //! The books against an independent model of them: whatever deeds are done in whatever order, the
 //! balances are those of the model, and the audit finds nothing wrong.
 
+mod audit;
+
 use std::time::Duration;
 
 use proptest::prelude::*;

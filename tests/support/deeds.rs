@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, CallLimits, Caller, Calls, Contracts, HashCost, RateLimits, Settings, Vault,
-        Watches, accounts,
+        App, Backlog, CallLimits, Caller, Calls, Contracts, HashCost, LastAudit, RateLimits,
+        Settings, Vault, Watches, accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
@@ -106,6 +106,7 @@ impl Deeds {
             contracts: Contracts::default(),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
+            last_audit: LastAudit::default(),
             metrics: Arc::default(),
             ambient: ambient.clone(),
             store,

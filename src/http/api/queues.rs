@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    app::queues::{self, QueueState},
+    app::{
+        ledger_audit::Found,
+        queues::{self, QueueState},
+    },
     domain::{Error, ErrorKind, QueueName, Result},
     http::{reply::Reply, request::Request},
 };
@@ -46,6 +49,8 @@ pub(super) struct StatsBody {
     writer: WriterBody,
     /// Bytes of the database file and its write-ahead log.
     database_bytes: u64,
+    /// What the server found when it last verified its books; null where it did not since its start.
+    ledger: Option<Found>,
 }
 
 /// What the database's writer has done since the start.
@@ -73,6 +78,7 @@ pub(super) async fn stats(request: Request) -> Result<Reply> {
         queues: states.iter().map(QueueBody::of).collect(),
         writer: WriterBody { commits: totals.commits, deeds: totals.deeds, busy_ms, trouble },
         database_bytes,
+        ledger: request.app.last_audit.found(),
     })
 }
 

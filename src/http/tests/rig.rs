@@ -223,6 +223,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         watches: Watches::default(),
         guard: crate::webhooks::guard::Guard::new(Vec::new()),
         settings,
+        last_audit: crate::app::LastAudit::default(),
         metrics: Arc::new(Metrics::new()),
     }
 }

@@ -1,0 +1,108 @@
+//! The proof that the books are right: every rule that ties balance, ledger, grants, jobs and queue
+//! together, as a statement that finds the rows which break it and says what would mend them.
+//!
+//! Each statement reads a table from end to end or seeks by an index, and none is run per row, so a
+//! million entries take seconds.
+
+mod balances;
+mod batches;
+mod grants;
+mod lists;
+mod reservations;
+#[cfg(test)]
+mod tests;
+
+use super::{scope::SystemScope, tx::Snapshot};
+use crate::domain::{AccountId, JobId, Result};
+
+/// Problems that are listed, at most.
+const PROBLEMS_MAX: usize = 100;
+
+/// What was looked at and what is wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Audit {
+    /// Accounts.
+    pub accounts: u64,
+    /// Entries of all ledgers.
+    pub entries: u64,
+    /// Jobs.
+    pub jobs: u64,
+    /// At most 100.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// A sentence that names account and job.
+    pub what: String,
+    /// What would mend it.
+    pub repair: String,
+}
+
+/// Rules as statements that find what breaks them: the internal number of an account, that of a job or
+/// null, what is wrong in words, and what would mend it. `?1` limits the rows. Amounts are microcredits.
+///
+/// Rules that look at the same sums share a statement, so that the ledger is read few times.
+const RULES: [&[&str]; 5] =
+    [balances::RULES, reservations::RULES, batches::RULES, grants::RULES, lists::RULES];
+
+/// Looks at everything, in one consistent view.
+pub fn run(snapshot: &Snapshot<'_, SystemScope>) -> Result<Audit> {
+    let mut problems = Vec::new();
+    for rule in RULES.into_iter().flatten() {
+        let left = PROBLEMS_MAX.saturating_sub(problems.len());
+        if left > 0 {
+            problems.extend(broken(snapshot, rule, left)?);
+        }
+    }
+    let count = |sql| {
+        let count = snapshot.one(sql, [], |row| row.get::<_, u64>(0))?;
+        Ok(count.unwrap_or_default())
+    };
+    Ok(Audit {
+        accounts: count("select count(*) from main.account")?,
+        entries: count("select count(*) from main.ledger")?,
+        jobs: count("select count(*) from main.job")?,
+        problems,
+    })
+}
+
+/// Internal numbers of what breaks a rule, what is wrong with it, and what would mend it.
+struct Breach {
+    account: i64,
+    job: Option<i64>,
+    what: String,
+    repair: String,
+}
+
+fn broken(
+    snapshot: &Snapshot<'_, SystemScope>,
+    rule: &'static str,
+    limit: usize,
+) -> Result<Vec<Problem>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let breaches = snapshot.all(rule, [limit], |row| {
+        Ok(Breach {
+            account: row.get(0)?,
+            job: row.get(1)?,
+            what: row.get(2)?,
+            repair: row.get(3)?,
+        })
+    })?;
+    breaches.into_iter().map(|breach| problem(snapshot, breach)).collect()
+}
+
+/// Names the ids that people know. There are few breaches, so each may look them up.
+fn problem(
+    snapshot: &Snapshot<'_, SystemScope>,
+    Breach { account, job, what, repair }: Breach,
+) -> Result<Problem> {
+    let name: Option<AccountId> =
+        snapshot.one("select id from main.account where seq = ?1", [account], |row| row.get(0))?;
+    let name = name.map_or_else(|| format!("number {account}"), |id| id.to_string());
+    let job: Option<JobId> =
+        snapshot.one("select id from main.job where seq = ?1", [job], |row| row.get(0))?;
+    let job = job.map(|id| format!(", job {id},")).unwrap_or_default();
+    Ok(Problem { what: format!("account {name}{job} {what}"), repair })
+}

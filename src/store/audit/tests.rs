@@ -1,0 +1,212 @@
+//! Every rule is broken by somebody, and says so.
+
+use super::*;
+use crate::{
+    ambient::Ambient,
+    domain::{
+        ApiKeyId, BatchId, Bucket, Credits, GrantId, JobStatus, Month, Payer, ProjectId, QueueName,
+        Split, Timestamp,
+    },
+    store::{
+        AccountScope, EngineSettings, Store, Tx, accounts,
+        batches::{self, NewBatch},
+        grants::{self, NewGrant},
+        jobs::{self, JobResult, NewJob},
+        ledger::{self, Charge, Cover, JobRound},
+        queue::{self, Waiting, WorkId},
+        spending::{self, SetAside},
+    },
+};
+
+const RESERVED: Credits = Credits::from_micros(30);
+const COST: Credits = Credits::from_micros(20);
+
+struct Books {
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+fn job(
+    tx: &Tx<'_, AccountScope>,
+    ambient: &Ambient,
+    batch: Option<i64>,
+) -> Result<(i64, JobRound)> {
+    let raw = |json: &str| serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
+    let new = NewJob {
+        id: JobId::from_uuid(ambient.uuid()),
+        project: 1,
+        api_key: 1,
+        model: "m".to_owned(),
+        agent: None,
+        batch,
+        direct: false,
+        user: None,
+        priority: 0,
+        max_attempts: 1,
+        request_id: "r".to_owned(),
+        run_at: tx.now(),
+        messages: raw("[]"),
+        output_schema: None,
+        metadata: None,
+        parameters: "{}".to_owned(),
+    };
+    let Cover::Held(held) = ledger::cover(tx, RESERVED)? else {
+        panic!("the balance covers it");
+    };
+    let payer = Payer {
+        project: ProjectId::from_uuid(uuid::Uuid::from_u128(1)),
+        project_limit: None,
+        key: ApiKeyId::from_uuid(uuid::Uuid::from_u128(1)),
+        key_limit: None,
+    };
+    let spending = spending::set_aside(tx, Month::of(tx.now()), &payer, RESERVED)?;
+    let seq = jobs::insert(tx, &new, SetAside { held: held.split, spending })?;
+    let round = JobRound { job: seq, round: 1 };
+    ledger::reserve(tx, round, held)?;
+    Ok((seq, round))
+}
+
+/// An account with a grant, a job that succeeded (number 1) and one that waits (number 2), which is a batch.
+fn books() -> Books {
+    let folder = tempfile::tempdir().unwrap();
+    let ambient = Ambient::manual(Timestamp::from_millis(1_000_000), 7);
+    let settings = EngineSettings { durable: false, ..EngineSettings::default() };
+    let path = folder.path().join("skai.db");
+    let (store, _writer) = Store::open(&path, &settings, &ambient).unwrap();
+    let made = store.write(SystemScope::new(), move |tx| {
+        let (account, project) = (ambient.uuid(), ambient.uuid());
+        let (account, project) = (AccountId::from_uuid(account), ProjectId::from_uuid(project));
+        let scope = accounts::insert(tx, account, project, "a")?;
+        tx.within(scope, |tx| {
+            let new = NewGrant {
+                id: GrantId::from_uuid(ambient.uuid()),
+                bucket: Bucket::Paid,
+                amount: Credits::from_micros(1_000),
+                reason: "a".to_owned(),
+                expires_at: None,
+                request_id: None,
+                stripe_event: None,
+            };
+            grants::grant(tx, &new)?;
+            let (done, round) = job(tx, &ambient, None)?;
+            let held = Split { paid: RESERVED, ..Split::default() };
+            spending::settle(tx, 1, RESERVED, COST)?;
+            ledger::settle(tx, round, held, Charge { cost: COST, price: None })?;
+            let result = JobResult { charged: COST, ..JobResult::default() };
+            jobs::end(tx, done, JobStatus::Succeeded, &result)?;
+            let new = NewBatch {
+                id: BatchId::from_uuid(ambient.uuid()),
+                metadata: None,
+                request_id: "r".to_owned(),
+                is_eval: false,
+                total: 1,
+            };
+            let batch = batches::insert(tx, &new)?;
+            let (waits, _) = job(tx, &ambient, Some(batch))?;
+            batches::add_item(tx, batch, 1, "a", waits)?;
+            let id = WorkId { queue: QueueName::GenerationCreate, subject: waits };
+            let work = Waiting { id, lane: 1, priority: 0, run_at: tx.now() };
+            queue::push(tx, work, tx.now())
+        })
+    });
+    made.wait().unwrap();
+    Books { store, _folder: folder }
+}
+
+impl Books {
+    /// What the audit says after somebody laid hands on the rows.
+    fn after(&self, tampering: &'static [&'static str]) -> Vec<String> {
+        let tampered = self.store.write(SystemScope::new(), move |tx| {
+            for sql in tampering {
+                assert!(tx.execute(sql, []).unwrap() <= 1, "{sql}");
+            }
+            Ok(())
+        });
+        tampered.wait().unwrap();
+        let found = self.store.read(SystemScope::new(), run).unwrap().problems;
+        assert!(found.iter().all(|problem| !problem.repair.is_empty()));
+        found.into_iter().map(|problem| problem.what).collect()
+    }
+}
+
+const UNLOCK: &str = "drop trigger ledger_keeps_entries";
+const UNLOCK_ALL: &str = "drop trigger ledger_keeps_all_entries";
+
+#[test]
+fn books_that_are_right_have_no_problems() {
+    let books = books();
+    assert_eq!(books.after(&[]), Vec::<String>::new());
+    let audit = books.store.read(SystemScope::new(), run).unwrap();
+    assert_eq!((audit.accounts, audit.entries, audit.jobs), (1, 5, 2));
+}
+
+/// Every rule is broken by somebody, and then says so.
+#[test]
+fn whatever_is_changed_is_found() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["delete from main.balance"], "has no balance"),
+        (&["update main.balance set paid = paid + 1"], "not the sum of its entries"),
+        (&["update main.balance set reserved_paid = 31"], "has set aside another amount"),
+        (&["update main.balance set entries = 4"], "not numbered from 1 without gaps"),
+        (&[UNLOCK_ALL, "delete from main.ledger where n = 2"], "1 to 5, the balance counts 5"),
+        (&[UNLOCK, "update main.ledger set balance_after = 0 where n = 4"], "entry 4 says 0"),
+        (&[UNLOCK, "update main.ledger set delta = 20 where n = 4"], "entry 4 is a charge of 20"),
+        (&[UNLOCK, "update main.ledger set round = 2 where n = 5"], "round 2, the job is in 1"),
+        (&[UNLOCK, "update main.ledger set n = 4 where n = 5"], "1 to 4, the balance counts 5"),
+        (&["update main.job set reserved_paid = 29 where seq = 2"], "another reservation than"),
+        (
+            &[UNLOCK_ALL, "delete from main.ledger where n = 5"],
+            "has no reservation though its row says so: free 0 and paid 30",
+        ),
+        (
+            &["insert into main.ledger values (6, 1, 6, 'release', 'paid', 30, 980, 2, 1, 0, null,
+               null, null, null, null, 1, 0)"],
+            "is not over, and yet its reservation was resolved",
+        ),
+        (&[UNLOCK, "update main.ledger set delta = 29 where n = 3"], "did not come back exactly"),
+        (&["update main.job_result set charged = 19"], "charges other than its result says"),
+        (
+            &[UNLOCK_ALL, "delete from main.ledger where n = 4"],
+            "says it was charged, and no charge: 20",
+        ),
+        (&["update main.balance set open_jobs = 7"], "another number of open jobs than its queue"),
+        (&["delete from main.job_result"], "is over without a result"),
+        (&["delete from main.queue"], "is lost: it is not over and not in the queue: status 2"),
+        (&["update main.queue set subject = 9"], "a job that is over or does not exist: subject 9"),
+        (&["update main.queue set subject = 1"], "a job that is over or does not exist: subject 1"),
+        (&["update main.batch set running = 1"], "whose counts are not those of its jobs"),
+        (&["update main.batch set finished_at = 1"], "whose counts are not those of its jobs"),
+        (&["update main.job set status = 3 where seq = 2"], "whose counts are not those of its"),
+        (&["update main.job set batch = 1 where seq = 1"], "counts 1 jobs, there are 2"),
+        (&["delete from main.batch"], "counts 0 jobs, there are 1"),
+        (&["delete from main.batch_item"], "1 jobs has 0 requests, 0 of which are its jobs"),
+        (&["update main.batch_item set job = 1"], "1 jobs has 1 requests, 0 of which are its"),
+        (&["update main.credit_grant set amount = 1001"], "a grant that is not what its entries"),
+        (&["update main.credit_grant set remaining = 981"], "a grant that is not what its entries"),
+        (&["update main.spending set charged = 19"], "row 1 says 19 charged and 30 reserved"),
+        (&["update main.spending set reserved = 29"], "the jobs 20 and 30"),
+        (&["delete from main.spending"], "row 1 says 0 charged and 0 reserved"),
+        (&["update main.job set listed = 1 where seq = 2"], "is missing from a list: its row 2"),
+        (&["delete from main.credit_grant"], "an entry of a grant that does not exist: entry 1"),
+    ];
+    for (tampering, expected) in cases {
+        let problems = books().after(tampering);
+        let named = |problem: &String| problem.contains(expected);
+        assert!(problems.iter().any(named), "{tampering:?}: {expected}: {problems:#?}");
+        assert!(problems.iter().all(|problem| problem.starts_with("account 0000000")));
+    }
+}
+
+#[test]
+fn problems_are_bounded() {
+    let books = books();
+    let many = books.store.write(SystemScope::new(), |tx| {
+        tx.execute(
+            "with recursive n (n) as (select 100 union all select n + 1 from n where n < 400)
+             insert into main.queue select 2, n, 1, 1, 0, 1, 1, 0, 0, null from n",
+            [],
+        )
+    });
+    many.wait().unwrap();
+    assert_eq!(books.after(&[]).len(), PROBLEMS_MAX);
+}
