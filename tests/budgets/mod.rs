@@ -50,13 +50,7 @@ impl World {
 
     /// Asks for a job that may cost that much.
     fn submit(&self, payer: Payer, cost: i64) -> Result<Job> {
-        let body = json!({
-            "model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": cost,
-        });
-        let request = serde_json::from_str(&body.to_string()).unwrap();
-        let caller = self.caller(payer);
-        let prepared = jobs::prepare(&self.deeds.app, &caller, &request)?;
-        Ok(jobs::submit(&self.deeds.app, &caller, prepared, None).wait()?.job)
+        self.deeds.submit_as(&self.caller(payer), &json!({"max_tokens": cost}))
     }
 
     /// Runs a job to its end at that cost.

@@ -22,7 +22,7 @@ use skai_server::{
     },
     providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
-        AccountScope, EngineSettings, Store, SystemScope,
+        AccountScope, EngineSettings, Store, SystemScope, Tx,
         batches::Batch,
         jobs::Job,
         ledger::Balance,
@@ -35,7 +35,7 @@ use skai_server::{
 pub(crate) struct Deeds {
     pub(crate) app: Arc<App>,
     pub(crate) ambient: Ambient,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// An amount in microcredits.
@@ -78,6 +78,32 @@ impl Deeds {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ambient = Ambient::manual("2026-11-20T09:00:00Z".parse().unwrap(), 1);
+        Self::open(folder, ambient, 1, models, providers, change)
+    }
+
+    /// What another start finds if this one ends where it stands: what the files hold now. Leases that were
+    /// taken before are void.
+    pub(crate) fn crashed(&self, models: impl IntoIterator<Item = Model>, boot: i64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["skai.db", "skai.db-wal", "secret.key"] {
+            std::fs::copy(self.folder.path().join(file), folder.path().join(file)).unwrap();
+        }
+        let deeds = Self::open(folder, self.ambient.clone(), boot, models, [], |_| ());
+        let reclaim = move |tx: &Tx<'_, SystemScope>| {
+            queue::reclaim(tx, QueueName::GenerationCreate, boot << 32, u32::MAX)
+        };
+        deeds.app.store.write(SystemScope::new(), reclaim).wait().unwrap();
+        deeds
+    }
+
+    fn open(
+        folder: tempfile::TempDir,
+        ambient: Ambient,
+        boot: i64,
+        models: impl IntoIterator<Item = Model>,
+        providers: impl IntoIterator<Item = (String, ProviderSettings, ProviderLimits)>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let engine = EngineSettings { durable: false, readers: 2, ..EngineSettings::default() };
         let (store, _writer) =
             Store::open(&folder.path().join("skai.db"), &engine, &ambient).unwrap();
@@ -96,7 +122,7 @@ impl Deeds {
         change(&mut settings);
         let app = App {
             started_at: ambient.now(),
-            boot: 1,
+            boot,
             backlog: Backlog::default(),
             calls: Calls::new(CallLimits { all: 100, account: 100 }),
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
@@ -112,7 +138,7 @@ impl Deeds {
             store,
             settings,
         };
-        Self { app: Arc::new(app), ambient, _folder: folder }
+        Self { app: Arc::new(app), ambient, folder }
     }
 
     /// A new account without credits.
@@ -140,14 +166,18 @@ impl Deeds {
 
     /// Asks for a job; `more` is added to the smallest request for model `m`.
     pub(crate) fn submit(&self, scope: AccountScope, more: &Value) -> Result<Job> {
+        self.submit_as(&caller(scope), more)
+    }
+
+    /// The same on behalf of this caller.
+    pub(crate) fn submit_as(&self, caller: &Caller, more: &Value) -> Result<Job> {
         let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
         for (key, value) in more.as_object().unwrap() {
             body[key] = value.clone();
         }
         let request = serde_json::from_str(&body.to_string()).unwrap();
-        let caller = caller(scope);
-        let prepared = jobs::prepare(&self.app, &caller, &request)?;
-        Ok(jobs::submit(&self.app, &caller, prepared, None).wait()?.job)
+        let prepared = jobs::prepare(&self.app, caller, &request)?;
+        Ok(jobs::submit(&self.app, caller, prepared, None).wait()?.job)
     }
 
     /// Asks for a batch of so many of the smallest jobs.

@@ -1,0 +1,510 @@
+//! Random interleavings of everything that moves credits, crashes included, held against the books after each
+//! step.
+
+use std::{cell::Cell, time::Duration};
+
+use proptest::{prelude::*, test_runner::TestRunner};
+use serde_json::json;
+use skai_server::{
+    app::{
+        Caller,
+        credits::{self, EntryFilter},
+        jobs,
+    },
+    domain::{
+        ApiKeyId, Bucket, EntryKind, Error, ErrorKind, GrantId, JobErrorCode, JobStatus, Month,
+        PageRequest, Payer, ProjectId, Split, Timestamp,
+    },
+    store::{AccountScope, jobs::Job, ledger::Balance, queue::Claimed, spending},
+};
+use uuid::Uuid;
+
+use super::books::{Amounts, Books, Budget};
+use crate::support::deeds::{Deeds, caller, failure, micros, model, success};
+
+/// Something that somebody does. Indexes are taken modulo what there is.
+#[derive(Clone, Debug)]
+enum Step {
+    Grant {
+        account: usize,
+        free: bool,
+        amount: i64,
+        expires_in_s: Option<u64>,
+    },
+    Adjust {
+        account: usize,
+        free: bool,
+        delta: i64,
+    },
+    Submit {
+        account: usize,
+        key: usize,
+        estimate: i64,
+    },
+    Begin {
+        job: usize,
+    },
+    Succeed {
+        job: usize,
+        cost: i64,
+    },
+    Fail {
+        job: usize,
+        again: bool,
+    },
+    GiveUp {
+        job: usize,
+        expired: bool,
+    },
+    Cancel {
+        job: usize,
+    },
+    Retry {
+        job: usize,
+        key: usize,
+    },
+    Pass {
+        seconds: u64,
+    },
+    /// The process ends where it stands, and another starts on what the disk has.
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let job = 0_usize..16;
+    let (account, key) = (0_usize..2, 0_usize..KEYS);
+    prop_oneof![
+        2 => (account.clone(), any::<bool>(), 1_i64..300, prop::option::of(1_u64..200)).prop_map(
+            |(account, free, amount, expires_in_s)| Step::Grant { account, free, amount, expires_in_s }
+        ),
+        1 => (account.clone(), any::<bool>(), (-100_i64..100).prop_filter("not zero", |d| *d != 0))
+            .prop_map(|(account, free, delta)| Step::Adjust { account, free, delta }),
+        4 => (account, key.clone(), 1_i64..80)
+            .prop_map(|(account, key, estimate)| Step::Submit { account, key, estimate }),
+        2 => job.clone().prop_map(|job| Step::Begin { job }),
+        3 => (job.clone(), 0_i64..160).prop_map(|(job, cost)| Step::Succeed { job, cost }),
+        2 => (job.clone(), any::<bool>()).prop_map(|(job, again)| Step::Fail { job, again }),
+        1 => (job.clone(), any::<bool>()).prop_map(|(job, expired)| Step::GiveUp { job, expired }),
+        1 => job.clone().prop_map(|job| Step::Cancel { job }),
+        2 => (job, key).prop_map(|(job, key)| Step::Retry { job, key }),
+        1 => (1_u64..100).prop_map(|seconds| Step::Pass { seconds }),
+        1 => Just(Step::Crash),
+    ]
+}
+
+/// Keys of each account, all of one project.
+const KEYS: usize = 3;
+/// What they may spend in a month.
+const LIMITS: [Option<i64>; KEYS] = [None, Some(150), Some(400)];
+const PROJECT_LIMIT: i64 = 600;
+
+fn payer(key: usize) -> Payer {
+    let id = |number: usize| Uuid::from_u128(number as u128);
+    Payer {
+        project: ProjectId::from_uuid(id(99)),
+        project_limit: Some(micros(PROJECT_LIMIT)),
+        key: ApiKeyId::from_uuid(id(key)),
+        key_limit: LIMITS[key].map(micros),
+    }
+}
+
+/// What an account has to have.
+#[derive(Clone, Debug)]
+struct Account {
+    scope: AccountScope,
+    books: Books,
+    /// The grants of the books, by their public ids.
+    grants: Vec<GrantId>,
+    keys: [Budget; KEYS],
+}
+
+impl Account {
+    fn new(scope: AccountScope) -> Self {
+        let keys = LIMITS.map(|limit| Budget { limit, ..Budget::default() });
+        Self { scope, books: Books::default(), grants: Vec::new(), keys }
+    }
+
+    fn project(&self) -> Budget {
+        Budget {
+            limit: Some(PROJECT_LIMIT),
+            charged: self.keys.iter().map(|key| key.charged).sum(),
+            reserved: self.keys.iter().map(|key| key.reserved).sum(),
+        }
+    }
+
+    /// What can be set aside: not what has expired, also where it was given back only now.
+    fn spendable(&self, now: Timestamp) -> Books {
+        let mut books = self.books.clone();
+        books.expire(now);
+        books
+    }
+
+    /// Why it cannot pay that much by a key.
+    fn refusal(&self, key: usize, amount: i64, now: Timestamp) -> Option<ErrorKind> {
+        let [free, paid] = self.spendable(now).available;
+        if amount > (free + paid).max(0) {
+            return Some(ErrorKind::InsufficientCredits);
+        }
+        let covers = self.keys[key].covers(amount) && self.project().covers(amount);
+        (!covers).then_some(ErrorKind::BudgetExceeded)
+    }
+
+    fn set_aside(&mut self, key: usize, amount: i64, now: Timestamp) -> Amounts {
+        let held = self.spendable(now).split(amount);
+        self.books.hold(held, 1);
+        self.keys[key].reserved += amount;
+        held
+    }
+}
+
+/// A job as the model sees it.
+struct Modelled {
+    account: usize,
+    job: Job,
+    status: JobStatus,
+    estimate: i64,
+    held: Amounts,
+    /// Who pays for it now.
+    key: usize,
+    /// Attempts that somebody believes to be making; only the newest may count.
+    attempts: Vec<(Claimed, Job)>,
+    /// Whether the newest attempt holds the lease.
+    leased: bool,
+    /// What grants paid of its charge, and what none did.
+    paid_by: Vec<(Option<GrantId>, i64)>,
+}
+
+struct World {
+    deeds: Deeds,
+    accounts: Vec<Account>,
+    jobs: Vec<Modelled>,
+    claims: i64,
+    boot: i64,
+}
+
+/// A database serves some worlds, each with accounts of its own: to make one takes longer than many steps. The
+/// audit sees what all of them did.
+const WORLDS: usize = 10;
+
+impl World {
+    fn new() -> Self {
+        Self::on(Deeds::new([model("m", 0)]), 1)
+    }
+
+    fn on(deeds: Deeds, boot: i64) -> Self {
+        let accounts = ["one", "two"].map(|name| Account::new(deeds.account(name))).into();
+        Self { deeds, accounts, jobs: Vec::new(), claims: 0, boot }
+    }
+
+    /// A world with nothing in it, on the database of another that came to its end. The number of the start
+    /// rises, so that no lease is like one of before.
+    fn next(self) -> Self {
+        Self::on(self.deeds, self.boot + 1)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.deeds.ambient.now()
+    }
+
+    fn pick(&self, job: usize) -> Option<usize> {
+        (!self.jobs.is_empty()).then(|| job % self.jobs.len())
+    }
+
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Grant { account, free, amount, expires_in_s } => {
+                self.grant(account, free, amount, expires_in_s);
+            }
+            Step::Adjust { account, free, delta } => self.adjust(account, free, delta),
+            Step::Submit { account, key, estimate } => self.submit(account, key, estimate),
+            Step::Pass { seconds } => self.pass(seconds),
+            Step::Crash => self.crash(),
+            Step::Begin { job }
+            | Step::Succeed { job, .. }
+            | Step::Fail { job, .. }
+            | Step::GiveUp { job, .. }
+            | Step::Cancel { job }
+            | Step::Retry { job, .. } => {
+                if let Some(at) = self.pick(job) {
+                    self.take_with_job(step, at);
+                }
+            }
+        }
+    }
+
+    fn take_with_job(&mut self, step: &Step, at: usize) {
+        match *step {
+            Step::Begin { .. } => self.begin(at),
+            Step::Succeed { cost, .. } => self.end(at, Some(cost), false),
+            Step::Fail { again, .. } => self.end(at, None, again),
+            Step::GiveUp { expired, .. } => self.give_up(at, expired),
+            Step::Cancel { .. } => self.cancel(at),
+            Step::Retry { key, .. } => self.retry(at, key),
+            _ => unreachable!("{step:?} is about no job"),
+        }
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.deeds.ambient.advance(Duration::from_secs(seconds));
+        credits::expire_due_grants(&self.deeds.app).unwrap();
+        let now = self.now();
+        self.accounts.iter_mut().for_each(|account| account.books.expire(now));
+    }
+
+    /// Whoever held a lease holds it no more; the job waits again.
+    fn crash(&mut self) {
+        self.boot += 1;
+        self.deeds = self.deeds.crashed([model("m", 0)], self.boot);
+        self.jobs.iter_mut().for_each(|job| job.leased = false);
+    }
+
+    fn newest_grant(&self, account: usize) -> GrantId {
+        let page = PageRequest::parse(Some("1"), None).unwrap();
+        let scope = self.accounts[account].scope;
+        credits::grants(&self.deeds.app, scope, &page).unwrap().data[0].id
+    }
+
+    fn grant(&mut self, account: usize, free: bool, amount: i64, expires_in_s: Option<u64>) {
+        let (bucket, at) = bucket(free);
+        let expires_at = expires_in_s.map(|seconds| self.now().plus(Duration::from_secs(seconds)));
+        let id = self.accounts[account].scope.account_id();
+        self.deeds.grant(id, bucket, amount, expires_at);
+        self.accounts[account].books.give(at, amount, expires_at);
+        let grant = self.newest_grant(account);
+        self.accounts[account].grants.push(grant);
+    }
+
+    fn adjust(&mut self, account: usize, free: bool, delta: i64) {
+        let (bucket, at) = bucket(free);
+        let reason = "test".to_owned();
+        let request = credits::AdjustRequest { amount: micros(delta), bucket, reason };
+        let id = self.accounts[account].scope.account_id();
+        credits::adjust(&self.deeds.app, id, request, None, None, |_| Ok(vec![])).wait().unwrap();
+        if delta > 0 {
+            self.accounts[account].books.give(at, delta, None);
+            let grant = self.newest_grant(account);
+            self.accounts[account].grants.push(grant);
+        } else {
+            self.accounts[account].books.take(at, -delta);
+        }
+    }
+
+    fn caller(&self, account: usize, key: usize) -> Caller {
+        Caller { payer: Some(payer(key)), ..caller(self.accounts[account].scope) }
+    }
+
+    fn submit(&mut self, account: usize, key: usize, estimate: i64) {
+        let more = json!({"max_tokens": estimate});
+        let submitted = self.deeds.submit_as(&self.caller(account, key), &more);
+        let refusal = self.accounts[account].refusal(key, estimate, self.now());
+        assert_eq!(submitted.as_ref().err().map(Error::kind), refusal);
+        let Ok(job) = submitted else { return };
+        let now = self.now();
+        let held = self.accounts[account].set_aside(key, estimate, now);
+        self.jobs.push(Modelled {
+            account,
+            job,
+            status: JobStatus::Queued,
+            estimate,
+            held,
+            key,
+            attempts: Vec::new(),
+            leased: false,
+            paid_by: Vec::new(),
+        });
+    }
+
+    /// Leases the job, if it waits. The token names the start that leases it.
+    fn begin(&mut self, at: usize) {
+        self.claims += 1;
+        let token = (self.boot << 32) | self.claims;
+        let job = &mut self.jobs[at];
+        if job.leased || job.status.is_terminal() {
+            assert!(self.deeds.claim(job.job.seq, token).is_none());
+            return;
+        }
+        job.attempts.push(self.deeds.begin(job.job.seq, token));
+        (job.status, job.leased) = (JobStatus::Running, true);
+    }
+
+    /// The reservation of a job that is over comes back.
+    fn give_back(&mut self, at: usize, to: JobStatus) {
+        let job = &mut self.jobs[at];
+        (job.status, job.leased) = (to, false);
+        let account = &mut self.accounts[job.account];
+        account.books.hold(job.held, -1);
+        account.keys[job.key].reserved -= job.estimate;
+    }
+
+    fn charge(&mut self, at: usize, cost: i64) {
+        let job = &mut self.jobs[at];
+        let account = &mut self.accounts[job.account];
+        account.keys[job.key].charged += cost;
+        let parts = account.books.charge(cost);
+        job.paid_by = parts
+            .into_iter()
+            .map(|(grant, part)| (grant.map(|at| account.grants[at]), part))
+            .collect();
+    }
+
+    /// Ends the newest attempt. It counts only while its lease is valid.
+    fn end(&mut self, at: usize, cost: Option<i64>, again: bool) {
+        if !self.jobs[at].leased && !self.jobs[at].status.is_terminal() {
+            self.begin(at);
+        }
+        let now = self.now();
+        let job = &mut self.jobs[at];
+        let Some((claimed, begun)) = job.attempts.last().cloned() else { return };
+        let outcome = match cost {
+            Some(cost) => success(cost),
+            None => failure(again.then_some(now)),
+        };
+        let recorded = self.deeds.finish(&claimed, begun, outcome);
+        assert_eq!(recorded, job.leased, "only the holder of the lease records an outcome");
+        match cost {
+            _ if !recorded => {}
+            None if again => (job.status, job.leased) = (JobStatus::Queued, false),
+            None => self.give_back(at, JobStatus::Failed),
+            Some(cost) => {
+                self.give_back(at, JobStatus::Succeeded);
+                self.charge(at, cost);
+            }
+        }
+    }
+
+    fn give_up(&mut self, at: usize, expired: bool) {
+        self.begin(at);
+        let job = &self.jobs[at];
+        let Some((claimed, _)) = job.attempts.last().cloned() else { return };
+        let code = if expired { JobErrorCode::Expired } else { JobErrorCode::CrashLoop };
+        let recorded = jobs::give_up(&self.deeds.app, &claimed, code).wait().unwrap();
+        assert_eq!(recorded, job.leased);
+        if recorded {
+            let to = if expired { JobStatus::Expired } else { JobStatus::Failed };
+            self.give_back(at, to);
+        }
+    }
+
+    fn cancel(&mut self, at: usize) {
+        let job = &self.jobs[at];
+        let caller = self.caller(job.account, job.key);
+        let app = &self.deeds.app;
+        let canceled = jobs::cancel(app, &caller, job.job.id, None, |_| Ok(Vec::new())).wait();
+        if job.status.is_terminal() {
+            assert_eq!(canceled.unwrap_err().kind(), ErrorKind::Conflict);
+            return;
+        }
+        canceled.unwrap();
+        self.give_back(at, JobStatus::Canceled);
+    }
+
+    /// Whoever retries pays.
+    fn retry(&mut self, at: usize, key: usize) {
+        let Modelled { account, estimate, status, .. } = self.jobs[at];
+        let id = self.jobs[at].job.id;
+        let caller = self.caller(account, key);
+        let retried = jobs::retry(&self.deeds.app, &caller, id, None, |_| Ok(Vec::new())).wait();
+        let refusal = if !status.is_terminal() || status == JobStatus::Succeeded {
+            Some(ErrorKind::Conflict)
+        } else {
+            self.accounts[account].refusal(key, estimate, self.now())
+        };
+        assert_eq!(retried.as_ref().err().map(Error::kind), refusal);
+        if retried.is_ok() {
+            let now = self.now();
+            let held = self.accounts[account].set_aside(key, estimate, now);
+            let job = &mut self.jobs[at];
+            (job.held, job.status, job.key) = (held, JobStatus::Queued, key);
+        }
+    }
+
+    fn check(&self) {
+        self.accounts.iter().for_each(|account| self.check_account(account));
+        for job in &self.jobs {
+            let stored = self.deeds.job(self.accounts[job.account].scope, job.job.id);
+            assert_eq!(stored.status, job.status);
+        }
+        self.deeds.verify();
+    }
+
+    fn check_account(&self, account: &Account) {
+        let Balance { available, reserved, .. } = self.deeds.balance(account.scope);
+        let amounts = |split: Split| [split.free.micros(), split.paid.micros()];
+        let books = &account.books;
+        assert_eq!((amounts(available), amounts(reserved)), (books.available, books.reserved));
+        let page = PageRequest::parse(Some("100"), None).unwrap();
+        let grants = credits::grants(&self.deeds.app, account.scope, &page).unwrap().data;
+        let mut left: Vec<_> = grants.iter().map(|it| (it.id, it.remaining.micros())).collect();
+        left.reverse();
+        let remaining = books.grants.iter().map(|it| it.remaining);
+        let expected: Vec<_> = account.grants.iter().copied().zip(remaining).collect();
+        assert_eq!(left, expected);
+        for (at, key) in account.keys.iter().enumerate() {
+            let (month, Payer { project, key: id, .. }) = (Month::of(self.now()), payer(at));
+            let store = &self.deeds.app.store;
+            let spent = store.read(account.scope, |it| spending::of_key(it, month, project, id));
+            let spent = spent.unwrap();
+            assert_eq!(
+                (spent.charged.micros(), spent.reserved.micros()),
+                (key.charged, key.reserved)
+            );
+        }
+    }
+
+    /// Each charge says which grants paid for it.
+    fn check_charges(&self) {
+        for job in &self.jobs {
+            let scope = self.accounts[job.account].scope;
+            let (kind, of) = (Some(EntryKind::Charge), Some(job.job.id));
+            let filter = EntryFilter { kind, job: of, ..EntryFilter::default() };
+            let page = PageRequest::parse(Some("100"), None).unwrap();
+            let found = credits::entries(&self.deeds.app, scope, filter, &page).unwrap().data;
+            let mut parts: Vec<_> =
+                found.iter().map(|it| (it.grant_id, -it.delta.micros())).collect();
+            parts.reverse();
+            assert_eq!(parts, job.paid_by);
+        }
+    }
+}
+
+fn bucket(free: bool) -> (Bucket, usize) {
+    if free { (Bucket::Free, 0) } else { (Bucket::Paid, 1) }
+}
+
+fn live_through(world: &mut World, steps: &[Step]) {
+    for step in steps {
+        world.take(step);
+        world.check();
+    }
+    world.check_charges();
+}
+
+/// Worlds that many lists of steps are lived through in, one after the other.
+fn interleavings(cases: u32, steps: std::ops::Range<usize>) {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let pool = Cell::new(None);
+    let lived = TestRunner::new(config).run(&prop::collection::vec(step(), steps), |steps| {
+        let (mut world, used) = match pool.take() {
+            Some((world, used)) if used < WORLDS => (World::next(world), used + 1),
+            _ => (World::new(), 1),
+        };
+        live_through(&mut world, &steps);
+        pool.set(Some((world, used)));
+        Ok(())
+    });
+    lived.unwrap();
+}
+
+/// 10,000 interleavings, in parts that share the cores.
+#[test]
+fn the_books_are_those_of_the_model() {
+    std::thread::scope(|threads| {
+        let parts = [(); 4].map(|()| threads.spawn(|| interleavings(2_500, 1..20)));
+        parts.map(|part| part.join().unwrap());
+    });
+}
+
+#[test]
+fn so_they_are_after_a_long_time() {
+    interleavings(48, 60..120);
+}
