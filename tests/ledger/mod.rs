@@ -14,8 +14,8 @@ use skai_server::{
         jobs, ledger_audit,
     },
     domain::{
-        ApiKey, Bucket, EntryKind, ErrorKind, Idempotency, IdempotencyKey, JobErrorCode, JobStatus,
-        PageRequest, ScopeSet, Split, Timestamp,
+        ApiKey, Bucket, EntryKind, Environment, ErrorKind, Idempotency, IdempotencyKey,
+        JobErrorCode, JobStatus, PageRequest, ScopeSet, Split, Timestamp,
     },
     store::{AccountScope, jobs::Job, ledger::Balance, queue::Claimed},
     workers::Maintenance,
@@ -213,7 +213,12 @@ impl World {
     fn adjust(&mut self, account: usize, free: bool, delta: i64) {
         let (bucket, at) = bucket(free);
         let reason = "test".to_owned();
-        let request = credits::AdjustRequest { amount: micros(delta), bucket, reason };
+        let request = credits::AdjustRequest {
+            amount: micros(delta),
+            bucket,
+            reason,
+            environment: Environment::Live,
+        };
         let id = self.accounts[account].account_id();
         credits::adjust(&self.deeds.app, id, request, None, None, |_| Ok(vec![])).wait().unwrap();
         if delta > 0 {
