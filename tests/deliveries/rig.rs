@@ -262,7 +262,7 @@ fn caller(app: &App, name: &'static str) -> Caller {
         .write(SystemScope::new(), move |tx| accounts::insert(tx, id, project, name))
         .wait()
         .unwrap();
-    Caller { scope, project: 1, key: 1, payer: None, request_id: "req-1".to_owned() }
+    crate::support::deeds::caller(scope)
 }
 
 fn bytes(value: &Value) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{KEYS, Rig, id};
+use super::{KEYS, PROJECTS, Rig, id};
 use crate::{
     api::conventions::refused,
     support::{
@@ -126,6 +126,24 @@ fn a_rotated_key_keeps_its_settings() {
         assert!(last["key"].as_str().unwrap().starts_with("sk_test_"));
         client(&rig.server, &last).get("/v1/me").expect(200);
     }
+}
+
+#[test]
+fn a_changed_limit_of_a_project_holds_from_the_next_request() {
+    let rig = Rig::start();
+    let project = format!("{PROJECTS}/{}", id(&rig.project));
+    let limit = |limit: Value| {
+        let body = json!({ "monthly_credit_limit": limit });
+        rig.live.client.patch(&project, &body).expect(200);
+    };
+    let post = || rig.test.client.post("/v1/jobs/generations", &super::work::job("m"));
+    post().expect(202);
+    limit(json!(1));
+    refused(&post(), 402, "BUDGET_EXCEEDED");
+    limit(Value::Null);
+    let job = post().expect(202).json();
+    assert_eq!(rig.test.wait_job(&job)["status"], "succeeded");
+    rig.live.run_job(&json!({}));
 }
 
 #[test]
