@@ -21,16 +21,20 @@ create table meta (
   value integer not null
 ) strict, without rowid;
 
--- A tenant.
+-- A tenant. One with test projects has a second row of the same id, its twin: the keys of test projects work
+-- there, so that all they see and move is apart from what is live.
 create table account (
   seq integer primary key,
-  id blob not null unique,
+  id blob not null,
+  environment text not null default 'live' check (environment in ('live', 'test')),
   name text not null,
   suspended_at integer,
-  created_at integer not null
+  created_at integer not null,
+  unique (id, environment)
 ) strict;
 
--- A part of an account. Every account has a live project called `default`.
+-- A part of an account. Every account has a live project called `default`. Projects and keys of both
+-- environments belong to the live row of the account. Limits are credits of a calendar month.
 create table project (
   seq integer primary key,
   account integer not null references account (seq),
@@ -44,7 +48,9 @@ create table project (
 ) strict;
 
 -- A key to the API. The secret is not here: only its prefix, to find it, and its argon2id hash.
--- `expires_at` is what its maker asked for; a key that was replaced ends at `overlap_ends_at` too.
+-- `expires_at` is what its maker asked for; a key that was replaced ends at `overlap_ends_at` too. `origin` is
+-- the first of the keys that it goes back to by rotations, which share one budget; null where it is itself.
+-- `allowed_cidrs` are networks, separated by spaces; null where it may be used from anywhere.
 create table api_key (
   seq integer primary key,
   account integer not null references account (seq),
@@ -56,6 +62,7 @@ create table api_key (
   scopes text not null,
   rate_limit text,
   monthly_credit_limit integer check (monthly_credit_limit > 0),
+  allowed_cidrs text,
   origin integer,
   created_at integer not null,
   expires_at integer,

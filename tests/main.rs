@@ -22,6 +22,7 @@ mod deliveries;
 mod evals;
 mod generation;
 mod ledger;
+mod projects;
 mod providers;
 mod queue;
 mod schemas;

@@ -7,9 +7,11 @@ use serde::Deserialize;
 
 use super::App;
 use crate::{
-    domain::{AccountId, Cursor, Error, Page, PageRequest, ProjectId, Result},
+    domain::{
+        AccountId, Cursor, Environment, Error, ErrorKind, Page, PageRequest, ProjectId, Result,
+    },
     store::{
-        AccountScope, Commit, SystemScope, Tx,
+        AccountScope, Commit, Snapshot, SystemScope, Tx,
         accounts::{self, Account},
     },
 };
@@ -52,7 +54,7 @@ pub fn create(app: &Arc<App>, new: NewAccount) -> Commit<CreatedAccount> {
     let project = ProjectId::from_uuid(app.ambient.uuid());
     app.store.write(SystemScope::new(), move |tx| {
         accounts::insert(tx, id, project, &new.name)?;
-        Ok(CreatedAccount { account: must_find(tx, id)?, project })
+        Ok(CreatedAccount { account: must_find(tx, id, Environment::Live)?, project })
     })
 }
 
@@ -67,15 +69,26 @@ pub fn list(app: &App, page: &PageRequest) -> Result<Page<Account>> {
 
 /// The account of that id.
 pub fn get(app: &App, id: AccountId) -> Result<Account> {
-    app.store
-        .read(SystemScope::new(), |snapshot| accounts::find(snapshot, id))?
-        .ok_or_else(|| Error::none_on_server("account"))
+    app.store.read(SystemScope::new(), |snapshot| must_find(snapshot, id, Environment::Live))
 }
 
-/// The right to the account's rows, for the operator.
+/// The right to the account's live rows, for the operator.
 pub fn scope(app: &App, id: AccountId) -> Result<AccountScope> {
-    let account = get(app, id)?;
-    Ok(SystemScope::new().account(account.seq, account.id))
+    scope_of(app, id, Environment::Live)
+}
+
+/// The same for either environment.
+pub fn scope_of(app: &App, id: AccountId, environment: Environment) -> Result<AccountScope> {
+    let find = |snapshot: &Snapshot<'_, _>| must_find(snapshot, id, environment);
+    let account = app.store.read(SystemScope::new(), find)?;
+    Ok(SystemScope::new().account(account.seq, id, environment))
+}
+
+/// The right to the rows of the account's twin for tests, if it has one.
+pub fn test_scope(app: &App, id: AccountId) -> Result<Option<AccountScope>> {
+    let find = |snapshot: &Snapshot<'_, _>| accounts::find(snapshot, id, Environment::Test);
+    let twin = app.store.read(SystemScope::new(), find)?;
+    Ok(twin.map(|twin| SystemScope::new().account(twin.seq, id, Environment::Test)))
 }
 
 /// Renames, suspends or resumes an account.
@@ -84,9 +97,9 @@ pub fn update(app: &Arc<App>, id: AccountId, change: AccountChange) -> Commit<Ac
         return Commit::refused(error);
     }
     app.store.write(SystemScope::new(), move |tx| {
-        must_find(tx, id)?;
+        must_find(tx, id, Environment::Live)?;
         accounts::update(tx, id, change.name.as_deref(), change.suspended)?;
-        must_find(tx, id)
+        must_find(tx, id, Environment::Live)
     })
 }
 
@@ -94,14 +107,33 @@ pub fn update(app: &Arc<App>, id: AccountId, change: AccountChange) -> Commit<Ac
 pub(super) fn within<T>(
     tx: &Tx<'_, SystemScope>,
     id: AccountId,
+    environment: Environment,
     part: impl FnOnce(&Tx<'_, AccountScope>) -> Result<T>,
 ) -> Result<T> {
-    let account = must_find(tx, id)?;
-    tx.within(tx.scope().account(account.seq, id), part)
+    let account = must_find(tx, id, environment)?;
+    tx.within(tx.scope().account(account.seq, id, environment), part)
 }
 
-fn must_find(tx: &Tx<'_, SystemScope>, id: AccountId) -> Result<Account> {
-    accounts::find(tx, id)?.ok_or_else(|| Error::none_on_server("account"))
+fn must_find(
+    snapshot: &Snapshot<'_, SystemScope>,
+    id: AccountId,
+    environment: Environment,
+) -> Result<Account> {
+    match (accounts::find(snapshot, id, environment)?, environment) {
+        (Some(account), _) => Ok(account),
+        (None, Environment::Live) => Err(Error::none_on_server("account")),
+        (None, Environment::Test) => {
+            must_find(snapshot, id, Environment::Live)?;
+            Err(without_twin())
+        }
+    }
+}
+
+fn without_twin() -> Error {
+    let message = "the account has no test environment yet: it comes with the account's first test \
+                   project, which one of its live keys makes by POST /v1/projects with \
+                   \"environment\": \"test\"";
+    Error::new(ErrorKind::NotFound, message).with_param("environment")
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -12,24 +12,27 @@ use std::{sync::Arc, time::Duration};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{App, Reply, Secrecy, once};
+use super::{App, Reply, Secrecy, once, projects::DEFAULT};
 use crate::{
     domain::{
-        ApiKey as WholeKey, ApiKeyId, Cursor, Environment, Error, ErrorKind, Idempotency, Page,
-        PageRequest, ProjectId, RateLimit, RefusedScope, Result, ScopeSet, Secret, Timestamp,
+        ApiKey as WholeKey, ApiKeyId, Credits, Cursor, Environment, Error, ErrorKind, Idempotency,
+        Networks, Page, PageRequest, ProjectId, RateLimit, RefusedScope, Result, ScopeSet, Secret,
+        Timestamp,
     },
     store::{
         AccountScope, Commit, Snapshot, SystemScope, Tx,
-        accounts::{self, Project},
         api_keys::{self, ApiKey, NewApiKey},
+        projects::{self, Project},
     },
 };
 
 /// The longest overlap of a rotation: 30 days.
 const OVERLAP_MAX: u64 = 30 * 24 * 3600;
+/// Networks of one key.
+const NETWORKS_MAX: usize = 50;
 
 /// What a key is to be.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRequest {
     /// What people call it.
@@ -44,6 +47,12 @@ pub struct KeyRequest {
     pub expires_at: Option<Timestamp>,
     /// Its own rate limit, such as `600,1m`.
     pub rate_limit: Option<String>,
+    /// Credits that its jobs may be charged in a calendar month (UTC), together with those of the keys that
+    /// replace it; above zero, or null for no limit.
+    pub monthly_credit_limit: Option<Credits>,
+    /// Addresses and networks (CIDR) that it may be used from; null for any.
+    #[schemars(length(min = 1, max = 50))]
+    pub allowed_cidrs: Option<Vec<String>>,
 }
 
 /// How a key is to be replaced.
@@ -108,14 +117,19 @@ pub fn prepare(
     if request.expires_at.is_some_and(|at| at <= app.ambient.now()) {
         return Err(Error::invalid("expires_at", "expires_at must be in the future"));
     }
+    super::monthly_credit_limit(request.monthly_credit_limit)?;
     let rate_limit = request.rate_limit.as_deref().map(rate_limit).transpose()?;
+    let allowed_cidrs = request.allowed_cidrs.as_deref().map(networks).transpose()?;
     let project = app.store.read(scope, |snapshot| project(snapshot, request.project_id))?;
     let draft = Draft {
         project: project.seq,
-        environment: if project.is_test { Environment::Test } else { Environment::Live },
+        environment: project.environment,
         name: request.name.clone(),
         scopes: scopes.to_string(),
         rate_limit,
+        monthly_credit_limit: request.monthly_credit_limit,
+        allowed_cidrs,
+        origin: None,
         expires_at: request.expires_at,
     };
     draft.draw(app, scope)
@@ -128,6 +142,9 @@ struct Draft {
     name: String,
     scopes: String,
     rate_limit: Option<String>,
+    monthly_credit_limit: Option<Credits>,
+    allowed_cidrs: Option<String>,
+    origin: Option<i64>,
     expires_at: Option<Timestamp>,
 }
 
@@ -143,6 +160,9 @@ impl Draft {
             hash,
             scopes: self.scopes,
             rate_limit: self.rate_limit,
+            monthly_credit_limit: self.monthly_credit_limit,
+            allowed_cidrs: self.allowed_cidrs,
+            origin: self.origin,
             expires_at: self.expires_at,
         };
         Ok(Prepared { scope, new, secret: key.text().clone() })
@@ -176,12 +196,29 @@ fn rate_limit(text: &str) -> Result<String> {
     Ok(limit.to_string())
 }
 
+/// The networks as they are stored.
+fn networks(texts: &[String]) -> Result<String> {
+    if texts.is_empty() || texts.len() > NETWORKS_MAX {
+        let message = format!(
+            "allowed_cidrs must name 1 to {NETWORKS_MAX} addresses or networks; leave it out to allow all"
+        );
+        return Err(Error::invalid("allowed_cidrs", message));
+    }
+    let networks = Networks::parse(texts.iter().map(String::as_str));
+    let networks = networks.map_err(|bad| {
+        let param = format!("allowed_cidrs/{}", bad.at);
+        let message = format!("{param}: {bad}");
+        Error::invalid(param, message)
+    })?;
+    Ok(networks.to_string())
+}
+
 fn project(snapshot: &Snapshot<'_, AccountScope>, id: Option<ProjectId>) -> Result<Project> {
     match id {
-        Some(id) => accounts::project_by_id(snapshot, id)?.ok_or_else(|| {
+        Some(id) => projects::find(snapshot, id)?.ok_or_else(|| {
             Error::invalid("project_id", "project_id names no project of this account")
         }),
-        None => accounts::project(snapshot, "default")?
+        None => projects::by_name(snapshot, DEFAULT)?
             .ok_or_else(|| Error::internal("an account has no default project")),
     }
 }
@@ -206,10 +243,13 @@ pub fn prepare_rotation(
     covered(old.scopes.parse().map_err(Error::internal)?, granted)?;
     let draft = Draft {
         project: project.seq,
-        environment: if project.is_test { Environment::Test } else { Environment::Live },
+        environment: project.environment,
         name: old.name,
         scopes: old.scopes,
         rate_limit: old.rate_limit,
+        monthly_credit_limit: old.monthly_credit_limit,
+        allowed_cidrs: old.allowed_cidrs,
+        origin: old.origin.or(Some(old.seq)),
         expires_at: old.expires_at,
     };
     let prepared = draft.draw(app, scope)?;

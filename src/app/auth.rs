@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     ambient::{self, Ambient, lock},
-    domain::{ApiKey, ApiKeyId, RateLimit, Result, Secret},
+    domain::{ApiKey, ApiKeyId, ProjectId, RateLimit, Result, Secret},
     store::{Signal, Store},
 };
 use cache::Digest;
@@ -187,11 +187,20 @@ impl Authenticator {
         cache.change(Some(key));
     }
 
+    /// Forgets the keys of a project, because it changed.
+    fn forget_project(&self, project: ProjectId) {
+        let mut cache = lock(&self.shared.cache);
+        cache.known.retain(|_, known| known.session.project.1 != project);
+        // Nobody knows the projects of the keys that are being verified.
+        cache.change(None);
+    }
+
     /// Forgets what a commit made doubtful. A listener of the store's.
     pub fn hear(&self, signals: &[Signal]) {
         for signal in signals {
             match signal {
                 Signal::KeyChanged(key) => self.forget(*key),
+                Signal::ProjectChanged(project) => self.forget_project(*project),
                 Signal::AccountChanged | Signal::Elsewhere => self.forget_all(),
                 _ => {}
             }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{App, Reply, Secrecy, accounts, once};
 use crate::{
     domain::{
-        AccountId, Bucket, Credits, Cursor, EntryKind, Error, EventType, GrantId, Idempotency,
-        JobId, Page, PageRequest, Result, Timestamp,
+        AccountId, Bucket, Credits, Cursor, EntryKind, Environment, Error, EventType, GrantId,
+        Idempotency, JobId, Page, PageRequest, Result, Timestamp,
     },
     store::{
         AccountScope, Commit, SystemScope, Tx,
@@ -50,6 +50,9 @@ pub struct GrantRequest {
     pub reason: String,
     /// When what is left of them expires.
     pub expires_at: Option<Timestamp>,
+    /// Live credits, or those that the account's test keys spend.
+    #[serde(default)]
+    pub environment: Environment,
 }
 
 /// A correction of the balance by the operator.
@@ -65,6 +68,9 @@ pub struct AdjustRequest {
     #[serde(default = "by_the_operator")]
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
+    /// Live credits, or those that the account's test keys spend.
+    #[serde(default)]
+    pub environment: Environment,
 }
 
 fn paid() -> Bucket {
@@ -128,13 +134,14 @@ pub fn grant(
     request: GrantRequest,
     request_id: Option<String>,
 ) -> Commit<Grant> {
+    let environment = request.environment;
     let new = match prepare_grant(app, request, request_id) {
         Ok(new) => new,
         Err(error) => return Commit::refused(error),
     };
     let this = Arc::clone(app);
     app.store.write(SystemScope::new(), move |tx| {
-        accounts::within(tx, account, |tx| give(&this, tx, &new, "operator"))
+        accounts::within(tx, account, environment, |tx| give(&this, tx, &new, "operator"))
     })
 }
 
@@ -147,6 +154,7 @@ pub fn grant_once(
     idempotency: Option<Idempotency>,
     render: once::Render<Grant>,
 ) -> Commit<Reply> {
+    let account = (account, request.environment);
     let new = match prepare_grant(app, request, request_id) {
         Ok(new) => new,
         Err(error) => return Commit::refused(error),
@@ -157,14 +165,14 @@ pub fn grant_once(
 /// A deed of the operator's for an account. What it answers is no secret.
 fn once_within<T: 'static>(
     app: &Arc<App>,
-    account: AccountId,
+    (account, environment): (AccountId, Environment),
     idempotency: Option<Idempotency>,
     render: once::Render<T>,
     mut deed: impl FnMut(&App, &Tx<'_, AccountScope>) -> Result<T> + Send + 'static,
 ) -> Commit<Reply> {
     let this = Arc::clone(app);
     app.store.write(SystemScope::new(), move |tx| {
-        accounts::within(tx, account, |tx| {
+        accounts::within(tx, account, environment, |tx| {
             let deed = |tx: &Tx<'_, AccountScope>| deed(&this, tx);
             once::within(&this, tx, idempotency.as_ref(), Secrecy::Plain, render, deed)
         })
@@ -173,7 +181,7 @@ fn once_within<T: 'static>(
 
 fn prepare_grant(app: &App, request: GrantRequest, request_id: Option<String>) -> Result<NewGrant> {
     check_grant(&request, app.ambient.now())?;
-    let GrantRequest { amount, bucket, reason, expires_at } = request;
+    let GrantRequest { amount, bucket, reason, expires_at, .. } = request;
     let id = GrantId::from_uuid(app.ambient.uuid());
     Ok(NewGrant { id, bucket, amount, reason, expires_at, request_id, stripe_event: None })
 }
@@ -215,9 +223,10 @@ pub fn adjust(
     if let Err(error) = check_adjustment(&request) {
         return Commit::refused(error);
     }
+    let account = (account, request.environment);
     let id = GrantId::from_uuid(app.ambient.uuid());
     once_within(app, account, idempotency, render, move |app, tx| {
-        let AdjustRequest { amount, bucket, reason } = &request;
+        let AdjustRequest { amount, bucket, reason, .. } = &request;
         let by = Correction {
             bucket: *bucket,
             amount: amount.magnitude(),

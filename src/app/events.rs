@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::App;
 use crate::{
     domain::{
-        DeliveryId, Error, EventFilter, EventId, EventType, QueueName, Result, RetryPolicy,
-        Timestamp,
+        DeliveryId, Environment, Error, EventFilter, EventId, EventType, QueueName, Result,
+        RetryPolicy, Timestamp,
     },
     store::{
         AccountScope, Tx,
@@ -24,7 +24,15 @@ struct Event<'a, T> {
     #[serde(rename = "type")]
     kind: &'a str,
     created_at: Timestamp,
+    data: T,
+}
+
+/// The data of an event that is no real one.
+#[derive(Serialize)]
+struct OfTests<'a, T> {
+    #[serde(flatten)]
     data: &'a T,
+    environment: Environment,
 }
 
 impl App {
@@ -40,24 +48,31 @@ impl App {
         if listening.is_empty() {
             return Ok(());
         }
-        let (event, payload) = self.event(kind, tx.now(), data)?;
+        let (event, payload) = self.event(tx, kind, data)?;
         for endpoint in &listening {
             self.deliver(tx, endpoint, event, kind, &payload)?;
         }
         Ok(())
     }
 
-    /// An event's id and body.
+    /// An event's id and body, as of now. That of a twin for tests says so.
     pub(super) fn event(
         &self,
+        tx: &Tx<'_, AccountScope>,
         kind: EventType,
-        created_at: Timestamp,
         data: &impl Serialize,
     ) -> Result<(EventId, String)> {
         let id = EventId::from_uuid(self.ambient.uuid());
-        let event = Event { id, kind: kind.as_str(), created_at, data };
-        let payload = serde_json::to_string(&event).map_err(Error::internal)?;
-        Ok((id, payload))
+        let (kind, created_at) = (kind.as_str(), tx.now());
+        let environment = tx.scope().environment();
+        let payload = match environment {
+            Environment::Live => serde_json::to_string(&Event { id, kind, created_at, data }),
+            Environment::Test => {
+                let data = OfTests { data, environment };
+                serde_json::to_string(&Event { id, kind, created_at, data })
+            }
+        };
+        Ok((id, payload.map_err(Error::internal)?))
     }
 
     /// Adds one delivery and its work.

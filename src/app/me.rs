@@ -1,13 +1,13 @@
 //! What the caller is.
 
-use super::{App, accounts};
+use super::{App, accounts, auth::Session};
 use crate::{
-    domain::{ApiKeyId, Error, ProjectId, Result},
+    domain::{Error, Result},
     store::{
-        AccountScope,
-        accounts::{Account, Project, project_by_id},
+        accounts::Account,
         api_keys::{self, ApiKey},
         ledger::{self, Balance},
+        projects::{self, Project},
     },
 };
 
@@ -20,20 +20,21 @@ pub struct Me {
     pub project: Project,
     /// The key.
     pub key: ApiKey,
-    /// What the account can spend.
+    /// What the key can spend: the account's credits, or its test credits.
     pub balance: Balance,
 }
 
 /// Looks at the caller's account, project and key. Blocks while it reads.
-pub fn look(app: &App, scope: AccountScope, project: ProjectId, key: ApiKeyId) -> Result<Me> {
-    let account = accounts::get(app, scope.account_id())?;
-    app.store.read(scope, |snapshot| {
-        Ok(Me {
-            account,
-            project: project_by_id(snapshot, project)?.ok_or_else(gone)?,
-            key: api_keys::find(snapshot, key)?.ok_or_else(gone)?,
-            balance: ledger::balance(snapshot)?,
-        })
+pub fn look(app: &App, session: &Session) -> Result<Me> {
+    let (project, key) = app.store.read(session.home, |snapshot| {
+        let project = projects::find(snapshot, session.project.1)?.ok_or_else(gone)?;
+        Ok((project, api_keys::find(snapshot, session.key)?.ok_or_else(gone)?))
+    })?;
+    Ok(Me {
+        account: accounts::get(app, session.home.account_id())?,
+        project,
+        key,
+        balance: app.store.read(session.scope, ledger::balance)?,
     })
 }
 

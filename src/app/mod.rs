@@ -24,6 +24,7 @@ mod listing;
 pub mod me;
 pub mod models;
 mod once;
+pub mod projects;
 pub mod queues;
 pub mod schemas;
 mod vault;
@@ -46,6 +47,7 @@ pub use watch::{Watch, Watches};
 pub(crate) use once::Secrecy;
 
 use auth::Authenticator;
+use serde::{Deserialize, Deserializer};
 
 use crate::{
     ambient::Ambient,
@@ -135,6 +137,8 @@ pub struct Settings {
     pub drift: DriftLimits,
     /// `credits.low` is told when an account falls below it that has no mark of its own.
     pub low_mark: Credits,
+    /// What an account's twin for tests has to play with.
+    pub test_credits: Credits,
 }
 
 impl Settings {
@@ -203,6 +207,24 @@ fn total(done: impl IntoIterator<Item = Result<usize>>) -> Result<usize> {
         }
     }
     sum
+}
+
+/// Tells null from nothing, for `#[serde(deserialize_with)]`.
+#[expect(clippy::option_option, reason = "the three cases of a member of a JSON merge patch")]
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Refuses a limit of credits that lets nothing through.
+fn monthly_credit_limit(limit: Option<Credits>) -> Result<()> {
+    if limit.is_none_or(Credits::is_positive) {
+        return Ok(());
+    }
+    let message =
+        "monthly_credit_limit must be above zero; leave it out, or give null, for no limit";
+    Err(Error::invalid("monthly_credit_limit", message))
 }
 
 /// Refuses a text that is empty or has more than `most` characters.

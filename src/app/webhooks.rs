@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{App, Caller, Reply, Secrecy, deliveries, once, vault::Purpose};
@@ -60,7 +60,7 @@ pub struct EndpointPatch {
     /// Names of the events that it wants.
     pub events: Option<EventFilter>,
     /// A note for yourself; null removes it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "super::present")]
     #[schemars(with = "Option<String>", length(max = 500))]
     pub description: Option<Option<String>>,
     /// Whether it is sent anything. Activating forgets past failures.
@@ -75,14 +75,6 @@ fn every_event() -> EventFilter {
 
 fn yes() -> bool {
     true
-}
-
-/// Tells null from nothing.
-#[expect(clippy::option_option, reason = "the three cases of a member of a JSON merge patch")]
-fn present<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// An endpoint and its new secret, which is shown this once.
@@ -257,7 +249,7 @@ pub fn test(
         let endpoint = must_be_active(tx, id)?;
         let account_id = tx.scope().account_id();
         let data = json!({"endpoint_id": id, "account_id": account_id, "request_id": request_id});
-        let (event, payload) = this.event(EventType::Ping, tx.now(), &data)?;
+        let (event, payload) = this.event(tx, EventType::Ping, &data)?;
         let Endpoint { seq, events, retry_policy, .. } = endpoint;
         let to = Listening { seq, events, retry_policy };
         let delivery = this.deliver(tx, &to, event, EventType::Ping, &payload)?;

@@ -8,7 +8,10 @@ use serde_json::json;
 use super::{DONE, Output, credits, key, local::Local};
 use crate::{
     ambient::Ambient,
-    app::accounts::{self, NewAccount},
+    app::{
+        accounts::{self, NewAccount},
+        api_keys::KeyRequest,
+    },
     config::Config,
     domain::{Bucket, Credits, PageRequest},
 };
@@ -57,13 +60,17 @@ impl Account {
 impl Create {
     /// What can be refused is looked at before the account is made.
     fn run(self, local: &Local) -> anyhow::Result<()> {
-        let scopes = key::scopes(&self.scopes)?;
+        let request = KeyRequest {
+            name: "default".to_owned(),
+            scopes: key::scopes(&self.scopes)?,
+            ..KeyRequest::default()
+        };
         let credits = self.credits.filter(|amount| !amount.is_zero());
         let grant = credits.map(|amount| credits::request(amount, Bucket::Paid)).transpose()?;
         let app = &local.app;
         let made = accounts::create(app, NewAccount { name: self.name }).wait()?;
         let account = made.account.id;
-        let key = key::issue(local, account, "default".to_owned(), scopes)?;
+        let key = key::issue(local, account, &request)?;
         if let Some(grant) = grant {
             crate::app::credits::grant(app, account, grant, None).wait()?;
         }

@@ -8,9 +8,12 @@ use serde::Serialize;
 use super::{DONE, Output, local::Local};
 use crate::{
     ambient::Ambient,
-    app::credits::{self, GrantRequest},
+    app::{
+        accounts,
+        credits::{self, GrantRequest},
+    },
     config::Config,
-    domain::{self, AccountId, Bucket, Error, GrantId},
+    domain::{self, AccountId, Bucket, Environment, Error, GrantId},
 };
 
 #[derive(Subcommand)]
@@ -30,6 +33,9 @@ pub(super) struct Grant {
     /// Where they go; free ones are used first
     #[arg(long, default_value = "paid", value_parser = ["paid", "free"])]
     bucket: String,
+    /// Live credits, or those that the account's test keys spend
+    #[arg(long, default_value = "live", value_parser = ["live", "test"])]
+    environment: String,
     #[command(flatten)]
     output: Output,
 }
@@ -47,9 +53,11 @@ impl Credits {
 impl Grant {
     fn run(self, local: &Local) -> anyhow::Result<()> {
         let bucket = Bucket::parse(&self.bucket).unwrap_or(Bucket::Paid);
-        let request = request(self.amount, bucket)?;
+        let environment = Environment::parse(&self.environment).unwrap_or_default();
+        let request = GrantRequest { environment, ..request(self.amount, bucket)? };
         let grant = credits::grant(&local.app, self.account, request, None).wait()?;
-        let balance = credits::balance(&local.app, local.scope(self.account)?)?;
+        let scope = accounts::scope_of(&local.app, self.account, environment)?;
+        let balance = credits::balance(&local.app, scope)?;
         let available = balance.available.total().unwrap_or_default();
         let text =
             format!("granted {} {} credits; {available} available", grant.amount, self.bucket);
@@ -80,5 +88,6 @@ pub(super) fn request(amount: domain::Credits, bucket: Bucket) -> anyhow::Result
         return Err(Error::invalid("amount", "the amount of credits must be above zero").into());
     }
     let reason = "granted on the command line".to_owned();
-    Ok(GrantRequest { amount, bucket, reason, expires_at: None })
+    let environment = Environment::Live;
+    Ok(GrantRequest { amount, bucket, reason, expires_at: None, environment })
 }

@@ -167,10 +167,8 @@ fn make_account(app: &Arc<App>, evidence: &mut Evidence) -> anyhow::Result<Strin
     let account = made.account.id;
     let request = KeyRequest {
         name: "demo".to_owned(),
-        project_id: None,
         scopes: vec!["*".to_owned()],
-        expires_at: None,
-        rate_limit: None,
+        ..KeyRequest::default()
     };
     let scope = accounts::scope(app, account)?;
     let prepared = api_keys::prepare(app, scope, ScopeSet::ALL, &request)?;

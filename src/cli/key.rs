@@ -10,7 +10,7 @@ use crate::{
     ambient::Ambient,
     app::api_keys::{self, CreatedKey, KeyRequest},
     config::Config,
-    domain::{AccountId, ApiKeyId, Error, PageRequest, ScopeSet, Timestamp},
+    domain::{AccountId, ApiKeyId, Credits, Error, PageRequest, ProjectId, ScopeSet, Timestamp},
     store::api_keys::ApiKey,
 };
 
@@ -35,6 +35,15 @@ pub(super) struct Create {
     /// What it may do, separated by spaces or commas
     #[arg(long, default_value = "*")]
     scopes: String,
+    /// Its project's id; the project `default` where none is named
+    #[arg(long, value_name = "ID")]
+    project: Option<ProjectId>,
+    /// Credits that its jobs may be charged in a calendar month
+    #[arg(long, value_name = "X")]
+    monthly_credit_limit: Option<Credits>,
+    /// An address or network that it may be used from; give it once for each
+    #[arg(long = "allowed-cidr", value_name = "CIDR")]
+    allowed_cidrs: Vec<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -75,7 +84,15 @@ impl Key {
 
 impl Create {
     fn run(self, local: &Local) -> anyhow::Result<()> {
-        let key = issue(local, self.account, self.name, scopes(&self.scopes)?)?;
+        let request = KeyRequest {
+            name: self.name,
+            project_id: self.project,
+            scopes: scopes(&self.scopes)?,
+            monthly_credit_limit: self.monthly_credit_limit,
+            allowed_cidrs: (!self.allowed_cidrs.is_empty()).then_some(self.allowed_cidrs),
+            ..KeyRequest::default()
+        };
+        let key = issue(local, self.account, &request)?;
         let secret = key.secret.expose();
         let text = format!("key  {}\n\n{secret}\n\nThe key is shown this once.", key.key.id);
         Ok(self.output.print(&json!({"key_id": key.key.id, "key": secret}), &text)?)
@@ -130,15 +147,13 @@ pub(super) fn scopes(text: &str) -> anyhow::Result<Vec<String>> {
     Ok(scopes.names().map(str::to_owned).collect())
 }
 
-/// Makes a key with these scopes.
+/// Makes such a key.
 pub(super) fn issue(
     local: &Local,
     account: AccountId,
-    name: String,
-    scopes: Vec<String>,
+    request: &KeyRequest,
 ) -> anyhow::Result<CreatedKey> {
-    let request = KeyRequest { name, project_id: None, scopes, expires_at: None, rate_limit: None };
     let scope = local.scope(account)?;
-    let prepared = api_keys::prepare(&local.app, scope, ScopeSet::ALL, &request)?;
+    let prepared = api_keys::prepare(&local.app, scope, ScopeSet::ALL, request)?;
     Ok(api_keys::issue(&local.app, prepared).wait()?)
 }

@@ -12,4 +12,7 @@ pub struct CreditsPolicy {
     /// `credits.low` is told when an account falls below it that has no mark of its own.
     #[serde(deserialize_with = "values::credits", serialize_with = "write::credits")]
     pub low_mark: Credits,
+    /// What test keys of an account have to spend at first.
+    #[serde(deserialize_with = "values::credits", serialize_with = "write::credits")]
+    pub test_credits: Credits,
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::Secret;
+use super::{Environment, Secret};
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const START_LEN: usize = "sk_live_".len();
@@ -16,29 +16,11 @@ const SECRET_LEN: usize = 27;
 const CHECKSUM_LEN: usize = 6;
 const KEY_LEN: usize = START_LEN + PREFIX_LEN + 1 + SECRET_LEN + CHECKSUM_LEN;
 
-/// Whether a key moves live credits or runs on the sandbox alone.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Environment {
-    /// Real providers, real credits.
-    Live,
-    /// The sandbox provider; never live credits.
-    Test,
-}
-
-impl Environment {
-    /// The name in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Test => "test",
-        }
-    }
-
-    const fn start(self) -> &'static str {
-        match self {
-            Self::Live => "sk_live_",
-            Self::Test => "sk_test_",
-        }
+/// What the keys of an environment begin with.
+const fn start(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Live => "sk_live_",
+        Environment::Test => "sk_test_",
     }
 }
 
@@ -59,7 +41,7 @@ impl ApiKey {
     pub fn generate(environment: Environment, random: &[u8; 32]) -> Self {
         let (prefix, secret) = random.split_at(12);
         let mut text = String::with_capacity(KEY_LEN);
-        text.push_str(environment.start());
+        text.push_str(start(environment));
         push_base62(&mut text, prefix, PREFIX_LEN);
         text.push('_');
         push_base62(&mut text, secret, SECRET_LEN);
@@ -70,9 +52,9 @@ impl ApiKey {
 
     /// Reads a key and verifies its checksum; nothing is looked up or hashed for what fails here.
     pub fn parse(text: &str) -> Result<Self, MalformedApiKey> {
-        let environment = [Environment::Live, Environment::Test]
+        let environment = Environment::ALL
             .into_iter()
-            .find(|environment| text.starts_with(environment.start()))
+            .find(|environment| text.starts_with(start(*environment)))
             .ok_or(MalformedApiKey)?;
         let shape = text.len() == KEY_LEN
             && text.bytes().enumerate().skip(START_LEN).all(|(at, byte)| {

@@ -192,9 +192,14 @@ pub enum ProviderSettings {
 /// `breaker_open` or `busy`.
 pub type Observer = Arc<dyn Fn(&str, &'static str, Option<Duration>) + Send + Sync>;
 
-/// The configured providers by name.
-#[derive(Default)]
-pub struct Providers(BTreeMap<String, Arc<Guarded>>);
+/// The name of the sandbox that is there whatever is configured.
+pub const SANDBOX: &str = "sandbox";
+
+/// The configured providers by name, and a sandbox for what is for tests.
+pub struct Providers {
+    configured: BTreeMap<String, Arc<Guarded>>,
+    sandbox: Arc<Guarded>,
+}
 
 impl Providers {
     /// Sets the providers up, without limits. One that cannot work (no key, a bad address) says so at
@@ -220,17 +225,24 @@ impl Providers {
             let guarded = Guarded::new(name.clone(), provider, limits, ambient, observer);
             (name, Arc::new(guarded))
         };
-        Self(settings.into_iter().map(guard).collect())
+        let unlimited = ProviderLimits::default();
+        let (_, sandbox) = guard((SANDBOX.to_owned(), ProviderSettings::Sandbox, unlimited));
+        Self { configured: settings.into_iter().map(guard).collect(), sandbox }
     }
 
     /// The provider of that name in the configuration.
     pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
-        self.0.get(name).map(|provider| Arc::clone(provider) as Arc<dyn Provider>)
+        self.configured.get(name).map(|provider| Arc::clone(provider) as Arc<dyn Provider>)
     }
 
-    /// Which of them are called, by name.
+    /// The sandbox that is there whatever is configured. Nobody shares its limits: it has none.
+    pub fn sandbox(&self) -> Arc<dyn Provider> {
+        Arc::clone(&self.sandbox) as Arc<dyn Provider>
+    }
+
+    /// Which of the configured ones are called, by name.
     pub fn breakers(&self) -> impl Iterator<Item = (&str, BreakerState)> {
-        self.0.iter().map(|(name, provider)| (name.as_str(), provider.state()))
+        self.configured.iter().map(|(name, provider)| (name.as_str(), provider.state()))
     }
 }
 

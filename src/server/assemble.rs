@@ -105,6 +105,7 @@ fn settings(config: &Config) -> app::Settings {
         disable_after: config.webhooks.disable_after,
         drift: drift(config),
         low_mark: config.credits.low_mark,
+        test_credits: config.credits.test_credits,
     }
 }
 

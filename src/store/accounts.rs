@@ -1,4 +1,4 @@
-//! Tenants and their projects.
+//! Tenants, and their twins for tests.
 
 use rusqlite::Row;
 
@@ -6,7 +6,7 @@ use super::{
     scope::{AccountScope, AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{AccountId, ProjectId, Result, Timestamp};
+use crate::domain::{AccountId, Environment, ProjectId, Result, Timestamp};
 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,28 +40,45 @@ pub fn insert(
     project: ProjectId,
     name: &str,
 ) -> Result<AccountScope> {
-    let now = tx.now();
-    let seq = tx.insert(
-        "insert into main.account (id, name, created_at) values (?1, ?2, ?3)",
-        (id, name, now),
-    )?;
+    let scope = insert_row(tx, id, Environment::Live, name)?;
     tx.execute(
         "insert into main.project (account, id, name, environment, created_at)
          values (?1, ?2, 'default', 'live', ?3)",
-        (seq, project, now),
+        (scope.seq(), project, tx.now()),
+    )?;
+    Ok(scope)
+}
+
+/// Adds the twin of an account that has none: its part for tests, with an empty balance.
+pub fn insert_twin(tx: &Tx<'_, SystemScope>, of: &Account) -> Result<AccountScope> {
+    insert_row(tx, of.id, Environment::Test, &of.name)
+}
+
+fn insert_row(
+    tx: &Tx<'_, SystemScope>,
+    id: AccountId,
+    environment: Environment,
+    name: &str,
+) -> Result<AccountScope> {
+    let seq = tx.insert(
+        "insert into main.account (id, environment, name, created_at) values (?1, ?2, ?3, ?4)",
+        (id, environment, name, tx.now()),
     )?;
     tx.execute("insert into main.balance (account) values (?1)", [seq])?;
-    Ok(tx.scope().account(AccountSeq(seq), id))
+    Ok(tx.scope().account(AccountSeq(seq), id, environment))
 }
 
-/// The account of that id.
-pub fn find(snapshot: &Snapshot<'_, SystemScope>, id: AccountId) -> Result<Option<Account>> {
-    snapshot.one("select * from main.account where id = ?1", [id], account)
-}
-
-/// The account of that internal number.
-pub fn by_seq(snapshot: &Snapshot<'_, SystemScope>, seq: AccountSeq) -> Result<Option<Account>> {
-    snapshot.one("select * from main.account where seq = ?1", [seq], account)
+/// The account of that id, or its twin for tests, which it may not have.
+pub fn find(
+    snapshot: &Snapshot<'_, SystemScope>,
+    id: AccountId,
+    environment: Environment,
+) -> Result<Option<Account>> {
+    snapshot.one(
+        "select * from main.account where id = ?1 and environment = ?2",
+        (id, environment),
+        account,
+    )
 }
 
 /// Accounts older than `before`, newest first.
@@ -71,13 +88,14 @@ pub fn list(
     limit: u32,
 ) -> Result<Vec<Account>> {
     snapshot.all(
-        "select * from main.account where ?1 is null or id < ?1 order by id desc limit ?2",
+        "select * from main.account where environment = 'live' and (?1 is null or id < ?1)
+         order by id desc limit ?2",
         (before, limit),
         account,
     )
 }
 
-/// Changes what is given; false where there is no such account.
+/// Changes what is given, of its twin too; false where there is no such account.
 pub fn update(
     tx: &Tx<'_, SystemScope>,
     id: AccountId,
@@ -95,42 +113,4 @@ pub fn update(
         tx.signal(super::Signal::AccountChanged);
     }
     Ok(changed > 0)
-}
-
-/// A part of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Project {
-    /// Internal number.
-    pub seq: i64,
-    /// Public id.
-    pub id: ProjectId,
-    /// Unique in the account.
-    pub name: String,
-    /// True for test projects, whose keys are `sk_test_…`.
-    pub is_test: bool,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-/// The account's project of that name.
-pub fn project(snapshot: &Snapshot<'_, AccountScope>, name: &str) -> Result<Option<Project>> {
-    snapshot.one("select * from project where name = ?1", [name], read_project)
-}
-
-/// The account's project of that id.
-pub fn project_by_id(
-    snapshot: &Snapshot<'_, AccountScope>,
-    id: ProjectId,
-) -> Result<Option<Project>> {
-    snapshot.one("select * from project where id = ?1", [id], read_project)
-}
-
-fn read_project(row: &Row<'_>) -> rusqlite::Result<Project> {
-    Ok(Project {
-        seq: row.get("seq")?,
-        id: row.get("id")?,
-        name: row.get("name")?,
-        is_test: row.get::<_, String>("environment")? == "test",
-        created_at: row.get("created_at")?,
-    })
 }

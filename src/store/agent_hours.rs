@@ -6,10 +6,10 @@ use std::ops::Range;
 use rusqlite::Row;
 
 use super::{
-    scope::{AccountScope, AccountSeq, SystemScope},
+    scope::{AccountScope, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{AccountId, AgentTotals, DriftMetric, Result, Timestamp};
+use crate::domain::{AgentTotals, DriftMetric, Result, Timestamp};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -106,13 +106,14 @@ pub fn busy(
 ) -> Result<Vec<Busy>> {
     let system = snapshot.scope();
     snapshot.all(BUSY, (since, after, limit), |row| {
-        let account = system.account(row.get::<_, AccountSeq>(2)?, row.get::<_, AccountId>(3)?);
+        let account = system.account(row.get(2)?, row.get(3)?, row.get(4)?);
         Ok(Busy { account, agent: row.get(0)?, name: row.get(1)? })
     })
 }
 
 /// Goes from agent to agent and ends with the page, however many hours the window has.
-pub(in crate::store) const BUSY: &str = "select g.seq, g.name, a.seq, a.id from main.agent g
+pub(in crate::store) const BUSY: &str =
+    "select g.seq, g.name, a.seq, a.id, a.environment from main.agent g
     join main.account a on a.seq = g.account
     where g.seq > ?2 and exists (select 1 from main.agent_hour h
       where h.account = g.account and h.agent = g.seq and h.hour >= ?1)

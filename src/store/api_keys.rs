@@ -7,7 +7,9 @@ use super::{
     signal::Signal,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{AccountId, ApiKeyId, Payer, ProjectId, Result, Timestamp};
+use crate::domain::{
+    AccountId, ApiKeyId, Credits, Environment, Payer, ProjectId, Result, Timestamp,
+};
 
 /// A key as it is stored; without its secret.
 #[derive(Clone, Debug)]
@@ -28,6 +30,12 @@ pub struct ApiKey {
     pub scopes: String,
     /// Its own rate limit, such as `600,1m`.
     pub rate_limit: Option<String>,
+    /// What its jobs, and those of the keys that it replaces, may be charged in a calendar month.
+    pub monthly_credit_limit: Option<Credits>,
+    /// The networks that it may be used from, separated by spaces; `None`: from anywhere.
+    pub allowed_cidrs: Option<String>,
+    /// Internal number of the first of the keys that it goes back to by rotations; `None` where it is itself.
+    pub origin: Option<i64>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends or ended, as its maker asked for. [`ApiKey::ends_at`] knows the rest.
@@ -52,7 +60,10 @@ impl ApiKey {
 pub struct KeyOfAccount {
     /// The key.
     pub key: ApiKey,
-    /// The right that a verified key gives.
+    /// The right to the rows of the account that the key and its project are among.
+    pub home: AccountScope,
+    /// The right that a verified key gives: to the account's live rows, or to those of its twin where the
+    /// project is for tests.
     pub scope: AccountScope,
     /// Who pays for its jobs.
     pub payer: Payer,
@@ -77,6 +88,12 @@ pub struct NewApiKey {
     pub scopes: String,
     /// Its own rate limit.
     pub rate_limit: Option<String>,
+    /// What it may spend in a calendar month.
+    pub monthly_credit_limit: Option<Credits>,
+    /// The networks that it may be used from, separated by spaces.
+    pub allowed_cidrs: Option<String>,
+    /// The first of the keys that it goes back to by rotations; `None` for a key that replaces none.
+    pub origin: Option<i64>,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
 }
@@ -91,6 +108,9 @@ fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         hash: row.get("hash")?,
         scopes: row.get("scopes")?,
         rate_limit: row.get("rate_limit")?,
+        monthly_credit_limit: row.get("monthly_credit_limit")?,
+        allowed_cidrs: row.get("allowed_cidrs")?,
+        origin: row.get("origin")?,
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,
         overlap_ends_at: row.get("overlap_ends_at")?,
@@ -106,18 +126,23 @@ pub fn by_prefix(
 ) -> Result<Option<KeyOfAccount>> {
     let system = snapshot.scope();
     snapshot.one(
-        "select k.*, p.id as project_id, p.monthly_credit_limit as project_limit, o.id as origin_id,
-           a.id as account_id, a.suspended_at
+        "select k.*, p.id as project_id, p.monthly_credit_limit as project_limit,
+           p.environment as works_in, o.id as origin_id, a.id as account_id, a.environment,
+           a.suspended_at, w.seq as works_on
          from main.api_key k join main.project p on p.seq = k.project
          join main.api_key o on o.seq = coalesce(k.origin, k.seq)
-         join main.account a on a.seq = k.account where k.prefix = ?1",
+         join main.account a on a.seq = k.account
+         left join main.account w on w.id = a.id and w.environment = p.environment
+         where k.prefix = ?1",
         [prefix],
         |row| {
-            let account: AccountId = row.get("account_id")?;
-            let seq: AccountSeq = row.get("account")?;
+            let (account, seq): (AccountId, AccountSeq) =
+                (row.get("account_id")?, row.get("account")?);
+            let works_in: Environment = row.get("works_in")?;
             Ok(KeyOfAccount {
                 key: api_key(row)?,
-                scope: system.account(seq, account),
+                home: system.account(seq, account, row.get("environment")?),
+                scope: system.account(row.get("works_on")?, account, works_in),
                 payer: Payer {
                     project: row.get("project_id")?,
                     project_limit: row.get("project_limit")?,
@@ -137,10 +162,10 @@ pub fn account_of(
 ) -> Result<Option<AccountScope>> {
     let system = snapshot.scope();
     snapshot.one(
-        "select a.seq, a.id from main.api_key k join main.account a on a.seq = k.account
+        "select a.seq, a.id, a.environment from main.api_key k join main.account a on a.seq = k.account
          where k.id = ?1",
         [id],
-        |row| Ok(system.account(row.get("seq")?, row.get("id")?)),
+        |row| Ok(system.account(row.get(0)?, row.get(1)?, row.get(2)?)),
     )
 }
 
@@ -148,8 +173,9 @@ pub fn account_of(
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewApiKey) -> Result<()> {
     tx.execute(
         "insert into main.api_key
-           (account, project, id, name, prefix, hash, scopes, rate_limit, expires_at, created_at)
-         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+           (account, project, id, name, prefix, hash, scopes, rate_limit, monthly_credit_limit,
+            allowed_cidrs, origin, expires_at, created_at)
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         rusqlite::params![
             new.project,
             new.id,
@@ -158,6 +184,9 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewApiKey) -> Result<()> {
             new.hash,
             new.scopes,
             new.rate_limit,
+            new.monthly_credit_limit,
+            new.allowed_cidrs,
+            new.origin,
             new.expires_at,
             tx.now(),
         ],

@@ -7,13 +7,13 @@ use uuid::Uuid;
 use super::{
     jobs::{JobResult, job_result, raw, reserved, result_columns, status},
     open_jobs::{self, OpenJob},
-    scope::{AccountScope, AccountSeq, SystemScope},
+    scope::{AccountScope, SystemScope},
     signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    AccountId, BatchCounts, BatchId, BatchStatus, BatchStep, Error, JobId, JobStatus, Result, Rows,
-    Split, Timestamp,
+    BatchCounts, BatchId, BatchStatus, BatchStep, Error, JobId, JobStatus, Result, Rows, Split,
+    Timestamp,
 };
 
 /// What a new batch is made of.
@@ -245,11 +245,11 @@ pub fn canceling(
 ) -> Result<Vec<(AccountScope, i64)>> {
     let system = snapshot.scope();
     snapshot.all(
-        "select b.seq, a.seq, a.id from main.batch b join main.account a on a.seq = b.account
+        "select b.seq, a.seq, a.id, a.environment from main.batch b join main.account a on a.seq = b.account
          where b.cancel_requested_at is not null and b.finished_at is null order by b.seq limit ?1",
         [limit],
         |row| {
-            let account = system.account(row.get::<_, AccountSeq>(1)?, row.get::<_, AccountId>(2)?);
+            let account = system.account(row.get(1)?, row.get(2)?, row.get(3)?);
             Ok((account, row.get(0)?))
         },
     )

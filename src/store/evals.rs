@@ -6,13 +6,13 @@ use serde_json::value::RawValue;
 use super::{
     jobs::{number, raw},
     row::{named, unknown},
-    scope::{AccountScope, AccountSeq, SystemScope},
+    scope::{AccountScope, SystemScope},
     signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    AccountId, BatchId, Credits, Cursor, EvalId, EvalRunId, JobError, JobErrorCode, JobId,
-    JobStatus, Result, Rows, Timestamp,
+    BatchId, Credits, Cursor, EvalId, EvalRunId, JobError, JobErrorCode, JobId, JobStatus, Result,
+    Rows, Timestamp,
 };
 
 /// Outputs that [`results`] reads, in bytes; the others are left out.
@@ -374,13 +374,13 @@ pub struct EndedRun {
 pub fn to_score(snapshot: &Snapshot<'_, SystemScope>, after: i64) -> Result<Option<EndedRun>> {
     let system = snapshot.scope();
     snapshot.one(
-        "select r.seq, r.id, a.seq, a.id from main.eval_run r join main.batch b on b.seq = r.batch
+        "select r.seq, r.id, a.seq, a.id, a.environment from main.eval_run r join main.batch b on b.seq = r.batch
          join main.account a on a.seq = r.account
          where r.finished_at is null and b.finished_at is not null and r.seq > ?1
          order by r.seq limit 1",
         [after],
         |row| {
-            let account = system.account(row.get::<_, AccountSeq>(2)?, row.get::<_, AccountId>(3)?);
+            let account = system.account(row.get(2)?, row.get(3)?, row.get(4)?);
             Ok(EndedRun { account, seq: row.get(0)?, id: row.get(1)? })
         },
     )

@@ -6,10 +6,10 @@
 use super::{
     ledger::{Balance, Books, Cause, Change, beyond},
     row::named,
-    scope::{AccountScope, AccountSeq, SystemScope},
+    scope::{AccountScope, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{AccountId, Bucket, Credits, EntryKind, Error, GrantId, Result, Timestamp};
+use crate::domain::{Bucket, Credits, EntryKind, Error, GrantId, Result, Timestamp};
 
 /// Credits to be given.
 #[derive(Clone, Debug)]
@@ -224,9 +224,10 @@ pub fn accounts_with_expired(
 ) -> Result<Vec<AccountScope>> {
     let system = snapshot.scope();
     snapshot.all(
-        "select distinct a.seq, a.id from main.credit_grant g join main.account a on a.seq = g.account
+        "select distinct a.seq, a.id, a.environment from main.credit_grant g
+         join main.account a on a.seq = g.account
          where g.remaining > 0 and g.expires_at is not null and g.expires_at <= ?1 limit ?2",
         (snapshot.now(), limit),
-        |row| Ok(system.account(row.get::<_, AccountSeq>(0)?, row.get::<_, AccountId>(1)?)),
+        |row| Ok(system.account(row.get(0)?, row.get(1)?, row.get(2)?)),
     )
 }

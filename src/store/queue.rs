@@ -119,7 +119,8 @@ pub fn claim(tx: &Tx<'_, SystemScope>, lease: Lease) -> Result<Option<Claimed>> 
     tx.one(
         "update main.queue set lease = ?3, attempts = attempts + 1
          where queue = ?1 and subject = ?2 and lease is null and (run_at <= ?4 or expires_at <= ?4)
-         returning *, (select id from main.account where seq = queue.account) as account_id",
+         returning *, (select id from main.account where seq = queue.account) as account_id,
+           (select environment from main.account where seq = queue.account) as environment",
         (lease.id.queue.number(), lease.id.subject, lease.token, tx.now()),
         |row| claimed(row, system, lease),
     )
@@ -139,7 +140,7 @@ fn claimed(row: &Row<'_>, system: SystemScope, lease: Lease) -> rusqlite::Result
     let seq: AccountSeq = row.get("account")?;
     Ok(Claimed {
         lease,
-        scope: system.account(seq, account),
+        scope: system.account(seq, account, row.get("environment")?),
         lane: row.get("lane")?,
         attempts: row.get("attempts")?,
         crashes: row.get("crashes")?,
@@ -262,12 +263,12 @@ pub fn left_direct(
 ) -> Result<Vec<(AccountScope, i64)>> {
     let system = snapshot.scope();
     snapshot.all(
-        "select q.account, a.id, q.subject from main.queue q
+        "select q.account, a.id, a.environment, q.subject from main.queue q
          join main.job j on j.seq = q.subject join main.account a on a.seq = q.account
          where q.queue = 2 and (q.lease is null or q.lease < ?1) and j.direct = 1
          order by q.subject limit ?2",
         (boot << 32, limit),
-        |row| Ok((system.account(row.get(0)?, row.get(1)?), row.get(2)?)),
+        |row| Ok((system.account(row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?)),
     )
 }
 

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::scope::AccountSeq;
 use crate::domain::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, DeadLetterId, DeliveryId,
-    EndpointId, EvalId, EvalRunId, EventId, GrantId, JobId, LedgerEntryId, ProjectId, Timestamp,
+    EndpointId, Environment, EvalId, EvalRunId, EventId, GrantId, JobId, LedgerEntryId, ProjectId,
+    Timestamp,
 };
 
 macro_rules! blobs {
@@ -56,6 +57,18 @@ integers! {
     Timestamp: |time| time.millis(), Timestamp::from_millis;
     Credits: |credits| credits.micros(), Credits::from_micros;
     AccountSeq: |seq| seq.0, AccountSeq;
+}
+
+impl ToSql for Environment {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.as_str()))
+    }
+}
+
+impl FromSql for Environment {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Self::parse(value.as_str()?).ok_or(FromSqlError::InvalidType)
+    }
 }
 
 /// Reads a text column as one of the names that `parse` knows.

@@ -1,6 +1,6 @@
 //! Whose rows a statement may touch. Only authentication, the operator's door and workers make scopes.
 
-use crate::domain::AccountId;
+use crate::domain::{AccountId, Environment};
 
 /// An account's internal number, as other tables refer to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -24,12 +24,18 @@ impl AccountSeq {
 pub struct AccountScope {
     seq: AccountSeq,
     id: AccountId,
+    environment: Environment,
 }
 
 impl AccountScope {
     /// The account's public id.
     pub const fn account_id(&self) -> AccountId {
         self.id
+    }
+
+    /// Whether these are the account's live rows or those of its twin for tests.
+    pub const fn environment(&self) -> Environment {
+        self.environment
     }
 
     /// The account's internal number.
@@ -54,8 +60,13 @@ impl SystemScope {
     }
 
     /// Narrows the right to one account.
-    pub const fn account(self, seq: AccountSeq, id: AccountId) -> AccountScope {
-        AccountScope { seq, id }
+    pub const fn account(
+        self,
+        seq: AccountSeq,
+        id: AccountId,
+        environment: Environment,
+    ) -> AccountScope {
+        AccountScope { seq, id, environment }
     }
 }
 

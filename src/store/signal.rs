@@ -3,7 +3,7 @@
 //! A signal is a hint: who hears it looks at the database before it acts.
 
 use super::queue::Waiting;
-use crate::domain::{ApiKeyId, BatchId, EvalRunId, JobId, JobStatus};
+use crate::domain::{ApiKeyId, BatchId, EvalRunId, JobId, JobStatus, ProjectId};
 
 /// Something that was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Signal {
     EvalRunEnded(EvalRunId),
     /// A key must not be accepted from memory any more.
     KeyChanged(ApiKeyId),
+    /// A project changed: none of its keys must be accepted from memory any more.
+    ProjectChanged(ProjectId),
     /// An account changed: none of its keys must be accepted from memory any more.
     AccountChanged,
     /// Queues were paused or resumed.

@@ -38,7 +38,7 @@ impl Kind for RunGeneration {
     }
 
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
-        let outcome = match until_stopped(stop, || self.ask(&job, stop))? {
+        let outcome = match until_stopped(stop, || self.ask(claimed, &job, stop))? {
             Asked::Abandoned => return Ok(()),
             Asked::Answered(answer) => Outcome::Succeeded(Success::of(answer)?),
             Asked::Failed { error, answer, trail } => {
@@ -60,7 +60,7 @@ impl Kind for RunGeneration {
 }
 
 impl RunGeneration {
-    fn ask(&self, job: &Job, stop: &Stop) -> Result<Asked> {
+    fn ask(&self, claimed: &Claimed, job: &Job, stop: &Stop) -> Result<Asked> {
         let request = &job.request;
         let messages: Vec<ChatMessage> =
             serde_json::from_str(request.messages.get()).map_err(Error::internal)?;
@@ -71,6 +71,7 @@ impl RunGeneration {
             .map(|schema| self.app.contracts.compile(schema, "output_schema"))
             .transpose()?;
         let question = Question {
+            environment: claimed.scope.environment(),
             model: &job.model,
             messages: &messages,
             parameters: &parameters,

@@ -9,9 +9,10 @@ use crate::support::{
 };
 
 /// The type that goes with each code.
-const TYPES: [(&str, &str); 17] = [
+const TYPES: [(&str, &str); 18] = [
     ("UNAUTHENTICATED", "authentication_error"),
     ("INSUFFICIENT_CREDITS", "insufficient_credits"),
+    ("BUDGET_EXCEEDED", "insufficient_credits"),
     ("INSUFFICIENT_SCOPE", "permission_error"),
     ("ACCOUNT_SUSPENDED", "permission_error"),
     ("NOT_FOUND", "not_found_error"),

@@ -63,6 +63,8 @@ fn body(operation: &str, world: &World) -> Option<Value> {
         "createWebhookEndpoint" => json!({"url": "https://example.com/hook", "events": ["ping"]}),
         "updateWebhookEndpoint" => json!({"description": "changed"}),
         "validateSchema" => json!({"schema": {"type": "null"}, "instance": null}),
+        "createProject" => json!({"name": World::new_name()}),
+        "updateProject" => json!({"monthly_credit_limit": null}),
         "createApiKey" => json!({"name": "made", "scopes": ["keys:write"]}),
         "createAccount" => json!({"name": "made"}),
         "updateAccount" => json!({"name": "changed"}),
@@ -122,6 +124,7 @@ impl World {
             () if path.starts_with("/v1/webhooks/deliveries/{id}") => self.failed_delivery(),
             () if path.starts_with("/v1/models/{id}") => "sandbox".to_owned(),
             () if path.starts_with("/v1/dlq/{id}") => self.dead_letter(),
+            () if path.starts_with("/v1/projects/{id}") => self.project(),
             () if path.starts_with("/v1/api-keys/{id}") => self.key(),
             () if path.starts_with("/admin/v1/keys/{id}") => self.key(),
             () if path.starts_with("/admin/v1/accounts/{id}") => self.account.id.clone(),
@@ -223,6 +226,12 @@ impl World {
             assert!(std::time::Instant::now() < deadline, "the delivery does not end");
             std::thread::yield_now();
         }
+    }
+
+    fn project(&self) -> String {
+        let body = json!({"name": Self::new_name()});
+        let made = self.account.client.post("/v1/projects", &body).expect(201).json();
+        made["id"].as_str().unwrap().to_owned()
     }
 
     fn key(&self) -> String {
@@ -378,6 +387,32 @@ fn every_route_of_tenants_is_limited_and_closed_to_the_suspended() {
         document.check(&operation, &reply);
         let reply = operation.call(&suspended.client, &operation.at(NOBODY), &world);
         refused_by(&operation, &reply, 403, "ACCOUNT_SUSPENDED");
+        document.check(&operation, &reply);
+    }
+}
+
+#[test]
+fn no_test_key_reaches_live_objects_of_its_account() {
+    let world = World::new();
+    let document = Document::of(&world.server);
+    let test = {
+        let body = json!({"name": "tests", "environment": "test"});
+        let project = world.account.client.post("/v1/projects", &body).expect(201).json();
+        let more = json!({"project_id": project["id"]});
+        let key = world.server.key(&world.account.id, &json!(["*"]), &more);
+        world.server.client().with_key(&key)
+    };
+    for operation in document.operations() {
+        let Access::Tenant(scope) = &operation.access else { continue };
+        let path = world.path(&operation);
+        let reply = operation.call(&test, &path, &world);
+        match scope.as_deref() {
+            Some("keys:read" | "keys:write") => refused(&reply, 403, "INSUFFICIENT_SCOPE"),
+            _ if operation.is_for_one() && operation.id != "getModel" => {
+                refused(&reply, 404, "NOT_FOUND")
+            }
+            _ => continue,
+        };
         document.check(&operation, &reply);
     }
 }

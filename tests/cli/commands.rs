@@ -113,6 +113,34 @@ fn a_running_server_sees_within_a_second_what_commands_do() {
 }
 
 #[test]
+fn keys_of_test_projects_and_test_credits_are_given_by_commands() {
+    let program = Program::new();
+    let server = program.serve();
+    let account = program.account("2");
+    let client = server.client(&account.key);
+    let body = json!({"name": "tests", "environment": "test"});
+    let project = client.post("/v1/projects", &body).expect(201).json();
+    let of = |command: &[&str], more: &[&str]| {
+        program.json(&[command, &["--account", &account.id], more, &["--json"]].concat())
+    };
+    let networks = ["--allowed-cidr", "127.0.0.1", "--allowed-cidr", "10.0.0.0/8"];
+    let limit = ["--monthly-credit-limit", "2.5"];
+    let project = ["--project", project["id"].as_str().unwrap()];
+    let made = of(&["key", "create"], &[&networks[..], &limit, &project].concat());
+    let test = server.client(made["key"].as_str().unwrap());
+    let me = test.get("/v1/me").expect(200).json();
+    assert_eq!(me["key"]["allowed_cidrs"], json!(["127.0.0.1/32", "10.0.0.0/8"]));
+    assert_eq!(me["key"]["monthly_credit_limit"], 2.5);
+    assert_eq!(me["balance"]["available"], 1_000_000);
+    let grant = of(&["credits", "grant"], &["--amount", "1", "--environment", "test"]);
+    assert_eq!(grant["available"], 1_000_001.0);
+    soon(|| available(&test) == Some(1_000_001.0));
+    assert_eq!(available(&client), Some(2.0));
+    let report = program.json(&["ledger", "verify", "--json"]);
+    assert_eq!((&report["ok"], &report["accounts"]), (&json!(true), &json!(1)));
+}
+
+#[test]
 fn an_account_may_begin_with_no_credits() {
     let program = Program::new();
     for zero in ["0", "0.0"] {

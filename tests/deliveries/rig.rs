@@ -16,11 +16,12 @@ use skai_server::{
         webhooks::{self, EndpointRequest, EndpointWithSecret},
     },
     domain::{
-        AccountId, Backoff, Catalog, DeliveryId, EndpointId, EventFilter, Idempotency,
+        AccountId, Backoff, Catalog, Credits, DeliveryId, EndpointId, EventFilter, Idempotency,
         IdempotencyKey, Model, PageRequest, ProjectId, QueueName, Result, RetryPolicy, Secret,
         Tariff, Timestamp,
     },
     observe::Metrics,
+    providers::Providers,
     queue::{GiveUp, Kind, Stop},
     store::{
         Commit, EngineSettings, Store, SystemScope, accounts,
@@ -68,11 +69,11 @@ impl Rig {
             boot: 1,
             backlog: Backlog::default(),
             calls: Calls::new(CallLimits { all: 100, account: 100 }),
+            providers: Arc::new(Providers::new(&ambient, [])),
             ambient,
             store,
             auth,
             catalog: catalog(),
-            providers: Arc::default(),
             vault,
             guard,
             contracts: Contracts::default(),
@@ -249,6 +250,7 @@ fn policy() -> Settings {
         disable_after: 5 * DAY,
         drift: crate::support::deeds::DRIFT,
         low_mark: skai_server::domain::Credits::ZERO,
+        test_credits: Credits::ZERO,
     }
 }
 
@@ -260,7 +262,7 @@ fn caller(app: &App, name: &'static str) -> Caller {
         .write(SystemScope::new(), move |tx| accounts::insert(tx, id, project, name))
         .wait()
         .unwrap();
-    Caller { scope, project: 1, key: 1, payer: None, request_id: "req-1".to_owned() }
+    crate::support::deeds::caller(scope)
 }
 
 fn bytes(value: &Value) -> Vec<u8> {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use serde_json::value::RawValue;
 use skai_server::{
     app::asking::{Asked, Question},
-    domain::{ChatMessage, ChatRole, Contract, Deadline, JobErrorCode, Parameters},
+    domain::{ChatMessage, ChatRole, Contract, Deadline, Environment, JobErrorCode, Parameters},
 };
 
 use super::{Bench, DEADLINE, schema};
@@ -26,6 +26,7 @@ impl Bench {
         let parameters =
             Parameters { fallback_models: vec!["s".to_owned()], ..Parameters::default() };
         let question = Question {
+            environment: Environment::Live,
             model: "m",
             messages: &[ChatMessage::text_of(ChatRole::User, "Hello")],
             parameters: &parameters,

@@ -12,8 +12,8 @@ use skai_server::{
         jobs,
     },
     domain::{
-        ApiKeyId, Bucket, EntryKind, Error, ErrorKind, GrantId, JobErrorCode, JobStatus, Month,
-        PageRequest, Payer, ProjectId, Split, Timestamp,
+        ApiKeyId, Bucket, EntryKind, Environment, Error, ErrorKind, GrantId, JobErrorCode,
+        JobStatus, Month, PageRequest, Payer, ProjectId, Split, Timestamp,
     },
     store::{AccountScope, jobs::Job, ledger::Balance, queue::Claimed, spending},
 };
@@ -277,7 +277,12 @@ impl World {
     fn adjust(&mut self, account: usize, free: bool, delta: i64) {
         let (bucket, at) = bucket(free);
         let reason = "test".to_owned();
-        let request = credits::AdjustRequest { amount: micros(delta), bucket, reason };
+        let request = credits::AdjustRequest {
+            amount: micros(delta),
+            bucket,
+            reason,
+            environment: Environment::Live,
+        };
         let id = self.accounts[account].scope.account_id();
         credits::adjust(&self.deeds.app, id, request, None, None, |_| Ok(vec![])).wait().unwrap();
         if delta > 0 {
@@ -500,7 +505,9 @@ fn interleavings(cases: u32, steps: std::ops::Range<usize>) {
 fn the_books_are_those_of_the_model() {
     std::thread::scope(|threads| {
         let parts = [(); 4].map(|()| threads.spawn(|| interleavings(2_500, 1..20)));
-        parts.map(|part| part.join().unwrap());
+        for part in parts {
+            part.join().unwrap();
+        }
     });
 }
 

@@ -11,13 +11,14 @@ use skai_server::{
         Month, ProjectId, QueueName, Result, Split, Timestamp,
     },
     store::{
-        AccountScope, Snapshot, Tx, accounts, agent_hours, agents, api_keys, batches, dead_letters,
+        AccountScope, Snapshot, Tx, agent_hours, agents, api_keys, batches, dead_letters,
         deliveries, evals,
         grants::{self, Correction},
         idempotency, job_events,
         jobs::{self, JobResult},
         ledger::{self, Charge, JobRound},
         ledger_entries,
+        projects::{self, ProjectChange},
         queue::{self, Lease, WorkId},
         spending::{self, SetAside, Spent},
         webhooks,
@@ -28,8 +29,7 @@ use crate::support::deeds::{Deeds, micros, model, payer};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 38] = [
-    "accounts::project",
+const WITHOUT_FOREIGN_IDS: [&str; 41] = [
     "agent_hours::add",
     "agent_hours::tell",
     "agents::count",
@@ -60,6 +60,10 @@ const WITHOUT_FOREIGN_IDS: [&str; 38] = [
     "ledger::cover",
     "ledger::reserve",
     "ledger_entries::grants",
+    "projects::by_name",
+    "projects::count",
+    "projects::insert",
+    "projects::list",
     "queue::hold",
     "queue::push",
     "spending::set_aside",
@@ -100,23 +104,11 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     let (delivery, event_id) = (DeliveryId::from_uuid(uuid()), EventId::from_uuid(uuid()));
     let work = claimed.lease.id;
     let store = &deeds.app.store;
-    let project = store.read(scope, |it| accounts::project(it, "default")).unwrap().unwrap();
+    let project = store.read(scope, |it| projects::by_name(it, "default")).unwrap().unwrap();
     let project_seq = project.seq;
     let numbers = store.write(scope, move |tx| {
         let text = || "theirs".to_owned();
-        api_keys::insert(
-            tx,
-            &api_keys::NewApiKey {
-                id: key,
-                project: project_seq,
-                name: text(),
-                prefix: text(),
-                hash: text(),
-                scopes: text(),
-                rate_limit: None,
-                expires_at: None,
-            },
-        )?;
+        api_keys::insert(tx, &new_key(key, project_seq))?;
         let new =
             agents::NewAgent { id: agent, name: text(), description: None, tags: "[]".to_owned() };
         let agent =
@@ -156,6 +148,23 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         delivery: (delivery_seq, delivery),
         letter,
         grant: grants[0].id,
+    }
+}
+
+fn new_key(id: ApiKeyId, project: i64) -> api_keys::NewApiKey {
+    let text = || "theirs".to_owned();
+    api_keys::NewApiKey {
+        id,
+        project,
+        name: text(),
+        prefix: text(),
+        hash: text(),
+        scopes: text(),
+        rate_limit: None,
+        monthly_credit_limit: None,
+        allowed_cidrs: None,
+        origin: None,
+        expires_at: None,
     }
 }
 
@@ -301,11 +310,7 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
     let (key, job, letter) = (has.key, &has.job, has.letter);
     let (delivery, endpoint) = (has.delivery, has.endpoint);
     let job_of = ledger_entries::LedgerFilter { job: Some(job.id), ..Default::default() };
-    calls.find(
-        "accounts::project_by_id",
-        |it| accounts::project_by_id(it, has.project),
-        Option::is_none,
-    );
+    calls.find("projects::find", |it| projects::find(it, has.project), Option::is_none);
     let always = 0..i64::MAX;
     calls.find(
         "agent_hours::sum",
@@ -407,6 +412,11 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("api_keys::revoke", &false, move |tx| api_keys::revoke(tx, key));
     calls.change("api_keys::retire", &(), move |tx| api_keys::retire(tx, key, tx.now()));
     calls.change("api_keys::touch", &(), move |tx| api_keys::touch(tx, key));
+    let project = has.project;
+    calls.change("projects::update", &false, move |tx| {
+        let change = ProjectChange { name: Some("ours".to_owned()), ..ProjectChange::default() };
+        projects::update(tx, project, &change)
+    });
     let batch = has.batch.0;
     calls.change("batches::request_cancel", &(), move |tx| batches::request_cancel(tx, batch));
     let step = BatchStep { running: 1, ..BatchStep::default() };

@@ -9,7 +9,7 @@ use std::{
 
 use skai_server::{
     ambient::Ambient,
-    domain::{Error, ErrorKind, ProjectId, QueueName, Timestamp},
+    domain::{Environment, Error, ErrorKind, ProjectId, QueueName, Timestamp},
     store::{
         EngineSettings, Signal, Store, SystemScope, Tx, accounts,
         queue::{self, Waiting, WorkId},
@@ -236,7 +236,8 @@ fn the_writer_ends_with_the_last_store_and_after_the_last_deed() {
     writer.join().unwrap();
     commit.wait().unwrap();
     let (store, _writer) = open();
-    let found = store.read(SystemScope::new(), |snapshot| accounts::find(snapshot, key));
+    let found =
+        store.read(SystemScope::new(), |snapshot| accounts::find(snapshot, key, Environment::Live));
     assert_eq!(found.unwrap().unwrap().name, "last");
 }
 

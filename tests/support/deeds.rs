@@ -16,9 +16,9 @@ use skai_server::{
         ledger_audit,
     },
     domain::{
-        AccountId, ApiKeyId, Backoff, Bucket, Catalog, Credits, DriftLimits, GenerationRequest,
-        JobError, JobErrorCode, JobId, Model, Payer, Price, ProjectId, QueueName, RateLimit,
-        Result, Secret, Tariff, Timestamp, Usage,
+        AccountId, ApiKeyId, Backoff, Bucket, Catalog, Credits, DriftLimits, Environment,
+        GenerationRequest, JobError, JobErrorCode, JobId, Model, Payer, Price, ProjectId,
+        QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
     },
     providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
@@ -156,7 +156,8 @@ impl Deeds {
         expires_at: Option<Timestamp>,
     ) {
         let reason = "test".to_owned();
-        let request = credits::GrantRequest { amount: micros(amount), bucket, reason, expires_at };
+        let (amount, environment) = (micros(amount), Environment::Live);
+        let request = credits::GrantRequest { amount, bucket, reason, expires_at, environment };
         credits::grant(&self.app, account, request, None).wait().unwrap();
     }
 
@@ -310,5 +311,6 @@ fn settings() -> Settings {
         disable_after: 24 * hour,
         drift: DRIFT,
         low_mark: micros(0),
+        test_credits: Credits::ZERO,
     }
 }

@@ -26,8 +26,8 @@ pub use route::{Trail, Tried};
 use super::App;
 use crate::{
     domain::{
-        ChatMessage, Contract, Deadline, Error, JobError, JobErrorCode, Model, Parameters, Result,
-        Usage, format_duration,
+        ChatMessage, Contract, Deadline, Environment, Error, JobError, JobErrorCode, Model,
+        Parameters, Result, Usage, format_duration,
     },
     providers::{Call, Completion, Provider, ProviderError, Sink},
 };
@@ -36,6 +36,8 @@ use route::Route;
 /// What a model is to answer.
 #[derive(Clone, Copy)]
 pub struct Question<'a> {
+    /// Where it is asked: for tests, the sandbox answers whatever the model.
+    pub environment: Environment,
     /// The model asked for, by its name in the catalog.
     pub model: &'a str,
     /// The conversation so far.
@@ -194,8 +196,9 @@ impl App {
     ) -> Result<Asked> {
         let mut route = Route::default();
         for name in question.models() {
-            let (served_by, attempt) =
-                self.find(name, |model, provider| ask(model, provider, &mut route.trail));
+            let (served_by, attempt) = self.find(question.environment, name, |model, provider| {
+                ask(model, provider, &mut route.trail)
+            });
             let error = match attempt {
                 Ok(attempt) => return Ok(route.end(question, attempt, name, served_by)),
                 Err(_) if stopped() => return Ok(Asked::Abandoned),

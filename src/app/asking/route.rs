@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{Answer, Asked, Attempt, OneAsked, Question};
 use crate::{
     app::App,
-    domain::{JobErrorCode, Model, Usage},
-    providers::{Provider, ProviderError},
+    domain::{Environment, JobErrorCode, Model, Usage},
+    providers::{Provider, ProviderError, SANDBOX},
 };
 
 /// What led to an answer, or to none.
@@ -111,10 +111,11 @@ impl Route {
 }
 
 impl App {
-    /// Asks the model of that name, and says who runs it. The configuration may have changed since the
-    /// question was accepted.
+    /// Asks the model of that name, and says who runs it: under tests always the sandbox. The configuration
+    /// may have changed since the question was accepted.
     pub(super) fn find(
         &self,
+        environment: Environment,
         name: &str,
         ask: impl FnOnce(Arc<Model>, &dyn Provider) -> OneAsked,
     ) -> (Option<String>, OneAsked) {
@@ -124,8 +125,12 @@ impl App {
             Ok(model) => model,
             Err(error) => return (None, Err(ProviderError::misconfigured(error.message()))),
         };
+        let (model, found) = match environment {
+            Environment::Live => (Arc::clone(&model), self.providers.get(&model.provider)),
+            Environment::Test => (run_by_the_sandbox(&model), Some(self.providers.sandbox())),
+        };
         let provider = Some(model.provider.clone());
-        let asked = match self.providers.get(&model.provider) {
+        let asked = match found {
             Some(found) => ask(model, &*found),
             None => Err(ProviderError::misconfigured(format!(
                 "the provider of model `{name}` is not configured any more"
@@ -133,4 +138,9 @@ impl App {
         };
         (provider, asked)
     }
+}
+
+/// The model with its price and its bounds, and another who runs it.
+fn run_by_the_sandbox(model: &Model) -> Arc<Model> {
+    Arc::new(Model { provider: SANDBOX.to_owned(), ..model.clone() })
 }

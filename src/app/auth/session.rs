@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     app::limits::{KeyBuckets, RateLimits},
-    domain::{ApiKeyId, Environment, Payer, ProjectId, ScopeSet, Timestamp},
+    domain::{ApiKeyId, Environment, Networks, Payer, ProjectId, ScopeSet, Timestamp},
     store::AccountScope,
 };
 
@@ -15,16 +15,18 @@ pub struct Session {
     pub key: ApiKeyId,
     /// The key's internal number.
     pub key_seq: i64,
-    /// The right to the rows of the key's account.
+    /// The right to the live rows of the key's account, which its keys and projects are among.
+    pub home: AccountScope,
+    /// The right to the rows that requests work on: the live ones, or those of the account's twin for tests.
     pub scope: AccountScope,
     /// The internal number and the id of the project that the key belongs to.
     pub project: (i64, ProjectId),
     /// Who pays for its jobs.
     pub payer: Payer,
-    /// Live or test.
-    pub environment: Environment,
     /// What it may do.
     pub scopes: ScopeSet,
+    /// Where it may be used from; `None`: from anywhere.
+    pub allowed: Option<Networks>,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
     /// Requests per window, by rate class.
@@ -33,4 +35,11 @@ pub struct Session {
     pub account_suspended: bool,
     /// Where the requests are counted.
     pub buckets: Arc<KeyBuckets>,
+}
+
+impl Session {
+    /// Whether it works on what is live or on what is for tests.
+    pub const fn environment(&self) -> Environment {
+        self.scope.environment()
+    }
 }

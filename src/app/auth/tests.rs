@@ -56,6 +56,9 @@ impl Bench {
             hash: self.auth.hash(&key, &self.ambient.random()).unwrap(),
             scopes: "jobs:read".to_owned(),
             rate_limit: None,
+            monthly_credit_limit: None,
+            allowed_cidrs: None,
+            origin: None,
             expires_at: None,
         };
         change(&mut new);
@@ -147,10 +150,13 @@ fn only_a_change_of_its_own_key_makes_a_verification_doubtful() {
     let ((id, key), (other, _)) = (bench.key(|_| {}), bench.key(|_| {}));
     let shared = &bench.auth.shared;
     let digest = digest(&shared.hasher, &key);
-    let all: [(&[Signal], bool); 3] = [
+    let any = ProjectId::from_uuid(bench.ambient.uuid());
+    let all: [(&[Signal], bool); 4] = [
         (&[Signal::KeyChanged(other)], true),
         (&[Signal::KeyChanged(id)], false),
         (&[Signal::AccountChanged], false),
+        // Nobody knows the project of a key that is being verified.
+        (&[Signal::ProjectChanged(any)], false),
     ];
     for (signals, is_good) in all {
         bench.auth.forget_all();
@@ -168,6 +174,18 @@ fn only_a_change_of_its_own_key_makes_a_verification_doubtful() {
         assert_eq!(pending.try_recv().is_ok(), is_good, "{signals:?}");
         assert!(lock(&shared.cache).changed.is_empty());
     }
+}
+
+#[test]
+fn the_keys_of_a_project_that_changed_are_verified_anew() {
+    let bench = Bench::new();
+    let (_, key) = bench.key(|_| {});
+    let project = bench.ask(&key).unwrap().project.1;
+    let other = ProjectId::from_uuid(bench.ambient.uuid());
+    bench.auth.hear(&[Signal::ProjectChanged(other)]);
+    assert!(matches!(bench.auth.authenticate(&key, CLIENT), Attempt::Done(Ok(_))));
+    bench.auth.hear(&[Signal::ProjectChanged(project)]);
+    assert!(matches!(bench.auth.authenticate(&key, CLIENT), Attempt::Pending(_)));
 }
 
 #[test]

@@ -121,21 +121,23 @@ impl Shared {
         if !self.hash_matches(presented, &found.key) {
             return Ok(refuse(&self.guesses, guess, self.ambient.monotonic()));
         }
-        self.session(presented, found).map(|session| Verdict::Verified(Arc::new(session)))
+        self.session(found).map(|session| Verdict::Verified(Arc::new(session)))
     }
 
-    fn session(&self, presented: &ApiKey, found: KeyOfAccount) -> Result<Session> {
-        let KeyOfAccount { key, scope, payer, suspended_at } = found;
+    fn session(&self, found: KeyOfAccount) -> Result<Session> {
+        let KeyOfAccount { key, home, scope, payer, suspended_at } = found;
         let own_limit = key.rate_limit.as_deref().map(str::parse).transpose();
         let own_limit = own_limit.map_err(Error::internal)?.map(RateLimits::all);
+        let allowed = key.allowed_cidrs.as_deref().map(str::parse).transpose();
         Ok(Session {
             key: key.id,
             key_seq: key.seq,
+            home,
             scope,
             project: key.project,
             payer,
-            environment: presented.environment(),
             scopes: key.scopes.parse().map_err(Error::internal)?,
+            allowed: allowed.map_err(Error::internal)?,
             expires_at: key.ends_at(),
             rate_limits: own_limit.unwrap_or(self.settings.rate_limits),
             account_suspended: suspended_at.is_some(),
@@ -172,7 +174,7 @@ impl Shared {
         if let Verdict::Verified(session) = verdict {
             let key = session.key;
             // Once per verification is exact enough, and nobody waits for it.
-            drop(self.store.write(session.scope, move |tx| api_keys::touch(tx, key)));
+            drop(self.store.write(session.home, move |tx| api_keys::touch(tx, key)));
         }
     }
 }

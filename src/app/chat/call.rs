@@ -148,6 +148,7 @@ impl Call<'_> {
     fn question(&self) -> Question<'_> {
         let new = &self.chat.prepared.new;
         Question {
+            environment: self.caller.scope.environment(),
             model: &new.model,
             messages: &self.chat.messages,
             parameters: &self.chat.parameters,

@@ -56,6 +56,8 @@ pub(super) struct DetailBody<'a> {
     #[serde(flatten)]
     account: AccountBody<'a>,
     balance: BalanceBody,
+    /// What its test keys can spend; null where it never had a test project.
+    test_balance: Option<BalanceBody>,
 }
 
 /// `POST /admin/v1/accounts`
@@ -78,11 +80,16 @@ pub(super) async fn get(request: Request) -> Result<Reply> {
     let id = request.id("id")?;
     let look = move |app: &_| {
         let balance = credits::balance(app, accounts::scope(app, id)?)?;
-        Ok((accounts::get(app, id)?, balance))
+        let twin = accounts::test_scope(app, id)?;
+        let test_balance = twin.map(|twin| credits::balance(app, twin)).transpose()?;
+        Ok((accounts::get(app, id)?, balance, test_balance))
     };
-    let (account, balance) = request.blocking(look).await?;
-    let (account, balance) = (AccountBody::of(&account), BalanceBody::of(&balance)?);
-    Reply::ok(&DetailBody { account, balance })
+    let (account, balance, test_balance) = request.blocking(look).await?;
+    Reply::ok(&DetailBody {
+        account: AccountBody::of(&account),
+        balance: BalanceBody::of(&balance)?,
+        test_balance: test_balance.as_ref().map(BalanceBody::of).transpose()?,
+    })
 }
 
 /// `PATCH /admin/v1/accounts/{id}`

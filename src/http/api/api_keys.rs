@@ -11,7 +11,8 @@ use crate::{
         api_keys::{self, CreatedKey, KeyRequest, RotateRequest},
     },
     domain::{
-        AccountId, ApiKeyId, Error, ErrorKind, Page, ProjectId, Result, Scope, ScopeSet, Timestamp,
+        AccountId, ApiKeyId, Credits, Error, ErrorKind, Page, ProjectId, Result, Scope, ScopeSet,
+        Timestamp,
     },
     http::{
         reply::Reply,
@@ -74,6 +75,11 @@ pub(super) struct KeyBody<'a> {
     scopes: Vec<&'a str>,
     /// Its own rate limit, such as `600,1m`; null where the server's holds.
     rate_limit: Option<&'a str>,
+    /// Credits that its jobs may be charged in a calendar month (UTC), together with those of the keys that it
+    /// replaces; null where it has no limit of its own.
+    monthly_credit_limit: Option<Credits>,
+    /// Networks that it may be used from; null for any.
+    allowed_cidrs: Option<Vec<&'a str>>,
     /// When it ends or ended.
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
@@ -92,6 +98,8 @@ impl<'a> KeyBody<'a> {
             prefix: &key.prefix,
             scopes: key.scopes.split(' ').collect(),
             rate_limit: key.rate_limit.as_deref(),
+            monthly_credit_limit: key.monthly_credit_limit,
+            allowed_cidrs: key.allowed_cidrs.as_deref().map(|all| all.split(' ').collect()),
             expires_at: key.ends_at(),
             revoked_at: key.revoked_at,
             last_used_at: key.last_used_at,
@@ -117,7 +125,7 @@ fn with_secret(created: &CreatedKey) -> Result<Vec<u8>> {
 /// `POST /v1/api-keys`
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let body: KeyRequest = request.json()?;
-    let (scope, granted) = (request.session()?.scope, request.session()?.scopes);
+    let (scope, granted) = (request.session()?.home, request.session()?.scopes);
     let prepare = move |app: &_| api_keys::prepare(app, scope, granted, &body);
     let prepared = request.blocking(prepare).await?;
     let idempotency = request.idempotency;
@@ -127,7 +135,7 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
 
 /// `GET /v1/api-keys`
 pub(super) async fn list(request: Request) -> Result<Reply> {
-    let (page, scope) = (request.page()?, request.session()?.scope);
+    let (page, scope) = (request.page()?, request.session()?.home);
     let page = request.blocking(move |app| api_keys::list(app, scope, &page)).await?;
     keys(&page)
 }
@@ -139,14 +147,14 @@ fn keys(page: &Page<ApiKey>) -> Result<Reply> {
 
 /// `GET /v1/api-keys/{id}`
 pub(super) async fn get(request: Request) -> Result<Reply> {
-    let (id, scope) = (request.id("id")?, request.session()?.scope);
+    let (id, scope) = (request.id("id")?, request.session()?.home);
     let key = request.blocking(move |app| api_keys::get(app, scope, id)).await?;
     Reply::ok(&KeyBody::of(&key))
 }
 
 /// `DELETE /v1/api-keys/{id}`
 pub(super) async fn revoke(request: Request) -> Result<Reply> {
-    let (id, scope) = (request.id("id")?, request.session()?.scope);
+    let (id, scope) = (request.id("id")?, request.session()?.home);
     api_keys::revoke(&request.app, scope, id).await?;
     Ok(Reply::no_content())
 }
@@ -154,7 +162,7 @@ pub(super) async fn revoke(request: Request) -> Result<Reply> {
 /// `POST /v1/api-keys/{id}/rotate`
 pub(super) async fn rotate(request: Request) -> Result<Reply> {
     let (id, body): (_, RotateRequest) = (request.id("id")?, request.json()?);
-    let (scope, granted) = (request.session()?.scope, request.session()?.scopes);
+    let (scope, granted) = (request.session()?.home, request.session()?.scopes);
     let prepare = move |app: &_| api_keys::prepare_rotation(app, scope, granted, id, &body);
     let rotation = request.blocking(prepare).await?;
     let idempotency = request.idempotency;
@@ -180,13 +188,43 @@ pub(super) struct IssueRequest {
     expires_at: Option<Timestamp>,
     /// Its own rate limit, such as `600,1m`.
     rate_limit: Option<String>,
+    /// Credits that its jobs may be charged in a calendar month (UTC), together with those of the keys that
+    /// replace it; above zero, or null for no limit.
+    monthly_credit_limit: Option<Credits>,
+    /// Addresses and networks (CIDR) that it may be used from; null for any.
+    #[schemars(length(min = 1, max = 50))]
+    allowed_cidrs: Option<Vec<String>>,
+}
+
+impl IssueRequest {
+    /// Whose key it is to be, and what it is to be.
+    fn split(self) -> (AccountId, KeyRequest) {
+        let Self {
+            account_id,
+            name,
+            project_id,
+            scopes,
+            expires_at,
+            rate_limit,
+            monthly_credit_limit,
+            allowed_cidrs,
+        } = self;
+        let request = KeyRequest {
+            name,
+            project_id,
+            scopes,
+            expires_at,
+            rate_limit,
+            monthly_credit_limit,
+            allowed_cidrs,
+        };
+        (account_id, request)
+    }
 }
 
 /// `POST /admin/v1/keys`
 pub(super) async fn issue(request: Request) -> Result<Reply> {
-    let IssueRequest { account_id, name, project_id, scopes, expires_at, rate_limit } =
-        request.json()?;
-    let body = KeyRequest { name, project_id, scopes, expires_at, rate_limit };
+    let (account_id, body) = request.json::<IssueRequest>()?.split();
     let prepared = request
         .blocking(move |app| {
             let scope = accounts::scope(app, account_id)?;

@@ -1,26 +1,26 @@
 //! `/v1/me`: what the caller is and how much it may still do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{api_keys::KeyBody, credits::BalanceBody};
+use super::{api_keys::KeyBody, credits::BalanceBody, projects::ProjectBody};
 use crate::{
     app::{
         App, RateClass,
         auth::Session,
         me::{self, Me},
     },
-    domain::{AccountId, ProjectId, Result, Timestamp},
+    domain::{AccountId, Result, Timestamp},
     http::{
         error::seconds_up,
         reply::Reply,
         request::Request,
         routes::{Access, Route, handler},
     },
-    store::accounts::{Account, Project},
+    store::accounts::Account,
 };
 
 /// What the caller is.
@@ -43,6 +43,7 @@ pub(super) struct MeBody<'a> {
     project: ProjectBody<'a>,
     key: KeyBody<'a>,
     limits: Limits,
+    /// What the key can spend: credits of the account, or its test credits where the project is for tests.
     balance: BalanceBody,
 }
 
@@ -60,31 +61,6 @@ impl<'a> OwnAccount<'a> {
     fn of(account: &'a Account) -> Self {
         let Account { id, name, created_at, .. } = account;
         Self { id: *id, object: "account", name, created_at: *created_at }
-    }
-}
-
-/// A part of an account.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Project")]
-struct ProjectBody<'a> {
-    id: ProjectId,
-    #[schemars(extend("const" = "project"))]
-    object: &'static str,
-    name: &'a str,
-    /// `live` or `test`.
-    environment: &'static str,
-    created_at: Timestamp,
-}
-
-impl<'a> ProjectBody<'a> {
-    fn of(project: &'a Project) -> Self {
-        Self {
-            id: project.id,
-            object: "project",
-            name: &project.name,
-            environment: if project.is_test { "test" } else { "live" },
-            created_at: project.created_at,
-        }
     }
 }
 
@@ -125,11 +101,8 @@ impl Budget {
 
 /// `GET /v1/me`
 pub(super) async fn get(request: Request) -> Result<Reply> {
-    let (scope, project, key) = {
-        let session = request.session()?;
-        (session.scope, session.project.1, session.key)
-    };
-    let me = request.blocking(move |app| me::look(app, scope, project, key)).await?;
+    let session = Arc::clone(request.session()?);
+    let me = request.blocking(move |app| me::look(app, &session)).await?;
     Reply::ok(&body(&request.app, request.session()?, &me)?)
 }
 

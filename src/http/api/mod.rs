@@ -18,6 +18,7 @@ mod credits;
 
 mod api_keys;
 mod me;
+mod projects;
 
 mod schemas;
 
@@ -45,6 +46,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(deliveries::routes());
     table.extend(dead_letters::routes());
     table.extend(credits::routes());
+    table.extend(projects::routes());
     table.extend(api_keys::routes());
     table.extend(me::routes());
     table.extend(schemas::routes());

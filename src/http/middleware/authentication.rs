@@ -7,7 +7,7 @@ use hyper::{HeaderMap, header::AUTHORIZATION};
 use super::client::Client;
 use crate::{
     app::auth::{Attempt, Authenticator, Pending, not_the_operator, unauthenticated},
-    domain::{Error, ErrorKind, Result},
+    domain::{Environment, Error, ErrorKind, Result, Scope},
     http::{request::Identity, routes::Access},
 };
 
@@ -53,6 +53,23 @@ async fn tenant(auth: &Authenticator, key: &str, client: Client) -> Result<Ident
     Err(Error::unavailable(message, Duration::from_secs(1)))
 }
 
+/// Whether the key may be used from where the request comes. 403 where not, before it counts against the key's
+/// rate limit: whoever stole the key cannot keep its owner out.
+pub(super) fn admit(identity: &Identity, client: Client) -> Result<()> {
+    let Identity::Tenant(session) = identity else {
+        return Ok(());
+    };
+    if session.allowed.as_ref().is_none_or(|allowed| allowed.contains(client.address)) {
+        return Ok(());
+    }
+    let message = format!(
+        "the API key may not be used from {}; send the request from an address within its \
+         allowed_cidrs, or make a key whose allowed_cidrs hold this one",
+        client.address
+    );
+    Err(Error::new(ErrorKind::InsufficientScope, message))
+}
+
 /// Whether the caller may use the route. 403 where not.
 pub(super) fn authorize(access: Access, identity: &Identity) -> Result<()> {
     let Identity::Tenant(session) = identity else {
@@ -65,6 +82,13 @@ pub(super) fn authorize(access: Access, identity: &Identity) -> Result<()> {
         ));
     }
     match access {
+        Access::Tenant(Scope::KeysRead | Scope::KeysWrite)
+            if session.environment() == Environment::Test =>
+        {
+            let message =
+                "a key of a test project cannot manage projects, keys and users; use a live key";
+            Err(Error::new(ErrorKind::InsufficientScope, message))
+        }
         Access::Tenant(scope) if !session.scopes.contains(scope) => Err(Error::new(
             ErrorKind::InsufficientScope,
             format!("the API key lacks the scope {}; use a key that has it", scope.as_str()),

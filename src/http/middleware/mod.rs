@@ -77,13 +77,12 @@ pub(super) async fn pass(
         edge.settings.metrics_open,
     )
     .await?;
-    rate_limit::take(
-        auth,
-        edge.app.ambient.monotonic(),
-        &route,
-        &exchange.identity,
-        &mut exchange.headers,
-    )?;
+    let now = edge.app.ambient.monotonic();
+    if let Err(refused) = authentication::admit(&exchange.identity, exchange.client) {
+        rate_limit::look(now, &route, &exchange.identity, &mut exchange.headers);
+        return Err(refused);
+    }
+    rate_limit::take(auth, now, &route, &exchange.identity, &mut exchange.headers)?;
     authentication::authorize(route.access, &exchange.identity)?;
     let query = parse_query(&route, parts.uri.query())?;
     let limit = edge.settings.body_limit_of(route.body_limit);

@@ -37,10 +37,7 @@ pub(super) fn take(
             (buckets.take(class, limit, now), limit)
         }
     };
-    show(class, limit, quota, headers);
-    if route.dialect == Dialect::OpenAi {
-        show_like_openai(quota, headers);
-    }
+    show_all(route, limit, quota, headers);
     if quota.allowed {
         return Ok(());
     }
@@ -51,6 +48,21 @@ pub(super) fn take(
         format_duration(limit.window)
     );
     Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(quota.retry_after))
+}
+
+/// Sets the headers and takes nothing: for a request that must not count.
+pub(super) fn look(now: Duration, route: &Route, identity: &Identity, headers: &mut HeaderMap) {
+    if let Identity::Tenant(session) = identity {
+        let limit = session.rate_limits.of(route.rate);
+        show_all(route, limit, session.buckets.quota(route.rate, limit, now), headers);
+    }
+}
+
+fn show_all(route: &Route, limit: RateLimit, quota: Quota, headers: &mut HeaderMap) {
+    show(route.rate, limit, quota, headers);
+    if route.dialect == Dialect::OpenAi {
+        show_like_openai(quota, headers);
+    }
 }
 
 /// The widespread three headers, and the two of draft-ietf-httpapi-ratelimit-headers-10.

@@ -24,6 +24,7 @@ use crate::{
     },
     http::{ConnectionLimits, Edge, Served, Settings, Shutdown, serve},
     observe::Metrics,
+    providers::Providers,
     store::{
         EngineSettings, Store, SystemScope, accounts,
         api_keys::{self, NewApiKey},
@@ -156,6 +157,9 @@ fn make_key(store: &Store, ambient: &Ambient) -> String {
         hash: app::hash_api_key(&key, &ambient.random(), CHEAP).unwrap(),
         scopes: "jobs:read".to_owned(),
         rate_limit: Some("3,1m".to_owned()),
+        monthly_credit_limit: None,
+        allowed_cidrs: None,
+        origin: None,
         expires_at: None,
     };
     store.write(scope, move |tx| api_keys::insert(tx, &new)).wait().unwrap();
@@ -206,6 +210,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             tokens: 50,
             credits: 50,
         },
+        test_credits: crate::domain::Credits::ZERO,
     };
     let vault = Vault::open(&folder.join("secret.key"), &ambient).unwrap();
     App {
@@ -213,11 +218,11 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         boot: 1,
         backlog: app::Backlog::default(),
         calls: app::Calls::new(app::CallLimits { all: 100, account: 100 }),
+        providers: Arc::new(Providers::new(&ambient, [])),
         ambient,
         store,
         auth,
         catalog: Catalog::default(),
-        providers: Arc::default(),
         vault,
         contracts: Contracts::default(),
         watches: Watches::default(),

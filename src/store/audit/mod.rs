@@ -6,6 +6,7 @@
 
 mod balances;
 mod batches;
+mod environments;
 mod grants;
 mod lists;
 mod reservations;
@@ -13,7 +14,7 @@ mod reservations;
 mod tests;
 
 use super::{scope::SystemScope, tx::Snapshot};
-use crate::domain::{AccountId, JobId, Result};
+use crate::domain::{AccountId, Environment, JobId, Result};
 
 /// Problems that are listed, at most.
 const PROBLEMS_MAX: usize = 100;
@@ -21,7 +22,7 @@ const PROBLEMS_MAX: usize = 100;
 /// What was looked at and what is wrong.
 #[derive(Clone, Debug, Default)]
 pub struct Audit {
-    /// Accounts.
+    /// Accounts; their twins for tests are looked at too, but not counted.
     pub accounts: u64,
     /// Entries of all ledgers.
     pub entries: u64,
@@ -44,8 +45,14 @@ pub struct Problem {
 /// null, what is wrong in words, and what would mend it. `?1` limits the rows. Amounts are microcredits.
 ///
 /// Rules that look at the same sums share a statement, so that the ledger is read few times.
-const RULES: [&[&str]; 5] =
-    [balances::RULES, reservations::RULES, batches::RULES, grants::RULES, lists::RULES];
+const RULES: [&[&str]; 6] = [
+    balances::RULES,
+    reservations::RULES,
+    batches::RULES,
+    grants::RULES,
+    lists::RULES,
+    environments::RULES,
+];
 
 /// Looks at everything, in one consistent view.
 pub fn run(snapshot: &Snapshot<'_, SystemScope>) -> Result<Audit> {
@@ -61,7 +68,7 @@ pub fn run(snapshot: &Snapshot<'_, SystemScope>) -> Result<Audit> {
         Ok(count.unwrap_or_default())
     };
     Ok(Audit {
-        accounts: count("select count(*) from main.account")?,
+        accounts: count("select count(*) from main.account where environment = 'live'")?,
         entries: count("select count(*) from main.ledger")?,
         jobs: count("select count(*) from main.job")?,
         problems,
@@ -98,9 +105,16 @@ fn problem(
     snapshot: &Snapshot<'_, SystemScope>,
     Breach { account, job, what, repair }: Breach,
 ) -> Result<Problem> {
-    let name: Option<AccountId> =
-        snapshot.one("select id from main.account where seq = ?1", [account], |row| row.get(0))?;
-    let name = name.map_or_else(|| format!("number {account}"), |id| id.to_string());
+    let found: Option<(AccountId, Environment)> = snapshot.one(
+        "select id, environment from main.account where seq = ?1",
+        [account],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let name = match found {
+        Some((id, Environment::Live)) => id.to_string(),
+        Some((id, Environment::Test)) => format!("{id} (test)"),
+        None => format!("number {account}"),
+    };
     let job: Option<JobId> =
         snapshot.one("select id from main.job where seq = ?1", [job], |row| row.get(0))?;
     let job = job.map(|id| format!(", job {id},")).unwrap_or_default();

@@ -190,11 +190,26 @@ fn whatever_is_changed_is_found() {
         (&["delete from main.credit_grant"], "an entry of a grant that does not exist: entry 1"),
     ];
     for (tampering, expected) in cases {
-        let problems = books().after(tampering);
-        let named = |problem: &String| problem.contains(expected);
-        assert!(problems.iter().any(named), "{tampering:?}: {expected}: {problems:#?}");
-        assert!(problems.iter().all(|problem| problem.starts_with("account 0000000")));
+        finds(tampering, expected);
     }
+}
+
+fn finds(tampering: &'static [&'static str], expected: &str) {
+    let problems = books().after(tampering);
+    let named = |problem: &String| problem.contains(expected);
+    assert!(problems.iter().any(named), "{tampering:?}: {expected}: {problems:#?}");
+    assert!(problems.iter().all(|problem| problem.starts_with("account 0000000")));
+}
+
+#[test]
+fn what_is_for_tests_does_not_meet_what_is_live() {
+    const TWIN: &str = "update main.account set environment = 'test'";
+    const RUN: &str = "update main.job_result set provider = 'openai'";
+    let elsewhere = "is not in the environment of its project: ";
+    finds(&["update main.project set environment = 'test'"], &format!("{elsewhere}test"));
+    finds(&[TWIN], &format!("{elsewhere}live"));
+    finds(&[TWIN], " (test), job ");
+    finds(&[TWIN, RUN], "is for tests, and yet it was run by openai");
 }
 
 #[test]

@@ -5,10 +5,12 @@ create table meta (
 
 create table account (
   seq integer primary key,
-  id blob not null unique,
+  id blob not null,
+  environment text not null default 'live' check (environment in ('live', 'test')),
   name text not null,
   suspended_at integer,
-  created_at integer not null
+  created_at integer not null,
+  unique (id, environment)
 ) strict;
 
 create table project (
@@ -34,6 +36,7 @@ create table api_key (
   scopes text not null,
   rate_limit text,
   monthly_credit_limit integer check (monthly_credit_limit > 0),
+  allowed_cidrs text,
   origin integer,
   created_at integer not null,
   expires_at integer,

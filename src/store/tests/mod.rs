@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{AccountScope, AccountSeq, EngineSettings, Scope, Store, SystemScope};
 use crate::{
     ambient::Ambient,
-    domain::{AccountId, Result},
+    domain::{AccountId, Environment, Result},
 };
 
 /// A store in a folder of its own.
@@ -72,5 +72,5 @@ fn text(row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
 /// The right to the account of that number.
 fn scope(account: i64) -> AccountScope {
     let id = AccountId::from_uuid(uuid::Uuid::from_u128(account.unsigned_abs().into()));
-    SystemScope::new().account(AccountSeq(account), id)
+    SystemScope::new().account(AccountSeq(account), id, Environment::Live)
 }

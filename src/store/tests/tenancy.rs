@@ -136,7 +136,9 @@ fn rig() -> Rig {
     let rig = Rig::new();
     let outside = rig.outside();
     for account in [OURS, THEIRS] {
-        let sql = format!("insert into account values ({account}, x'0{account}', 'a', null, 1)");
+        let sql = format!(
+            "insert into account (seq, id, name, created_at) values ({account}, x'0{account}', 'a', 1)"
+        );
         outside.execute_batch(&sql).unwrap();
         for row in ROWS {
             outside.execute_batch(&insert("insert", row, account, account)).unwrap();

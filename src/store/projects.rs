@@ -1,0 +1,116 @@
+//! Projects: the parts of an account. Those of both environments belong to its live rows.
+
+use rusqlite::Row;
+
+use super::{
+    scope::AccountScope,
+    signal::Signal,
+    tx::{Snapshot, Tx},
+};
+use crate::domain::{Credits, Environment, ProjectId, Result, Timestamp};
+
+/// A part of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// Internal number.
+    pub seq: i64,
+    /// Public id.
+    pub id: ProjectId,
+    /// Unique in the account.
+    pub name: String,
+    /// Where its keys work; those of test projects are `sk_test_…`.
+    pub environment: Environment,
+    /// What its jobs may be charged in a calendar month; `None` where that has no limit of its own.
+    pub monthly_credit_limit: Option<Credits>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What a new project is made of.
+#[derive(Clone, Debug)]
+pub struct NewProject {
+    /// Public id.
+    pub id: ProjectId,
+    /// Unique in the account.
+    pub name: String,
+    /// Where its keys work; for good.
+    pub environment: Environment,
+    /// What its jobs may be charged in a calendar month.
+    pub monthly_credit_limit: Option<Credits>,
+}
+
+/// What is to be different; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectChange {
+    /// Unique in the account.
+    pub name: Option<String>,
+    /// What its jobs may be charged in a calendar month; `Some(None)` takes the limit away.
+    pub monthly_credit_limit: Option<Option<Credits>>,
+}
+
+fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
+    Ok(Project {
+        seq: row.get("seq")?,
+        id: row.get("id")?,
+        name: row.get("name")?,
+        environment: row.get("environment")?,
+        monthly_credit_limit: row.get("monthly_credit_limit")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+/// Adds a project; its name must be new.
+pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewProject) -> Result<()> {
+    tx.execute(
+        "insert into main.project
+           (account, id, name, environment, monthly_credit_limit, created_at)
+         values (current_account(), ?1, ?2, ?3, ?4, ?5)",
+        (new.id, &new.name, new.environment, new.monthly_credit_limit, tx.now()),
+    )?;
+    Ok(())
+}
+
+/// How many projects the account has.
+pub fn count(snapshot: &Snapshot<'_, AccountScope>) -> Result<u32> {
+    Ok(snapshot.one("select count(*) from project", [], |row| row.get(0))?.unwrap_or(0))
+}
+
+/// The account's project of that name.
+pub fn by_name(snapshot: &Snapshot<'_, AccountScope>, name: &str) -> Result<Option<Project>> {
+    snapshot.one("select * from project where name = ?1", [name], project)
+}
+
+/// The account's project of that id.
+pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: ProjectId) -> Result<Option<Project>> {
+    snapshot.one("select * from project where id = ?1", [id], project)
+}
+
+/// The account's projects older than `before`, newest first.
+pub fn list(
+    snapshot: &Snapshot<'_, AccountScope>,
+    before: Option<ProjectId>,
+    limit: u32,
+) -> Result<Vec<Project>> {
+    snapshot.all(
+        "select * from project where ?1 is null or id < ?1 order by id desc limit ?2",
+        (before, limit),
+        project,
+    )
+}
+
+/// Changes what is given; false where there is no such project. A new name must be new.
+pub fn update(tx: &Tx<'_, AccountScope>, id: ProjectId, change: &ProjectChange) -> Result<bool> {
+    let changed = tx.execute(
+        "update main.project set name = coalesce(?2, name),
+           monthly_credit_limit = case when ?3 then ?4 else monthly_credit_limit end
+         where account = current_account() and id = ?1",
+        (
+            id,
+            &change.name,
+            change.monthly_credit_limit.is_some(),
+            change.monthly_credit_limit.flatten(),
+        ),
+    )?;
+    tx.signal(Signal::ProjectChanged(id));
+    Ok(changed > 0)
+}
