@@ -22,6 +22,7 @@ mod deliveries;
 mod evals;
 mod generation;
 mod ledger;
+mod pricing;
 mod providers;
 mod queue;
 mod schemas;

@@ -98,7 +98,8 @@ impl Demo {
         if self.exit {
             server.stop();
         } else {
-            server.obey_signals()?;
+            // It has models of its own, which no file knows.
+            server.obey_signals(Box::new(|config| Ok(config.clone())))?;
             say(&format!(
                 "The server stays up until Ctrl-C:\n  address  http://{address}\n  key      {key}"
             ))?;

@@ -1,4 +1,4 @@
-//! What the system tells a process that is to end.
+//! What the system tells the process.
 
 use std::io;
 
@@ -6,8 +6,12 @@ use tokio::runtime;
 
 use crate::ambient;
 
-/// Calls `stop` at the first SIGTERM or SIGINT; the second ends the process at once.
-pub(super) fn obey(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
+/// Calls `stop` at the first SIGTERM or SIGINT; the second ends the process at once. Calls `reload` at each SIGHUP
+/// until then; neither may block.
+pub(super) fn obey(
+    stop: impl FnOnce() + Send + 'static,
+    reload: impl Fn() + Send + 'static,
+) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     // Registered before this returns, so that no early signal kills the process.
     let mut signals = {
@@ -16,20 +20,30 @@ pub(super) fn obey(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
     };
     ambient::thread("signals", move || {
         runtime.block_on(async {
-            signals.next().await;
+            while signals.next().await == Told::Reload {
+                reload();
+            }
             tracing::info!("stopping; a second signal ends the process at once");
             stop();
-            signals.next().await;
+            while signals.next().await == Told::Reload {}
             std::process::exit(1);
         });
     })?;
     Ok(())
 }
 
-/// SIGTERM and SIGINT.
+/// What a signal tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Stop,
+    Reload,
+}
+
+/// SIGTERM, SIGINT and SIGHUP.
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -38,13 +52,15 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::Reload,
         }
     }
 }

@@ -192,10 +192,10 @@ impl App {
         stopped: &dyn Fn() -> bool,
         mut ask: impl FnMut(Arc<Model>, &dyn Provider, &mut Trail) -> OneAsked,
     ) -> Result<Asked> {
-        let mut route = Route::default();
+        let (mut route, catalog) = (Route::default(), self.catalog.current());
         for name in question.models() {
             let (served_by, attempt) =
-                self.find(name, |model, provider| ask(model, provider, &mut route.trail));
+                self.find(&catalog, name, |model, provider| ask(model, provider, &mut route.trail));
             let error = match attempt {
                 Ok(attempt) => return Ok(route.end(question, attempt, name, served_by)),
                 Err(_) if stopped() => return Ok(Asked::Abandoned),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Answer, Asked, Attempt, OneAsked, Question};
 use crate::{
     app::App,
-    domain::{JobErrorCode, Model, Usage},
+    domain::{Catalog, JobErrorCode, Model},
     providers::{Provider, ProviderError},
 };
 
@@ -115,11 +115,12 @@ impl App {
     /// question was accepted.
     pub(super) fn find(
         &self,
+        catalog: &Catalog,
         name: &str,
         ask: impl FnOnce(Arc<Model>, &dyn Provider) -> OneAsked,
     ) -> (Option<String>, OneAsked) {
-        let model = self.catalog.find(name, "model").cloned();
-        let priced = model.and_then(|model| model.cost(Usage::default()).map(|_| model));
+        let model = catalog.find(name, "model").cloned();
+        let priced = model.and_then(|model| model.check_priced().map(|()| model));
         let model = match priced {
             Ok(model) => model,
             Err(error) => return (None, Err(ProviderError::misconfigured(error.message()))),

@@ -19,9 +19,7 @@ use crate::{
         self, App, Contracts, HashCost, RateLimits, Vault, Watches,
         auth::{AuthSettings, Authenticator},
     },
-    domain::{
-        AccountId, ApiKey, ApiKeyId, Backoff, Catalog, Environment, ProjectId, RateLimit, Secret,
-    },
+    domain::{AccountId, ApiKey, ApiKeyId, Backoff, Environment, ProjectId, RateLimit, Secret},
     http::{ConnectionLimits, Edge, Served, Settings, Shutdown, serve},
     observe::Metrics,
     store::{
@@ -216,7 +214,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         ambient,
         store,
         auth,
-        catalog: Catalog::default(),
+        catalog: app::prices::LiveCatalog::default(),
         providers: Arc::default(),
         vault,
         contracts: Contracts::default(),
