@@ -22,6 +22,7 @@ use std::{
 pub use assemble::{app, engine, models};
 pub use folder::{DataFolder, FolderError, operator_token};
 pub use reload::Load;
+pub use signals::Hangup;
 
 use crate::{
     ambient::{self, Ambient},
@@ -156,14 +157,14 @@ impl Server {
 
     /// Lets SIGTERM and SIGINT end the server; the second ends the process at once. SIGHUP lets it take over
     /// models and prices from what `load` gives.
-    pub fn obey_signals(&self, load: Load) -> io::Result<()> {
+    pub fn obey_signals(&self, hangup: Hangup, load: Load) -> io::Result<()> {
         let tell = self.tell.clone();
         let stop = move || {
             // Where nobody listens the server has ended already.
             let _sent = tell.send(Event::Stop);
         };
         let reload = reload::start(&self.app, self.config.clone(), load)?;
-        signals::obey(stop, move || {
+        signals::obey(hangup, stop, move || {
             // Where one is asked for already, that will do.
             let _asked = reload.try_send(());
         })

@@ -32,7 +32,7 @@ use crate::{
     },
     config::{Config, Model},
     domain::{Bucket, Contract, Credits, ScopeSet, Timestamp, WebhookSecret},
-    server::{Ended, Server},
+    server::{Ended, Hangup, Server},
     webhooks::sign::{self, StandardHeaders},
 };
 use client::Client;
@@ -99,7 +99,8 @@ impl Demo {
             server.stop();
         } else {
             // It has models of its own, which no file knows.
-            server.obey_signals(Box::new(|config| Ok(config.clone())))?;
+            let load = |running: &Config| Ok(running.clone());
+            server.obey_signals(Hangup::register()?, Box::new(load))?;
             say(&format!(
                 "The server stays up until Ctrl-C:\n  address  http://{address}\n  key      {key}"
             ))?;

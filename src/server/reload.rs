@@ -50,7 +50,6 @@ pub(super) fn start(app: &Arc<App>, config: Config, load: Load) -> io::Result<Sy
 impl Reload {
     /// Takes over models and prices; whatever is wrong, those in force stay.
     fn run(&mut self) {
-        let Some(app) = self.app.upgrade() else { return };
         let read = match (self.load)(&self.config) {
             Ok(read) => read,
             Err(error) => {
@@ -58,6 +57,7 @@ impl Reload {
                 return;
             }
         };
+        let Some(app) = self.app.upgrade() else { return };
         let others = self.config.differences(&read).join(", ");
         let config = Config { models: read.models, ..self.config.clone() };
         let before = app.catalog.current();
