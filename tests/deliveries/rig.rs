@@ -37,7 +37,7 @@ use skai_server::{
 };
 use tempfile::TempDir;
 
-use crate::support::Receiver;
+use crate::support::{Receiver, deeds::payer};
 
 /// Friday, 20 November 2026, 9:00.
 pub(super) const START: Timestamp = Timestamp::from_millis(1_795_165_200_000);
@@ -262,7 +262,7 @@ fn caller(app: &App, name: &'static str) -> Caller {
         .write(SystemScope::new(), move |tx| accounts::insert(tx, id, project, name))
         .wait()
         .unwrap();
-    Caller { scope, project: 1, key: 1, payer: None, request_id: "req-1".to_owned() }
+    Caller { scope, project: 1, key: 1, payer: Some(payer()), request_id: "req-1".to_owned() }
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
