@@ -176,11 +176,32 @@ create table spending (
   unique (account, month, project, api_key)
 ) strict;
 
+-- What each model cost and costs, a row for each version of its price; the newest are in force. It only grows, by
+-- trigger. No tenant's: everybody may read it. A `free` model has zeros. Amounts are microcredits, those per
+-- million for tokens.
+create table price (
+  seq integer primary key,
+  model text not null,
+  version integer not null check (version > 0),
+  free integer not null check (free in (0, 1)),
+  input_per_million integer not null check (input_per_million >= 0),
+  cached_input_per_million integer not null check (cached_input_per_million >= 0),
+  output_per_million integer not null check (output_per_million >= 0),
+  minimum_charge integer not null check (minimum_charge >= 0),
+  created_at integer not null,
+  unique (model, version)
+) strict;
+create trigger price_keeps_versions before update on price
+begin select raise(abort, 'prices are append-only'); end;
+create trigger price_keeps_all_versions before delete on price
+begin select raise(abort, 'prices are append-only'); end;
+
 -- A job: what is known when it is accepted, and its state. The row is narrow and keeps its size, so
 -- that its updates stay within pages that other jobs of the same moment share.
 -- status: 2 queued, 3 running, 4 succeeded, 5 failed, 6 canceled, 7 expired.
 -- `started_at` counts once `attempts` is above zero; until then it holds the time of acceptance. `direct` is 1
--- for a job whose client waits on its connection: it is not tried again.
+-- for a job whose client waits on its connection: it is not tried again. `price_list` is the newest `price` when
+-- its reservation was made: it is charged at the prices up to there.
 create table job (
   seq integer primary key,
   account integer not null references account (seq),
@@ -201,6 +222,7 @@ create table job (
   reserved_free integer not null check (reserved_free >= 0),
   reserved_paid integer not null check (reserved_paid >= 0),
   spending integer not null,
+  price_list integer not null,
   request_id text not null,
   run_at integer not null,
   created_at integer not null,
@@ -226,7 +248,8 @@ create table job_request (
 ) strict;
 
 -- What came of it; written once when the job ends, removed when it is tried again. `model` is the one that
--- answered; `estimated` is 1 where the provider did not report the tokens.
+-- answered; `estimated` is 1 where the provider did not report the tokens. `cached_tokens` are those of the prompt
+-- that it had kept from earlier calls.
 create table job_result (
   job integer primary key,
   account integer not null,
@@ -236,6 +259,7 @@ create table job_result (
   provider text,
   prompt_tokens integer,
   completion_tokens integer,
+  cached_tokens integer,
   estimated integer not null default 0 check (estimated in (0, 1)),
   charged integer not null,
   error_code text,

@@ -145,7 +145,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let is_server = matches!(command, Command::Serve);
     log(&config.log, is_server, &ambient)?;
     match command {
-        Command::Serve => serve::run(config, &ambient),
+        Command::Serve => {
+            let again = move |running: &Config| running.load_again(file.as_deref(), environment());
+            serve::run(config, &ambient, Box::new(again))
+        }
         Command::Demo(demo) => demo.run(config, &ambient),
         Command::Account(account) => account.run(&config, ambient),
         Command::Key(key) => key.run(&config, ambient),
@@ -165,11 +168,13 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
-    // Names and values that are not UTF-8 are nobody's settings.
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    Config::load(file, env::vars_os().filter_map(text))
+    Config::load(file, environment())
+}
+
+/// The variables of this process. Names and values that are not UTF-8 are nobody's settings.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// A server logs as configured, commands only what is wrong.

@@ -7,6 +7,7 @@ mod assemble;
 mod door;
 mod folder;
 mod metrics;
+mod reload;
 mod signals;
 mod work;
 
@@ -18,12 +19,14 @@ use std::{
     time::Duration,
 };
 
-pub use assemble::{app, engine};
+pub use assemble::{app, engine, models};
 pub use folder::{DataFolder, FolderError, operator_token};
+pub use reload::Load;
+pub use signals::Hangup;
 
 use crate::{
     ambient::{self, Ambient},
-    app::{App, Vault},
+    app::{App, Vault, prices},
     config::Config,
     domain,
     http::BadTable,
@@ -66,6 +69,8 @@ pub enum StartError {
 
 /// A running server.
 pub struct Server {
+    /// What it was started with.
+    config: Config,
     address: SocketAddr,
     app: Arc<App>,
     http: Door,
@@ -99,10 +104,6 @@ pub enum Ended {
 
 impl Server {
     /// Opens the data folder and starts everything. Once this returns, requests are answered.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the server is what the configuration is for"
-    )]
     pub fn start(config: Config, ambient: Ambient) -> Result<Self, StartError> {
         let folder = DataFolder::lock(&config.data_dir)?;
         let runtime = door::runtime(&config)?;
@@ -113,6 +114,7 @@ impl Server {
         let token = operator_token(&config, &folder, &ambient)?;
         let boot = queue::boot(&store)?;
         let app = Arc::new(app(&config, ambient, store, vault, token, boot)?);
+        prices::put_in_force(&app, models(&config))?;
         let (tell, events) = mpsc::channel();
         listen_to_store(&app, &tell);
         let generations = Arc::new(work::run_generations(&config, &app)?);
@@ -128,6 +130,7 @@ impl Server {
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
         Ok(Self {
+            config,
             address,
             app,
             http,
@@ -152,12 +155,18 @@ impl Server {
         &self.app
     }
 
-    /// Lets SIGTERM and SIGINT end the server; the second ends the process at once.
-    pub fn obey_signals(&self) -> io::Result<()> {
+    /// Lets SIGTERM and SIGINT end the server; the second ends the process at once. SIGHUP lets it take over
+    /// models and prices from what `load` gives.
+    pub fn obey_signals(&self, hangup: Hangup, load: Load) -> io::Result<()> {
         let tell = self.tell.clone();
-        signals::obey(move || {
+        let stop = move || {
             // Where nobody listens the server has ended already.
             let _sent = tell.send(Event::Stop);
+        };
+        let reload = reload::start(&self.app, self.config.clone(), load)?;
+        signals::obey(hangup, stop, move || {
+            // Where one is asked for already, that will do.
+            let _asked = reload.try_send(());
         })
     }
 

@@ -22,6 +22,7 @@ mod deliveries;
 mod evals;
 mod generation;
 mod ledger;
+mod pricing;
 mod projects;
 mod providers;
 mod queue;

@@ -24,6 +24,7 @@ mod listing;
 pub mod me;
 pub mod models;
 mod once;
+pub mod prices;
 pub mod projects;
 pub mod queues;
 pub mod schemas;
@@ -47,13 +48,13 @@ pub use watch::{Watch, Watches};
 pub(crate) use once::Secrecy;
 
 use auth::Authenticator;
+use prices::LiveCatalog;
 use serde::{Deserialize, Deserializer};
 
 use crate::{
     ambient::Ambient,
     domain::{
-        Backoff, Catalog, Credits, DriftLimits, Error, PageRequest, Payer, Result, RetryPolicy,
-        Timestamp,
+        Backoff, Credits, DriftLimits, Error, PageRequest, Payer, Result, RetryPolicy, Timestamp,
     },
     observe::Metrics,
     providers::Providers,
@@ -70,7 +71,7 @@ pub struct App {
     /// Verifies API keys and the operator's token.
     pub auth: Authenticator,
     /// The models that can be asked for, and their prices.
-    pub catalog: Catalog,
+    pub catalog: LiveCatalog,
     /// Who runs the models.
     pub providers: Arc<Providers>,
     /// Seals secrets.

@@ -6,6 +6,7 @@ use crate::{
     store::{
         AccountScope,
         agents::{self, Named},
+        prices::RecordedPrice,
     },
 };
 
@@ -21,11 +22,14 @@ pub struct Listed {
     pub owned_by: String,
     /// Since when there is this model.
     pub created_at: Timestamp,
+    /// What it costs; `None` for an agent, which costs what its model does.
+    pub price: Option<RecordedPrice>,
 }
 
 /// All that the account can ask: models by name, then agents by name. Blocks.
 pub fn list(app: &App, scope: AccountScope) -> Result<Vec<Listed>> {
-    let priced = app.catalog.models().filter(|model| model.tariff != Tariff::Unknown);
+    let catalog = app.catalog.current();
+    let priced = catalog.models().filter(|model| model.tariff != Tariff::Unknown);
     let mut listed: Vec<_> = priced.map(|model| of(app, model)).collect();
     listed.sort_by(|one, other| one.id.cmp(&other.id));
     let agents = app.store.read(scope, |snapshot| agents::named(snapshot, AGENTS_MAX))?;
@@ -51,7 +55,8 @@ pub fn get(app: &App, scope: AccountScope, id: &str) -> Result<Listed> {
 }
 
 fn model(app: &App, id: &str) -> Result<Listed> {
-    let model = app.catalog.find(id, "model")?;
+    let catalog = app.catalog.current();
+    let model = catalog.find(id, "model")?;
     if model.tariff == Tariff::Unknown {
         let message = format!("model `{id}` has no price here, so it cannot be asked");
         return Err(Error::new(ErrorKind::UnknownModel, message).with_param("model"));
@@ -60,11 +65,15 @@ fn model(app: &App, id: &str) -> Result<Listed> {
 }
 
 fn of(app: &App, model: &Model) -> Listed {
-    let owned_by = model.provider.clone();
-    Listed { id: model.name.clone(), owned_by, created_at: app.started_at }
+    Listed {
+        id: model.name.clone(),
+        owned_by: model.provider.clone(),
+        created_at: app.started_at,
+        price: model.price.map(|record| RecordedPrice { record, tariff: model.tariff }),
+    }
 }
 
 fn of_agent(agent: &Named) -> Listed {
     let id = format!("{AGENT}{}", agent.name);
-    Listed { id, owned_by: "agent".to_owned(), created_at: agent.created_at }
+    Listed { id, owned_by: "agent".to_owned(), created_at: agent.created_at, price: None }
 }

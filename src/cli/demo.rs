@@ -32,7 +32,7 @@ use crate::{
     },
     config::{Config, Model},
     domain::{Bucket, Contract, Credits, ScopeSet, Timestamp, WebhookSecret},
-    server::{Ended, Server},
+    server::{Ended, Hangup, Server},
     webhooks::sign::{self, StandardHeaders},
 };
 use client::Client;
@@ -98,7 +98,9 @@ impl Demo {
         if self.exit {
             server.stop();
         } else {
-            server.obey_signals()?;
+            // It has models of its own, which no file knows.
+            let load = |running: &Config| Ok(running.clone());
+            server.obey_signals(Hangup::register()?, Box::new(load))?;
             say(&format!(
                 "The server stays up until Ctrl-C:\n  address  http://{address}\n  key      {key}"
             ))?;

@@ -4,7 +4,7 @@ use std::{sync::Arc, thread::JoinHandle};
 
 use crate::{
     ambient::Ambient,
-    app::{App, Vault, accounts},
+    app::{App, Vault, accounts, prices},
     config::Config,
     domain::{AccountId, Secret},
     server::{self, DataFolder},
@@ -26,6 +26,7 @@ impl Local {
         let vault = Vault::open(&folder.key(), &ambient)?;
         // A command authenticates nobody and runs no job.
         let app = server::app(config, ambient, store, vault, Secret::default(), 0)?;
+        prices::join(&app, server::models(config))?;
         Ok(Self { app: Arc::new(app), writer })
     }
 

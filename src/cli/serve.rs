@@ -6,13 +6,14 @@ use super::{DONE, FAILED, say};
 use crate::{
     ambient::Ambient,
     config::Config,
-    server::{Ended, Server},
+    server::{Ended, Hangup, Load, Server},
 };
 
-pub(super) fn run(config: Config, ambient: &Ambient) -> anyhow::Result<ExitCode> {
+pub(super) fn run(config: Config, ambient: &Ambient, load: Load) -> anyhow::Result<ExitCode> {
     let began = ambient.monotonic();
+    let hangup = Hangup::register()?;
     let server = Server::start(config, ambient.clone())?;
-    server.obey_signals()?;
+    server.obey_signals(hangup, load)?;
     let took_ms =
         u64::try_from(ambient.monotonic().saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
     let line = format!("listening on http://{}", server.address());

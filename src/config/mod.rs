@@ -113,6 +113,24 @@ impl Config {
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
+        Self::read(file, environment, None)
+    }
+
+    /// Reads the same again for a server that runs with this configuration: its models may name only the
+    /// providers that it has already.
+    pub fn load_again(
+        &self,
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        Self::read(file, environment, Some(self))
+    }
+
+    fn read(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        running: Option<&Self>,
+    ) -> Result<Self, ConfigError> {
         let defaults = File::parse("embedded config.toml", EMBEDDED)?.table()?;
         let file = file.map(File::read).transpose()?;
         let mut figment = Figment::from(Serialized::defaults(&defaults));
@@ -124,7 +142,7 @@ impl Config {
         let figment = figment.merge(Serialized::defaults(overrides.table()));
         let sources = Sources::new(file, overrides);
         let mut config: Self = figment.extract().map_err(|error| sources.explain(error))?;
-        config.check().map_err(|problem| sources.locate(&problem))?;
+        config.check(running).map_err(|problem| sources.locate(&problem))?;
         config.name_upstreams();
         Ok(config)
     }
@@ -135,14 +153,63 @@ impl Config {
         toml_edit::ser::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// What one value alone cannot tell.
-    fn check(&self) -> Result<(), Problem> {
-        let names: Vec<&str> = self.providers.keys().map(String::as_str).collect();
+    /// The keys and tables in which another configuration differs, `models` left out.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        // Named one by one, so that none is forgotten.
+        let Self {
+            data_dir,
+            operator_token,
+            http,
+            log,
+            store,
+            auth,
+            rate_limit,
+            idempotency,
+            jobs,
+            batches,
+            drift,
+            credits,
+            ledger,
+            providers,
+            models: _,
+            queues,
+            webhooks,
+        } = self;
+        let sections = [
+            ("data_dir", *data_dir != other.data_dir),
+            ("operator_token", *operator_token != other.operator_token),
+            ("http", *http != other.http),
+            ("log", *log != other.log),
+            ("store", *store != other.store),
+            ("auth", *auth != other.auth),
+            ("rate_limit", *rate_limit != other.rate_limit),
+            ("idempotency", *idempotency != other.idempotency),
+            ("jobs", *jobs != other.jobs),
+            ("batches", *batches != other.batches),
+            ("drift", *drift != other.drift),
+            ("credits", *credits != other.credits),
+            ("ledger", *ledger != other.ledger),
+            ("providers", *providers != other.providers),
+            ("queues", *queues != other.queues),
+            ("webhooks", *webhooks != other.webhooks),
+        ];
+        sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+
+    /// The names of its providers.
+    fn provider_names(&self) -> Vec<&str> {
+        self.providers.keys().map(String::as_str).collect()
+    }
+
+    /// What one value alone cannot tell. `running`: what the server runs with that this is for, if it does.
+    fn check(&self, running: Option<&Self>) -> Result<(), Problem> {
+        let names = self.provider_names();
+        let running = running.map(Self::provider_names);
         for (name, provider) in &self.providers {
             provider.check(name)?;
         }
         for (name, model) in &self.models {
-            model.check(name, &names)?;
+            model.check(name, &names, running.as_deref())?;
         }
         self.check_timeouts()
     }

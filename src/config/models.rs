@@ -19,6 +19,14 @@ pub struct Model {
         skip_serializing_if = "Option::is_none"
     )]
     pub input_per_million: Option<Credits>,
+    /// Credits for a million prompt tokens that the provider kept from earlier calls; `None`: as
+    /// `input_per_million`.
+    #[serde(
+        default,
+        deserialize_with = "values::optional_price",
+        serialize_with = "write::optional_price"
+    )]
+    pub cached_input_per_million: Option<Credits>,
     /// Credits for a million completion tokens.
     #[serde(
         default,
@@ -27,6 +35,14 @@ pub struct Model {
         skip_serializing_if = "Option::is_none"
     )]
     pub output_per_million: Option<Credits>,
+    /// The least that a job costs which succeeded; `None`: nothing.
+    #[serde(
+        default,
+        deserialize_with = "values::price",
+        serialize_with = "write::price",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub minimum_charge: Option<Credits>,
     /// Whether it costs nothing, whatever its prices say.
     #[serde(default)]
     pub free: bool,
@@ -44,18 +60,41 @@ pub struct Model {
 }
 
 impl Model {
-    pub(super) fn check(&self, name: &str, providers: &[&str]) -> Result<(), Problem> {
-        if !providers.contains(&self.provider.as_str()) {
-            let what =
-                format!("{:?} is no provider; allowed: {}", self.provider, providers.join(", "));
+    /// `running`: the providers of the server that this is for, where it runs already.
+    pub(super) fn check(
+        &self,
+        name: &str,
+        providers: &[&str],
+        running: Option<&[&str]>,
+    ) -> Result<(), Problem> {
+        let provider = self.provider.as_str();
+        if !providers.contains(&provider) {
+            let what = format!("{provider:?} is no provider; allowed: {}", providers.join(", "));
             return Err(Problem::new(&["models", name, "provider"], what));
         }
-        let missing = match (self.input_per_million, self.output_per_million) {
-            (Some(_), None) => "output_per_million",
-            (None, Some(_)) => "input_per_million",
-            _ => return Ok(()),
-        };
-        let what = "missing; a price for prompts and one for completions go together".to_owned();
-        Err(Problem::new(&["models", name, missing], what))
+        if let Some(running) = running.filter(|running| !running.contains(&provider)) {
+            let what = format!(
+                "the provider {provider:?} is there after a restart; allowed until then: {}",
+                running.join(", ")
+            );
+            return Err(Problem::new(&["models", name, "provider"], what));
+        }
+        self.check_price()
+            .map_err(|(key, what)| Problem::new(&["models", name, key], what.to_owned()))
+    }
+
+    /// The key at fault, and what is wrong with it.
+    fn check_price(&self) -> Result<(), (&'static str, &'static str)> {
+        let both = "missing; a price for prompts and one for completions go together";
+        let alone = "of no use without input_per_million and output_per_million";
+        match (self.input_per_million, self.output_per_million) {
+            (Some(_), None) => Err(("output_per_million", both)),
+            (None, Some(_)) => Err(("input_per_million", both)),
+            (None, None) if self.cached_input_per_million.is_some() => {
+                Err(("cached_input_per_million", alone))
+            }
+            (None, None) if self.minimum_charge.is_some() => Err(("minimum_charge", alone)),
+            _ => Ok(()),
+        }
     }
 }

@@ -201,6 +201,22 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "[models.a]\nprovider = \"openai\"\ninput_per_million = 1",
         "line 1: models.a.output_per_million: missing; a price for prompts and one for completions go together",
     ),
+    (
+        "[models.a]\nprovider = \"openai\"\nfree = true\nminimum_charge = 1",
+        "line 4: models.a.minimum_charge: of no use without input_per_million and output_per_million",
+    ),
+    (
+        "[models.a]\nprovider = \"openai\"\ncached_input_per_million = 1",
+        "line 3: models.a.cached_input_per_million: of no use without input_per_million and output_per_million",
+    ),
+    (
+        "models.gpt-4o-mini.cached_input_per_million = -1",
+        "line 1: models.gpt-4o-mini.cached_input_per_million: -1 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5, or \"\"",
+    ),
+    (
+        "models.gpt-4o-mini.minimum_charge = 1000000001",
+        "line 1: models.gpt-4o-mini.minimum_charge: 1000000001 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
+    ),
     ("[models.a]\nfree = true", "line 1: models.a.provider: missing, and there is no default"),
     (
         "models.sandbox.input_per_million = 0.0000001",
@@ -286,6 +302,8 @@ fn the_environment_wins_over_the_file() {
         ("SKAI_PROVIDERS__LOCAL__KIND", "openai"),
         ("SKAI_PROVIDERS__LOCAL__BASE_URL", "http://127.0.0.1:11434/v1"),
         ("SKAI_MODELS__GPT_4O_MINI__INPUT_PER_MILLION", "0.1"),
+        ("SKAI_MODELS__GPT_4O_MINI__CACHED_INPUT_PER_MILLION", "0.025"),
+        ("SKAI_MODELS__GPT_4O_MINI__MINIMUM_CHARGE", "1"),
         ("SKAI_MODELS__MY_MODEL__MAX_TOKENS", "77"),
         ("SKAI_QUEUES__TASK_RUN__PAUSED", "true"),
         ("SKAI_HTTP__CORS_ORIGINS", "https://a.example, https://b.example"),
@@ -298,6 +316,9 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.providers["openai"].base_url, "http://127.0.0.1:9/v1");
     assert_eq!(config.providers["local"].kind, ProviderKind::OpenAi);
     assert_eq!(config.models["gpt-4o-mini"].input_per_million.unwrap().micros(), 100_000);
+    let cached = config.models["gpt-4o-mini"].cached_input_per_million;
+    assert_eq!(cached.unwrap().micros(), 25_000);
+    assert_eq!(config.models["gpt-4o-mini"].minimum_charge.unwrap().micros(), 1_000_000);
     assert_eq!(config.models["my.model"].max_tokens, Some(77));
     assert!(config.queues.task_run.paused);
     assert_eq!(config.queues.task_run.concurrency, 9);
@@ -406,4 +427,28 @@ fn the_effective_configuration_hides_secrets_and_is_read_again() {
     let openai = again.providers.get_mut("openai").unwrap();
     openai.api_key = config.providers["openai"].api_key.clone();
     assert_eq!(again, config);
+}
+
+#[test]
+fn a_running_server_keeps_its_providers() {
+    let running = Config::embedded().unwrap();
+    let again = |file: &str| {
+        let mut named = tempfile::NamedTempFile::with_suffix("skai.toml").unwrap();
+        named.write_all(file.as_bytes()).unwrap();
+        let path = named.path().to_owned();
+        let read = running.load_again(Some(&path), std::iter::empty());
+        read.map_err(|error| error.to_string().replace(path.to_str().unwrap(), "skai.toml"))
+    };
+    let added = "[providers.new]\nkind = \"sandbox\"\n";
+    let read = again(added).unwrap();
+    assert_eq!(running.differences(&read), ["providers"]);
+    assert_eq!(
+        again(&format!("{added}[models.m]\nprovider = \"new\"\nfree = true\n")).unwrap_err(),
+        "skai.toml, line 4: models.m.provider: the provider \"new\" is there after a restart; \
+         allowed until then: anthropic, openai, sandbox"
+    );
+    let read = again("[models.m]\nprovider = \"sandbox\"\nfree = true\n[log]\nlevel = \"debug\"\n")
+        .unwrap();
+    assert_eq!(running.differences(&read), ["log"]);
+    assert!(running.differences(&again("").unwrap()).is_empty());
 }

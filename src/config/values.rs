@@ -322,24 +322,39 @@ pub(super) fn optional_time_of_day<'de, D: Deserializer<'de>>(
     })
 }
 
+/// What credits may be.
+const CREDITS: &str = "credits from 0 to 1000000000 with at most 6 decimals, such as 12.5";
+
+fn credits_of(given: Given<'_>) -> Option<Credits> {
+    let credits: Credits = match given {
+        Given::Text(text) => text.parse().ok()?,
+        Given::Whole(whole) => whole.to_string().parse().ok()?,
+        // The shortest decimal that gives the same float is what was written.
+        Given::Decimal(decimal) => decimal.to_string().parse().ok()?,
+    };
+    (credits >= Credits::ZERO).then_some(credits)
+}
+
+/// Reads credits from the decimal digits that were written.
+pub(super) fn credits<'de, D: Deserializer<'de>>(given: D) -> Result<Credits, D::Error> {
+    text(given, CREDITS, credits_of)
+}
+
 /// Reads a price in credits, for a key that may be missing.
 pub(super) fn price<'de, D: Deserializer<'de>>(given: D) -> Result<Option<Credits>, D::Error> {
     credits(given).map(Some)
 }
 
-/// Reads credits from the decimal digits that were written.
-pub(super) fn credits<'de, D: Deserializer<'de>>(given: D) -> Result<Credits, D::Error> {
-    let allowed = "credits from 0 to 1000000000 with at most 6 decimals, such as 12.5";
-    let read = |given: Given<'_>| {
-        let credits: Credits = match given {
-            Given::Text(text) => text.parse().ok()?,
-            Given::Whole(whole) => whole.to_string().parse().ok()?,
-            // The shortest decimal that gives the same float is what was written.
-            Given::Decimal(decimal) => decimal.to_string().parse().ok()?,
-        };
-        (credits >= Credits::ZERO).then_some(credits)
-    };
-    text(given, allowed, read)
+/// Reads a price in credits, where empty text means that there is none.
+pub(super) fn optional_price<'de, D: Deserializer<'de>>(
+    given: D,
+) -> Result<Option<Credits>, D::Error> {
+    let allowed = format!("{CREDITS}, or \"\"");
+    Rule::new(allowed, |given| match given {
+        Given::Text("") => Some(None),
+        given => credits_of(given).map(Some),
+    })
+    .deserialize(given)
 }
 
 /// Reads a secret that will stand in an HTTP header; no message repeats it.

@@ -74,6 +74,14 @@ pub(super) fn credits<S: Serializer>(value: &Credits, out: S) -> Result<S::Ok, S
     value.to_string().parse::<f64>().map_err(serde::ser::Error::custom)?.serialize(out)
 }
 
+/// The same, where no price is empty text.
+pub(super) fn optional_price<S: Serializer>(
+    value: &Option<Credits>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    if value.is_none() { out.serialize_str("") } else { price(value, out) }
+}
+
 pub(super) fn secret<S: Serializer>(value: &Secret<String>, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(if value.expose().is_empty() { "" } else { "[hidden]" })
 }

@@ -122,22 +122,37 @@ pub struct Usage {
     pub completion_tokens: u64,
     /// Both together.
     pub total_tokens: u64,
+    /// Of the tokens read, those that the provider had kept from earlier calls; left out where there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Usage {
-    /// Counts both kinds and their sum.
+    /// Counts both kinds and their sum, with nothing read from a cache.
     pub const fn new(prompt_tokens: u64, completion_tokens: u64) -> Self {
         let total_tokens = prompt_tokens.saturating_add(completion_tokens);
-        Self { prompt_tokens, completion_tokens, total_tokens }
+        Self { prompt_tokens, completion_tokens, total_tokens, cached_tokens: 0 }
+    }
+
+    /// The same with so many of the tokens read kept from earlier calls: never more than were read.
+    #[must_use]
+    pub fn with_cached(self, cached_tokens: u64) -> Self {
+        Self { cached_tokens: cached_tokens.min(self.prompt_tokens), ..self }
     }
 
     /// The tokens of two calls together.
     #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self::new(
+    pub fn plus(self, other: Self) -> Self {
+        let sum = Self::new(
             self.prompt_tokens.saturating_add(other.prompt_tokens),
             self.completion_tokens.saturating_add(other.completion_tokens),
-        )
+        );
+        sum.with_cached(self.cached_tokens.saturating_add(other.cached_tokens))
     }
 }
 

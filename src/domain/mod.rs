@@ -64,7 +64,7 @@ pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
 pub use ledger::{Bucket, EntryKind, Split};
 pub use networks::{MalformedNetwork, Networks};
 pub use page::{Cursor, Page, PageRequest, Rows};
-pub use pricing::{Catalog, Model, Price, Tariff};
+pub use pricing::{Catalog, Model, Price, PriceVersion, Tariff};
 pub use queue::QueueName;
 pub use rate_limit::{MalformedRateLimit, RateLimit};
 pub use retry::{Backoff, RETRY_AFTER_MAX, parse_retry_after};

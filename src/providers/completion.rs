@@ -16,7 +16,7 @@ pub struct Completion {
     pub model: String,
     /// Tokens read and written.
     pub usage: Usage,
-    /// Of the tokens read, those that the provider had kept from earlier calls, if it says so.
+    /// Those of `usage` that the provider had kept from earlier calls, if it says how many, be it none.
     pub cached_tokens: Option<u64>,
     /// Of the tokens written, those that the model thought with, if the provider says so.
     pub reasoning_tokens: Option<u64>,
@@ -100,7 +100,9 @@ impl Completion {
             let read = prompt_tokens.unwrap_or_else(|| estimate_prompt_tokens(call.messages));
             Usage::new(read, self.estimate())
         });
-        Self { usage, estimated: reported.is_none(), ..self }
+        let usage = usage.with_cached(self.cached_tokens.unwrap_or(0));
+        let cached_tokens = self.cached_tokens.map(|_| usage.cached_tokens);
+        Self { usage, cached_tokens, estimated: reported.is_none(), ..self }
     }
 
     /// About how many tokens were written.

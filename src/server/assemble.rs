@@ -10,9 +10,10 @@ use crate::{
         self, App, Backlog, CallLimits, Calls, Contracts, HashCost, LastAudit, RateLimits, Vault,
         Watches,
         auth::{AuthSettings, Authenticator},
+        prices::LiveCatalog,
     },
     config::{self, Config, Drift, ProviderKind, Synchronous},
-    domain::{Backoff, Catalog, DriftLimits, Model, Price, QueueName, Secret, Tariff},
+    domain::{Backoff, DriftLimits, Model, Price, QueueName, Secret, Tariff},
     http,
     observe::Metrics,
     providers::{Observer, ProviderLimits, ProviderSettings, Providers, RemoteSettings},
@@ -21,7 +22,7 @@ use crate::{
     webhooks::guard::Guard,
 };
 
-/// What deeds work with.
+/// What deeds work with, but for the models: they come into force with their prices.
 pub fn app(
     config: &Config,
     ambient: Ambient,
@@ -38,7 +39,7 @@ pub fn app(
         ambient,
         store,
         auth,
-        catalog: catalog(config),
+        catalog: LiveCatalog::default(),
         providers,
         vault,
         contracts: Contracts::default(),
@@ -115,23 +116,29 @@ fn drift(config: &Config) -> DriftLimits {
     DriftLimits { window_hours, min_jobs, schema_failures, latency, tokens, credits }
 }
 
-fn catalog(config: &Config) -> Catalog {
+/// The models that can be asked for.
+pub fn models(config: &Config) -> Vec<Model> {
     let default = config.jobs.default_max_tokens;
-    Catalog::new(config.models.iter().map(|(name, model)| Model {
+    let model = |(name, model): (&String, &config::Model)| Model {
         name: name.clone(),
         provider: model.provider.clone(),
         upstream: model.upstream.clone(),
         tariff: tariff(model),
+        price: None,
         max_tokens: model.max_tokens.unwrap_or(default),
-    }))
+    };
+    config.models.iter().map(model).collect()
 }
 
 fn tariff(model: &config::Model) -> Tariff {
     match (model.free, model.input_per_million, model.output_per_million) {
         (true, ..) => Tariff::Free,
-        (false, Some(input_per_million), Some(output_per_million)) => {
-            Tariff::Priced(Price { input_per_million, output_per_million })
-        }
+        (false, Some(input_per_million), Some(output_per_million)) => Tariff::Priced(Price {
+            input_per_million,
+            cached_input_per_million: model.cached_input_per_million.unwrap_or(input_per_million),
+            output_per_million,
+            minimum_charge: model.minimum_charge.unwrap_or_default(),
+        }),
         _ => Tariff::Unknown,
     }
 }
@@ -214,11 +221,11 @@ pub(super) fn connections(config: &Config) -> http::ConnectionLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Usage;
+    use crate::domain::{Catalog, Usage};
 
     #[test]
     fn the_embedded_models_have_their_prices() {
-        let catalog = catalog(&Config::embedded().unwrap());
+        let catalog = Catalog::new(models(&Config::embedded().unwrap()), 0);
         let million = Usage::new(1_000_000, 1_000_000);
         let cost = |name| catalog.find(name, "model").unwrap().cost(million).unwrap().to_string();
         assert_eq!((cost("gpt-4o-mini"), cost("sandbox")), ("750".to_owned(), "0".to_owned()));

@@ -1,50 +1,87 @@
-//! What the system tells a process that is to end.
+//! What the system tells the process.
 
 use std::io;
 
-use tokio::runtime;
+use tokio::{
+    runtime::{self, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use crate::ambient;
 
-/// Calls `stop` at the first SIGTERM or SIGINT; the second ends the process at once.
-pub(super) fn obey(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+/// SIGHUP, which otherwise ends a process.
+pub struct Hangup {
+    runtime: Runtime,
+    signal: Signal,
+}
+
+impl Hangup {
+    /// From now on it ends this process no more. A start may take a while, so it is for before that.
+    pub fn register() -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+        let signal = {
+            let _entered = runtime.enter();
+            signal(SignalKind::hangup())?
+        };
+        Ok(Self { runtime, signal })
+    }
+}
+
+/// Calls `stop` at the first SIGTERM or SIGINT; the second ends the process at once. Calls `reload` at each SIGHUP
+/// until then. Neither may block.
+pub(super) fn obey(
+    hangup: Hangup,
+    stop: impl FnOnce() + Send + 'static,
+    reload: impl Fn() + Send + 'static,
+) -> io::Result<()> {
+    let Hangup { runtime, signal } = hangup;
     // Registered before this returns, so that no early signal kills the process.
     let mut signals = {
         let _entered = runtime.enter();
-        Signals::register()?
+        Signals::register(signal)?
     };
     ambient::thread("signals", move || {
         runtime.block_on(async {
-            signals.next().await;
+            while signals.next().await == Told::Reload {
+                reload();
+            }
             tracing::info!("stopping; a second signal ends the process at once");
             stop();
-            signals.next().await;
+            while signals.next().await == Told::Reload {}
             std::process::exit(1);
         });
     })?;
     Ok(())
 }
 
-/// SIGTERM and SIGINT.
+/// What a signal tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Stop,
+    Reload,
+}
+
+/// SIGTERM, SIGINT and SIGHUP.
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
-    fn register() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
+    fn register(hangup: Signal) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup,
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::Reload,
         }
     }
 }

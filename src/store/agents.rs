@@ -5,8 +5,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    jobs::raw,
-    row::unknown,
+    row::{raw, unknown},
     scope::AccountScope,
     tx::{Snapshot, Tx},
 };

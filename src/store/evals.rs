@@ -4,8 +4,8 @@ use rusqlite::Row;
 use serde_json::value::RawValue;
 
 use super::{
-    jobs::{number, raw},
-    row::{named, unknown},
+    jobs::number,
+    row::{named, raw, unknown},
     scope::{AccountScope, SystemScope},
     signal::Signal,
     tx::{Snapshot, Tx},

@@ -3,8 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{
-    jobs::raw,
-    row::derived_uuid,
+    row::{derived_uuid, raw},
     scope::AccountScope,
     signal::Signal,
     tx::{Snapshot, Tx},

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     ledger::JobRound,
-    row::{named, unknown},
+    row::{named, raw, reserved, unknown, usage},
     scope::AccountScope,
     signal::Signal,
     spending::SetAside,
@@ -42,6 +42,8 @@ pub struct NewJob {
     pub request_id: String,
     /// Not before this time.
     pub run_at: Timestamp,
+    /// The number of the newest price when it was estimated: it is charged at the prices up to there.
+    pub price_list: i64,
     /// JSON array of messages.
     pub messages: Box<RawValue>,
     /// JSON Schema that the output has to satisfy.
@@ -96,6 +98,8 @@ pub struct Job {
     pub reserved: Split,
     /// Internal number of the row that counts it in its payer's budgets.
     pub spending: i64,
+    /// The number of the newest price when that was estimated: the job is charged at the prices up to there.
+    pub price_list: i64,
     /// The request that made it.
     pub request_id: String,
     /// When it was accepted.
@@ -171,14 +175,6 @@ pub(in crate::store) fn status(row: &Row<'_>) -> rusqlite::Result<JobStatus> {
         .ok_or_else(|| unknown("status"))
 }
 
-pub(in crate::store) fn raw(
-    row: &Row<'_>,
-    column: &str,
-) -> rusqlite::Result<Option<Box<RawValue>>> {
-    let text: Option<String> = row.get(column)?;
-    text.map(|text| RawValue::from_string(text).map_err(|_| unknown(column))).transpose()
-}
-
 /// What [`job`] reads.
 macro_rules! job_columns {
     () => {
@@ -193,7 +189,7 @@ macro_rules! job_columns {
 macro_rules! result_columns {
     () => {
         "r.output, r.output_text, r.model as answered_by, r.provider, r.prompt_tokens, \
-         r.completion_tokens, r.estimated, r.charged, r.error_code, r.error_message, r.finished_at"
+         r.completion_tokens, r.cached_tokens, r.estimated, r.charged, r.error_code, r.error_message, r.finished_at"
     };
 }
 
@@ -239,6 +235,7 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         priority: row.get("priority")?,
         reserved: reserved(row)?,
         spending: row.get("spending")?,
+        price_list: row.get("price_list")?,
         request_id: row.get("request_id")?,
         created_at: row.get("created_at")?,
         started_at: if attempts > 0 { Some(row.get("started_at")?) } else { None },
@@ -252,10 +249,6 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     })
 }
 
-pub(in crate::store) fn reserved(row: &Row<'_>) -> rusqlite::Result<Split> {
-    Ok(Split { free: row.get("reserved_free")?, paid: row.get("reserved_paid")? })
-}
-
 pub(in crate::store) fn agent(row: &Row<'_>) -> rusqlite::Result<Option<JobAgent>> {
     let Some(seq) = row.get("agent")? else { return Ok(None) };
     Ok(Some(JobAgent { seq, name: row.get("agent_name")?, version: row.get("agent_version")? }))
@@ -264,8 +257,6 @@ pub(in crate::store) fn agent(row: &Row<'_>) -> rusqlite::Result<Option<JobAgent
 /// Reads what came of a job; `None` where it is not over.
 pub(in crate::store) fn job_result(row: &Row<'_>) -> rusqlite::Result<Option<JobResult>> {
     let Some(finished_at) = row.get("finished_at")? else { return Ok(None) };
-    let prompt: Option<u64> = row.get("prompt_tokens")?;
-    let completion: Option<u64> = row.get("completion_tokens")?;
     let error = match row.get::<_, Option<String>>("error_code")? {
         None => None,
         Some(_) => Some(JobError {
@@ -279,7 +270,7 @@ pub(in crate::store) fn job_result(row: &Row<'_>) -> rusqlite::Result<Option<Job
         model: row.get("answered_by")?,
         provider: row.get("provider")?,
         estimated: row.get("estimated")?,
-        usage: prompt.zip(completion).map(|(prompt, completion)| Usage::new(prompt, completion)),
+        usage: usage(row)?,
         charged: row.get("charged")?,
         error,
         finished_at,
@@ -291,9 +282,9 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, aside: SetAside) -> Resul
     let seq = tx.insert(
         "insert into main.job (account, id, project, api_key, status, round, attempts, max_attempts,
            priority, model, agent, agent_version, batch, direct, end_user, reserved_free,
-           reserved_paid, spending, request_id, run_at, created_at, started_at)
+           reserved_paid, spending, price_list, request_id, run_at, created_at, started_at)
          values (current_account(), ?1, ?2, ?3, 2 + ?16, 1, ?16, ?4, ?5, ?6, ?13, ?14, ?15, ?16, ?7, ?11,
-           ?12, ?17, ?8, ?9, ?10, ?10)",
+           ?12, ?17, ?18, ?8, ?9, ?10, ?10)",
         rusqlite::params![
             new.id,
             new.project,
@@ -312,6 +303,7 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, aside: SetAside) -> Resul
             new.batch,
             new.direct,
             aside.spending,
+            new.price_list,
         ],
     )?;
     tx.execute(
@@ -347,17 +339,22 @@ pub fn start(tx: &Tx<'_, AccountScope>, job: i64, attempts: u32) -> Result<()> {
     Ok(())
 }
 
-/// Lets a job that ended wait again, in a new round for which that much is set aside.
-pub fn restart(tx: &Tx<'_, AccountScope>, of: JobRound, aside: SetAside) -> Result<()> {
+/// Lets a job that ended wait again, in a new round for which that much is set aside by this price list.
+pub fn restart(
+    tx: &Tx<'_, AccountScope>,
+    of: JobRound,
+    aside: SetAside,
+    price_list: i64,
+) -> Result<()> {
     tx.execute(
         "delete from main.job_result where account = current_account() and job = ?1",
         [of.job],
     )?;
     tx.execute(
         "update main.job set status = 2, attempts = 0, round = ?2, reserved_free = ?3,
-           reserved_paid = ?4, spending = ?5, direct = 0
+           reserved_paid = ?4, spending = ?5, price_list = ?6, direct = 0
          where account = current_account() and seq = ?1",
-        (of.job, of.round, aside.held.free, aside.held.paid, aside.spending),
+        (of.job, of.round, aside.held.free, aside.held.paid, aside.spending, price_list),
     )?;
     Ok(())
 }
@@ -367,9 +364,9 @@ pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResul
     set_status(tx, job, to)?;
     tx.execute(
         "insert into main.job_result (account, job, output, output_text, model, provider,
-           prompt_tokens, completion_tokens, estimated, charged, error_code, error_message,
-           finished_at)
-         values (current_account(), ?1, ?2, ?3, ?11, ?4, ?5, ?6, ?12, ?7, ?8, ?9, ?10)",
+           prompt_tokens, completion_tokens, cached_tokens, estimated, charged, error_code,
+           error_message, finished_at)
+         values (current_account(), ?1, ?2, ?3, ?11, ?4, ?5, ?6, ?13, ?12, ?7, ?8, ?9, ?10)",
         rusqlite::params![
             job,
             result.output.as_deref().map(RawValue::get),
@@ -383,6 +380,7 @@ pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResul
             tx.now(),
             result.model,
             result.estimated,
+            result.usage.map(|usage| usage.cached_tokens),
         ],
     )?;
     tx.signal(Signal::Ended(to));

@@ -6,12 +6,14 @@ use rusqlite::{Row, ToSql};
 
 use super::{
     listing::{self, ListSql, Listing},
-    row::{derived_uuid, named},
+    prices::{self, RecordedPrice},
+    row::{derived_uuid, named, usage},
     scope::AccountScope,
     tx::Snapshot,
 };
 use crate::domain::{
-    Bucket, Credits, EntryKind, GrantId, JobId, LedgerEntryId, Result, Rows, Timestamp,
+    Bucket, Credits, EntryKind, GrantId, JobId, LedgerEntryId, PriceVersion, Result, Rows,
+    Timestamp, Usage,
 };
 
 /// One line of the ledger.
@@ -31,8 +33,12 @@ pub struct LedgerEntry {
     pub balance_after: Credits,
     /// Why, where a person or a rule said so.
     pub reason: Option<String>,
-    /// The job's model, for entries of jobs.
+    /// The job's model, for entries of jobs; for charges the one that answered.
     pub product_name: Option<String>,
+    /// The price that a charge was made with.
+    pub price: Option<RecordedPrice>,
+    /// The tokens that are charged.
+    pub usage: Option<Usage>,
     /// The job it belongs to.
     pub job_id: Option<JobId>,
     /// The grant it belongs to.
@@ -55,13 +61,51 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<LedgerEntry> {
         delta: row.get("delta")?,
         balance_after: row.get("balance_after")?,
         reason: row.get("reason")?,
-        product_name: row.get("model")?,
+        product_name: row.get("product")?,
+        price: price(row)?,
+        usage: usage(row)?,
         job_id: row.get("job_id")?,
         grant_id: row.get("grant_id")?,
         stripe_event_id: row.get("stripe_event")?,
         request_id: row.get("request")?,
         created_at,
     })
+}
+
+fn price(row: &Row<'_>) -> rusqlite::Result<Option<RecordedPrice>> {
+    let Some(version) = row.get("version")? else { return Ok(None) };
+    let record = PriceVersion { row: row.get("price")?, version };
+    Ok(Some(RecordedPrice { record, tariff: prices::tariff(row)? }))
+}
+
+impl LedgerEntry {
+    /// What it is for, in words.
+    pub fn description(&self) -> String {
+        let model = self.product_name.as_deref().unwrap_or("a model");
+        let or = |text: &str| self.reason.clone().unwrap_or_else(|| text.to_owned());
+        match self.kind {
+            EntryKind::Reserve => format!("set aside for a job of {model}"),
+            EntryKind::Release => format!("given back at the end of a job of {model}"),
+            EntryKind::Charge => self.charged(model),
+            EntryKind::Expire => "left of a grant when it expired".to_owned(),
+            EntryKind::Grant => or("credits that were given"),
+            EntryKind::Adjust => or("a correction"),
+        }
+    }
+
+    fn charged(&self, model: &str) -> String {
+        let Usage { prompt_tokens, completion_tokens, cached_tokens, .. } =
+            self.usage.unwrap_or_default();
+        let tokens = |count: u64, kind: &str| {
+            format!("{count} {kind} token{}", if count == 1 { "" } else { "s" })
+        };
+        let read = tokens(prompt_tokens, "prompt");
+        let kept =
+            if cached_tokens > 0 { format!(" ({cached_tokens} cached)") } else { String::new() };
+        let written = tokens(completion_tokens, "completion");
+        let price = self.price.map(|price| format!("price {} of ", price.record.version));
+        format!("{read}{kept} and {written}, {}{model}", price.unwrap_or_default())
+    }
 }
 
 /// Which entries to list.
@@ -77,12 +121,35 @@ pub struct LedgerFilter {
     pub before: Option<i64>,
 }
 
+/// What [`entry`] reads beside the ledger and the job's id.
+macro_rules! entry_columns {
+    () => {
+        concat!(
+            "coalesce(r.model, j.model) as product, coalesce(l.request_id, j.request_id) as request, \
+             r.prompt_tokens, r.completion_tokens, r.cached_tokens, ",
+            prices::price_columns!()
+        )
+    };
+}
+
+/// The tables beside `ledger l` and `job j` that it is read from. Of a job's entries only the charge is about what
+/// came of it.
+macro_rules! entry_tables {
+    () => {
+        "left join job_result r on r.job = l.job and l.kind = 'charge' \
+         left join price p on p.seq = l.price"
+    };
+}
+
 /// Selects entries by what follows: first how they are found, then how they are filtered and sorted.
 macro_rules! select_entries {
     ($found:literal) => {
         concat!(
-            "select l.*, j.id as job_id, j.model, coalesce(l.request_id, j.request_id) as request \
-             from ledger l left join job j on j.seq = l.job where ",
+            "select l.*, j.id as job_id, ",
+            entry_columns!(),
+            " from ledger l left join job j on j.seq = l.job ",
+            entry_tables!(),
+            " where ",
             $found,
             " and l.n < ?2 and (?3 is null or l.kind = ?3) and l.created_at >= ?4 \
              and l.created_at < ?5 order by "
@@ -124,12 +191,15 @@ pub(in crate::store) const LISTS: [&str; 2] = [LIST.unlisted, LIST.listed];
 
 /// The bounds of `round`, which hold always, make the planner prefer the index `ledger_by_job` to
 /// the account's whole ledger.
-pub(in crate::store) const ENTRIES_OF_JOB: &str =
-    "select l.*, j.id as job_id, j.model, j.request_id as request
-     from job j join ledger l on l.job = j.seq and l.round >= 1 and l.round <= j.round
-     where j.seq = ?1 and l.n < ?2 and (?3 is null or l.kind = ?3)
-       and l.created_at >= ?4 and l.created_at < ?5
-     order by l.n desc limit ?6";
+pub(in crate::store) const ENTRIES_OF_JOB: &str = concat!(
+    "select l.*, j.id as job_id, ",
+    entry_columns!(),
+    " from job j join ledger l on l.job = j.seq and l.round >= 1 and l.round <= j.round ",
+    entry_tables!(),
+    " where j.seq = ?1 and l.n < ?2 and (?3 is null or l.kind = ?3) \
+       and l.created_at >= ?4 and l.created_at < ?5 \
+     order by l.n desc limit ?6"
+);
 
 /// Credits given at one time and what is left of them.
 #[derive(Clone, Debug)]

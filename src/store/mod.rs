@@ -30,6 +30,7 @@ pub mod ledger;
 pub mod ledger_entries;
 pub mod listing;
 pub mod open_jobs;
+pub mod prices;
 pub mod projects;
 pub mod queue;
 pub mod spending;

@@ -3,8 +3,9 @@
 use rusqlite::Row;
 
 use super::{
-    jobs::{Job, JobAgent, agent, reserved, status},
+    jobs::{Job, JobAgent, agent, status},
     ledger::JobRound,
+    row::reserved,
 };
 use crate::domain::{JobId, JobStatus, Split};
 

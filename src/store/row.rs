@@ -4,13 +4,14 @@ use rusqlite::{
     Result, Row,
     types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef},
 };
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::scope::AccountSeq;
 use crate::domain::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, DeadLetterId, DeliveryId,
     EndpointId, Environment, EvalId, EvalRunId, EventId, GrantId, JobId, LedgerEntryId, ProjectId,
-    Timestamp,
+    Split, Timestamp, Usage,
 };
 
 macro_rules! blobs {
@@ -85,6 +86,24 @@ pub(in crate::store) fn named<T>(
 /// A column holds what this program never wrote.
 pub(in crate::store) fn unknown(column: &str) -> rusqlite::Error {
     rusqlite::Error::InvalidColumnName(format!("{column} holds an unknown value"))
+}
+
+/// Reads a column that holds JSON, as text.
+pub(in crate::store) fn raw(row: &Row<'_>, column: &str) -> Result<Option<Box<RawValue>>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| RawValue::from_string(text).map_err(|_| unknown(column))).transpose()
+}
+
+/// Reads what is set aside, of each bucket.
+pub(in crate::store) fn reserved(row: &Row<'_>) -> Result<Split> {
+    Ok(Split { free: row.get("reserved_free")?, paid: row.get("reserved_paid")? })
+}
+
+/// Reads the tokens that a job took; `None` where it is not known that there were any.
+pub(in crate::store) fn usage(row: &Row<'_>) -> Result<Option<Usage>> {
+    let Some(prompt) = row.get("prompt_tokens")? else { return Ok(None) };
+    let usage = Usage::new(prompt, row.get("completion_tokens")?);
+    Ok(Some(usage.with_cached(row.get("cached_tokens")?)))
 }
 
 /// The public id of a row that is one of a numbered series: time, owner and number tell it apart from

@@ -63,6 +63,22 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         rows.collect::<rusqlite::Result<_>>().map_err(fault::of)
     }
 
+    /// Hands `take` one row after the other, however many there are.
+    pub(in crate::store) fn each(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<()> {
+        self.confine(sql)?;
+        let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
+        let mut rows = statement.query(params).map_err(fault::of)?;
+        while let Some(row) = rows.next().map_err(fault::of)? {
+            take(row).map_err(fault::of)?;
+        }
+        Ok(())
+    }
+
     /// Up to `limit` rows, fewer where they are large. The statement gives one row more than `limit`, to
     /// tell whether there are more.
     pub(in crate::store) fn page<T>(

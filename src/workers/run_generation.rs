@@ -40,7 +40,9 @@ impl Kind for RunGeneration {
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
         let outcome = match until_stopped(stop, || self.ask(claimed, &job, stop))? {
             Asked::Abandoned => return Ok(()),
-            Asked::Answered(answer) => Outcome::Succeeded(Success::of(answer)?),
+            Asked::Answered(answer) => {
+                Outcome::Succeeded(Success::of(&self.app, answer, job.price_list)?)
+            }
             Asked::Failed { error, answer, trail } => {
                 Outcome::Failed { error, retry_at: None, exhausted: false, answer, trail }
             }

@@ -13,10 +13,11 @@ use skai_server::{
         Vault, Watches,
         auth::{AuthSettings, Authenticator},
         deliveries::{self, DeliveryLog},
+        prices::{self, LiveCatalog},
         webhooks::{self, EndpointRequest, EndpointWithSecret},
     },
     domain::{
-        AccountId, Backoff, Catalog, Credits, DeliveryId, EndpointId, EventFilter, Idempotency,
+        AccountId, Backoff, Credits, DeliveryId, EndpointId, EventFilter, Idempotency,
         IdempotencyKey, Model, PageRequest, ProjectId, QueueName, Result, RetryPolicy, Secret,
         Tariff, Timestamp,
     },
@@ -73,7 +74,7 @@ impl Rig {
             ambient,
             store,
             auth,
-            catalog: catalog(),
+            catalog: LiveCatalog::default(),
             vault,
             guard,
             contracts: Contracts::default(),
@@ -83,6 +84,7 @@ impl Rig {
             metrics: Arc::new(Metrics::new()),
         };
         let app = Arc::new(app);
+        prices::put_in_force(&app, vec![free()]).unwrap();
         Self {
             caller: caller(&app, "first"),
             receiver: Receiver::start(),
@@ -218,14 +220,15 @@ fn authenticator(ambient: &Ambient, store: &Store) -> Authenticator {
     Authenticator::start(ambient.clone(), settings, store.clone()).unwrap()
 }
 
-fn catalog() -> Catalog {
-    Catalog::new([Model {
+fn free() -> Model {
+    Model {
         name: "free".to_owned(),
         provider: "sandbox".to_owned(),
         upstream: "free".to_owned(),
         tariff: Tariff::Free,
+        price: None,
         max_tokens: 10,
-    }])
+    }
 }
 
 fn policy() -> Settings {

@@ -83,7 +83,7 @@ fn a_call_becomes_a_message() {
     let provider = anthropic(&base_url(&server), KEY);
     let answer = with_call(|_| (), |call| provider.complete(call)).unwrap();
     assert_eq!((answer.text.as_str(), answer.model.as_str()), ("A bird.", "claude-dated"));
-    assert_eq!((answer.usage, answer.estimated), (Usage::new(15, 5), false));
+    assert_eq!((answer.usage, answer.estimated), (Usage::new(15, 5).with_cached(2), false));
     assert_eq!((answer.cached_tokens, answer.finish_reason.as_deref()), (Some(2), Some("stop")));
     let [call] = &*server.received() else { panic!() };
     assert_eq!((&*call.method, &*call.path), ("POST", "/v1/messages"));
@@ -491,7 +491,7 @@ fn a_stream_becomes_deltas() {
     assert_eq!(deltas.last().unwrap().finish_reason.as_deref(), Some("tool_calls"));
     let whole = whole.unwrap();
     assert_eq!((whole.text.as_str(), whole.model.as_str()), ("Héllo", "claude-dated"));
-    assert_eq!((whole.usage, whole.estimated), (Usage::new(12, 20), false));
+    assert_eq!((whole.usage, whole.estimated), (Usage::new(12, 20).with_cached(2), false));
     assert_eq!(whole.cached_tokens, Some(2));
     let calls: Value = serde_json::from_str(whole.tool_calls.unwrap().get()).unwrap();
     assert_eq!(calls[0]["function"]["arguments"], "{\"x\":1}");
@@ -520,7 +520,7 @@ fn a_streamed_output_is_text() {
 fn what_was_reported_of_a_stream_that_nobody_wants_counts() {
     let (_, _, whole) = streamed(events(&[start(), text("four byt"), text("es")]), |_| (), 1);
     let whole = whole.unwrap();
-    assert_eq!((whole.usage, whole.estimated), (Usage::new(12, 2), true));
+    assert_eq!((whole.usage, whole.estimated), (Usage::new(12, 2).with_cached(2), true));
     assert_eq!(whole.finish_reason, None);
 }
 

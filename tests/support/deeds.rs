@@ -14,11 +14,12 @@ use skai_server::{
         credits,
         jobs::{self, Outcome, Success},
         ledger_audit,
+        prices::{self, LiveCatalog},
     },
     domain::{
-        AccountId, ApiKeyId, Backoff, Bucket, Catalog, Credits, DriftLimits, Environment,
-        GenerationRequest, JobError, JobErrorCode, JobId, Model, Payer, Price, ProjectId,
-        QueueName, RateLimit, Result, Secret, Tariff, Timestamp, Usage,
+        AccountId, ApiKeyId, Backoff, Bucket, Credits, DriftLimits, Environment, GenerationRequest,
+        JobError, JobErrorCode, JobId, Model, Payer, Price, ProjectId, QueueName, RateLimit,
+        Result, Secret, Tariff, Timestamp, Usage,
     },
     providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
@@ -47,13 +48,16 @@ pub(crate) fn micros(micros: i64) -> Credits {
 pub(crate) fn model(name: &str, input: i64) -> Model {
     let price = Price {
         input_per_million: micros(input * 1_000_000),
+        cached_input_per_million: micros(input * 1_000_000),
         output_per_million: micros(1_000_000),
+        minimum_charge: micros(0),
     };
     Model {
         name: name.to_owned(),
         provider: "test".to_owned(),
         upstream: format!("upstream-{name}"),
         tariff: Tariff::Priced(price),
+        price: None,
         max_tokens: 100,
     }
 }
@@ -127,7 +131,7 @@ impl Deeds {
             calls: Calls::new(CallLimits { all: 100, account: 100 }),
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
-            catalog: Catalog::new(models),
+            catalog: LiveCatalog::default(),
             providers: Arc::new(Providers::limited(&ambient, providers, &nobody)),
             contracts: Contracts::default(),
             watches: Watches::default(),
@@ -138,6 +142,7 @@ impl Deeds {
             store,
             settings,
         };
+        prices::put_in_force(&app, models.into_iter().collect()).unwrap();
         Self { app: Arc::new(app), ambient, folder }
     }
 
@@ -258,17 +263,18 @@ pub(crate) fn payer() -> Payer {
     }
 }
 
-/// Success at this cost.
+/// Success at this cost, which must be that of so many completion tokens of `m`, the first model that has a price.
 pub(crate) fn success(cost: i64) -> Outcome {
     Outcome::Succeeded(Success {
         output: None,
         text: "done".to_owned(),
         model: "m".to_owned(),
         provider: "test".to_owned(),
-        usage: Usage::new(0, 1),
+        usage: Usage::new(0, cost.unsigned_abs()),
         estimated: false,
         cut_short: false,
         cost: micros(cost),
+        price: Some(1),
         trail: Trail::default(),
     })
 }

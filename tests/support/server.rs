@@ -210,6 +210,8 @@ fn model(config: &mut Config, name: &str, provider: &str, price: Option<(&str, &
         provider: provider.to_owned(),
         input_per_million: price.map(|(input, _)| input.parse().unwrap()),
         output_per_million: price.map(|(_, output)| output.parse().unwrap()),
+        cached_input_per_million: None,
+        minimum_charge: None,
         free: false,
         upstream: format!("upstream-{name}"),
         max_tokens: Some(100),

@@ -29,6 +29,7 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/ledger_audit.rs",
     "src/app/listing.rs",
     "src/app/once.rs",
+    "src/app/prices.rs",
     "src/app/projects.rs",
     "src/app/queues.rs",
     "src/queue/mod.rs",

@@ -194,9 +194,10 @@ impl App {
         stopped: &dyn Fn() -> bool,
         mut ask: impl FnMut(Arc<Model>, &dyn Provider, &mut Trail) -> OneAsked,
     ) -> Result<Asked> {
-        let mut route = Route::default();
+        let (mut route, catalog) = (Route::default(), self.catalog.current());
         for name in question.models() {
-            let (served_by, attempt) = self.find(question.environment, name, |model, provider| {
+            let environment = question.environment;
+            let (served_by, attempt) = self.find(&catalog, environment, name, |model, provider| {
                 ask(model, provider, &mut route.trail)
             });
             let error = match attempt {

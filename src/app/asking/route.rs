@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Answer, Asked, Attempt, OneAsked, Question};
 use crate::{
     app::App,
-    domain::{Environment, JobErrorCode, Model, Usage},
+    domain::{Catalog, Environment, JobErrorCode, Model},
     providers::{Provider, ProviderError, SANDBOX},
 };
 
@@ -115,12 +115,13 @@ impl App {
     /// may have changed since the question was accepted.
     pub(super) fn find(
         &self,
+        catalog: &Catalog,
         environment: Environment,
         name: &str,
         ask: impl FnOnce(Arc<Model>, &dyn Provider) -> OneAsked,
     ) -> (Option<String>, OneAsked) {
-        let model = self.catalog.find(name, "model").cloned();
-        let priced = model.and_then(|model| model.cost(Usage::default()).map(|_| model));
+        let model = catalog.find(name, "model").cloned();
+        let priced = model.and_then(|model| model.check_priced().map(|()| model));
         let model = match priced {
             Ok(model) => model,
             Err(error) => return (None, Err(ProviderError::misconfigured(error.message()))),

@@ -246,7 +246,8 @@ impl Call<'_> {
         }
         let model = answer.model.name.clone();
         let cut_short = self.line.is_cut();
-        let success = Success { cut_short, ..Success::of(answer)? };
+        let price_list = self.chat.prepared.new.price_list;
+        let success = Success { cut_short, ..Success::of(self.app, answer, price_list)? };
         let finished = Finished { head: Head { model, ..*head }, completion };
         let body = self.render.map_or(Ok(Vec::new()), |render| render(&finished))?;
         Ok((Outcome::Succeeded(success), (finished, body)))

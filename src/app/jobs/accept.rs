@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use super::{App, Caller, admit::admit, afford::afford, once};
 use crate::{
     domain::{
-        ChatMessage, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId, JobStatus,
-        Parameters, Payer, QueueName, Result, Split, Timestamp, prompt_upper_bound,
+        Catalog, ChatMessage, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId,
+        JobStatus, Parameters, Payer, QueueName, Result, Split, Timestamp, prompt_upper_bound,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
@@ -110,7 +110,9 @@ pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
     let now = app.ambient.now();
     let payer = caller.payer.ok_or_else(|| Error::internal("nobody pays for a job"))?;
     let Parameters { fallback_models, max_tokens, .. } = &draft.parameters;
-    let estimate = dearest(app, &draft.model, fallback_models, draft.prompt_tokens, *max_tokens)?;
+    let catalog = app.catalog.current();
+    let models = (draft.model.as_str(), fallback_models.as_slice());
+    let estimate = dearest(&catalog, models, draft.prompt_tokens, *max_tokens)?;
     let parameters = serde_json::to_string(&draft.parameters).map_err(Error::internal)?;
     let new = NewJob {
         id: JobId::from_uuid(app.ambient.uuid()),
@@ -125,6 +127,7 @@ pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
         max_attempts: app.settings.job_attempts(),
         request_id: caller.request_id.clone(),
         run_at: draft.run_at.map_or(now, |at| at.max(now)),
+        price_list: catalog.price_list(),
         messages: draft.messages,
         output_schema: draft.output_schema,
         metadata: draft.metadata,
@@ -147,7 +150,8 @@ pub fn prompt_bound(
 
 /// Refuses models that are not there or have no price.
 pub(in crate::app) fn check_models(app: &App, model: &str, parameters: &Parameters) -> Result<()> {
-    dearest(app, model, &parameters.fallback_models, 0, parameters.max_tokens).map(drop)
+    let models = (model, parameters.fallback_models.as_slice());
+    dearest(&app.catalog.current(), models, 0, parameters.max_tokens).map(drop)
 }
 
 /// The job that an earlier request with this idempotency key was answered with. Blocks while it reads.
@@ -162,18 +166,18 @@ pub fn accepted_before(
     })
 }
 
-/// What the job may cost with the dearest of the models that may answer.
+/// What the job may cost with the dearest of the models that may answer: the one asked for, and those to fall
+/// back to.
 pub(super) fn dearest(
-    app: &App,
-    model: &str,
-    fallbacks: &[String],
+    catalog: &Catalog,
+    (model, fallbacks): (&str, &[String]),
     prompt: u64,
     max_tokens: Option<u32>,
 ) -> Result<Credits> {
-    let mut most = app.catalog.find(model, "model")?.estimate(prompt, max_tokens)?;
+    let mut most = catalog.find(model, "model")?.estimate(prompt, max_tokens)?;
     for (at, name) in fallbacks.iter().enumerate() {
         let param = format!("fallback_models/{at}");
-        let estimate = app.catalog.find(name, &param)?.estimate(prompt, max_tokens);
+        let estimate = catalog.find(name, &param)?.estimate(prompt, max_tokens);
         most = most.max(estimate.map_err(|error| match error.kind() {
             ErrorKind::ModelNotPriced => error.with_param(param),
             _ => error,
@@ -274,6 +278,7 @@ pub(super) fn as_inserted(
         priority: new.priority,
         reserved: aside.held,
         spending: aside.spending,
+        price_list: new.price_list,
         request_id: new.request_id.clone(),
         created_at: tx.now(),
         started_at: None,

@@ -25,8 +25,8 @@ pub(in crate::app) use afford::afford;
 use super::{App, Caller, Reply, Secrecy, asking::Trail, batches, once};
 use crate::{
     domain::{
-        ChatMessage, Credits, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,
-        JobStatus, Page, Parameters, Payer, QueueName, Result,
+        Catalog, ChatMessage, Credits, Cursor, Error, ErrorKind, Idempotency, JobError,
+        JobErrorCode, JobId, JobStatus, Page, Parameters, Payer, QueueName, Result,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
@@ -133,7 +133,8 @@ pub(super) fn requeue(
     if !job.status.may_become(JobStatus::Queued) || !job.status.is_terminal() {
         return Err(ended(&job, "cannot be retried"));
     }
-    let estimate = estimate_again(app, &job)?;
+    let catalog = app.catalog.current();
+    let estimate = estimate_again(&catalog, &job)?;
     admit(app, 1)?;
     batches::may_retry(tx, &job)?;
     let payer = match payer {
@@ -144,7 +145,7 @@ pub(super) fn requeue(
     let mut setting = afford(app, tx, &payer, estimate, 1)?.open(tx)?;
     let aside = setting.next(estimate)?;
     let round = JobRound { job: job.seq, round: job.round + 1 };
-    jobs::restart(tx, round, aside)?;
+    jobs::restart(tx, round, aside, catalog.price_list())?;
     setting.reserve(round, aside)?;
     setting.close()?;
     let work = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
@@ -155,13 +156,14 @@ pub(super) fn requeue(
     enqueue(app, tx, Waits { job: seq, batch, priority, run_at: tx.now() })
 }
 
-fn estimate_again(app: &App, job: &Job) -> Result<Credits> {
+fn estimate_again(catalog: &Catalog, job: &Job) -> Result<Credits> {
     let messages: Vec<ChatMessage> =
         serde_json::from_str(job.request.messages.get()).map_err(Error::internal)?;
     let parameters: Parameters =
         serde_json::from_str(&job.request.parameters).map_err(Error::internal)?;
     let prompt = prompt_bound(&messages, job.request.output_schema.as_deref(), &parameters);
-    dearest(app, &job.model, &parameters.fallback_models, prompt, parameters.max_tokens)
+    let models = (job.model.as_str(), parameters.fallback_models.as_slice());
+    dearest(catalog, models, prompt, parameters.max_tokens)
 }
 
 fn must_find(tx: &Tx<'_, AccountScope>, id: JobId) -> Result<Job> {

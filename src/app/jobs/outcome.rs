@@ -11,7 +11,10 @@ use super::{
     batches,
 };
 use crate::{
-    app::asking::{Answer, BrokenAnswer, Trail},
+    app::{
+        asking::{Answer, BrokenAnswer, Trail},
+        prices,
+    },
     domain::{
         AccountId, AgentTotals, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode,
         JobId, JobStatus, Result, Timestamp, Usage,
@@ -66,14 +69,18 @@ pub struct Success {
     pub cut_short: bool,
     /// What it costs.
     pub cost: Credits,
+    /// The number of the price that this was made with.
+    pub price: Option<i64>,
     /// The way to the answer.
     pub trail: Trail,
 }
 
 impl Success {
-    /// Charges what the tokens of all calls cost at the price of the model that answered.
-    pub fn of(answer: Answer) -> Result<Self> {
+    /// Charges what the tokens of all calls cost with the model that answered, at the price that it had when the
+    /// job was accepted. Blocks where that is not the price of today.
+    pub fn of(app: &App, answer: Answer, price_list: i64) -> Result<Self> {
         let Answer { model, output, completion, trail } = answer;
+        let model = prices::as_accepted(app, model, price_list)?;
         Ok(Self {
             output,
             text: completion.text,
@@ -83,6 +90,7 @@ impl Success {
             estimated: completion.estimated,
             cut_short: false,
             cost: model.cost(completion.usage).map_err(Error::internal)?,
+            price: model.price.map(|price| price.row),
             trail,
         })
     }
@@ -237,7 +245,7 @@ fn put_off(
 
 fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -> Result<()> {
     let cost = success.cost;
-    charge(app, tx, &OpenJob::of(job), Charge { cost, price: None })?;
+    charge(app, tx, &OpenJob::of(job), Charge { cost, price: success.price })?;
     batches::step(app, tx, job.batch, job.status, JobStatus::Succeeded)?;
     jobs::end(tx, job.seq, JobStatus::Succeeded, &success.result())?;
     let reserved = job.reserved.total().unwrap_or_default();

@@ -4,6 +4,7 @@ use hyper::{StatusCode, header::HeaderValue};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::models::Pricing;
 use crate::{
     app::credits::{self, EntryFilter},
     domain::{
@@ -98,7 +99,7 @@ pub(super) struct EntryBody<'a> {
     balance_after: Credits,
     /// Why, where a person or a rule said so.
     reason: Option<&'a str>,
-    /// The job's model, for entries of jobs.
+    /// The job's model, for entries of jobs; for charges the one that answered.
     product_name: Option<&'a str>,
     job_id: Option<JobId>,
     grant_id: Option<GrantId>,
@@ -106,6 +107,10 @@ pub(super) struct EntryBody<'a> {
     stripe_event_id: Option<&'a str>,
     request_id: Option<&'a str>,
     created_at: Timestamp,
+    /// What it is for, in words.
+    description: String,
+    /// The price that a charge was made with.
+    price: Option<Pricing>,
 }
 
 impl<'a> EntryBody<'a> {
@@ -124,6 +129,8 @@ impl<'a> EntryBody<'a> {
             stripe_event_id: entry.stripe_event_id.as_deref(),
             request_id: entry.request_id.as_deref(),
             created_at: entry.created_at,
+            description: entry.description(),
+            price: entry.price.map(Pricing::of),
         }
     }
 }
@@ -233,6 +240,8 @@ fn csv(entries: &[LedgerEntry]) -> Result<Vec<u8>> {
         "stripe_event_id",
         "request_id",
         "created_at",
+        "description",
+        "price_version",
     ])
     .map_err(Error::internal)?;
     for entry in entries {
@@ -249,6 +258,8 @@ fn csv(entries: &[LedgerEntry]) -> Result<Vec<u8>> {
             cell(entry.stripe_event_id.as_deref()),
             cell(entry.request_id.as_deref()),
             entry.created_at.to_string(),
+            cell(Some(&entry.description())),
+            entry.price.map(|price| price.record.version.to_string()).unwrap_or_default(),
         ])
         .map_err(Error::internal)?;
     }
@@ -280,6 +291,8 @@ mod tests {
             balance_after: Credits::from_micros(1),
             reason: Some("a \"gift\", twice\nor more".to_owned()),
             product_name: Some("=1+1".to_owned()),
+            price: None,
+            usage: None,
             job_id: None,
             grant_id: Some(GrantId::from_uuid(Uuid::from_u128(8))),
             stripe_event_id: None,
@@ -288,10 +301,10 @@ mod tests {
         };
         let text = String::from_utf8(csv(&[entry]).unwrap()).unwrap();
         let (head, row) = text.split_once("\r\n").unwrap();
-        assert_eq!(head.split(',').count(), 12);
+        assert_eq!(head.split(',').count(), 14);
         let expected = "00000000-0000-0000-0000-000000000007,grant,paid,-1.5,0.000001,\
             \"a \"\"gift\"\", twice\nor more\",'=1+1,,00000000-0000-0000-0000-000000000008,,,\
-            1970-01-01T00:00:00.000Z\r\n";
+            1970-01-01T00:00:00.000Z,\"a \"\"gift\"\", twice\nor more\",\r\n";
         assert_eq!(row, expected);
     }
 }

@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use crate::{
     app::models::{self, Listed},
-    domain::{ErrorKind, Page, Result},
+    domain::{Credits, ErrorKind, Page, Price, Result, Tariff},
     http::{
         reply::Reply,
         request::Request,
         routes::{Access, Route, handler},
     },
+    store::prices::RecordedPrice,
 };
 
 /// What clients of OpenAI's API may ask.
@@ -43,12 +44,51 @@ pub(super) struct ModelBody<'a> {
     created: i64,
     /// The provider that runs it; of an agent, `agent`.
     owned_by: &'a str,
+    /// What it costs from now on; null for an agent, which costs what its model does.
+    pricing: Option<Pricing>,
+}
+
+/// What a model costs. A job is charged at the prices that it was accepted with, for all tokens of the model that
+/// answered: the exact sum, rounded up once, to a millionth of a credit.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ModelPricing")]
+pub(super) struct Pricing {
+    /// Which of the model's prices this is, from 1; entries of the ledger name it.
+    version: u32,
+    /// Credits for 1,000,000 prompt tokens.
+    input_per_million: Credits,
+    /// Credits for 1,000,000 prompt tokens that the provider had kept from earlier calls.
+    cached_input_per_million: Credits,
+    /// Credits for 1,000,000 completion tokens.
+    output_per_million: Credits,
+    /// The least that a job costs which succeeded.
+    minimum_charge: Credits,
+    /// True where it costs nothing.
+    free: bool,
+}
+
+impl Pricing {
+    pub(super) fn of(price: RecordedPrice) -> Self {
+        let tokens = match price.tariff {
+            Tariff::Priced(tokens) => tokens,
+            Tariff::Free | Tariff::Unknown => Price::default(),
+        };
+        Self {
+            version: price.record.version,
+            input_per_million: tokens.input_per_million,
+            cached_input_per_million: tokens.cached_input_per_million,
+            output_per_million: tokens.output_per_million,
+            minimum_charge: tokens.minimum_charge,
+            free: price.tariff == Tariff::Free,
+        }
+    }
 }
 
 impl<'a> ModelBody<'a> {
     fn of(model: &'a Listed) -> Self {
         let created = model.created_at.millis().div_euclid(1000);
-        Self { id: &model.id, object: "model", created, owned_by: &model.owned_by }
+        let pricing = model.price.map(Pricing::of);
+        Self { id: &model.id, object: "model", created, owned_by: &model.owned_by, pricing }
     }
 }
 

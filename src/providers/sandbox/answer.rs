@@ -24,9 +24,13 @@ pub(super) fn completion(
         Some(name) => calling(calls_of(call, name)?),
         None => saying(call, directives)?,
     };
+    let read = estimate_prompt_tokens(call.messages);
+    let usage = Usage::new(read, answer.usage.completion_tokens)
+        .with_cached(directives.cached_tokens.unwrap_or(0));
     Ok(Completion {
         model: call.model.to_owned(),
-        usage: Usage::new(estimate_prompt_tokens(call.messages), answer.usage.completion_tokens),
+        usage,
+        cached_tokens: directives.cached_tokens.map(|_| usage.cached_tokens),
         estimated: directives.hides_usage,
         ..answer
     })

@@ -14,6 +14,7 @@ pub(super) struct Directives<'a> {
     pub(super) chunk_delay: Duration,
     pub(super) breaks: bool,
     pub(super) hides_usage: bool,
+    pub(super) cached_tokens: Option<u64>,
     pub(super) tool: Option<&'a str>,
     pub(super) text: Option<&'a str>,
     pub(super) rest: String,
@@ -50,6 +51,10 @@ impl<'a> Directives<'a> {
                 self.hides_usage = true;
                 true
             }
+            ("cached", tokens) => {
+                self.cached_tokens = tokens.parse().ok();
+                self.cached_tokens.is_some()
+            }
             ("tool", name) => {
                 self.tool = Some(name);
                 !name.is_empty()
@@ -65,7 +70,7 @@ impl<'a> Directives<'a> {
         }
         let message = "a [sandbox:…] directive is not understood; there are fail=RATE_LIMIT, \
                        TIMEOUT, SERVER_ERROR or BAD_REQUEST, delay=500ms, chunk_delay=50ms, \
-                       break, usage=none, tool=NAME, and text=…";
+                       break, usage=none, cached=100, tool=NAME, and text=…";
         Err(ProviderError::new(JobErrorCode::BadRequest, message))
     }
 }

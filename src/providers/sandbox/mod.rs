@@ -13,6 +13,7 @@
 //! | `[sandbox:chunk_delay=50ms]` | waits between the pieces of a stream, in the same way |
 //! | `[sandbox:break]` | breaks off in the middle of the answer |
 //! | `[sandbox:usage=none]` | reports no usage, so that it is estimated |
+//! | `[sandbox:cached=100]` | reports that so many of the prompt's tokens were cached, at most all |
 //! | `[sandbox:tool=NAME]` | calls that tool of the call's `tools`, with arguments that satisfy its parameters |
 //! | `[sandbox:text=…]` | answers with this text, whatever the schema says. It reaches to the last `]` of the message, so it comes last |
 

@@ -108,7 +108,16 @@ fn repeats_the_text_that_it_is_given() {
 
 #[test]
 fn explains_directives_that_it_does_not_know() {
-    for bad in ["fail=OOPS", "delay=soon", "chunk_delay=", "usage=some", "break=1", "jump", ""] {
+    for bad in [
+        "fail=OOPS",
+        "delay=soon",
+        "chunk_delay=",
+        "usage=some",
+        "break=1",
+        "cached=-1",
+        "jump",
+        "",
+    ] {
         let error = ask(&format!("[sandbox:{bad}]")).unwrap_err();
         assert_eq!(error.code, JobErrorCode::BadRequest, "{bad}");
     }
@@ -200,6 +209,15 @@ fn a_wait_ends_when_the_line_is_cut() {
 #[test]
 fn usage_can_be_hidden() {
     assert!(ask("Hi [sandbox:usage=none]").unwrap().estimated);
+}
+
+#[test]
+fn cached_tokens_are_reported_as_told() {
+    let answer = ask("Hi there, once more [sandbox:cached=2]").unwrap();
+    assert_eq!((answer.usage.cached_tokens, answer.cached_tokens), (2, Some(2)));
+    let all = ask("Hi [sandbox:cached=999]").unwrap().usage;
+    assert_eq!(all.cached_tokens, all.prompt_tokens);
+    assert_eq!(ask("Hi").unwrap().cached_tokens, None);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod balances;
 mod batches;
+mod charges;
 mod environments;
 mod grants;
 mod lists;
@@ -62,6 +63,10 @@ pub fn run(snapshot: &Snapshot<'_, SystemScope>) -> Result<Audit> {
         if left > 0 {
             problems.extend(broken(snapshot, rule, left)?);
         }
+    }
+    let left = PROBLEMS_MAX.saturating_sub(problems.len());
+    for breach in charges::broken(snapshot, left)? {
+        problems.push(problem(snapshot, breach)?);
     }
     let count = |sql| {
         let count = snapshot.one(sql, [], |row| row.get::<_, u64>(0))?;

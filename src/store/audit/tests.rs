@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     ambient::Ambient,
     domain::{
-        ApiKeyId, BatchId, Bucket, Credits, GrantId, JobStatus, Month, Payer, ProjectId, QueueName,
-        Split, Timestamp,
+        ApiKeyId, BatchId, Bucket, Credits, GrantId, JobStatus, Month, Payer, Price, ProjectId,
+        QueueName, Split, Tariff, Timestamp, Usage,
     },
     store::{
         AccountScope, EngineSettings, Store, Tx, accounts,
@@ -13,6 +13,7 @@ use crate::{
         grants::{self, NewGrant},
         jobs::{self, JobResult, NewJob},
         ledger::{self, Charge, Cover, JobRound},
+        prices,
         queue::{self, Waiting, WorkId},
         spending::{self, SetAside},
     },
@@ -45,6 +46,7 @@ fn job(
         max_attempts: 1,
         request_id: "r".to_owned(),
         run_at: tx.now(),
+        price_list: 1,
         messages: raw("[]"),
         output_schema: None,
         metadata: None,
@@ -77,6 +79,9 @@ fn books() -> Books {
         let (account, project) = (ambient.uuid(), ambient.uuid());
         let (account, project) = (AccountId::from_uuid(account), ProjectId::from_uuid(project));
         let scope = accounts::insert(tx, account, project, "a")?;
+        let micro = Credits::from_micros(1_000_000);
+        let tariff = Tariff::Priced(Price { output_per_million: micro, ..Price::default() });
+        let price = Some(prices::record(tx, "m", tariff)?.row);
         tx.within(scope, |tx| {
             let new = NewGrant {
                 id: GrantId::from_uuid(ambient.uuid()),
@@ -91,8 +96,13 @@ fn books() -> Books {
             let (done, round) = job(tx, &ambient, None)?;
             let held = Split { paid: RESERVED, ..Split::default() };
             spending::settle(tx, 1, RESERVED, COST)?;
-            ledger::settle(tx, round, held, Charge { cost: COST, price: None })?;
-            let result = JobResult { charged: COST, ..JobResult::default() };
+            ledger::settle(tx, round, held, Charge { cost: COST, price })?;
+            let result = JobResult {
+                charged: COST,
+                model: Some("m".to_owned()),
+                usage: Some(Usage::new(0, 20)),
+                ..JobResult::default()
+            };
             jobs::end(tx, done, JobStatus::Succeeded, &result)?;
             let new = NewBatch {
                 id: BatchId::from_uuid(ambient.uuid()),
@@ -130,6 +140,8 @@ impl Books {
 }
 
 const UNLOCK: &str = "drop trigger ledger_keeps_entries";
+const UNLOCK_PRICES: &str = "drop trigger price_keeps_versions";
+const NEXT_PRICE: &str = "insert into main.price values (2, 'm', 2, 0, 0, 0, 1000000, 0, 1)";
 const UNLOCK_ALL: &str = "drop trigger ledger_keeps_all_entries";
 
 #[test]
@@ -143,7 +155,7 @@ fn books_that_are_right_have_no_problems() {
 /// Every rule is broken by somebody, and then says so.
 #[test]
 fn whatever_is_changed_is_found() {
-    let cases: &[(&[&str], &str)] = &[
+    let cases: &[(&'static [&'static str], &str)] = &[
         (&["delete from main.balance"], "has no balance"),
         (&["update main.balance set paid = paid + 1"], "not the sum of its entries"),
         (&["update main.balance set reserved_paid = 31"], "has set aside another amount"),
@@ -189,6 +201,43 @@ fn whatever_is_changed_is_found() {
         (&["update main.job set listed = 1 where seq = 2"], "is missing from a list: its row 2"),
         (&["delete from main.credit_grant"], "an entry of a grant that does not exist: entry 1"),
     ];
+    find(cases);
+}
+
+#[test]
+fn a_charge_that_does_not_follow_from_its_price_is_found() {
+    find(&[
+        (&[UNLOCK, "update main.ledger set price = 9 where n = 4"], "price is not recorded"),
+        (&[UNLOCK, "update main.ledger set price = null where n = 4"], "price is not recorded"),
+        (
+            &[NEXT_PRICE, UNLOCK, "update main.ledger set price = 2 where n = 4"],
+            "has a charge at another price of m than it was accepted with",
+        ),
+        (
+            &["update main.job_result set model = 'x'"],
+            "has a charge at the price of m, which did not answer it",
+        ),
+        (
+            &["update main.job_result set completion_tokens = 21"],
+            "has a charge of 20, and its tokens cost 21 at its price of m",
+        ),
+        (
+            &["update main.job_result set prompt_tokens = null"],
+            "has a charge of 20, and no tokens that cost anything at all",
+        ),
+        (
+            &[UNLOCK_PRICES, "update main.price set minimum_charge = 22"],
+            "has a charge of 20, and its tokens cost 22 at its price of m",
+        ),
+        (
+            &[UNLOCK_PRICES, "update main.price set free = 1"],
+            "has a charge of 20, and its tokens cost 0 at its price of m",
+        ),
+    ]);
+}
+
+/// Each tampering leads to a problem that says so.
+fn find(cases: &[(&'static [&'static str], &str)]) {
     for (tampering, expected) in cases {
         finds(tampering, expected);
     }

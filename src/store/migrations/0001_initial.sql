@@ -129,6 +129,23 @@ create table spending (
   unique (account, month, project, api_key)
 ) strict;
 
+create table price (
+  seq integer primary key,
+  model text not null,
+  version integer not null check (version > 0),
+  free integer not null check (free in (0, 1)),
+  input_per_million integer not null check (input_per_million >= 0),
+  cached_input_per_million integer not null check (cached_input_per_million >= 0),
+  output_per_million integer not null check (output_per_million >= 0),
+  minimum_charge integer not null check (minimum_charge >= 0),
+  created_at integer not null,
+  unique (model, version)
+) strict;
+create trigger price_keeps_versions before update on price
+begin select raise(abort, 'prices are append-only'); end;
+create trigger price_keeps_all_versions before delete on price
+begin select raise(abort, 'prices are append-only'); end;
+
 create table job (
   seq integer primary key,
   account integer not null references account (seq),
@@ -149,6 +166,7 @@ create table job (
   reserved_free integer not null check (reserved_free >= 0),
   reserved_paid integer not null check (reserved_paid >= 0),
   spending integer not null,
+  price_list integer not null,
   request_id text not null,
   run_at integer not null,
   created_at integer not null,
@@ -181,6 +199,7 @@ create table job_result (
   provider text,
   prompt_tokens integer,
   completion_tokens integer,
+  cached_tokens integer,
   estimated integer not null default 0 check (estimated in (0, 1)),
   charged integer not null,
   error_code text,

@@ -10,8 +10,8 @@
 //!   asks at every run: an insert gives `current_account()` as the row's account, updates and deletes
 //!   begin their conditions with it. [`words`] refuses a statement that does not.
 //! - *Parts.* Before the first run of a tenant's statement its parts are recorded by the authorizer, and
-//!   it is refused if it reads a tenant table past the view, moves a row to another account, or touches
-//!   anything but tenant tables.
+//!   it is refused if it reads a tenant table past the view, moves a row to another account, writes anything
+//!   but tenant tables, or reads anything but those and [`COMMON_TABLES`].
 //!
 //! Triggers could guard writes too, but a table with triggers makes SQLite copy every page that an
 //! insert is about to change, and collect the rows of every update first: 13 % of the jobs accepted in
@@ -65,6 +65,9 @@ pub(in crate::store) const TENANT_TABLES: [&str; 25] = [
     "webhook_delivery",
     "webhook_endpoint",
 ];
+
+/// Tables of the system that every account may read, and none may write: what they say, everybody is told.
+const COMMON_TABLES: [&str; 1] = ["price"];
 
 /// The one column that foreign keys lead to: the engine looks it up at every insert.
 const PARENT: (&str, &str) = ("account", "seq");
@@ -156,6 +159,7 @@ impl Recorder {
             AuthAction::Read { table_name, column_name } if (table_name, column_name) == PARENT => {
                 self.parent_read = true;
             }
+            AuthAction::Read { table_name, .. } if COMMON_TABLES.contains(&table_name) => {}
             AuthAction::Read { table_name, .. } if !tenant(table_name) => {
                 self.forbid(table_name, "reads");
             }

@@ -1,0 +1,72 @@
+//! The prices in force: which there are, how others take their place, and which of them a job is charged at.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::App;
+use crate::{
+    domain::{Catalog, Model, Result, Tariff},
+    store::{
+        Snapshot, SystemScope, Tx,
+        prices::{self, RecordedPrice},
+    },
+};
+
+/// The catalog in force. A deed takes it once, so that it sees the prices of one moment.
+#[derive(Default)]
+pub struct LiveCatalog(RwLock<Arc<Catalog>>);
+
+impl LiveCatalog {
+    /// Begins with this one.
+    pub fn new(catalog: Catalog) -> Self {
+        Self(RwLock::new(Arc::new(catalog)))
+    }
+
+    /// The one that is in force now.
+    pub fn current(&self) -> Arc<Catalog> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, catalog: Catalog) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+    }
+}
+
+/// Lets these models and their prices be in force from now on. Each price that is not the newest of its model
+/// becomes a new version, and all are on disk before anybody pays them. Blocks.
+pub fn put_in_force(app: &App, mut models: Vec<Model>) -> Result<()> {
+    models.sort_by(|one, other| one.name.cmp(&other.name));
+    let record = move |tx: &Tx<'_, SystemScope>| {
+        for model in models.iter_mut().filter(|model| model.tariff != Tariff::Unknown) {
+            model.price = Some(prices::record(tx, &model.name, model.tariff)?);
+        }
+        Ok(Catalog::new(models.iter().cloned(), prices::price_list(tx)?))
+    };
+    let catalog = app.store.write(SystemScope::new(), record).wait()?;
+    app.catalog.replace(catalog);
+    Ok(())
+}
+
+/// Takes the number of the newest price, and changes none: for commands, beside which a server may run. Blocks.
+pub fn join(app: &App, models: Vec<Model>) -> Result<()> {
+    let price_list = app.store.read(SystemScope::new(), prices::price_list)?;
+    app.catalog.replace(Catalog::new(models, price_list));
+    Ok(())
+}
+
+/// The model with the price that a job pays which was accepted with `price_list`. That is nearly always the one
+/// that it was asked with; else another came into force meanwhile. Blocks.
+pub fn as_accepted(app: &App, model: Arc<Model>, price_list: i64) -> Result<Arc<Model>> {
+    let Some(asked) = model.price else { return Ok(model) };
+    // A command may have taken the job up again with a newer list than this server knows.
+    if asked.row <= price_list && price_list <= app.catalog.current().price_list() {
+        return Ok(model);
+    }
+    let find = |snapshot: &Snapshot<'_, _>| prices::find(snapshot, &model.name, price_list);
+    Ok(match app.store.read(SystemScope::new(), find)? {
+        Some(RecordedPrice { record, tariff }) => {
+            Arc::new(Model { tariff, price: Some(record), ..(*model).clone() })
+        }
+        // It was not there then, so that it has no other price.
+        None => model,
+    })
+}

@@ -1,0 +1,175 @@
+//! Prices that change while the program runs, by SIGHUP.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Client, LIMIT, Provider,
+    program::{Program, Running},
+    provider::{completion, error},
+};
+
+/// The program with a configuration file, and the provider that it asks.
+struct World {
+    program: Program,
+    provider: Provider,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self { program: Program::new(), provider: Provider::start() };
+        world.write(1, "");
+        world
+    }
+
+    /// Writes the file: one job at a time, and a model with so many credits for a token of input and one for
+    /// one of output.
+    fn write(&self, input: u32, more: &str) {
+        let model = format!(
+            "[models.test]\nprovider = \"local\"\ninput_per_million = {input}000000\n\
+             output_per_million = 1000000\n{more}\n"
+        );
+        self.write_models(&model);
+    }
+
+    fn write_models(&self, models: &str) {
+        let settings = format!(
+            "[providers.local]\nkind = \"openai\"\nbase_url = \"{}\"\n\
+             [queues.\"generation.create\"]\nconcurrency = 1\n{models}",
+            self.provider.base_url()
+        );
+        fs::write(self.program.path().join("skai.toml"), settings).unwrap();
+    }
+
+    fn serve(&self) -> Running {
+        Running::start(&mut self.program.command(&["--config", "skai.toml"]))
+    }
+
+    fn verify(&self) {
+        assert_eq!(self.program.json(&["ledger", "verify", "--json"])["ok"], true);
+    }
+}
+
+/// Lets the server read its configuration again, and waits until it says so.
+fn reload(server: &Running, told: &str) {
+    server.signal("HUP");
+    server.wait_for_log(told);
+}
+
+const READ: &str = "models and prices were read again";
+
+fn pricing(client: &Client) -> Value {
+    client.get("/v1/models/test").expect(200).json()["pricing"].clone()
+}
+
+fn post(client: &Client) -> String {
+    let body = json!({"model": "test", "max_tokens": 50,
+        "messages": [{"role": "user", "content": "hi"}]});
+    let job = client.post("/v1/jobs/generations", &body).expect(202).json();
+    format!("/v1/jobs/{}", job["id"].as_str().unwrap())
+}
+
+/// What the job cost, once it ended.
+fn charged(client: &Client, path: &str) -> Value {
+    let job = client.get(&format!("{path}?wait=15")).expect(200).json();
+    assert_eq!(job["status"], "succeeded", "{job}");
+    job["credits"]["charged"].clone()
+}
+
+#[test]
+fn open_jobs_keep_their_price_and_new_ones_have_the_new_one() {
+    let world = World::new();
+    let account = world.program.account("100000");
+    let server = world.serve();
+    let client = server.client(&account.key);
+    assert_eq!(pricing(&client)["version"], 1);
+
+    world.provider.queue(completion("Hello").held());
+    let runs = post(&client);
+    world.provider.wait_for_calls(1, LIMIT);
+    let waits = post(&client);
+    world.write(2, "minimum_charge = 3");
+    reload(&server, READ);
+    let price = pricing(&client);
+    assert_eq!((&price["version"], &price["input_per_million"]), (&2.into(), &2_000_000.into()));
+    assert_eq!(client.get("/v1/models/sandbox").expect(200).json()["pricing"]["version"], 1);
+    let new = post(&client);
+    world.provider.release();
+    assert_eq!([&runs, &waits, &new].map(|path| charged(&client, path)), [15, 15, 25]);
+
+    // A retry reserves at the price of today, and pays it.
+    world.provider.queue(error(400, "no"));
+    let failed = post(&client);
+    assert_eq!(client.get(&format!("{failed}?wait=15")).expect(200).json()["status"], "failed");
+    world.write(3, "");
+    reload(&server, READ);
+    client.send("POST", &format!("{failed}/retry"), &[], None).expect(202);
+    assert_eq!(charged(&client, &failed), 35);
+
+    let id = waits.rsplit('/').next().unwrap();
+    let entries = client.get(&format!("/v1/credits/ledger?kind=charge&job_id={id}")).expect(200);
+    assert_eq!(entries.json()["data"][0]["price"]["version"], 1);
+    world.verify();
+}
+
+#[test]
+fn whatever_is_wrong_the_prices_stay_and_so_does_the_process() {
+    let world = World::new();
+    let account = world.program.account("100000");
+    let server = world.serve();
+    let client = server.client(&account.key);
+    let local = "[models.test]\nprovider = \"local\"\n";
+    for (models, told) in [
+        (
+            &*format!("{local}input_per_million = -1\n"),
+            "skai.toml, line 8: models.test.input_per_million: -1 is",
+        ),
+        (&format!("{local}input_per_million = 1\n"), "models.test.output_per_million: missing"),
+        ("[models", "skai.toml, line 6: not TOML"),
+        (
+            "[providers.late]\nkind = \"sandbox\"\n[models.test]\nprovider = \"late\"\nfree = true\n",
+            "line 9: models.test.provider: the provider \\\"late\\\" is there after a restart",
+        ),
+        ("[models.test]\nprovider = \"nobody\"\n", "is no provider"),
+    ] {
+        world.write_models(models);
+        reload(&server, told);
+        assert_eq!(pricing(&client)["version"], 1, "{told}");
+    }
+    fs::remove_file(world.program.path().join("skai.toml")).unwrap();
+    reload(&server, "cannot be read");
+    assert_eq!(charged(&client, &post(&client)), 15);
+
+    // What else changed waits for a restart, and is told.
+    world.write(2, "[jobs]\nmax_repairs = 7\n[log]\nlevel = \"debug\"");
+    reload(&server, "\"others\":\"log, jobs\"");
+    assert_eq!(pricing(&client)["version"], 2);
+    server.signal("TERM");
+    assert_eq!(server.wait().0.code(), Some(0));
+}
+
+#[test]
+fn a_model_may_lose_its_price_and_get_it_back() {
+    let world = World::new();
+    let account = world.program.account("100000");
+    let server = world.serve();
+    let client = server.client(&account.key);
+    world.write_models("[models.test]\nprovider = \"local\"\n");
+    reload(&server, "\"now\":\"none\"");
+    client.get("/v1/models/test").expect(404);
+    world.write_models("[models.test]\nprovider = \"local\"\nfree = true\n");
+    reload(&server, "\"before\":\"none\",\"now\":\"free\"");
+    assert_eq!(pricing(&client)["version"], 2);
+    assert_eq!(charged(&client, &post(&client)), 0);
+    world.write(1, "");
+    reload(&server, "\"before\":\"free\"");
+    assert_eq!(pricing(&client)["version"], 3);
+    drop(server);
+
+    // A start with the same prices makes no new version.
+    let server = world.serve();
+    assert_eq!(pricing(&server.client(&account.key))["version"], 3);
+    drop(server);
+    world.verify();
+}
