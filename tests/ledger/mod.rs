@@ -5,4 +5,5 @@ mod audit;
 mod books;
 mod entries;
 mod keys;
+mod race;
 mod world;
