@@ -12,6 +12,7 @@ mod routes;
 mod api;
 
 mod body;
+mod csv;
 mod error;
 mod openapi;
 mod reply;

@@ -1,6 +1,6 @@
 //! `/v1/credits`: the balance, the ledger and the grants.
 
-use hyper::{StatusCode, header::HeaderValue};
+use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ use crate::{
         Result, Scope, Timestamp,
     },
     http::{
+        csv::{self, Csv},
         reply::Reply,
         request::{A_TIME, AN_ID, Request},
         routes::{Route, handler},
@@ -50,9 +51,6 @@ pub(super) fn routes() -> [Route; 3] {
             .answers::<Page<GrantBody<'_>>>(StatusCode::OK),
     ]
 }
-
-/// Rows of a CSV file; what is beyond them comes with the next request.
-const CSV_ROWS: usize = 10_000;
 
 /// What an account can spend.
 #[derive(Serialize, JsonSchema)]
@@ -177,15 +175,11 @@ pub(super) async fn balance(request: Request) -> Result<Reply> {
 /// `GET /v1/credits/ledger`
 pub(super) async fn ledger(request: Request) -> Result<Reply> {
     let scope = request.session()?.scope;
-    let (filter, mut page) = (entry_filter(&request)?, request.page()?);
-    let is_csv = request.accepts("text/csv");
-    if is_csv && request.query_text("limit").is_none() {
-        page.limit = CSV_ROWS;
-    }
+    let (filter, (page, is_csv)) = (entry_filter(&request)?, csv::page(&request)?);
     let entries = move |app: &_| credits::entries(app, scope, filter, &page);
     let page = request.blocking(entries).await?;
     if is_csv {
-        return csv_reply(&request, &page);
+        return file(&page.data)?.reply(&request, "ledger.csv", page.next_cursor.as_deref());
     }
     let bodies: Vec<_> = page.data.iter().map(EntryBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
@@ -207,27 +201,9 @@ fn entry_filter(request: &Request) -> Result<EntryFilter> {
     })
 }
 
-/// The file, and in `Link` (RFC 8288) where its continuation is.
-fn csv_reply(request: &Request, page: &Page<LedgerEntry>) -> Result<Reply> {
-    let reply = Reply::text("text/csv; charset=utf-8; header=present", csv(&page.data)?);
-    let name = HeaderValue::from_static("attachment; filename=\"ledger.csv\"");
-    let reply = reply.header("content-disposition", name);
-    let Some(cursor) = &page.next_cursor else { return Ok(reply) };
-    let link = format!("<{}>; rel=\"next\"", request.continued(cursor));
-    Ok(reply.header("link", HeaderValue::try_from(link).map_err(Error::internal)?))
-}
-
-/// Text that a spreadsheet would take for a formula (OWASP, CSV injection), marked as text.
-fn cell(text: Option<&str>) -> String {
-    let text = text.unwrap_or_default();
-    let mark = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    format!("{mark}{text}")
-}
-
-/// RFC 4180, with the names of the JSON fields as the first row.
-fn csv(entries: &[LedgerEntry]) -> Result<Vec<u8>> {
-    let mut out = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(vec![]);
-    out.write_record([
+/// The names of the JSON fields as the first row.
+fn file(entries: &[LedgerEntry]) -> Result<Csv> {
+    let mut csv = Csv::of(&[
         "id",
         "kind",
         "bucket",
@@ -242,28 +218,27 @@ fn csv(entries: &[LedgerEntry]) -> Result<Vec<u8>> {
         "created_at",
         "description",
         "price_version",
-    ])
-    .map_err(Error::internal)?;
+    ])?;
+    let text = |text: &Option<String>| csv::text(text.as_deref().unwrap_or_default());
     for entry in entries {
-        out.write_record([
+        csv.row([
             entry.id.to_string(),
             entry.kind.as_str().to_owned(),
             entry.bucket.as_str().to_owned(),
             entry.delta.to_string(),
             entry.balance_after.to_string(),
-            cell(entry.reason.as_deref()),
-            cell(entry.product_name.as_deref()),
-            entry.job_id.map(|id| id.to_string()).unwrap_or_default(),
-            entry.grant_id.map(|id| id.to_string()).unwrap_or_default(),
-            cell(entry.stripe_event_id.as_deref()),
-            cell(entry.request_id.as_deref()),
+            text(&entry.reason),
+            text(&entry.product_name),
+            csv::some(entry.job_id),
+            csv::some(entry.grant_id),
+            text(&entry.stripe_event_id),
+            text(&entry.request_id),
             entry.created_at.to_string(),
-            cell(Some(&entry.description())),
-            entry.price.map(|price| price.record.version.to_string()).unwrap_or_default(),
-        ])
-        .map_err(Error::internal)?;
+            csv::text(&entry.description()),
+            csv::some(entry.price.map(|price| price.record.version)),
+        ])?;
     }
-    out.into_inner().map_err(|error| Error::internal(error.to_string()))
+    Ok(csv)
 }
 
 /// `GET /v1/credits/grants`
@@ -299,7 +274,7 @@ mod tests {
             request_id: None,
             created_at: Timestamp::from_millis(0),
         };
-        let text = String::from_utf8(csv(&[entry]).unwrap()).unwrap();
+        let text = String::from_utf8(file(&[entry]).unwrap().bytes().unwrap()).unwrap();
         let (head, row) = text.split_once("\r\n").unwrap();
         assert_eq!(head.split(',').count(), 14);
         let expected = "00000000-0000-0000-0000-000000000007,grant,paid,-1.5,0.000001,\

@@ -1,0 +1,70 @@
+//! Lists as CSV files (RFC 4180), for spreadsheets.
+
+use hyper::header::HeaderValue;
+
+use super::{reply::Reply, request::Request};
+use crate::domain::{Error, PageRequest, Result};
+
+/// Rows of a file; what is beyond them comes with the next request.
+const ROWS: usize = 10_000;
+
+/// A file on its way.
+pub(super) struct Csv(csv::Writer<Vec<u8>>);
+
+impl Csv {
+    /// A file whose first row is the names of its columns.
+    pub(super) fn of(columns: &[&str]) -> Result<Self> {
+        let mut csv = Self(
+            csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new()),
+        );
+        csv.0.write_record(columns).map_err(Error::internal)?;
+        Ok(csv)
+    }
+
+    /// Adds a row.
+    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) -> Result<()> {
+        self.0.write_record(cells).map_err(Error::internal)
+    }
+
+    /// The file's bytes.
+    pub(super) fn bytes(self) -> Result<Vec<u8>> {
+        self.0.into_inner().map_err(|error| Error::internal(error.to_string()))
+    }
+
+    /// The file, called `name`, and in `Link` (RFC 8288) where it goes on.
+    pub(super) fn reply(
+        self,
+        request: &Request,
+        name: &'static str,
+        next_cursor: Option<&str>,
+    ) -> Result<Reply> {
+        let reply = Reply::text("text/csv; charset=utf-8; header=present", self.bytes()?);
+        let disposition = format!("attachment; filename=\"{name}\"");
+        let disposition = HeaderValue::try_from(disposition).map_err(Error::internal)?;
+        let reply = reply.header("content-disposition", disposition);
+        let Some(cursor) = next_cursor else { return Ok(reply) };
+        let link = format!("<{}>; rel=\"next\"", request.continued(cursor));
+        Ok(reply.header("link", HeaderValue::try_from(link).map_err(Error::internal)?))
+    }
+}
+
+/// The page of a list that is asked for, and whether it is wanted as a file. A file has more rows where no limit
+/// is given.
+pub(super) fn page(request: &Request) -> Result<(PageRequest, bool)> {
+    let (mut page, is_csv) = (request.page()?, request.accepts("text/csv"));
+    if is_csv && request.query_text("limit").is_none() {
+        page.limit = ROWS;
+    }
+    Ok((page, is_csv))
+}
+
+/// Text that a spreadsheet would take for a formula (OWASP, CSV injection), marked as text.
+pub(super) fn text(text: &str) -> String {
+    let mark = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    format!("{mark}{text}")
+}
+
+/// What is there as text, and nothing where there is nothing.
+pub(super) fn some(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
