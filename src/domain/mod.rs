@@ -36,6 +36,7 @@ mod scope;
 mod secret;
 mod template;
 mod time;
+mod time_zone;
 mod token_bucket;
 mod tokens;
 mod webhook;
@@ -73,6 +74,7 @@ pub use scope::{RefusedScope, Scope, ScopeSet};
 pub use secret::Secret;
 pub use template::{Budget, MAX_OUTPUT, MAX_TEMPLATE, Template, TemplateFault};
 pub use time::{MalformedTime, Timestamp};
+pub use time_zone::{Day, TimeZone, UnknownTimeZone};
 pub use token_bucket::{Quota, TokenBucket};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};
 pub use webhook::{
