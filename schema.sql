@@ -33,6 +33,14 @@ create table account (
   unique (id, environment)
 ) strict;
 
+-- What the operator set for an account; null follows the server's configuration. Its twin has the same.
+create table account_setting (
+  account integer primary key references account (seq),
+  timezone text,
+  daily_token_caps integer check (daily_token_caps in (0, 1)),
+  daily_token_cap integer check (daily_token_cap >= 0)
+) strict;
+
 -- A part of an account. Every account has a live project called `default`. Projects and keys of both
 -- environments belong to the live row of the account. Limits are credits of a calendar month.
 create table project (
@@ -200,8 +208,9 @@ begin select raise(abort, 'prices are append-only'); end;
 -- that its updates stay within pages that other jobs of the same moment share.
 -- status: 2 queued, 3 running, 4 succeeded, 5 failed, 6 canceled, 7 expired.
 -- `started_at` counts once `attempts` is above zero; until then it holds the time of acceptance. `direct` is 1
--- for a job whose client waits on its connection: it is not tried again. `price_list` is the newest `price` when
--- its reservation was made: it is charged at the prices up to there.
+-- for a job whose client waits on its connection: it is not tried again. `token_bound` is what it may use at most of
+-- the daily tokens of its end user, if it has one. `price_list` is the newest `price` when its reservation was made:
+-- it is charged at the prices up to there.
 create table job (
   seq integer primary key,
   account integer not null references account (seq),
@@ -219,6 +228,7 @@ create table job (
   batch integer,
   direct integer not null default 0 check (direct in (0, 1)),
   end_user text,
+  token_bound integer not null default 0 check (token_bound >= 0),
   reserved_free integer not null check (reserved_free >= 0),
   reserved_paid integer not null check (reserved_paid >= 0),
   spending integer not null,
@@ -276,6 +286,38 @@ create table job_event (
   data text,
   created_at integer not null,
   primary key (job, n)
+) strict, without rowid;
+
+-- Somebody whom an account's jobs are for: `external_id` is what `user` of a job says. `open_tokens` is what its
+-- jobs that are not over may use at most; `tokens`, `charged` and `jobs` sum up those that succeeded, as its days
+-- do. `last_active_on` is the day on which the last of those ended.
+create table end_user (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  external_id text not null,
+  daily_token_cap integer check (daily_token_cap >= 0),
+  open_tokens integer not null default 0 check (open_tokens >= 0),
+  tokens integer not null default 0,
+  charged integer not null default 0,
+  jobs integer not null default 0,
+  streak_count integer not null default 0 check (streak_count >= 0),
+  last_active_on integer,
+  created_at integer not null,
+  unique (account, id),
+  unique (account, external_id)
+) strict;
+
+-- What an end user's jobs used that succeeded on a day: days since 1970-01-01 in the account's time zone. A new day
+-- is a new row, so that nothing has to be reset.
+create table end_user_day (
+  account integer not null,
+  end_user integer not null,
+  day integer not null,
+  tokens integer not null,
+  charged integer not null,
+  jobs integer not null,
+  primary key (account, end_user, day)
 ) strict, without rowid;
 
 -- A prompt with its contracts, by name. What it says is in its versions; runs use the active one.

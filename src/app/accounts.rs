@@ -1,14 +1,19 @@
 //! The operator's deeds with accounts.
 
+mod settings;
+
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use settings::cap_policy;
+
 use super::App;
 use crate::{
     domain::{
         AccountId, Cursor, Environment, Error, ErrorKind, Page, PageRequest, ProjectId, Result,
+        TimeZone, check_daily_token_cap,
     },
     store::{
         AccountScope, Commit, Snapshot, SystemScope, Tx,
@@ -34,6 +39,19 @@ pub struct AccountChange {
     pub name: Option<String>,
     /// Whether its keys are refused.
     pub suspended: Option<bool>,
+    /// Where its days begin and end, as the IANA database names it; null: as the server's configuration says.
+    #[serde(default, deserialize_with = "super::present")]
+    #[schemars(with = "Option<TimeZone>")]
+    pub timezone: Option<Option<TimeZone>>,
+    /// Whether its end users are held to a cap of tokens a day that have none of their own; null: as the server's
+    /// configuration says.
+    #[serde(default, deserialize_with = "super::present")]
+    #[schemars(with = "Option<bool>")]
+    pub daily_token_caps: Option<Option<bool>>,
+    /// The cap of those; null: as the server's configuration says.
+    #[serde(default, deserialize_with = "super::present")]
+    #[schemars(with = "Option<u64>", range(max = 1_000_000_000_000_u64))]
+    pub daily_token_cap: Option<Option<u64>>,
 }
 
 /// An account and its project `default`.
@@ -91,14 +109,18 @@ pub fn test_scope(app: &App, id: AccountId) -> Result<Option<AccountScope>> {
     Ok(twin.map(|twin| SystemScope::new().account(twin.seq, id, Environment::Test)))
 }
 
-/// Renames, suspends or resumes an account.
+/// Renames, suspends or resumes an account, or changes its settings.
 pub fn update(app: &Arc<App>, id: AccountId, change: AccountChange) -> Commit<Account> {
-    if let Some(Err(error)) = change.name.as_deref().map(check_name) {
+    let checked = change.name.as_deref().map_or(Ok(()), check_name);
+    if let Err(error) =
+        checked.and_then(|()| check_daily_token_cap(change.daily_token_cap.flatten()))
+    {
         return Commit::refused(error);
     }
     app.store.write(SystemScope::new(), move |tx| {
-        must_find(tx, id, Environment::Live)?;
+        let account = must_find(tx, id, Environment::Live)?;
         accounts::update(tx, id, change.name.as_deref(), change.suspended)?;
+        settings::change(tx, &account, &change)?;
         must_find(tx, id, Environment::Live)
     })
 }

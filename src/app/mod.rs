@@ -15,6 +15,7 @@ mod contracts;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
+pub mod end_users;
 pub mod evals;
 mod events;
 pub mod jobs;
@@ -54,7 +55,8 @@ use serde::{Deserialize, Deserializer};
 use crate::{
     ambient::Ambient,
     domain::{
-        Backoff, Credits, DriftLimits, Error, PageRequest, Payer, Result, RetryPolicy, Timestamp,
+        Backoff, CapPolicy, Credits, DriftLimits, Error, PageRequest, Payer, Result, RetryPolicy,
+        Timestamp,
     },
     observe::Metrics,
     providers::Providers,
@@ -140,6 +142,8 @@ pub struct Settings {
     pub low_mark: Credits,
     /// What an account's twin for tests has to play with.
     pub test_credits: Credits,
+    /// How end users are capped, unless the operator says otherwise of their account.
+    pub end_users: CapPolicy,
 }
 
 impl Settings {

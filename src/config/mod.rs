@@ -14,6 +14,7 @@ mod auth;
 mod batches;
 mod credits;
 mod drift;
+mod end_users;
 mod environment;
 mod http;
 mod idempotency;
@@ -34,6 +35,7 @@ pub use auth::Auth;
 pub use batches::Batches;
 pub use credits::CreditsPolicy;
 pub use drift::Drift;
+pub use end_users::EndUsers;
 pub use http::Http;
 pub use idempotency::Idempotency;
 pub use jobs::Jobs;
@@ -85,6 +87,8 @@ pub struct Config {
     pub credits: CreditsPolicy,
     /// When an agent became worse.
     pub drift: Drift,
+    /// How many tokens end users may use.
+    pub end_users: EndUsers,
     /// Who runs the models, by name.
     pub providers: BTreeMap<String, Provider>,
     /// What can be asked for, by name.
@@ -168,6 +172,7 @@ impl Config {
             jobs,
             batches,
             drift,
+            end_users,
             credits,
             ledger,
             providers,
@@ -187,6 +192,7 @@ impl Config {
             ("jobs", *jobs != other.jobs),
             ("batches", *batches != other.batches),
             ("drift", *drift != other.drift),
+            ("end_users", *end_users != other.end_users),
             ("credits", *credits != other.credits),
             ("ledger", *ledger != other.ledger),
             ("providers", *providers != other.providers),

@@ -148,6 +148,14 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 2: queues.\"task.run\".concurrency: 0 is not allowed; allowed: a whole number from 1 to 2000",
     ),
     (
+        "end_users.timezone = \"Mars/Olympus\"",
+        "line 1: end_users.timezone: \"Mars/Olympus\" is not allowed; allowed: a time zone of the IANA database, such as \"Europe/Berlin\" or \"UTC\"",
+    ),
+    (
+        "end_users.daily_token_cap = 1000000000001",
+        "line 1: end_users.daily_token_cap: 1000000000001 is not allowed; allowed: a whole number from 0 to 1000000000000",
+    ),
+    (
         "store.readers = -1",
         "line 1: store.readers: -1 is not allowed; allowed: a whole number from 1 to 64",
     ),

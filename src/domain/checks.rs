@@ -9,6 +9,8 @@ use super::{Error, ErrorKind, Result, Timestamp};
 const METADATA_KEYS: usize = 64;
 const METADATA_BYTES: usize = 16 << 10;
 const YEAR_MS: i64 = 366 * 24 * 3600 * 1000;
+/// The longest name of an end user.
+pub(super) const USER_BYTES: usize = 256;
 
 pub(super) fn entries(param: &str, found: usize, allowed: RangeInclusive<usize>) -> Result<()> {
     if allowed.contains(&found) {
@@ -63,7 +65,7 @@ pub(super) fn priority(priority: Option<i32>) -> Result<()> {
 }
 
 pub(super) fn user(user: Option<&str>) -> Result<()> {
-    user.map_or(Ok(()), |user| bytes("user", user, 256))
+    user.map_or(Ok(()), |user| bytes("user", user, USER_BYTES))
 }
 
 pub(super) fn run_at(at: Option<Timestamp>, now: Timestamp) -> Result<()> {

@@ -92,6 +92,8 @@ ids! {
     LedgerEntryId
     /// Credits given at one time, from one source.
     GrantId
+    /// Somebody whom an account's jobs are for.
+    EndUserId
     /// A place that receives webhooks.
     EndpointId
     /// One event on its way to one endpoint.

@@ -12,6 +12,7 @@ mod credits;
 mod deadline;
 mod drift;
 mod duration;
+mod end_user;
 mod environment;
 mod error;
 mod eval;
@@ -52,13 +53,17 @@ pub use credits::{Credits, MalformedCredits};
 pub use deadline::Deadline;
 pub use drift::{AgentTotals, DriftLimits, DriftMetric, drifting, ratio};
 pub use duration::{format_duration, parse_duration};
+pub use end_user::{
+    AccountSettings, CapPolicy, DAILY_TOKEN_CAP_MAX, DailyTokens, DayOfUse, check_daily_token_cap,
+    check_external_id,
+};
 pub use environment::Environment;
 pub use error::{Error, ErrorKind, Result};
 pub use eval::{CaseOutcome, Compile, EvalCase, EvalRequest, Expect, ExpectAt, ExpectedStatus};
 pub use generation::{GenerationRequest, Parameters};
 pub use id::{
-    AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, DeadLetterId, DeliveryId, EndpointId,
-    EvalId, EvalRunId, EventId, GrantId, JobId, LedgerEntryId, MalformedId, ProjectId,
+    AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, DeadLetterId, DeliveryId, EndUserId,
+    EndpointId, EvalId, EvalRunId, EventId, GrantId, JobId, LedgerEntryId, MalformedId, ProjectId,
 };
 pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};

@@ -158,17 +158,20 @@ pub(super) fn body(error: &Error, request_id: &str, dialect: Dialect) -> Vec<u8>
     serde_json::to_vec(&body).unwrap_or_default()
 }
 
-/// Whole seconds, 1–60, for the kinds that a later retry can help.
+/// Whole seconds, 1–60, for the kinds that a later retry can help. The cap of a day alone holds for longer: to say
+/// less would have its clients come back in vain.
 fn retry_after(error: &Error) -> Option<u64> {
     use ErrorKind as Kind;
-    let default = match error.kind() {
-        Kind::RateLimit | Kind::QueueFull | Kind::IdempotencyInProgress => Some(1),
-        Kind::Unavailable => Some(5),
-        Kind::DailyTokenCap => Some(RETRY_AFTER_MAX),
-        _ => None,
+    let (default, most) = match error.kind() {
+        Kind::RateLimit | Kind::QueueFull | Kind::IdempotencyInProgress => {
+            (Some(1), RETRY_AFTER_MAX)
+        }
+        Kind::Unavailable => (Some(5), RETRY_AFTER_MAX),
+        Kind::DailyTokenCap => (None, u64::MAX),
+        _ => (None, RETRY_AFTER_MAX),
     };
     let given = error.retry_after().map(seconds_up);
-    given.or(default).map(|seconds| seconds.clamp(1, RETRY_AFTER_MAX))
+    given.or(default).map(|seconds| seconds.clamp(1, most))
 }
 
 /// Whole seconds, rounded up.
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_between_a_second_and_a_minute() {
+    fn waits_are_between_a_second_and_a_minute_or_until_the_next_day() {
         let wait = |error: Error| {
             let value = rendered(&error).1.remove(RETRY_AFTER);
             value.map(|value| value.to_str().unwrap().to_owned())
@@ -243,6 +246,12 @@ mod tests {
         assert_eq!(wait(after(1_001)).as_deref(), Some("2"));
         assert_eq!(wait(after(3_600_000)).as_deref(), Some("60"));
         assert_eq!(wait(Error::not_found("job")), None);
+        let capped = |seconds| {
+            let error = Error::new(ErrorKind::DailyTokenCap, "tomorrow");
+            error.with_retry_after(Duration::from_secs(seconds))
+        };
+        assert_eq!(wait(capped(0)).as_deref(), Some("1"));
+        assert_eq!(wait(capped(80_000)).as_deref(), Some("80000"));
     }
 
     #[test]

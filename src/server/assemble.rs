@@ -12,8 +12,8 @@ use crate::{
         auth::{AuthSettings, Authenticator},
         prices::LiveCatalog,
     },
-    config::{self, Config, Drift, ProviderKind, Synchronous},
-    domain::{Backoff, DriftLimits, Model, Price, QueueName, Secret, Tariff},
+    config::{self, Config, Drift, EndUsers, ProviderKind, Synchronous},
+    domain::{Backoff, CapPolicy, DriftLimits, Model, Price, QueueName, Secret, Tariff},
     http,
     observe::Metrics,
     providers::{Observer, ProviderLimits, ProviderSettings, Providers, RemoteSettings},
@@ -107,6 +107,7 @@ fn settings(config: &Config) -> app::Settings {
         drift: drift(config),
         low_mark: config.credits.low_mark,
         test_credits: config.credits.test_credits,
+        end_users: end_users(config),
     }
 }
 
@@ -114,6 +115,11 @@ fn drift(config: &Config) -> DriftLimits {
     let Drift { window, min_jobs, schema_failures, latency, tokens, credits } = config.drift;
     let window_hours = u32::try_from(window.as_secs() / 3600).unwrap_or(u32::MAX);
     DriftLimits { window_hours, min_jobs, schema_failures, latency, tokens, credits }
+}
+
+fn end_users(config: &Config) -> CapPolicy {
+    let EndUsers { daily_token_caps, daily_token_cap, timezone } = config.end_users.clone();
+    CapPolicy { timezone, daily_token_caps, daily_token_cap }
 }
 
 /// The models that can be asked for.

@@ -3,10 +3,11 @@
 use rusqlite::Row;
 
 use super::{
+    account_settings::{self, settings},
     scope::{AccountScope, AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{AccountId, Environment, ProjectId, Result, Timestamp};
+use crate::domain::{AccountId, AccountSettings, Environment, ProjectId, Result, Timestamp};
 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Account {
     pub name: String,
     /// When the operator suspended it, if so.
     pub suspended_at: Option<Timestamp>,
+    /// What the operator set for it.
+    pub settings: AccountSettings,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -29,8 +32,20 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
         id: row.get("id")?,
         name: row.get("name")?,
         suspended_at: row.get("suspended_at")?,
+        settings: settings(row)?,
         created_at: row.get("created_at")?,
     })
+}
+
+/// Selects rows for [`account`], by the conditions that follow.
+macro_rules! select_account {
+    ($rest:literal) => {
+        concat!(
+            "select a.*, s.timezone, s.daily_token_caps, s.daily_token_cap from main.account a \
+             left join main.account_setting s on s.account = a.seq where ",
+            $rest
+        )
+    };
 }
 
 /// Adds an account with an empty balance and a live project called `default`.
@@ -49,9 +64,11 @@ pub fn insert(
     Ok(scope)
 }
 
-/// Adds the twin of an account that has none: its part for tests, with an empty balance.
+/// Adds the twin of an account that has none: its part for tests, with an empty balance and the same settings.
 pub fn insert_twin(tx: &Tx<'_, SystemScope>, of: &Account) -> Result<AccountScope> {
-    insert_row(tx, of.id, Environment::Test, &of.name)
+    let twin = insert_row(tx, of.id, Environment::Test, &of.name)?;
+    tx.within(twin, |tx| account_settings::set(tx, &of.settings))?;
+    Ok(twin)
 }
 
 fn insert_row(
@@ -74,11 +91,7 @@ pub fn find(
     id: AccountId,
     environment: Environment,
 ) -> Result<Option<Account>> {
-    snapshot.one(
-        "select * from main.account where id = ?1 and environment = ?2",
-        (id, environment),
-        account,
-    )
+    snapshot.one(select_account!("a.id = ?1 and a.environment = ?2"), (id, environment), account)
 }
 
 /// Accounts older than `before`, newest first.
@@ -88,8 +101,9 @@ pub fn list(
     limit: u32,
 ) -> Result<Vec<Account>> {
     snapshot.all(
-        "select * from main.account where environment = 'live' and (?1 is null or id < ?1)
-         order by id desc limit ?2",
+        select_account!(
+            "a.environment = 'live' and (?1 is null or a.id < ?1) order by a.id desc limit ?2"
+        ),
         (before, limit),
         account,
     )

@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    jobs::{JobResult, job_result, result_columns, status},
+    jobs::{JobResult, job_result, result_columns},
     open_jobs::{self, OpenJob},
-    row::{raw, reserved},
+    row::{raw, reserved, status},
     scope::{AccountScope, SystemScope},
     signal::Signal,
     tx::{Snapshot, Tx},

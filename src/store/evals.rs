@@ -4,8 +4,7 @@ use rusqlite::Row;
 use serde_json::value::RawValue;
 
 use super::{
-    jobs::number,
-    row::{named, raw, unknown},
+    row::{named, raw, status_number, unknown},
     scope::{AccountScope, SystemScope},
     signal::Signal,
     tx::{Snapshot, Tx},
@@ -165,7 +164,8 @@ fn result(row: &Row<'_>) -> rusqlite::Result<EvalResult> {
         }),
     };
     let stored: Option<i64> = row.get("status")?;
-    let status = |stored| JobStatus::ALL.into_iter().find(|status| number(*status) == stored);
+    let status =
+        |stored| JobStatus::ALL.into_iter().find(|status| status_number(*status) == stored);
     Ok(EvalResult {
         n: row.get("n")?,
         job: row.get("job_id")?,

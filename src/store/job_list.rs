@@ -10,8 +10,9 @@ use std::time::Duration;
 use rusqlite::{ToSql, params};
 
 use super::{
-    jobs::{Job, job, job_columns, job_tables, number, select_job},
+    jobs::{Job, job, job_columns, job_tables, select_job},
     listing::Listing,
+    row::status_number,
     scope::AccountScope,
     tx::{Filling, Snapshot},
 };
@@ -123,7 +124,7 @@ impl Way {
             (Some(JobStatus::Queued | JobStatus::Running), _) => Self::Open,
             (_, Some(agent)) => Self::Agent(agent),
             (Some(JobStatus::Succeeded) | None, None) => Self::All,
-            (Some(status), None) => Self::Unsuccessful(number(status)),
+            (Some(status), None) => Self::Unsuccessful(status_number(status)),
         }
     }
 
@@ -182,7 +183,7 @@ pub fn list(
     let last = if way.is_filtered(filter) { way.last(snapshot, below)? } else { None };
     let last = last.filter(|last| *last > above + 1);
     let above = last.map_or(above, |last| last - 1);
-    let (status, rows) = (filter.status.map(number), limit.saturating_add(1));
+    let (status, rows) = (filter.status.map(status_number), limit.saturating_add(1));
     let mut filling = Filling::new(limit);
     for (sql, above) in way.statements(mark, above) {
         let JobFilter { model, user, created_after, created_before, .. } = filter;

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     ledger::JobRound,
-    row::{named, raw, reserved, unknown, usage},
+    row::{named, raw, reserved, status, status_number, unknown, usage},
     scope::AccountScope,
     signal::Signal,
     spending::SetAside,
@@ -88,6 +88,8 @@ pub struct Job {
     pub direct: bool,
     /// The client's own end user.
     pub user: Option<String>,
+    /// How many of that one's tokens it may use at most; 0 without one.
+    pub token_bound: u64,
     /// Attempts made in this round.
     pub attempts: u32,
     /// Attempts before it is given up.
@@ -155,26 +157,6 @@ impl Job {
     }
 }
 
-/// A status as its number in the database.
-pub(in crate::store) fn number(status: JobStatus) -> i64 {
-    match status {
-        JobStatus::Queued => 2,
-        JobStatus::Running => 3,
-        JobStatus::Succeeded => 4,
-        JobStatus::Failed => 5,
-        JobStatus::Canceled => 6,
-        JobStatus::Expired => 7,
-    }
-}
-
-pub(in crate::store) fn status(row: &Row<'_>) -> rusqlite::Result<JobStatus> {
-    let stored: i64 = row.get("status")?;
-    JobStatus::ALL
-        .into_iter()
-        .find(|status| number(*status) == stored)
-        .ok_or_else(|| unknown("status"))
-}
-
 /// What [`job`] reads.
 macro_rules! job_columns {
     () => {
@@ -230,6 +212,7 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         batch: row.get("batch")?,
         direct: row.get("direct")?,
         user: row.get("end_user")?,
+        token_bound: row.get("token_bound")?,
         attempts,
         max_attempts: row.get("max_attempts")?,
         priority: row.get("priority")?,
@@ -281,10 +264,11 @@ pub(in crate::store) fn job_result(row: &Row<'_>) -> rusqlite::Result<Option<Job
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, aside: SetAside) -> Result<i64> {
     let seq = tx.insert(
         "insert into main.job (account, id, project, api_key, status, round, attempts, max_attempts,
-           priority, model, agent, agent_version, batch, direct, end_user, reserved_free,
-           reserved_paid, spending, price_list, request_id, run_at, created_at, started_at)
-         values (current_account(), ?1, ?2, ?3, 2 + ?16, 1, ?16, ?4, ?5, ?6, ?13, ?14, ?15, ?16, ?7, ?11,
-           ?12, ?17, ?18, ?8, ?9, ?10, ?10)",
+           priority, model, agent, agent_version, batch, direct, end_user, token_bound,
+           reserved_free, reserved_paid, spending, price_list, request_id, run_at, created_at,
+           started_at)
+         values (current_account(), ?1, ?2, ?3, 2 + ?16, 1, ?16, ?4, ?5, ?6, ?13, ?14, ?15, ?16, ?7, ?19,
+           ?11, ?12, ?17, ?18, ?8, ?9, ?10, ?10)",
         rusqlite::params![
             new.id,
             new.project,
@@ -304,6 +288,7 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, aside: SetAside) -> Resul
             new.direct,
             aside.spending,
             new.price_list,
+            aside.tokens,
         ],
     )?;
     tx.execute(
@@ -324,7 +309,7 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, aside: SetAside) -> Resul
 pub fn set_status(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus) -> Result<()> {
     tx.execute(
         "update main.job set status = ?2 where account = current_account() and seq = ?1",
-        (job, number(to)),
+        (job, status_number(to)),
     )?;
     Ok(())
 }
@@ -352,9 +337,17 @@ pub fn restart(
     )?;
     tx.execute(
         "update main.job set status = 2, attempts = 0, round = ?2, reserved_free = ?3,
-           reserved_paid = ?4, spending = ?5, price_list = ?6, direct = 0
+           reserved_paid = ?4, spending = ?5, price_list = ?6, token_bound = ?7, direct = 0
          where account = current_account() and seq = ?1",
-        (of.job, of.round, aside.held.free, aside.held.paid, aside.spending, price_list),
+        rusqlite::params![
+            of.job,
+            of.round,
+            aside.held.free,
+            aside.held.paid,
+            aside.spending,
+            price_list,
+            aside.tokens
+        ],
     )?;
     Ok(())
 }

@@ -12,6 +12,7 @@ mod tenancy;
 mod tests;
 mod tx;
 
+pub mod account_settings;
 pub mod accounts;
 pub mod agent_hours;
 pub mod agents;
@@ -20,6 +21,7 @@ pub mod audit;
 pub mod batches;
 pub mod dead_letters;
 pub mod deliveries;
+pub mod end_users;
 pub mod evals;
 pub mod grants;
 pub mod idempotency;

@@ -3,9 +3,9 @@
 use rusqlite::Row;
 
 use super::{
-    jobs::{Job, JobAgent, agent, status},
+    jobs::{Job, JobAgent, agent},
     ledger::JobRound,
-    row::reserved,
+    row::{reserved, status},
 };
 use crate::domain::{JobId, JobStatus, Split};
 
@@ -28,6 +28,10 @@ pub struct OpenJob {
     pub agent: Option<JobAgent>,
     /// Internal number of the batch that it is part of.
     pub batch: Option<i64>,
+    /// The client's own end user.
+    pub user: Option<String>,
+    /// How many of that one's tokens it may use at most.
+    pub token_bound: u64,
     /// The request that made it.
     pub request_id: String,
 }
@@ -44,6 +48,8 @@ impl OpenJob {
             spending: job.spending,
             agent: job.agent.clone(),
             batch: job.batch,
+            user: job.user.clone(),
+            token_bound: job.token_bound,
             request_id: job.request_id.clone(),
         }
     }
@@ -61,6 +67,8 @@ pub(in crate::store) fn read(row: &Row<'_>) -> rusqlite::Result<OpenJob> {
         spending: row.get("spending")?,
         agent: agent(row)?,
         batch: row.get("batch")?,
+        user: row.get("end_user")?,
+        token_bound: row.get("token_bound")?,
         request_id: row.get("request_id")?,
     })
 }

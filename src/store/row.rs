@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::scope::AccountSeq;
 use crate::domain::{
-    AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, DeadLetterId, DeliveryId,
-    EndpointId, Environment, EvalId, EvalRunId, EventId, GrantId, JobId, LedgerEntryId, ProjectId,
-    Split, Timestamp, Usage,
+    AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, Day, DeadLetterId, DeliveryId,
+    EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId, GrantId, JobId, JobStatus,
+    LedgerEntryId, ProjectId, Split, Timestamp, Usage,
 };
 
 macro_rules! blobs {
@@ -33,7 +33,7 @@ macro_rules! blobs {
 
 blobs! {
     AccountId ProjectId ApiKeyId AgentId AgentVersionId BatchId JobId LedgerEntryId GrantId EndpointId
-    DeliveryId EvalId EvalRunId EventId DeadLetterId
+    DeliveryId EvalId EvalRunId EventId DeadLetterId EndUserId
 }
 
 macro_rules! integers {
@@ -58,6 +58,7 @@ integers! {
     Timestamp: |time| time.millis(), Timestamp::from_millis;
     Credits: |credits| credits.micros(), Credits::from_micros;
     AccountSeq: |seq| seq.0, AccountSeq;
+    Day: |day| day.number(), Day::from_number;
 }
 
 impl ToSql for Environment {
@@ -92,6 +93,27 @@ pub(in crate::store) fn unknown(column: &str) -> rusqlite::Error {
 pub(in crate::store) fn raw(row: &Row<'_>, column: &str) -> Result<Option<Box<RawValue>>> {
     let text: Option<String> = row.get(column)?;
     text.map(|text| RawValue::from_string(text).map_err(|_| unknown(column))).transpose()
+}
+
+/// A status as its number in the database.
+pub(in crate::store) fn status_number(status: JobStatus) -> i64 {
+    match status {
+        JobStatus::Queued => 2,
+        JobStatus::Running => 3,
+        JobStatus::Succeeded => 4,
+        JobStatus::Failed => 5,
+        JobStatus::Canceled => 6,
+        JobStatus::Expired => 7,
+    }
+}
+
+/// Reads the status of a job.
+pub(in crate::store) fn status(row: &Row<'_>) -> Result<JobStatus> {
+    let stored: i64 = row.get("status")?;
+    JobStatus::ALL
+        .into_iter()
+        .find(|status| status_number(*status) == stored)
+        .ok_or_else(|| unknown("status"))
 }
 
 /// Reads what is set aside, of each bucket.

@@ -16,6 +16,8 @@ pub struct SetAside {
     pub held: Split,
     /// Internal number of the row that counts it in its payer's budgets.
     pub spending: i64,
+    /// How many of its end user's tokens it may use at most; 0 without one.
+    pub tokens: u64,
 }
 
 /// What was spent in a month.

@@ -19,6 +19,10 @@ use crate::support::{
 /// An id that nothing has.
 const NOBODY: &str = "01939b2a-7c1e-7000-8000-000000000000";
 
+/// For one object, and yet nobody else's is reached: a model is nobody's, and who changes an end user that it does
+/// not have makes one of its own.
+const MAY_BE_NEW: [&str; 2] = ["getModel", "updateEndUser"];
+
 impl Operation {
     fn speaks_openai(&self) -> bool {
         self.path.starts_with("/v1/chat/") || self.path.starts_with("/v1/models")
@@ -67,6 +71,7 @@ fn body(operation: &str, world: &World) -> Option<Value> {
         "updateProject" => json!({"monthly_credit_limit": null}),
         "createApiKey" => json!({"name": "made", "scopes": ["keys:write"]}),
         "createAccount" => json!({"name": "made"}),
+        "updateEndUser" => json!({"daily_token_cap": 5}),
         "updateAccount" => json!({"name": "changed"}),
         "grantCredits" | "adjustCredits" => json!({"amount": "0.5"}),
         "issueApiKey" => {
@@ -125,6 +130,7 @@ impl World {
             () if path.starts_with("/v1/models/{id}") => "sandbox".to_owned(),
             () if path.starts_with("/v1/dlq/{id}") => self.dead_letter(),
             () if path.starts_with("/v1/projects/{id}") => self.project(),
+            () if path.starts_with("/v1/end-users/{external_id}") => self.end_user(),
             () if path.starts_with("/v1/api-keys/{id}") => self.key(),
             () if path.starts_with("/admin/v1/keys/{id}") => self.key(),
             () if path.starts_with("/admin/v1/accounts/{id}") => self.account.id.clone(),
@@ -234,6 +240,14 @@ impl World {
         made["id"].as_str().unwrap().to_owned()
     }
 
+    /// Its name looks like an id.
+    fn end_user(&self) -> String {
+        let name = Self::new_name();
+        let path = format!("/v1/end-users/{name}");
+        self.account.client.patch(&path, &json!({"daily_token_cap": 5})).expect(200);
+        name
+    }
+
     fn key(&self) -> String {
         let body = json!({"name": "one", "scopes": ["jobs:read"]});
         let made = self.account.client.post("/v1/api-keys", &body).expect(201).json();
@@ -311,12 +325,15 @@ fn every_route_wants_its_scope() {
             .collect();
         let (with, without) = (key(&[scope]), key(&others));
         for operation in operations.iter().filter(|one| scope_of(one).as_ref() == Some(scope)) {
-            let path = operation.at(NOBODY);
+            // A cap of an end user can be set before anything is known of it.
+            let makes = operation.id == "updateEndUser";
+            let path = operation.at(&if makes { World::new_name() } else { NOBODY.to_owned() });
             let reply = operation.call(&without, &path, &world);
             refused_by(operation, &reply, 403, "INSUFFICIENT_SCOPE");
             document.check(operation, &reply);
             let reply = operation.call(&with, &path, &world);
-            let expected = if operation.is_for_one() { 404 } else { operation.success };
+            let is_missing = operation.is_for_one() && !makes;
+            let expected = if is_missing { 404 } else { operation.success };
             assert_eq!(reply.status, expected, "{} with {scope}", operation.id);
             document.check(operation, &reply);
         }
@@ -408,7 +425,7 @@ fn no_test_key_reaches_live_objects_of_its_account() {
         let reply = operation.call(&test, &path, &world);
         match scope.as_deref() {
             Some("keys:read" | "keys:write") => refused(&reply, 403, "INSUFFICIENT_SCOPE"),
-            _ if operation.is_for_one() && operation.id != "getModel" => {
+            _ if operation.is_for_one() && !MAY_BE_NEW.contains(&&*operation.id) => {
                 refused(&reply, 404, "NOT_FOUND")
             }
             _ => continue,
@@ -429,12 +446,12 @@ fn no_account_reaches_anothers_objects() {
         "/v1/webhooks/endpoints",
         "/v1/webhooks/deliveries",
         "/v1/dlq",
+        "/v1/end-users",
     ];
     let (mut theirs, mut tried) = (Vec::new(), 0);
     for operation in document.operations() {
         let Access::Tenant(_) = operation.access else { continue };
-        // A model is nobody's.
-        if !operation.is_for_one() || operation.id == "getModel" {
+        if !operation.is_for_one() || MAY_BE_NEW.contains(&&*operation.id) {
             continue;
         }
         let path = world.path(&operation);

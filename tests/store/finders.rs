@@ -6,13 +6,14 @@ use serde_json::json;
 use skai_server::{
     app::credits,
     domain::{
-        AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep, Bucket, DeadLetterId,
-        DeliveryId, DeliveryStatus, EndpointId, EvalId, EvalRunId, EventId, GrantId, JobStatus,
-        Month, ProjectId, QueueName, Result, Split, Timestamp,
+        AccountSettings, AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep,
+        Bucket, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId, DeliveryStatus, EndUserId,
+        EndpointId, EvalId, EvalRunId, EventId, GrantId, JobStatus, Month, ProjectId, QueueName,
+        Result, Split, Timestamp,
     },
     store::{
-        AccountScope, Snapshot, Tx, agent_hours, agents, api_keys, batches, dead_letters,
-        deliveries, evals,
+        AccountScope, Snapshot, Tx, account_settings, agent_hours, agents, api_keys, batches,
+        dead_letters, deliveries, end_users, evals,
         grants::{self, Correction},
         idempotency, job_events,
         jobs::{self, JobResult},
@@ -29,7 +30,8 @@ use crate::support::deeds::{Deeds, micros, model, payer};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 41] = [
+const WITHOUT_FOREIGN_IDS: [&str; 44] = [
+    "account_settings::set",
     "agent_hours::add",
     "agent_hours::tell",
     "agents::count",
@@ -46,6 +48,8 @@ const WITHOUT_FOREIGN_IDS: [&str; 41] = [
     "deliveries::attempted",
     "deliveries::insert",
     "deliveries::list",
+    "end_users::open",
+    "end_users::set_cap",
     "evals::insert",
     "evals::insert_run",
     "grants::add",
@@ -127,6 +131,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         };
         evals::insert_run(tx, &new, Some(1_000))?;
         dead_letters::insert(tx, letter, work, "reason", "message", 1)?;
+        fill_caps(tx, EndUserId::from_uuid(letter.uuid()))?;
         let (endpoint, delivery) = fill_webhooks(tx, endpoint, delivery, event_id)?;
         let answer = idempotency::Answer::Body(b"theirs".to_vec());
         let saved = idempotency::Saved { body_hash: [0; 32], answer };
@@ -166,6 +171,13 @@ fn new_key(id: ApiKeyId, project: i64) -> api_keys::NewApiKey {
         origin: None,
         expires_at: None,
     }
+}
+
+/// An end user with a cap, and one for all.
+fn fill_caps(tx: &Tx<'_, AccountScope>, user: EndUserId) -> Result<()> {
+    end_users::set_cap(tx, user, "theirs", Some(7))?;
+    let settings = AccountSettings { daily_token_cap: Some(7), ..AccountSettings::default() };
+    account_settings::set(tx, &settings)
 }
 
 fn new_version(id: AgentVersionId) -> agents::NewVersion {
@@ -291,6 +303,7 @@ fn no_function_finds_or_changes_what_another_account_has() {
     let has = fill(&deeds, theirs);
     let mut calls = Calls { deeds: &deeds, ours, theirs, called: BTreeSet::new() };
     find(&mut calls, &has);
+    find_end_users(&mut calls);
     find_spending(&mut calls, &has);
     change_work(&mut calls, &has);
     change_webhooks(&mut calls, &has);
@@ -389,9 +402,26 @@ fn find_spending(calls: &mut Calls<'_>, has: &Theirs) {
     calls.find("spending::payer_of", |it| spending::payer_of(it, job.spending), Option::is_none);
 }
 
+fn find_end_users(calls: &mut Calls<'_>) {
+    let unset = AccountSettings::default();
+    calls.find("account_settings::get", account_settings::get, |found| *found == unset);
+    let day = Day::from_number(0);
+    calls.find("end_users::find", |it| end_users::find(it, "theirs", day), Option::is_none);
+    calls.find("end_users::list", |it| end_users::list(it, None, day, 9), Vec::is_empty);
+    let nothing = DailyTokens::default();
+    calls.find(
+        "end_users::tokens",
+        |it| end_users::tokens(it, "theirs", day),
+        |found| *found == nothing,
+    );
+}
+
 fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     let (seq, lease, key) = (has.job.seq, has.lease, has.key);
     let work = WorkId { queue: QueueName::GenerationCreate, subject: seq };
+    calls.change("end_users::close", &(), |tx| end_users::close(tx, "theirs", 1));
+    let used = DayOfUse { day: Day::from_number(0), tokens: 1, charged: micros(1) };
+    calls.change("end_users::count", &(), move |tx| end_users::count(tx, "theirs", 1, &used));
     let agent = has.agent;
     calls.change("agents::archive", &false, move |tx| agents::archive(tx, agent));
     calls.change("agents::update", &false, move |tx| {
@@ -429,7 +459,7 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("jobs::start", &(), move |tx| jobs::start(tx, seq, 9));
     let round = JobRound { job: seq, round: 2 };
     calls.change("jobs::restart", &(), move |tx| {
-        jobs::restart(tx, round, SetAside { held: Split::default(), spending: 1 }, 0)
+        jobs::restart(tx, round, SetAside { held: Split::default(), spending: 1, tokens: 0 }, 0)
     });
     calls.change("queue::finish", &false, move |tx| queue::finish(tx, lease));
     calls.change("queue::release", &false, move |tx| queue::release(tx, lease, tx.now(), false));

@@ -17,9 +17,9 @@ use skai_server::{
         prices::{self, LiveCatalog},
     },
     domain::{
-        AccountId, ApiKeyId, Backoff, Bucket, Credits, DriftLimits, Environment, GenerationRequest,
-        JobError, JobErrorCode, JobId, Model, Payer, Price, ProjectId, QueueName, RateLimit,
-        Result, Secret, Tariff, Timestamp, Usage,
+        AccountId, ApiKeyId, Backoff, Bucket, CapPolicy, Credits, DriftLimits, Environment,
+        GenerationRequest, JobError, JobErrorCode, JobId, Model, Payer, Price, ProjectId,
+        QueueName, RateLimit, Result, Secret, Tariff, TimeZone, Timestamp, Usage,
     },
     providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
@@ -296,6 +296,10 @@ pub(crate) const DRIFT: DriftLimits = DriftLimits {
     credits: 50,
 };
 
+/// Nobody is capped without a cap of its own.
+pub(crate) const NO_CAPS: CapPolicy =
+    CapPolicy { timezone: TimeZone::UTC, daily_token_caps: false, daily_token_cap: 25_000 };
+
 fn settings() -> Settings {
     let hour = Duration::from_hours(1);
     Settings {
@@ -318,5 +322,6 @@ fn settings() -> Settings {
         drift: DRIFT,
         low_mark: micros(0),
         test_credits: Credits::ZERO,
+        end_users: NO_CAPS,
     }
 }

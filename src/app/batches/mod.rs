@@ -219,12 +219,13 @@ pub(super) fn accept(
 ) -> Result<Batch> {
     let PreparedBatch { new, items, payer, estimate } = batch;
     jobs::admit(app, items.len())?;
-    let afforded = jobs::afford(app, tx, payer, *estimate, items.len())?;
+    let needs = items.iter().map(|(_, prepared)| prepared.need());
+    let afforded = jobs::afford_all(app, tx, payer, *estimate, needs)?;
     let seq = batches::insert(tx, new)?;
-    let mut setting = afforded.open(tx)?;
+    let mut setting = afforded.open(app, tx)?;
     for (n, (custom_id, prepared)) in (1..).zip(items) {
         prepared.new.batch = Some(seq);
-        let aside = setting.next(prepared.estimate)?;
+        let aside = setting.next(prepared.need())?;
         let job = jobs::insert(app, tx, &prepared.new, aside)?;
         setting.reserve(JobRound { job, round: 1 }, aside)?;
         batches::add_item(tx, seq, n, custom_id, job)?;

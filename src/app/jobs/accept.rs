@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::{App, Caller, admit::admit, afford::afford, once};
+use super::{
+    App, Caller,
+    admit::admit,
+    afford::{Need, afford},
+    once,
+};
 use crate::{
     domain::{
         Catalog, ChatMessage, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId,
@@ -52,9 +57,16 @@ pub struct Prepared {
     pub(in crate::app) new: NewJob,
     pub(in crate::app) payer: Payer,
     pub(in crate::app) estimate: Credits,
+    tokens: u64,
 }
 
 impl Prepared {
+    /// What it needs to be accepted.
+    pub(in crate::app) fn need(&self) -> Need<'_> {
+        let Self { new, estimate, tokens, .. } = self;
+        Need { estimate: *estimate, tokens: *tokens, user: new.user.as_deref() }
+    }
+
     /// What it holds of what the client sent, in bytes.
     pub(in crate::app) fn bytes(&self) -> usize {
         let NewJob { messages, output_schema, metadata, parameters, .. } = &self.new;
@@ -113,6 +125,7 @@ pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
     let catalog = app.catalog.current();
     let models = (draft.model.as_str(), fallback_models.as_slice());
     let estimate = dearest(&catalog, models, draft.prompt_tokens, *max_tokens)?;
+    let tokens = most_tokens(&catalog, models, draft.prompt_tokens, *max_tokens)?;
     let parameters = serde_json::to_string(&draft.parameters).map_err(Error::internal)?;
     let new = NewJob {
         id: JobId::from_uuid(app.ambient.uuid()),
@@ -133,7 +146,7 @@ pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
         metadata: draft.metadata,
         parameters,
     };
-    Ok(Prepared { new, payer, estimate })
+    Ok(Prepared { new, payer, estimate, tokens })
 }
 
 /// At least as many tokens as a provider can count for the prompt. Among what is handed through are the
@@ -186,6 +199,22 @@ pub(super) fn dearest(
     Ok(most)
 }
 
+/// How many tokens the job may use with any of the models that may answer.
+pub(super) fn most_tokens(
+    catalog: &Catalog,
+    (model, fallbacks): (&str, &[String]),
+    prompt: u64,
+    max_tokens: Option<u32>,
+) -> Result<u64> {
+    let mut most = max_tokens.unwrap_or(0);
+    if max_tokens.is_none() {
+        for name in fallbacks.iter().map(String::as_str).chain([model]) {
+            most = most.max(catalog.find(name, "model")?.max_tokens);
+        }
+    }
+    Ok(prompt.saturating_add(most.into()))
+}
+
 /// Accepts a job: the answer saved under its key, the reservation, the job, its first event and its
 /// place in the queue are one transaction.
 pub fn submit(
@@ -232,9 +261,9 @@ fn as_accepted(snapshot: &Snapshot<'_, AccountScope>, seq: i64, reserved: Credit
 /// The transaction of [`submit`].
 fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<Job> {
     admit(app, 1)?;
-    let Prepared { new, payer, estimate } = prepared;
-    let mut setting = afford(app, tx, payer, *estimate, 1)?.open(tx)?;
-    let aside = setting.next(*estimate)?;
+    let (Prepared { new, payer, .. }, need) = (prepared, prepared.need());
+    let mut setting = afford(app, tx, payer, need)?.open(app, tx)?;
+    let aside = setting.next(need)?;
     let seq = insert(app, tx, new, aside)?;
     setting.reserve(JobRound { job: seq, round: 1 }, aside)?;
     setting.close()?;
@@ -273,6 +302,7 @@ pub(super) fn as_inserted(
         batch: new.batch,
         direct: new.direct,
         user: new.user.clone(),
+        token_bound: aside.tokens,
         attempts: 0,
         max_attempts: new.max_attempts,
         priority: new.priority,

@@ -1,13 +1,16 @@
-//! What jobs need before they are accepted, and what becomes of it when they are over: credits, and room in the
-//! budgets of whoever pays for them. Every door sets aside by [`afford`], every end gives back by [`release`] or
-//! [`charge`].
+//! What jobs need before they are accepted, and what becomes of it when they are over: credits, room in the
+//! budgets of whoever pays for them, and tokens that their end users may still use today. Every door sets aside by
+//! [`afford`] or [`afford_all`], every end gives back by [`release`] or [`charge`].
 
 use serde::Serialize;
 
 use super::admit::may_open;
 use crate::{
-    app::{App, budgets, credits},
-    domain::{Credits, Error, ErrorKind, Month, Payer, Result},
+    app::{
+        App, budgets, credits,
+        end_users::{self, DailyUse},
+    },
+    domain::{Credits, Error, ErrorKind, Month, Payer, Result, Usage},
     store::{
         AccountScope, Tx,
         ledger::{self, Charge, Cover, Hold, HoldParts, JobRound},
@@ -16,24 +19,66 @@ use crate::{
     },
 };
 
+/// What one job needs.
+#[derive(Clone, Copy)]
+pub(in crate::app) struct Need<'a> {
+    /// What it may cost.
+    pub(in crate::app) estimate: Credits,
+    /// How many tokens it may use.
+    pub(in crate::app) tokens: u64,
+    /// The end user whose they are, if any.
+    pub(in crate::app) user: Option<&'a str>,
+}
+
 /// Enough for some jobs. Nothing of it is set aside yet.
 #[must_use = "nothing is set aside before it is opened"]
-pub(in crate::app) struct Afforded {
+pub(in crate::app) struct Afforded<'a> {
+    daily: DailyUse<'a>,
     hold: Hold,
     month: Month,
     payer: Payer,
     required: Credits,
 }
 
-/// What so many jobs need that may cost `required` together. Else 402, or 429 where too many are open. Refusals
-/// come before the first write, so that they cost the other deeds of a commit nothing.
-pub(in crate::app) fn afford(
+/// What one job needs, as [`afford_all`].
+pub(in crate::app) fn afford<'a>(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    payer: &Payer,
+    need: Need<'a>,
+) -> Result<Afforded<'a>> {
+    let mut daily = DailyUse::default();
+    let afforded = afford_credits(app, tx, payer, need.estimate, 1)?;
+    daily.add(app, tx, need.user, need.tokens)?;
+    Ok(Afforded { daily, ..afforded })
+}
+
+/// What jobs need that may cost `required` together. Else 402, or 429 where too many are open or an end user has
+/// reached its cap; the error names the first request of those. Refusals come before the first write, so that they
+/// cost the other deeds of a commit nothing.
+pub(in crate::app) fn afford_all<'a>(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    payer: &Payer,
+    required: Credits,
+    needs: impl ExactSizeIterator<Item = Need<'a>>,
+) -> Result<Afforded<'a>> {
+    let mut daily = DailyUse::default();
+    let afforded = afford_credits(app, tx, payer, required, needs.len())?;
+    for (at, need) in needs.enumerate() {
+        let added = daily.add(app, tx, need.user, need.tokens);
+        added.map_err(|error| error.within(&format!("requests/{at}")))?;
+    }
+    Ok(Afforded { daily, ..afforded })
+}
+
+fn afford_credits<'a>(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     payer: &Payer,
     required: Credits,
     jobs: usize,
-) -> Result<Afforded> {
+) -> Result<Afforded<'a>> {
     let hold = match ledger::cover(tx, required)? {
         Cover::Held(hold) => hold,
         Cover::Short { available } => return Err(short(jobs, required, available)),
@@ -41,15 +86,17 @@ pub(in crate::app) fn afford(
     may_open(app, hold.open_jobs(), jobs)?;
     let month = Month::of(tx.now());
     budgets::check(tx, month, payer, required)?;
-    Ok(Afforded { hold, month, payer: *payer, required })
+    Ok(Afforded { daily: DailyUse::default(), hold, month, payer: *payer, required })
 }
 
-impl Afforded {
+impl Afforded<'_> {
     /// Begins to set it aside, job by job.
     pub(in crate::app) fn open<'t, 'c>(
         self,
+        app: &App,
         tx: &'t Tx<'c, AccountScope>,
     ) -> Result<SettingAside<'t, 'c>> {
+        self.daily.open(app, tx)?;
         let spending = spending::set_aside(tx, self.month, &self.payer, self.required)?;
         Ok(SettingAside { parts: HoldParts::of(tx, self.hold), spending })
     }
@@ -63,9 +110,10 @@ pub(in crate::app) struct SettingAside<'t, 'c> {
 }
 
 impl SettingAside<'_, '_> {
-    /// What the next job is given of it, for what it may cost.
-    pub(in crate::app) fn next(&mut self, estimate: Credits) -> Result<SetAside> {
-        Ok(SetAside { held: self.parts.next(estimate)?, spending: self.spending })
+    /// What the next job is given of it, for what it needs.
+    pub(in crate::app) fn next(&mut self, need: Need<'_>) -> Result<SetAside> {
+        let tokens = need.user.map_or(0, |_| need.tokens);
+        Ok(SetAside { held: self.parts.next(need.estimate)?, spending: self.spending, tokens })
     }
 
     /// Sets it aside for that job.
@@ -82,19 +130,22 @@ impl SettingAside<'_, '_> {
 /// Gives back what was set aside for a job that ended without success.
 pub(super) fn release(tx: &Tx<'_, AccountScope>, job: &OpenJob) -> Result<()> {
     ledger::release(tx, job.round, job.reserved)?;
+    end_users::close(tx, job)?;
     spending::release(tx, job.spending, held(job))
 }
 
-/// Gives back what was set aside for a job that succeeded, takes what it costs, and tells endpoints where that
-/// makes credits or a budget short.
+/// Gives back what was set aside for a job that succeeded, takes what it costs, counts what it used, and tells
+/// endpoints where that makes credits or a budget short.
 pub(super) fn charge(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     job: &OpenJob,
     cost: Charge,
+    usage: Usage,
 ) -> Result<()> {
     let change = ledger::settle(tx, job.round, job.reserved, cost)?;
     credits::tell_low(app, tx, &change)?;
+    end_users::count(app, tx, job, usage, cost.cost)?;
     let counted = spending::settle(tx, job.spending, held(job), cost.cost)?;
     budgets::tell(app, tx, job.spending, &counted)
 }

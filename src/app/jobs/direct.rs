@@ -36,9 +36,9 @@ pub(in crate::app) fn begin(
     tx: &Tx<'_, AccountScope>,
     prepared: &Prepared,
 ) -> Result<Direct> {
-    let Prepared { new, payer, estimate } = prepared;
-    let mut setting = afford(app, tx, payer, *estimate, 1)?.open(tx)?;
-    let aside = setting.next(*estimate)?;
+    let (Prepared { new, payer, .. }, need) = (prepared, prepared.need());
+    let mut setting = afford(app, tx, payer, need)?.open(app, tx)?;
+    let aside = setting.next(need)?;
     let seq = jobs::insert(tx, new, aside)?;
     setting.reserve(JobRound { job: seq, round: 1 }, aside)?;
     setting.close()?;

@@ -16,17 +16,18 @@ pub use accept::{
 pub use begin::begin;
 pub use outcome::{Outcome, Success, finish, give_up};
 
-use accept::{Waits, dearest, enqueue};
+use accept::{Waits, dearest, enqueue, most_tokens};
+use afford::{Need, afford};
 
 pub(in crate::app) use accept::{check_models, insert};
 pub(in crate::app) use admit::{admit, admit_early};
-pub(in crate::app) use afford::afford;
+pub(in crate::app) use afford::afford_all;
 
 use super::{App, Caller, Reply, Secrecy, asking::Trail, batches, once};
 use crate::{
     domain::{
-        Catalog, ChatMessage, Credits, Cursor, Error, ErrorKind, Idempotency, JobError,
-        JobErrorCode, JobId, JobStatus, Page, Parameters, Payer, QueueName, Result,
+        Catalog, ChatMessage, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,
+        JobStatus, Page, Parameters, Payer, QueueName, Result,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
@@ -134,7 +135,7 @@ pub(super) fn requeue(
         return Err(ended(&job, "cannot be retried"));
     }
     let catalog = app.catalog.current();
-    let estimate = estimate_again(&catalog, &job)?;
+    let need = need_again(&catalog, &job)?;
     admit(app, 1)?;
     batches::may_retry(tx, &job)?;
     let payer = match payer {
@@ -142,8 +143,8 @@ pub(super) fn requeue(
         None => spending::payer_of(tx, job.spending)?
             .ok_or_else(|| Error::internal("a job was paid by nobody"))?,
     };
-    let mut setting = afford(app, tx, &payer, estimate, 1)?.open(tx)?;
-    let aside = setting.next(estimate)?;
+    let mut setting = afford(app, tx, &payer, need)?.open(app, tx)?;
+    let aside = setting.next(need)?;
     let round = JobRound { job: job.seq, round: job.round + 1 };
     jobs::restart(tx, round, aside, catalog.price_list())?;
     setting.reserve(round, aside)?;
@@ -156,14 +157,16 @@ pub(super) fn requeue(
     enqueue(app, tx, Waits { job: seq, batch, priority, run_at: tx.now() })
 }
 
-fn estimate_again(catalog: &Catalog, job: &Job) -> Result<Credits> {
+fn need_again<'a>(catalog: &Catalog, job: &'a Job) -> Result<Need<'a>> {
     let messages: Vec<ChatMessage> =
         serde_json::from_str(job.request.messages.get()).map_err(Error::internal)?;
     let parameters: Parameters =
         serde_json::from_str(&job.request.parameters).map_err(Error::internal)?;
     let prompt = prompt_bound(&messages, job.request.output_schema.as_deref(), &parameters);
     let models = (job.model.as_str(), parameters.fallback_models.as_slice());
-    dearest(catalog, models, prompt, parameters.max_tokens)
+    let estimate = dearest(catalog, models, prompt, parameters.max_tokens)?;
+    let tokens = most_tokens(catalog, models, prompt, parameters.max_tokens)?;
+    Ok(Need { estimate, tokens, user: job.user.as_deref() })
 }
 
 fn must_find(tx: &Tx<'_, AccountScope>, id: JobId) -> Result<Job> {

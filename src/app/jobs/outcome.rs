@@ -245,7 +245,8 @@ fn put_off(
 
 fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -> Result<()> {
     let cost = success.cost;
-    charge(app, tx, &OpenJob::of(job), Charge { cost, price: success.price })?;
+    let charged = Charge { cost, price: success.price };
+    charge(app, tx, &OpenJob::of(job), charged, success.usage)?;
     batches::step(app, tx, job.batch, job.status, JobStatus::Succeeded)?;
     jobs::end(tx, job.seq, JobStatus::Succeeded, &success.result())?;
     let reserved = job.reserved.total().unwrap_or_default();

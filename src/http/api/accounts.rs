@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::credits::{BalanceBody, GrantBody};
 use crate::{
     app::{accounts, credits},
-    domain::{AccountId, Page, ProjectId, Result, Timestamp},
+    domain::{AccountId, Page, ProjectId, Result, TimeZone, Timestamp},
     http::{reply::Reply, request::Request},
     store::accounts::Account,
 };
@@ -23,6 +23,13 @@ pub(super) struct AccountBody<'a> {
     /// Whether its keys are refused.
     suspended: bool,
     suspended_at: Option<Timestamp>,
+    /// Where its days begin and end; null: as the server's configuration says.
+    timezone: Option<&'a TimeZone>,
+    /// Whether its end users are held to a cap of tokens a day that have none of their own; null: as the server's
+    /// configuration says.
+    daily_token_caps: Option<bool>,
+    /// The cap of those; null: as the server's configuration says.
+    daily_token_cap: Option<u64>,
     created_at: Timestamp,
 }
 
@@ -34,6 +41,9 @@ impl<'a> AccountBody<'a> {
             name: &account.name,
             suspended: account.suspended_at.is_some(),
             suspended_at: account.suspended_at,
+            timezone: account.settings.timezone.as_ref(),
+            daily_token_caps: account.settings.daily_token_caps,
+            daily_token_cap: account.settings.daily_token_cap,
             created_at: account.created_at,
         }
     }

@@ -15,6 +15,7 @@ mod deliveries;
 mod webhooks;
 
 mod credits;
+mod end_users;
 
 mod api_keys;
 mod me;
@@ -46,6 +47,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(deliveries::routes());
     table.extend(dead_letters::routes());
     table.extend(credits::routes());
+    table.extend(end_users::routes());
     table.extend(projects::routes());
     table.extend(api_keys::routes());
     table.extend(me::routes());

@@ -30,7 +30,7 @@ pub(super) fn accounts() -> [Route; 6] {
             .summary("Shows an account and its balance.")
             .answers::<DetailBody<'_>>(StatusCode::OK),
         Route::patch(ONE, "updateAccount", handler!(accounts::update))
-            .summary("Renames, suspends or resumes an account. What is left out stays.")
+            .summary("Renames, suspends or resumes an account, or changes its settings. What is left out stays.")
             .takes::<AccountChange>()
             .answers::<AccountBody<'_>>(StatusCode::OK),
         Route::post(

@@ -28,7 +28,11 @@ const HEADERS: [(&str, &str, &str); 21] = [
         "Time until the budget is whole again, such as `12s`.",
     ),
     ("x-should-retry", "string", "`false` where sending it again cannot help."),
-    ("Retry-After", "integer", "Seconds, 1–60, after which a retry can help."),
+    (
+        "Retry-After",
+        "integer",
+        "Seconds after which a retry can help: up to 60, or until the next day begins.",
+    ),
     ("WWW-Authenticate", "string", "Always `Bearer`."),
     ("Idempotent-Replayed", "string", "`true` where the same Idempotency-Key was answered before."),
     ("Strict-Transport-Security", "string", "Only where the request came by HTTPS."),

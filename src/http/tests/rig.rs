@@ -200,6 +200,11 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         rotation_overlap: minute,
         disable_after: minute,
         low_mark: crate::domain::Credits::ZERO,
+        end_users: crate::domain::CapPolicy {
+            timezone: crate::domain::TimeZone::UTC,
+            daily_token_caps: false,
+            daily_token_cap: 25_000,
+        },
         drift: crate::domain::DriftLimits {
             window_hours: 24,
             min_jobs: 50,

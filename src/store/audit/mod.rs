@@ -1,5 +1,5 @@
-//! The proof that the books are right: every rule that ties balance, ledger, grants, jobs and queue
-//! together, as a statement that finds the rows which break it and says what would mend them.
+//! The proof that the books are right: every rule that ties balance, ledger, grants, jobs, end users and
+//! queue together, as a statement that finds the rows which break it and says what would mend them.
 //!
 //! Each statement reads a table from end to end or seeks by an index, and none is run per row, so a
 //! million entries take seconds.
@@ -7,6 +7,7 @@
 mod balances;
 mod batches;
 mod charges;
+mod end_users;
 mod environments;
 mod grants;
 mod lists;
@@ -46,11 +47,12 @@ pub struct Problem {
 /// null, what is wrong in words, and what would mend it. `?1` limits the rows. Amounts are microcredits.
 ///
 /// Rules that look at the same sums share a statement, so that the ledger is read few times.
-const RULES: [&[&str]; 6] = [
+const RULES: [&[&str]; 7] = [
     balances::RULES,
     reservations::RULES,
     batches::RULES,
     grants::RULES,
+    end_users::RULES,
     lists::RULES,
     environments::RULES,
 ];

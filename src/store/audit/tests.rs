@@ -4,12 +4,13 @@ use super::*;
 use crate::{
     ambient::Ambient,
     domain::{
-        ApiKeyId, BatchId, Bucket, Credits, GrantId, JobStatus, Month, Payer, Price, ProjectId,
-        QueueName, Split, Tariff, Timestamp, Usage,
+        ApiKeyId, BatchId, Bucket, Credits, Day, DayOfUse, EndUserId, GrantId, JobStatus, Month,
+        Payer, Price, ProjectId, QueueName, Split, Tariff, Timestamp, Usage,
     },
     store::{
         AccountScope, EngineSettings, Store, Tx, accounts,
         batches::{self, NewBatch},
+        end_users,
         grants::{self, NewGrant},
         jobs::{self, JobResult, NewJob},
         ledger::{self, Charge, Cover, JobRound},
@@ -21,6 +22,7 @@ use crate::{
 
 const RESERVED: Credits = Credits::from_micros(30);
 const COST: Credits = Credits::from_micros(20);
+const BOUND: u64 = 100;
 
 struct Books {
     store: Store,
@@ -41,7 +43,7 @@ fn job(
         agent: None,
         batch,
         direct: false,
-        user: None,
+        user: Some("u".to_owned()),
         priority: 0,
         max_attempts: 1,
         request_id: "r".to_owned(),
@@ -62,7 +64,8 @@ fn job(
         key_limit: None,
     };
     let spending = spending::set_aside(tx, Month::of(tx.now()), &payer, RESERVED)?;
-    let seq = jobs::insert(tx, &new, SetAside { held: held.split, spending })?;
+    end_users::open(tx, EndUserId::from_uuid(ambient.uuid()), "u", BOUND)?;
+    let seq = jobs::insert(tx, &new, SetAside { held: held.split, spending, tokens: BOUND })?;
     let round = JobRound { job: seq, round: 1 };
     ledger::reserve(tx, round, held)?;
     Ok((seq, round))
@@ -103,6 +106,8 @@ fn books() -> Books {
                 usage: Some(Usage::new(0, 20)),
                 ..JobResult::default()
             };
+            let counted = DayOfUse { day: Day::from_number(0), tokens: 20, charged: COST };
+            end_users::count(tx, "u", BOUND, &counted)?;
             jobs::end(tx, done, JobStatus::Succeeded, &result)?;
             let new = NewBatch {
                 id: BatchId::from_uuid(ambient.uuid()),
@@ -233,6 +238,22 @@ fn a_charge_that_does_not_follow_from_its_price_is_found() {
             &[UNLOCK_PRICES, "update main.price set free = 1"],
             "has a charge of 20, and its tokens cost 0 at its price of m",
         ),
+    ]);
+}
+
+#[test]
+fn whatever_is_changed_of_end_users_is_found() {
+    find(&[
+        (&["update main.end_user set open_tokens = 99"], "has 99 tokens in flight, and 1 jobs"),
+        (&["update main.end_user set jobs = 2"], "figures are not those of its jobs"),
+        (&["update main.end_user set tokens = 21"], "jobs with 21 tokens for 20, by its jobs 100"),
+        (&["update main.end_user set charged = 21"], "tokens for 21, by days 1 with 20 for 20"),
+        (&["update main.end_user set external_id = 'v'"], "one that does not exist has 0 tokens"),
+        (&["update main.job set token_bound = 1 where seq = 2"], "by its jobs 1, and 1 with 20"),
+        (&["update main.end_user_day set tokens = 6"], "by days 1 with 6 for 20"),
+        (&["update main.end_user_day set charged = 19"], "by days 1 with 20 for 19"),
+        (&["update main.end_user_day set jobs = 2"], "by days 2 with 20 for 20"),
+        (&["update main.end_user_day set end_user = 9"], "exist has 0 jobs with 0 tokens for 0"),
     ]);
 }
 

@@ -13,6 +13,13 @@ create table account (
   unique (id, environment)
 ) strict;
 
+create table account_setting (
+  account integer primary key references account (seq),
+  timezone text,
+  daily_token_caps integer check (daily_token_caps in (0, 1)),
+  daily_token_cap integer check (daily_token_cap >= 0)
+) strict;
+
 create table project (
   seq integer primary key,
   account integer not null references account (seq),
@@ -163,6 +170,7 @@ create table job (
   batch integer,
   direct integer not null default 0 check (direct in (0, 1)),
   end_user text,
+  token_bound integer not null default 0 check (token_bound >= 0),
   reserved_free integer not null check (reserved_free >= 0),
   reserved_paid integer not null check (reserved_paid >= 0),
   spending integer not null,
@@ -215,6 +223,33 @@ create table job_event (
   data text,
   created_at integer not null,
   primary key (job, n)
+) strict, without rowid;
+
+create table end_user (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  external_id text not null,
+  daily_token_cap integer check (daily_token_cap >= 0),
+  open_tokens integer not null default 0 check (open_tokens >= 0),
+  tokens integer not null default 0,
+  charged integer not null default 0,
+  jobs integer not null default 0,
+  streak_count integer not null default 0 check (streak_count >= 0),
+  last_active_on integer,
+  created_at integer not null,
+  unique (account, id),
+  unique (account, external_id)
+) strict;
+
+create table end_user_day (
+  account integer not null,
+  end_user integer not null,
+  day integer not null,
+  tokens integer not null,
+  charged integer not null,
+  jobs integer not null,
+  primary key (account, end_user, day)
 ) strict, without rowid;
 
 create table agent (

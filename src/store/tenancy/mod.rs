@@ -38,7 +38,8 @@ use super::scope::Scope;
 use crate::ambient::lock;
 
 /// Every table with rows of tenants; a test compares it with the schema. All have a column `account`.
-pub(in crate::store) const TENANT_TABLES: [&str; 25] = [
+pub(in crate::store) const TENANT_TABLES: [&str; 28] = [
+    "account_setting",
     "agent",
     "agent_drift",
     "agent_hour",
@@ -49,6 +50,8 @@ pub(in crate::store) const TENANT_TABLES: [&str; 25] = [
     "batch_item",
     "credit_grant",
     "dead_letter",
+    "end_user",
+    "end_user_day",
     "eval",
     "eval_result",
     "eval_run",

@@ -3,7 +3,8 @@
 
 use super::{Rig, forever};
 use crate::store::{
-    SystemScope, agent_hours, agents, batches, deliveries, evals, grants, job_list, ledger_entries,
+    SystemScope, agent_hours, agents, batches, deliveries, end_users, evals, grants, job_list,
+    ledger_entries,
 };
 
 fn plan(sql: &str) -> String {
@@ -83,4 +84,16 @@ fn lists_are_read_from_their_newest_end() {
         let is_sorted = sql != ledger_entries::ENTRIES_OF_JOB;
         assert!(!is_sorted || !plan.contains("TEMP B-TREE"), "sorts: {plan}\n{sql}");
     }
+}
+
+#[test]
+fn end_users_are_read_with_their_days_from_their_newest_end() {
+    let plan = plan(end_users::LIST);
+    for way in [
+        "SEARCH end_user USING INDEX sqlite_autoindex_end_user_1 (account=? AND id<?)",
+        "SEARCH end_user_day USING PRIMARY KEY (account=? AND end_user=? AND day=?)",
+    ] {
+        assert!(plan.replace("main.", "").contains(way), "{way}\n{plan}");
+    }
+    assert!(!plan.contains("TEMP B-TREE"), "sorts: {plan}");
 }

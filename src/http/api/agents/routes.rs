@@ -99,6 +99,8 @@ pub(in crate::http::api) fn runs() -> [Route; 2] {
                 ErrorKind::UnknownModel,
                 ErrorKind::ModelNotPriced,
                 ErrorKind::InsufficientCredits,
+                ErrorKind::QueueFull,
+                ErrorKind::DailyTokenCap,
                 ErrorKind::Conflict,
                 ErrorKind::InputSchemaMismatch,
             ]),

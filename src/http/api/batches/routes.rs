@@ -28,6 +28,7 @@ pub(in crate::http::api) fn routes() -> [Route; 5] {
                 ErrorKind::ModelNotPriced,
                 ErrorKind::InsufficientCredits,
                 ErrorKind::QueueFull,
+                ErrorKind::DailyTokenCap,
             ]),
         Route::get("/v1/batches", "listBatches", handler!(super::list))
             .summary("Lists batches, newest first.")

@@ -36,6 +36,7 @@ pub(super) fn routes() -> [Route; 1] {
                 ErrorKind::ModelNotPriced,
                 ErrorKind::InsufficientCredits,
                 ErrorKind::QueueFull,
+                ErrorKind::DailyTokenCap,
                 ErrorKind::Conflict,
                 ErrorKind::ProviderFailed,
                 ErrorKind::OutputSchemaMismatch,

@@ -23,6 +23,7 @@ pub(in crate::http::api) fn routes() -> [Route; 6] {
                 ErrorKind::ModelNotPriced,
                 ErrorKind::InsufficientCredits,
                 ErrorKind::QueueFull,
+                ErrorKind::DailyTokenCap,
             ]),
         Route::get("/v1/jobs", "listJobs", handler!(super::list))
             .summary("Lists jobs, newest first. A page ends before its limit where jobs are large, at some 4 MiB, and \
@@ -60,6 +61,6 @@ pub(in crate::http::api) fn routes() -> [Route; 6] {
             .summary("Queues a job again that failed, expired or was canceled.")
             .scope(Scope::JobsWrite)
             .answers::<JobBody<'_>>(StatusCode::ACCEPTED)
-            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull]),
+            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull, ErrorKind::DailyTokenCap]),
     ]
 }

@@ -1,0 +1,47 @@
+//! What the operator sets for accounts, and what holds for each of them.
+
+use super::AccountChange;
+use crate::{
+    app::App,
+    domain::{CapPolicy, Environment, Result},
+    store::{
+        AccountScope, Snapshot, SystemScope, Tx, account_settings,
+        accounts::{self, Account},
+    },
+};
+
+/// How the account's end users are held to their caps.
+pub(in crate::app) fn cap_policy(
+    app: &App,
+    snapshot: &Snapshot<'_, AccountScope>,
+) -> Result<CapPolicy> {
+    Ok(app.settings.end_users.of(account_settings::get(snapshot)?))
+}
+
+/// Sets what is given, for the account and its twin for tests; what is left out stays.
+pub(super) fn change(
+    tx: &Tx<'_, SystemScope>,
+    account: &Account,
+    change: &AccountChange,
+) -> Result<()> {
+    let mut settings = account.settings.clone();
+    if let Some(timezone) = &change.timezone {
+        settings.timezone.clone_from(timezone);
+    }
+    if let Some(caps) = change.daily_token_caps {
+        settings.daily_token_caps = caps;
+    }
+    if let Some(cap) = change.daily_token_cap {
+        settings.daily_token_cap = cap;
+    }
+    if settings == account.settings {
+        return Ok(());
+    }
+    for environment in [Environment::Live, Environment::Test] {
+        if let Some(found) = accounts::find(tx, account.id, environment)? {
+            let scope = tx.scope().account(found.seq, found.id, environment);
+            tx.within(scope, |tx| account_settings::set(tx, &settings))?;
+        }
+    }
+    Ok(())
+}

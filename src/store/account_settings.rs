@@ -1,0 +1,44 @@
+//! What the operator set for accounts; where there is no row, the server's configuration holds.
+
+use rusqlite::Row;
+
+use super::{
+    row::unknown,
+    scope::AccountScope,
+    tx::{Snapshot, Tx},
+};
+use crate::domain::{AccountSettings, Result};
+
+/// Reads the columns of `account_setting`, which are null where there is no row.
+pub(in crate::store) fn settings(row: &Row<'_>) -> rusqlite::Result<AccountSettings> {
+    let timezone: Option<String> = row.get("timezone")?;
+    let timezone = timezone.map(|name| name.parse().map_err(|_| unknown("timezone")));
+    Ok(AccountSettings {
+        timezone: timezone.transpose()?,
+        daily_token_caps: row.get("daily_token_caps")?,
+        daily_token_cap: row.get("daily_token_cap")?,
+    })
+}
+
+/// What is set for the account.
+pub fn get(snapshot: &Snapshot<'_, AccountScope>) -> Result<AccountSettings> {
+    let found = snapshot.one("select * from account_setting", [], settings)?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Sets all of it.
+pub fn set(tx: &Tx<'_, AccountScope>, settings: &AccountSettings) -> Result<()> {
+    tx.execute(
+        "insert into main.account_setting (account, timezone, daily_token_caps, daily_token_cap)
+         values (current_account(), ?1, ?2, ?3)
+         on conflict (account) do update set timezone = excluded.timezone,
+           daily_token_caps = excluded.daily_token_caps,
+           daily_token_cap = excluded.daily_token_cap",
+        (
+            settings.timezone.as_ref().map(|zone| zone.name().to_owned()),
+            settings.daily_token_caps,
+            settings.daily_token_cap,
+        ),
+    )?;
+    Ok(())
+}

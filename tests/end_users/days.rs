@@ -1,0 +1,114 @@
+//! Days begin and end where the account is, on a clock that the tests set.
+
+use std::time::Duration;
+
+use serde_json::json;
+use skai_server::domain::{Bucket, ErrorKind, Timestamp};
+
+use super::{cap, change, run, view};
+use crate::support::deeds::{Deeds, caller, model};
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn deeds() -> Deeds {
+    Deeds::new([model("m", 0)])
+}
+
+#[test]
+fn a_cap_holds_until_midnight_of_the_accounts_time_zone() {
+    // Days of 24 hours, and those on which clocks change.
+    for (timezone, at, midnight) in [
+        ("UTC", "2026-11-20T09:00:00.000Z", "2026-11-21T00:00:00Z"),
+        ("Europe/Berlin", "2026-11-20T09:00:00.001Z", "2026-11-20T23:00:00Z"),
+        ("Europe/Berlin", "2026-03-29T00:30:00.500Z", "2026-03-29T22:00:00Z"),
+        ("Europe/Berlin", "2026-10-25T00:30:00.999Z", "2026-10-25T23:00:00Z"),
+        ("America/New_York", "2026-11-20T04:59:59.250Z", "2026-11-20T05:00:00Z"),
+        ("America/New_York", "2026-03-08T05:00:00.000Z", "2026-03-09T04:00:00Z"),
+        ("America/New_York", "2026-11-01T04:00:00.000Z", "2026-11-02T05:00:00Z"),
+    ] {
+        let deeds = deeds();
+        let (at, midnight) = (time(at), time(midnight));
+        deeds.ambient.jump(at);
+        let scope = deeds.account("a");
+        deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+        change(
+            &deeds,
+            scope,
+            &json!({"timezone": timezone, "daily_token_caps": true, "daily_token_cap": 500}),
+        );
+        run(&deeds, scope, "u", 499);
+        run(&deeds, scope, "u", 501);
+        let seen = view(&deeds, scope, "u").unwrap();
+        assert_eq!((seen.user.tokens_today, seen.resets_at), (1_000, midnight), "{timezone} {at}");
+        let refused = deeds.submit(scope, &json!({"user": "u"})).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::DailyTokenCap);
+        assert_eq!(refused.retry_after(), Some(midnight.since(at)), "{timezone} {at}");
+        deeds.submit(scope, &json!({"user": "other"})).unwrap();
+        deeds.submit(scope, &json!({})).unwrap();
+
+        deeds.ambient.jump(Timestamp::from_millis(midnight.millis() - 1));
+        let refused = deeds.submit(scope, &json!({"user": "u"})).unwrap_err();
+        assert_eq!(refused.retry_after(), Some(Duration::from_millis(1)));
+        deeds.ambient.jump(midnight);
+        run(&deeds, scope, "u", 1);
+        let seen = view(&deeds, scope, "u").unwrap();
+        assert_eq!((seen.user.tokens_today, seen.user.tokens, seen.user.jobs), (1, 1_001, 3));
+        deeds.verify();
+    }
+}
+
+#[test]
+fn tokens_count_for_the_day_on_which_a_job_ends() {
+    let deeds = deeds();
+    let scope = deeds.account("a");
+    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    cap(&deeds, scope, "u", Some(100));
+    deeds.ambient.jump(time("2026-11-20T23:59:59Z"));
+    let job = deeds.submit(scope, &json!({"user": "u"})).unwrap();
+    let (claimed, job) = deeds.begin(job.seq, 7);
+    // What it may use yet goes with it into the next day.
+    deeds.ambient.jump(time("2026-11-21T00:00:01Z"));
+    assert_eq!(view(&deeds, scope, "u").unwrap().user.open_tokens, job.token_bound);
+    assert!(deeds.submit(scope, &json!({"user": "u"})).is_err());
+    assert!(deeds.finish(&claimed, job, super::used(100)));
+    let seen = view(&deeds, scope, "u").unwrap().user;
+    assert_eq!((seen.open_tokens, seen.tokens_today), (0, 100));
+    assert_eq!(seen.last_active_on.unwrap().to_string(), "2026-11-21");
+    assert!(deeds.submit(scope, &json!({"user": "u"})).is_err());
+    deeds.verify();
+}
+
+#[test]
+fn another_time_zone_counts_another_day() {
+    let deeds = deeds();
+    let scope = deeds.account("a");
+    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    deeds.ambient.jump(time("2026-11-20T20:00:00Z"));
+    run(&deeds, scope, "u", 10);
+    change(&deeds, scope, &json!({"timezone": "Asia/Tokyo"}));
+    let seen = view(&deeds, scope, "u").unwrap();
+    assert_eq!((seen.user.tokens_today, seen.user.tokens), (0, 10));
+    assert_eq!(seen.resets_at, time("2026-11-21T15:00:00Z"));
+    change(&deeds, scope, &json!({"timezone": null}));
+    assert_eq!(view(&deeds, scope, "u").unwrap().user.tokens_today, 10);
+    deeds.verify();
+}
+
+#[test]
+fn a_clock_that_goes_back_does_no_harm() {
+    let deeds = deeds();
+    let scope = deeds.account("a");
+    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    deeds.ambient.jump(time("2026-11-21T00:00:00Z"));
+    let job = deeds.submit(scope, &json!({"user": "u"})).unwrap();
+    deeds.ambient.jump(time("2026-11-20T12:00:00Z"));
+    skai_server::app::jobs::cancel(&deeds.app, &caller(scope), job.id, None, |_| Ok(Vec::new()))
+        .wait()
+        .unwrap();
+    run(&deeds, scope, "u", 10);
+    let seen = view(&deeds, scope, "u").unwrap().user;
+    assert_eq!((seen.open_tokens, seen.tokens_today), (0, 10));
+    deeds.verify();
+}
