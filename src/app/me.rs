@@ -2,12 +2,13 @@
 
 use super::{App, accounts, auth::Session};
 use crate::{
-    domain::{Error, Result},
+    domain::{Error, Month, Payer, Result},
     store::{
         accounts::Account,
         api_keys::{self, ApiKey},
         ledger::{self, Balance},
         projects::{self, Project},
+        spending::{self, Spent},
     },
 };
 
@@ -22,6 +23,12 @@ pub struct Me {
     pub key: ApiKey,
     /// What the key can spend: the account's credits, or its test credits.
     pub balance: Balance,
+    /// The current month, which budgets are for.
+    pub month: Month,
+    /// What the key spent in it.
+    pub key_spent: Spent,
+    /// What all keys of its project spent in it.
+    pub project_spent: Spent,
 }
 
 /// Looks at the caller's account, project and key. Blocks while it reads.
@@ -30,11 +37,21 @@ pub fn look(app: &App, session: &Session) -> Result<Me> {
         let project = projects::find(snapshot, session.project.1)?.ok_or_else(gone)?;
         Ok((project, api_keys::find(snapshot, session.key)?.ok_or_else(gone)?))
     })?;
+    let Payer { project: payer, key: spender, .. } = session.payer;
+    let month = Month::of(app.ambient.now());
+    let (balance, key_spent, project_spent) = app.store.read(session.scope, |snapshot| {
+        let key_spent = spending::of_key(snapshot, month, payer, spender)?;
+        let (project_spent, _) = spending::of_project(snapshot, month, payer)?;
+        Ok((ledger::balance(snapshot)?, key_spent, project_spent))
+    })?;
     Ok(Me {
         account: accounts::get(app, session.home.account_id())?,
         project,
         key,
-        balance: app.store.read(session.scope, ledger::balance)?,
+        balance,
+        month,
+        key_spent,
+        project_spent,
     })
 }
 

@@ -29,6 +29,7 @@ pub mod prices;
 pub mod projects;
 pub mod queues;
 pub mod schemas;
+pub mod usage;
 mod vault;
 mod watch;
 pub mod webhooks;

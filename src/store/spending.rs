@@ -153,6 +153,40 @@ pub fn payer_of(snapshot: &Snapshot<'_, AccountScope>, spending: i64) -> Result<
     snapshot.one("select * from spending where seq = ?1", [spending], payer)
 }
 
+/// What a key spent in a month, for a report.
+#[derive(Clone, Copy, Debug)]
+pub struct KeySpent {
+    /// Internal number of the row.
+    pub seq: i64,
+    /// The key's project.
+    pub project: ProjectId,
+    /// The key; where it replaced others, the first of them.
+    pub key: ApiKeyId,
+    /// How much.
+    pub spent: Spent,
+}
+
+/// What each key spent in a month, in the order of the internal numbers, after number `after`.
+pub fn list(
+    snapshot: &Snapshot<'_, AccountScope>,
+    month: Month,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<KeySpent>> {
+    snapshot.all(
+        "select * from spending where month = ?1 and seq > ?2 order by seq limit ?3",
+        (month.number(), after, limit),
+        |row| {
+            Ok(KeySpent {
+                seq: row.get("seq")?,
+                project: row.get("project")?,
+                key: row.get("api_key")?,
+                spent: spent(row)?,
+            })
+        },
+    )
+}
+
 /// Remembers the parts of the two budgets that endpoints were told of: higher ones than before, or `None`.
 pub fn tell(
     tx: &Tx<'_, AccountScope>,

@@ -1,5 +1,7 @@
 //! Monthly budgets of keys and projects: what they refuse, what counts, and what endpoints are told.
 
+mod routes;
+
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};

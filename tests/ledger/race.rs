@@ -30,7 +30,7 @@ fn of_a_thousand_jobs_at_once_as_many_are_accepted_as_the_balance_pays_for() {
                 // Its connection is there before any of them submits.
                 client.get("/healthz").expect(200);
                 start.wait();
-                let reply = client.post("/v1/jobs/generations", &body);
+                let reply = client.post("/v1/jobs/generations", body);
                 let count = match reply.status {
                     202 => accepted,
                     402 => refused,

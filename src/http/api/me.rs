@@ -13,14 +13,14 @@ use crate::{
         auth::Session,
         me::{self, Me},
     },
-    domain::{AccountId, Result, Timestamp},
+    domain::{AccountId, Credits, Month, Result, Timestamp},
     http::{
         error::seconds_up,
         reply::Reply,
         request::Request,
         routes::{Access, Route, handler},
     },
-    store::accounts::Account,
+    store::{accounts::Account, spending::Spent},
 };
 
 /// What the caller is.
@@ -64,13 +64,47 @@ impl<'a> OwnAccount<'a> {
     }
 }
 
-/// The key's budgets of requests.
+/// The limits of the key, and what is left of each.
 #[derive(Serialize, JsonSchema)]
 struct Limits {
     /// Requests that change nothing.
     read: Budget,
     /// Requests that may change something.
     write: Budget,
+    /// What the key may spend in the month, together with the keys that it replaced.
+    key_credits: MonthBody,
+    /// What all keys of the project may spend in the month.
+    project_credits: MonthBody,
+}
+
+/// What may be spent in a month.
+#[derive(Serialize, JsonSchema)]
+struct MonthBody {
+    /// The month in UTC, such as `2026-11`.
+    month: String,
+    /// What jobs that ended were charged.
+    spent: Credits,
+    /// What is set aside for jobs that are not over.
+    reserved: Credits,
+    /// Null where there is none.
+    limit: Option<Credits>,
+    /// What is left of the limit.
+    remaining: Option<Credits>,
+    /// When the next month begins.
+    resets_at: Timestamp,
+}
+
+impl MonthBody {
+    fn of(month: Month, spent: &Spent, limit: Option<Credits>) -> Self {
+        Self {
+            month: month.to_string(),
+            spent: spent.charged,
+            reserved: spent.reserved,
+            limit,
+            remaining: limit.map(|limit| spent.left_of(limit)),
+            resets_at: month.end(),
+        }
+    }
 }
 
 /// A budget of requests.
@@ -116,6 +150,12 @@ fn body<'a>(app: &App, session: &Session, me: &'a Me) -> Result<MeBody<'a>> {
         limits: Limits {
             read: Budget::of(session, RateClass::Read, now),
             write: Budget::of(session, RateClass::Write, now),
+            key_credits: MonthBody::of(me.month, &me.key_spent, me.key.monthly_credit_limit),
+            project_credits: MonthBody::of(
+                me.month,
+                &me.project_spent,
+                me.project.monthly_credit_limit,
+            ),
         },
         balance: BalanceBody::of(&me.balance)?,
     })

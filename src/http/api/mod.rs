@@ -22,6 +22,7 @@ mod me;
 mod projects;
 
 mod schemas;
+mod usage;
 
 mod accounts;
 mod operator;
@@ -52,6 +53,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(api_keys::routes());
     table.extend(me::routes());
     table.extend(schemas::routes());
+    table.extend(usage::routes());
     table.extend(operator::accounts());
     table.extend(operator::server());
     table

@@ -1,0 +1,105 @@
+//! Budgets over the socket: set, refused, shown and reported.
+
+use serde_json::{Value, json};
+
+use crate::support::server::{TestServer, job};
+
+/// A server where what is reserved stays reserved, an account with credits for everything, and what its smallest
+/// job may cost.
+fn paused() -> (TestServer, crate::support::server::Account, u64) {
+    let server = TestServer::start();
+    server.set_paused("generation.create", true);
+    let cost = server.account().post_job(&json!({}))["credits"]["reserved"].as_u64().unwrap();
+    let account = server.account();
+    (server, account, cost)
+}
+
+#[test]
+fn a_key_and_a_project_spend_no_more_than_their_limits() {
+    let (server, account, cost) = paused();
+    let limit = json!({"name": "shop", "monthly_credit_limit": 3 * cost});
+    let project = account.client.post("/v1/projects", &limit).expect(201).json();
+    let key = |limit: Value| {
+        let body = json!({
+            "name": "k", "scopes": ["*"], "project_id": project["id"], "monthly_credit_limit": limit,
+        });
+        let made = account.client.post("/v1/api-keys", &body).expect(201).json();
+        (made["id"].clone(), server.client().with_key(made["key"].as_str().unwrap()))
+    };
+    let (tight_id, tight) = key(json!(2 * cost));
+    let (free_id, free) = key(Value::Null);
+    let submit =
+        |client: &crate::support::Client| client.post("/v1/jobs/generations", &job(&json!({})));
+    submit(&tight).expect(202);
+    submit(&tight).expect(202);
+    let refused = submit(&tight).expect(402).json()["error"].take();
+    assert_eq!(
+        (&refused["type"], &refused["code"]),
+        (&json!("insufficient_credits"), &json!("BUDGET_EXCEEDED"))
+    );
+    let details = &refused["details"];
+    assert_eq!((&details["required"], &details["available"]), (&json!(cost), &json!(0)));
+    assert_eq!((&details["budget"], &details["limit"]), (&json!("api_key"), &json!(2 * cost)));
+    submit(&free).expect(202);
+    let refused = submit(&free).expect(402).json()["error"].take();
+    assert_eq!(refused["details"]["budget"], "project");
+    // The account itself has credits, and other projects go on.
+    account.client.post("/v1/jobs/generations", &job(&json!({}))).expect(202);
+
+    let limits = tight.get("/v1/me").expect(200).json()["limits"].take();
+    let month = |limits: &Value| {
+        ["spent", "reserved", "limit", "remaining"].map(|name| limits[name].clone())
+    };
+    assert_eq!(month(&limits["key_credits"]), [0, 2 * cost, 2 * cost, 0].map(|it| json!(it)));
+    assert_eq!(month(&limits["project_credits"]), [0, 3 * cost, 3 * cost, 0].map(|it| json!(it)));
+    let unlimited = free.get("/v1/me").expect(200).json()["limits"]["key_credits"].take();
+    assert_eq!(month(&unlimited), [json!(0), json!(cost), Value::Null, Value::Null]);
+
+    // A limit that is raised holds at once, and a key that replaces another has its budget.
+    let path = format!("/v1/projects/{}", project["id"].as_str().unwrap());
+    account.client.patch(&path, &json!({"monthly_credit_limit": null})).expect(200);
+    submit(&free).expect(202);
+    let rotate = format!("/v1/api-keys/{}/rotate", tight_id.as_str().unwrap());
+    let rotated = account.client.post(&rotate, &json!({})).expect(201).json();
+    let rotated = server.client().with_key(rotated["key"].as_str().unwrap());
+    assert_eq!(submit(&rotated).expect(402).json()["error"]["details"]["budget"], "api_key");
+
+    let page = account.list("/v1/usage/spending");
+    let row = |key: &Value| page.iter().find(|row| row["api_key_id"] == *key).unwrap();
+    assert_eq!(page.len(), 3);
+    assert_eq!(
+        (&row(&tight_id)["reserved"], &row(&free_id)["reserved"]),
+        (&json!(2 * cost), &json!(2 * cost))
+    );
+    assert_eq!(row(&tight_id)["project_id"], project["id"]);
+}
+
+#[test]
+fn spending_is_reported_by_month_as_json_and_csv() {
+    let server = TestServer::start();
+    let account = server.account();
+    let empty = account.client.get("/v1/usage/spending?month=2026-01").expect(200).json();
+    assert_eq!((&empty["data"], &empty["has_more"]), (&json!([]), &json!(false)));
+    for bad in ["2026-13", "2026", "november", ""] {
+        let path = format!("/v1/usage/spending?month={bad}");
+        let refused = account.client.get(&path).expect(400).json()["error"].take();
+        assert_eq!(refused["param"], "month", "{bad}");
+    }
+    server.set_paused("generation.create", true);
+    account.post_job(&json!({}));
+    let row = account.list("/v1/usage/spending").remove(0);
+    assert_eq!((&row["object"], &row["spent"]), (&json!("spending"), &json!(0)));
+    let accept = [("Accept", "text/csv")];
+    let reply = account.client.send("GET", "/v1/usage/spending", &accept, None).expect(200);
+    let lines: Vec<&str> = reply.text().lines().collect();
+    assert_eq!(lines[0], "month,project_id,api_key_id,spent,reserved");
+    let text = |name: &str| row[name].as_str().unwrap().to_owned();
+    let expected = format!(
+        "{},{},{},0,{}",
+        text("month"),
+        text("project_id"),
+        text("api_key_id"),
+        row["reserved"]
+    );
+    assert_eq!(lines[1..], [expected.as_str()]);
+}
