@@ -26,6 +26,7 @@ mod queues;
 mod rate_limit;
 mod sources;
 mod store;
+mod stripe;
 mod values;
 mod webhooks;
 mod write;
@@ -45,6 +46,7 @@ pub use queues::{Queue, Queues};
 pub use rate_limit::RateLimits;
 pub use sources::ConfigError;
 pub use store::{Store, Synchronous};
+pub use stripe::{Price, Stripe, StripePrice};
 pub use webhooks::Webhooks;
 
 use environment::Overrides;
@@ -93,6 +95,8 @@ pub struct Config {
     pub queues: Queues,
     /// Deliveries to customers' endpoints.
     pub webhooks: Webhooks,
+    /// Credits for payments.
+    pub stripe: Stripe,
 }
 
 impl Config {
@@ -174,6 +178,7 @@ impl Config {
             models: _,
             queues,
             webhooks,
+            stripe,
         } = self;
         let sections = [
             ("data_dir", *data_dir != other.data_dir),
@@ -192,6 +197,7 @@ impl Config {
             ("providers", *providers != other.providers),
             ("queues", *queues != other.queues),
             ("webhooks", *webhooks != other.webhooks),
+            ("stripe", *stripe != other.stripe),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }
@@ -211,6 +217,7 @@ impl Config {
         for (name, model) in &self.models {
             model.check(name, &names, running.as_deref())?;
         }
+        self.stripe.check()?;
         self.check_timeouts()
     }
 

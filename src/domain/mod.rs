@@ -34,6 +34,7 @@ mod retry;
 pub mod schema;
 mod scope;
 mod secret;
+pub mod stripe;
 mod template;
 mod time;
 mod token_bucket;
