@@ -28,6 +28,7 @@ pub mod prices;
 pub mod projects;
 pub mod queues;
 pub mod schemas;
+pub mod stripe;
 mod vault;
 mod watch;
 pub mod webhooks;
@@ -42,6 +43,7 @@ pub use ledger_audit::LastAudit;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
+pub use stripe::StripeSettings;
 pub use vault::{Vault, create_private};
 pub use watch::{Watch, Watches};
 
@@ -140,6 +142,8 @@ pub struct Settings {
     pub low_mark: Credits,
     /// What an account's twin for tests has to play with.
     pub test_credits: Credits,
+    /// What payments buy, and who may tell of them.
+    pub stripe: StripeSettings,
 }
 
 impl Settings {

@@ -15,6 +15,7 @@ mod deliveries;
 mod webhooks;
 
 mod credits;
+mod stripe;
 
 mod api_keys;
 mod me;
@@ -50,8 +51,10 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(api_keys::routes());
     table.extend(me::routes());
     table.extend(schemas::routes());
+    table.extend(stripe::webhook());
     table.extend(operator::accounts());
     table.extend(operator::server());
+    table.extend(stripe::operator());
     table
 }
 

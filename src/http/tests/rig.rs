@@ -200,6 +200,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         rotation_overlap: minute,
         disable_after: minute,
         low_mark: crate::domain::Credits::ZERO,
+        stripe: app::StripeSettings::default(),
         drift: crate::domain::DriftLimits {
             window_hours: 24,
             min_jobs: 50,

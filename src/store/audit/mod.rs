@@ -10,6 +10,7 @@ mod charges;
 mod environments;
 mod grants;
 mod lists;
+mod payments;
 mod reservations;
 #[cfg(test)]
 mod tests;
@@ -46,11 +47,12 @@ pub struct Problem {
 /// null, what is wrong in words, and what would mend it. `?1` limits the rows. Amounts are microcredits.
 ///
 /// Rules that look at the same sums share a statement, so that the ledger is read few times.
-const RULES: [&[&str]; 6] = [
+const RULES: [&[&str]; 7] = [
     balances::RULES,
     reservations::RULES,
     batches::RULES,
     grants::RULES,
+    payments::RULES,
     lists::RULES,
     environments::RULES,
 ];
