@@ -254,6 +254,7 @@ fn policy() -> Settings {
         drift: crate::support::deeds::DRIFT,
         low_mark: skai_server::domain::Credits::ZERO,
         test_credits: Credits::ZERO,
+        stripe: skai_server::app::StripeSettings::default(),
     }
 }
 

@@ -318,5 +318,6 @@ fn settings() -> Settings {
         drift: DRIFT,
         low_mark: micros(0),
         test_credits: Credits::ZERO,
+        stripe: skai_server::app::StripeSettings::default(),
     }
 }
