@@ -32,7 +32,7 @@ use crate::{
     http::BadTable,
     queue::{self, Runner, Ticker},
     store::{OpenError, Signal, Store},
-    workers::{RunGeneration, deliver_webhook::DeliverWebhook},
+    workers::{GrantCredits, RunGeneration, deliver_webhook::DeliverWebhook},
 };
 use door::Door;
 
@@ -77,6 +77,7 @@ pub struct Server {
     tickers: [Ticker; 4],
     generations: Arc<Runner<RunGeneration>>,
     deliveries: Arc<Runner<DeliverWebhook>>,
+    grants: Arc<Runner<GrantCredits>>,
     writer: JoinHandle<()>,
     drain: Duration,
     events: mpsc::Receiver<Event>,
@@ -119,14 +120,16 @@ impl Server {
         listen_to_store(&app, &tell);
         let generations = Arc::new(work::run_generations(&config, &app)?);
         let deliveries = Arc::new(work::run_deliveries(&config, &app)?);
+        let grants = Arc::new(work::run_grants(&config, &app)?);
         work::tell_backlog(&app, &generations);
         work::end_left_calls(&app)?;
         metrics::pull_queue(&app, &generations);
         metrics::pull_queue(&app, &deliveries);
+        metrics::pull_queue(&app, &grants);
         metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
         metrics::pull_audit(&app);
-        let tickers = work::tick(&config, &app, &generations, &deliveries)?;
+        let tickers = work::tick(&config, &app, &generations, &deliveries, &grants)?;
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
         Ok(Self {
@@ -137,6 +140,7 @@ impl Server {
             tickers,
             generations,
             deliveries,
+            grants,
             writer,
             drain,
             events,
@@ -189,8 +193,11 @@ impl Server {
         let _sent = self.http.drain.send(());
         self.tickers.into_iter().for_each(Ticker::stop);
         let patience = self.drain;
-        let drains =
-            [work::drain(self.generations, patience), work::drain(self.deliveries, patience)];
+        let drains = [
+            work::drain(self.generations, patience),
+            work::drain(self.deliveries, patience),
+            work::drain(self.grants, patience),
+        ];
         for drain in drains.into_iter().flatten() {
             drop(drain.join());
         }

@@ -31,4 +31,5 @@ mod schemas;
 mod sdk;
 mod server;
 mod store;
+mod stripe;
 mod tidy;

@@ -29,6 +29,7 @@ pub mod prices;
 pub mod projects;
 pub mod queues;
 pub mod schemas;
+pub mod stripe;
 pub mod usage;
 mod vault;
 mod watch;
@@ -44,6 +45,7 @@ pub use ledger_audit::LastAudit;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
+pub use stripe::StripeSettings;
 pub use vault::{Vault, create_private};
 pub use watch::{Watch, Watches};
 
@@ -145,6 +147,8 @@ pub struct Settings {
     pub test_credits: Credits,
     /// How end users are capped, unless the operator says otherwise of their account.
     pub end_users: CapPolicy,
+    /// What payments buy, and who may tell of them.
+    pub stripe: StripeSettings,
 }
 
 impl Settings {

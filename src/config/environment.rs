@@ -12,9 +12,10 @@ const PREFIX: &str = "SKAI_";
 
 /// Well-known names of single keys, with the unit that is meant where the value is a bare number.
 /// A `SKAI_…` variable for the same key wins.
-const ALIASES: [(&str, &[&str], &str); 12] = [
+const ALIASES: [(&str, &[&str], &str); 13] = [
     ("OPENAI_API_KEY", &["providers", "openai", "api_key"], ""),
     ("ANTHROPIC_API_KEY", &["providers", "anthropic", "api_key"], ""),
+    ("STRIPE_WEBHOOK_SECRET", &["stripe", "webhook_secrets"], ""),
     ("RATE_LIMIT_DEFAULT", &["rate_limit", "default"], ""),
     ("Q_GEN_CREATE_CONCURRENCY", &["queues", "generation.create", "concurrency"], ""),
     ("Q_WEBHOOK_DELIVERY_CONCURRENCY", &["queues", "webhook.delivery", "concurrency"], ""),

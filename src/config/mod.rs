@@ -27,6 +27,7 @@ mod queues;
 mod rate_limit;
 mod sources;
 mod store;
+mod stripe;
 mod values;
 mod webhooks;
 mod write;
@@ -47,6 +48,7 @@ pub use queues::{Queue, Queues};
 pub use rate_limit::RateLimits;
 pub use sources::ConfigError;
 pub use store::{Store, Synchronous};
+pub use stripe::{Price, Stripe, StripePrice};
 pub use webhooks::Webhooks;
 
 use environment::Overrides;
@@ -97,6 +99,8 @@ pub struct Config {
     pub queues: Queues,
     /// Deliveries to customers' endpoints.
     pub webhooks: Webhooks,
+    /// Credits for payments.
+    pub stripe: Stripe,
 }
 
 impl Config {
@@ -179,6 +183,7 @@ impl Config {
             models: _,
             queues,
             webhooks,
+            stripe,
         } = self;
         let sections = [
             ("data_dir", *data_dir != other.data_dir),
@@ -198,6 +203,7 @@ impl Config {
             ("providers", *providers != other.providers),
             ("queues", *queues != other.queues),
             ("webhooks", *webhooks != other.webhooks),
+            ("stripe", *stripe != other.stripe),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }
@@ -217,6 +223,7 @@ impl Config {
         for (name, model) in &self.models {
             model.check(name, &names, running.as_deref())?;
         }
+        self.stripe.check()?;
         self.check_timeouts()
     }
 

@@ -235,6 +235,26 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 2: ledger.verify_at: \"24:00\" is not allowed; allowed: a time of the day such as \"03:00\", or \"\"",
     ),
     (
+        "[stripe]\nwebhook_secrets = [\"whsec_1\", \"\"]",
+        "line 2: stripe.webhook_secrets: an entry is empty; leave it out",
+    ),
+    (
+        "[stripe]\nwebhook_secrets = \"whsec_1\"",
+        "line 2: stripe.webhook_secrets: \"whsec_1\" is not allowed; allowed: a list, each entry text in quotes, at most 4096 visible ASCII characters without spaces",
+    ),
+    (
+        "[stripe.credits_per_unit]\nUSD = 1",
+        "line 2: stripe.credits_per_unit.USD: no currency; allowed: the three letters of its ISO code in lower case",
+    ),
+    (
+        "[stripe.credits_per_unit]\nusd = -1",
+        "line 2: stripe.credits_per_unit.usd: -1 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
+    ),
+    (
+        "[stripe.prices.price_1]\ncredits = 0.0000001",
+        "line 2: stripe.prices.price_1.credits: 0.0000001 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
+    ),
+    (
         "[credits]\nlow_mark = -1",
         "line 2: credits.low_mark: -1 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
     ),
@@ -340,7 +360,7 @@ fn well_known_names_set_their_keys() {
     let environment = [
         ("OPENAI_API_KEY", "sk-1"),
         ("ANTHROPIC_API_KEY", "sk-2"),
-        ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_1, whsec_2"),
         ("RATE_LIMIT_DEFAULT", "7,2s"),
         ("Q_GEN_CREATE_CONCURRENCY", "11"),
         ("Q_WEBHOOK_DELIVERY_CONCURRENCY", "12"),
@@ -357,6 +377,8 @@ fn well_known_names_set_their_keys() {
     let config = load("", &environment).unwrap();
     assert_eq!(config.providers["openai"].api_key.expose(), "sk-1");
     assert_eq!(config.providers["anthropic"].api_key.expose(), "sk-2");
+    let secrets = config.stripe.webhook_secrets.iter().map(|secret| secret.expose().as_str());
+    assert_eq!(secrets.collect::<Vec<_>>(), ["whsec_1", "whsec_2"]);
     assert_eq!(config.rate_limit.for_reads().to_string(), "7,2s");
     let concurrency = QueueName::ALL.map(|queue| config.queues.get(queue).concurrency);
     assert_eq!(concurrency, [11, 12, 13, 2]);
@@ -424,6 +446,9 @@ fn the_effective_configuration_hides_secrets_and_is_read_again() {
         ("SKAI_HTTP__TRUSTED_PROXIES", "10.0.0.0/8"),
         ("SKAI_PROVIDERS__OPENAI__TIMEOUT", "90s"),
         ("SKAI_RATE_LIMIT__READ", "600,1m"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_very-secret,whsec_more"),
+        ("SKAI_STRIPE__CREDITS_PER_UNIT__JPY", "0.000001"),
+        ("SKAI_STRIPE__PRICES__PRICE_1A__CREDITS", "12.5"),
     ];
     let config = load("", &environment).unwrap();
     let toml = config.effective_toml();
@@ -434,6 +459,8 @@ fn the_effective_configuration_hides_secrets_and_is_read_again() {
     let mut again = load(&toml, &[]).unwrap();
     let openai = again.providers.get_mut("openai").unwrap();
     openai.api_key = config.providers["openai"].api_key.clone();
+    assert_eq!(again.stripe.webhook_secrets.len(), 2);
+    again.stripe.webhook_secrets.clone_from(&config.stripe.webhook_secrets);
     assert_eq!(again, config);
 }
 

@@ -359,6 +359,21 @@ pub(super) fn optional_price<'de, D: Deserializer<'de>>(
 
 /// Reads a secret that will stand in an HTTP header; no message repeats it.
 pub(super) fn secret<'de, D: Deserializer<'de>>(given: D) -> Result<Secret<String>, D::Error> {
+    secret_rule().deserialize(given)
+}
+
+/// Reads a list of secrets, none of them empty; no message repeats one.
+pub(super) fn secrets<'de, D: Deserializer<'de>>(
+    given: D,
+) -> Result<Vec<Secret<String>>, D::Error> {
+    let secrets = given.deserialize_any(Each(secret_rule()))?;
+    if secrets.iter().any(|secret| secret.expose().is_empty()) {
+        return Err(de::Error::custom("an entry is empty; leave it out"));
+    }
+    Ok(secrets)
+}
+
+fn secret_rule() -> Rule<Secret<String>> {
     let allowed = "text in quotes, at most 4096 visible ASCII characters without spaces";
     let mut rule = Rule::new(allowed, |given| {
         let secret = given.text()?;
@@ -366,5 +381,5 @@ pub(super) fn secret<'de, D: Deserializer<'de>>(given: D) -> Result<Secret<Strin
         plain.then(|| Secret::new(secret.to_owned()))
     });
     rule.hidden = true;
-    rule.deserialize(given)
+    rule
 }

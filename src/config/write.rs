@@ -85,3 +85,7 @@ pub(super) fn optional_price<S: Serializer>(
 pub(super) fn secret<S: Serializer>(value: &Secret<String>, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(if value.expose().is_empty() { "" } else { "[hidden]" })
 }
+
+pub(super) fn secrets<S: Serializer>(value: &[Secret<String>], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_seq(value.iter().map(|_| "[hidden]"))
+}

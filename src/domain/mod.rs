@@ -35,6 +35,7 @@ mod retry;
 pub mod schema;
 mod scope;
 mod secret;
+pub mod stripe;
 mod template;
 mod time;
 mod time_zone;

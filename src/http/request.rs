@@ -157,6 +157,13 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// A header that stands there exactly once, where it is readable text.
+    pub(crate) fn only_header(&self, name: &HeaderName) -> Option<String> {
+        let mut given = self.headers.get_all(name).into_iter();
+        let only = given.next().filter(|_| given.next().is_none());
+        only.and_then(|value| value.to_str().ok()).map(str::to_owned)
+    }
+
     /// True where the client names this media type and does not prefer JSON to it.
     pub(crate) fn accepts(&self, media_type: &str) -> bool {
         self.header(&ACCEPT).is_some_and(|accept| prefers(accept, media_type))

@@ -7,13 +7,16 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, CallLimits, Calls, Contracts, HashCost, LastAudit, RateLimits, Vault,
-        Watches,
+        self, App, Backlog, CallLimits, Calls, Contracts, HashCost, LastAudit, RateLimits,
+        StripeSettings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         prices::LiveCatalog,
     },
     config::{self, Config, Drift, EndUsers, ProviderKind, Synchronous},
-    domain::{Backoff, CapPolicy, DriftLimits, Model, Price, QueueName, Secret, Tariff},
+    domain::{
+        Backoff, CapPolicy, DriftLimits, Model, Price, QueueName, Secret, Tariff,
+        stripe::CreditPolicy,
+    },
     http,
     observe::Metrics,
     providers::{Observer, ProviderLimits, ProviderSettings, Providers, RemoteSettings},
@@ -108,6 +111,20 @@ fn settings(config: &Config) -> app::Settings {
         low_mark: config.credits.low_mark,
         test_credits: config.credits.test_credits,
         end_users: end_users(config),
+        stripe: stripe(config),
+    }
+}
+
+fn stripe(config: &Config) -> StripeSettings {
+    let (stripe, queue) = (&config.stripe, &config.queues.billing_credit_grant);
+    let per_unit = stripe.credits_per_unit.iter().map(|(name, it)| (name.clone(), it.0));
+    let per_price = stripe.prices.iter().map(|(id, it)| (id.clone(), it.credits.0));
+    StripeSettings {
+        secrets: stripe.webhook_secrets.clone(),
+        tolerance: config.webhooks.tolerance,
+        policy: CreditPolicy { per_unit: per_unit.collect(), per_price: per_price.collect() },
+        ttl: queue.ttl,
+        backoff: Backoff::new(queue.backoff.iter().copied()),
     }
 }
 

@@ -10,7 +10,10 @@ use crate::{
     domain::QueueName,
     queue::{Kind, Runner, Ticker},
     webhooks::send::{Attempt, Limits, Sender},
-    workers::{Auditing, Judging, Maintenance, RunGeneration, deliver_webhook::DeliverWebhook},
+    workers::{
+        Auditing, GrantCredits, Judging, Maintenance, RunGeneration,
+        deliver_webhook::DeliverWebhook,
+    },
 };
 
 /// Deliveries that take longer than this do not hold up those to quicker endpoints.
@@ -44,6 +47,21 @@ pub(super) fn run_deliveries(
     Ok(Runner::start(kind, &app.store, &app.ambient, settings, app.boot)?)
 }
 
+/// Starts the queue that turns payments into credits, and says whether there will be any.
+pub(super) fn run_grants(
+    config: &Config,
+    app: &Arc<App>,
+) -> Result<Runner<GrantCredits>, StartError> {
+    if app.settings.stripe.secrets.is_empty() {
+        tracing::info!("Stripe top-ups are off: no stripe.webhook_secrets are set");
+    } else {
+        tracing::info!("Stripe top-ups are on, at /internal/stripe/webhook");
+    }
+    let settings = assemble::queue(config, QueueName::BillingCreditGrant, None);
+    let kind = GrantCredits::new(Arc::clone(app));
+    Ok(Runner::start(kind, &app.store, &app.ambient, settings, app.boot)?)
+}
+
 /// Ends the calls that an earlier start left, beside everything else: it may have to look through a long queue.
 pub(super) fn end_left_calls(app: &Arc<App>) -> io::Result<()> {
     let app = Arc::clone(app);
@@ -74,12 +92,15 @@ pub(super) fn tick(
     app: &Arc<App>,
     generations: &Arc<Runner<RunGeneration>>,
     deliveries: &Arc<Runner<DeliverWebhook>>,
+    grants: &Arc<Runner<GrantCredits>>,
 ) -> io::Result<[Ticker; 4]> {
     let (generations, deliveries) = (Arc::clone(generations), Arc::clone(deliveries));
+    let grants = Arc::clone(grants);
     let probed = Arc::clone(app);
     let queues = move || {
         generations.tick();
         deliveries.tick();
+        grants.tick();
         if probed.store.trouble().is_some() {
             // Its failure is already known, its success ends the trouble.
             drop(probed.store.probe().wait());

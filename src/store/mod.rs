@@ -36,6 +36,7 @@ pub mod prices;
 pub mod projects;
 pub mod queue;
 pub mod spending;
+pub mod stripe;
 pub mod webhooks;
 
 use std::{

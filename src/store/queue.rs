@@ -135,6 +135,13 @@ pub fn find_waiting(snapshot: &Snapshot<'_, SystemScope>, id: WorkId) -> Result<
     )
 }
 
+/// Whether the work is in its queue, waiting or being done.
+pub fn holds(snapshot: &Snapshot<'_, SystemScope>, id: WorkId) -> Result<bool> {
+    let sql = "select 1 from main.queue where queue = ?1 and subject = ?2";
+    let found = snapshot.one(sql, (id.queue.number(), id.subject), |_| Ok(()))?;
+    Ok(found.is_some())
+}
+
 fn claimed(row: &Row<'_>, system: SystemScope, lease: Lease) -> rusqlite::Result<Claimed> {
     let account: AccountId = row.get("account_id")?;
     let seq: AccountSeq = row.get("account")?;

@@ -2,6 +2,8 @@
 //!
 //! Every request to a URL that a tenant gave goes through [`send::Sender`] and nothing else does,
 //! so that the guard cannot be forgotten.
+//!
+//! And the way in from Stripe: [`stripe`] proves that an event comes from there.
 
 pub mod sign;
 
@@ -9,3 +11,5 @@ pub mod guard;
 mod resolve;
 
 pub mod send;
+
+pub mod stripe;

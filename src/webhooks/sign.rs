@@ -142,7 +142,11 @@ pub fn verify_standard(
     if matches > 0 { Ok(()) } else { Err(SignatureError::Mismatch) }
 }
 
-fn check_time(text: &str, now: Timestamp, tolerance: Duration) -> Result<(), SignatureError> {
+pub(super) fn check_time(
+    text: &str,
+    now: Timestamp,
+    tolerance: Duration,
+) -> Result<(), SignatureError> {
     // `parse` alone would also take a plus sign.
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(SignatureError::Malformed);
@@ -154,13 +158,17 @@ fn check_time(text: &str, now: Timestamp, tolerance: Duration) -> Result<(), Sig
     Ok(())
 }
 
-fn is_same(expected: &str, given: &str) -> bool {
+pub(super) fn is_same(expected: &str, given: &str) -> bool {
     expected.as_bytes().ct_eq(given.as_bytes()).into()
 }
 
 fn hex_mac(secret: &WebhookSecret, timestamp: &str, body: &[u8]) -> String {
-    let parts = [timestamp.as_bytes(), b".", body];
-    let mac = mac(secret.text().as_bytes(), &parts);
+    hex_mac_of(secret.text(), timestamp, body)
+}
+
+/// HMAC-SHA256 of `t.body` under the text of a secret, in lower-case hex.
+pub(super) fn hex_mac_of(secret: &str, timestamp: &str, body: &[u8]) -> String {
+    let mac = mac(secret.as_bytes(), &[timestamp.as_bytes(), b".", body]);
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     mac.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)]).collect()
 }

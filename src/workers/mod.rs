@@ -3,6 +3,7 @@
 
 mod auditing;
 pub mod deliver_webhook;
+mod grant_credits;
 mod judging;
 mod maintenance;
 mod run_generation;
@@ -10,6 +11,7 @@ mod run_generation;
 use std::time::Duration;
 
 pub use auditing::Auditing;
+pub use grant_credits::GrantCredits;
 pub use judging::Judging;
 pub use maintenance::Maintenance;
 pub use run_generation::RunGeneration;

@@ -68,13 +68,13 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// Where `tests/run.sh` put it.
-fn installed(path: &str) -> PathBuf {
+pub(crate) fn installed(path: &str) -> PathBuf {
     let folder = std::env::var_os("SKAI_TEST_SDKS")
         .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdks"), PathBuf::from);
     let path = folder.join(path);
     assert!(
         path.exists(),
-        "OpenAI's SDKs are not installed at {}: run tests/run.sh once, which installs them",
+        "the SDKs are not installed at {}: run tests/run.sh once, which installs them",
         folder.display()
     );
     path

@@ -323,5 +323,6 @@ fn settings() -> Settings {
         low_mark: micros(0),
         test_credits: Credits::ZERO,
         end_users: NO_CAPS,
+        stripe: skai_server::app::StripeSettings::default(),
     }
 }

@@ -32,6 +32,7 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/prices.rs",
     "src/app/projects.rs",
     "src/app/queues.rs",
+    "src/app/stripe/mod.rs",
     "src/queue/mod.rs",
     "src/queue/runner/attempt.rs",
     "src/queue/runner/dispatch.rs",

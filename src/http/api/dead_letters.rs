@@ -29,7 +29,7 @@ pub(super) fn routes() -> [Route; 2] {
             .query::<String>("queue", "Only of this queue, such as `generation.create.dlq`.")
             .answers::<Page<DeadLetterBody<'_>>>(StatusCode::OK),
         Route::post("/v1/dlq/{id}/redrive", "redriveDeadLetter", handler!(redrive))
-            .summary("Puts work back into its queue: a job with a new reservation, a delivery with all its retries.")
+            .summary("Puts work back into its queue: a job with a new reservation, a delivery with all its retries, a payment.")
             .scope(Scope::JobsWrite)
             .answers::<DeadLetterBody<'_>>(StatusCode::ACCEPTED)
             .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull, ErrorKind::DailyTokenCap]),

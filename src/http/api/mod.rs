@@ -16,6 +16,7 @@ mod webhooks;
 
 mod credits;
 mod end_users;
+mod stripe;
 
 mod api_keys;
 mod me;
@@ -54,8 +55,10 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(me::routes());
     table.extend(schemas::routes());
     table.extend(usage::routes());
+    table.extend(stripe::webhook());
     table.extend(operator::accounts());
     table.extend(operator::server());
+    table.extend(stripe::operator());
     table
 }
 

@@ -205,6 +205,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             daily_token_caps: false,
             daily_token_cap: 25_000,
         },
+        stripe: app::StripeSettings::default(),
         drift: crate::domain::DriftLimits {
             window_hours: 24,
             min_jobs: 50,

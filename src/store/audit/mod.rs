@@ -11,6 +11,7 @@ mod end_users;
 mod environments;
 mod grants;
 mod lists;
+mod payments;
 mod reservations;
 #[cfg(test)]
 mod tests;
@@ -47,12 +48,13 @@ pub struct Problem {
 /// null, what is wrong in words, and what would mend it. `?1` limits the rows. Amounts are microcredits.
 ///
 /// Rules that look at the same sums share a statement, so that the ledger is read few times.
-const RULES: [&[&str]; 7] = [
+const RULES: [&[&str]; 8] = [
     balances::RULES,
     reservations::RULES,
     batches::RULES,
     grants::RULES,
     end_users::RULES,
+    payments::RULES,
     lists::RULES,
     environments::RULES,
 ];

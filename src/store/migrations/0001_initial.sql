@@ -466,3 +466,59 @@ create table webhook_attempt (
   created_at integer not null,
   primary key (delivery, n)
 ) strict, without rowid;
+
+create table stripe_event (
+  seq integer primary key,
+  id text not null unique,
+  type text not null,
+  owner integer references account (seq),
+  customer text,
+  payment integer not null,
+  payload text not null,
+  status text not null
+    check (status in ('pending', 'processed', 'duplicate', 'unmatched', 'ignored', 'failed')),
+  reason text,
+  created_at integer not null,
+  processed_at integer
+) strict;
+create index stripe_event_by_status on stripe_event (status);
+create index stripe_event_unmatched on stripe_event (customer) where status = 'unmatched';
+create index stripe_event_by_payment on stripe_event (payment);
+
+create table stripe_customer (
+  seq integer primary key,
+  id text not null unique,
+  owner integer not null references account (seq),
+  created_at integer not null
+) strict;
+create index stripe_customer_by_owner on stripe_customer (owner);
+
+create table stripe_payment (
+  seq integer primary key,
+  owner integer references account (seq),
+  currency text,
+  amount integer check (amount > 0),
+  grant_id blob unique,
+  granted integer check (granted > 0),
+  taken_back integer not null default 0 check (taken_back between 0 and coalesce(granted, 0)),
+  merged_into integer,
+  created_at integer not null,
+  check ((grant_id is null) = (owner is null) and (grant_id is null) = (amount is null)
+    and (grant_id is null) = (granted is null) and (grant_id is null) = (currency is null))
+) strict;
+create index stripe_payment_merged on stripe_payment (merged_into) where merged_into is not null;
+
+create table stripe_object (
+  id text primary key,
+  payment integer not null
+) strict, without rowid;
+create index stripe_object_by_payment on stripe_object (payment);
+
+create table stripe_return (
+  id text primary key,
+  payment integer not null,
+  amount integer not null check (amount >= 0),
+  won integer not null default 0 check (won in (0, 1)),
+  event text not null
+) strict, without rowid;
+create index stripe_return_by_payment on stripe_return (payment);

@@ -4,7 +4,7 @@
 use super::{Rig, forever};
 use crate::store::{
     SystemScope, agent_hours, agents, batches, deliveries, end_users, evals, grants, job_list,
-    ledger_entries,
+    ledger_entries, stripe::events,
 };
 
 fn plan(sql: &str) -> String {
@@ -28,12 +28,16 @@ fn lists_are_read_from_their_newest_end() {
     let [agents, versions] = agents::LISTS;
     let [evals, eval_runs] = evals::LISTS;
     let [batches, items, open_items] = batches::LISTS;
+    let [stripe_events, of_status, unmatched] = events::LISTS;
     for (sql, way) in [
         (agents, "SEARCH agent USING INDEX sqlite_autoindex_agent_1 (account=? AND id<?)"),
         (
             versions,
             "SEARCH agent_version USING INDEX sqlite_autoindex_agent_version_1 (account=? AND agent=? AND n<?)",
         ),
+        (stripe_events, "SEARCH e USING INTEGER PRIMARY KEY (rowid<?)"),
+        (of_status, "SEARCH e USING INDEX stripe_event_by_status (status=? AND rowid<?)"),
+        (unmatched, "USING COVERING INDEX stripe_event_unmatched (customer=?)"),
         (evals, "SEARCH eval USING INDEX eval_by_agent (account=? AND agent=? AND rowid<?)"),
         (
             eval_runs,

@@ -1,0 +1,98 @@
+//! The operator's deeds with Stripe's events: look at them, and process what could not be.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    super::{App, accounts},
+    look, scope_of, work, write,
+};
+use crate::{
+    domain::{
+        AccountId, Cursor, Environment, Error, ErrorKind, Page, PageRequest, Result,
+        stripe::EventStatus,
+    },
+    store::{
+        AccountScope, Commit, SystemScope, Tx, dead_letters, queue,
+        stripe::{
+            customers,
+            events::{self, StoredEvent},
+        },
+    },
+};
+
+/// For whom an event is to be processed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "StripeProcessRequest")]
+pub struct ProcessRequest {
+    /// The account; where it is left out, the one that is known for the event.
+    pub account_id: Option<AccountId>,
+}
+
+/// Events that are about credits, of one status or all, newest first. Blocks while it reads.
+pub fn events(
+    app: &App,
+    status: Option<EventStatus>,
+    page: &PageRequest,
+) -> Result<Page<StoredEvent>> {
+    let before = page.after.as_ref().map(Cursor::number).transpose()?.unwrap_or(i64::MAX);
+    let rows = look(app, |snapshot| events::list(snapshot, status, before, page.limit))?;
+    Ok(Page::read(rows, |event| Cursor::from_number(event.seq)))
+}
+
+/// The event of that id of Stripe's. Blocks while it reads.
+pub fn event(app: &App, id: &str) -> Result<StoredEvent> {
+    look(app, |snapshot| events::find(snapshot, id))?.ok_or_else(none)
+}
+
+/// Puts an event into the queue that is unmatched, ignored or failed. [`ErrorKind::Conflict`] where it had its effect or
+/// waits in the queue.
+pub fn process(app: &Arc<App>, id: String, request: ProcessRequest) -> Commit<StoredEvent> {
+    let this = Arc::clone(app);
+    write(app, move |tx| {
+        let event = events::find(tx, &id)?.ok_or_else(none)?;
+        check(tx, &event)?;
+        let scope = account(tx, &event, request.account_id)?;
+        this.queue_event(tx, event.seq, scope)?;
+        tx.within(scope, |tx| dead_letters::redriven(tx, work(event.seq)))?;
+        events::find(tx, &id)?.ok_or_else(none)
+    })
+}
+
+fn check(tx: &Tx<'_, SystemScope>, event: &StoredEvent) -> Result<()> {
+    let conflict = |message: String| Err(Error::new(ErrorKind::Conflict, message));
+    if queue::holds(tx, work(event.seq))? {
+        return conflict("the event waits in the queue billing.credit_grant".to_owned());
+    }
+    match event.status {
+        EventStatus::Unmatched | EventStatus::Ignored | EventStatus::Failed => Ok(()),
+        done => conflict(format!(
+            "the event is {}; only one that is unmatched, ignored or failed can be processed",
+            done.as_str()
+        )),
+    }
+}
+
+/// Whom an event is for: as the operator says, or as is known by now.
+fn account(
+    tx: &Tx<'_, SystemScope>,
+    event: &StoredEvent,
+    said: Option<AccountId>,
+) -> Result<AccountScope> {
+    if let Some(said) = said {
+        return accounts::within(tx, said, Environment::Live, |tx| Ok(tx.scope()));
+    }
+    let customer = event.customer.as_deref().map(|id| customers::find(tx, id)).transpose()?;
+    let of_customer = customer.flatten().map(|known| (known.owner, known.account_id));
+    let known = event.owner.zip(event.account_id).or(of_customer).ok_or_else(|| {
+        Error::invalid("account_id", "no account is known for the event; name it in account_id")
+    })?;
+    Ok(scope_of(tx, known))
+}
+
+fn none() -> Error {
+    Error::none_on_server("Stripe event")
+}

@@ -1,0 +1,305 @@
+//! Reading an event. Stripe sends each in the shape of the API version that the endpoint was made with, so old
+//! and new shapes are read alike:
+//!
+//! | | until 2025-02 | since 2025-03 ("basil") |
+//! |---|---|---|
+//! | invoice of a `PaymentIntent` | `invoice` | `payment_details.order_reference`, not in the first versions |
+//! | `PaymentIntent` of an invoice | `payment_intent` | `payments`, where expanded; event `invoice_payment.paid` |
+//! | subscription's metadata on an invoice | `subscription_details` | `parent.subscription_details` |
+//! | price of a line | `price.id` | `pricing.price_details.price` |
+//!
+//! One payment is told by several events. Which of them grants must not depend on their order, so each says who
+//! has the word: an invoice or a Checkout Session for its `PaymentIntent`, which knows neither prices nor account; and
+//! an invoice for its session, where prices are sold that only the invoice knows.
+
+use serde_json::Value;
+
+use super::read::{Object, is_id};
+use crate::domain::{Error, ErrorKind, Result, json};
+
+/// Lines and objects of one event that are looked at.
+const LIST_MAX: usize = 1_000;
+/// What Stripe writes into the description of an invoice's `PaymentIntent`, the one trace of the invoice in the
+/// first versions after it removed `invoice`.
+const OF_INVOICES: [&str; 4] =
+    ["Payment for Invoice", "Subscription creation", "Subscription update", "Subscription cycle"];
+
+/// An event that is about credits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StripeEvent {
+    /// Its id, the same at every delivery.
+    pub id: String,
+    /// Its type, such as `invoice.paid`.
+    pub kind: String,
+    /// Stripe's customer, where it names one.
+    pub customer: Option<String>,
+    /// Texts that may be an account's id, the one that counts most first.
+    pub accounts: Vec<String>,
+    /// Ids of objects of Stripe's that are one payment: session, invoice, `PaymentIntent`, charge.
+    pub objects: Vec<String>,
+    /// What it says of that payment.
+    pub meaning: Meaning,
+}
+
+/// What an event says of a payment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Meaning {
+    /// It was paid, and this event grants its credits unless another did.
+    Paid(Paid),
+    /// So much of a charge went back in all.
+    Refunded {
+        /// The charge.
+        charge: String,
+        /// In the currency's smallest unit, earlier refunds of the charge included.
+        amount: i64,
+    },
+    /// The payer's bank took so much back.
+    Disputed {
+        /// The dispute.
+        dispute: String,
+        /// In the currency's smallest unit.
+        amount: i64,
+        /// It ended, and the money came back.
+        won: bool,
+    },
+    /// Nothing but which objects are one payment. The text says why it grants nothing.
+    Linked(&'static str),
+    /// A field that must be there is not, or is malformed. The text names it.
+    Unreadable(&'static str),
+}
+
+/// Money that arrived.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Paid {
+    /// How much, in the currency's smallest unit; above zero.
+    pub amount: i64,
+    /// Lower-case ISO code.
+    pub currency: String,
+    /// What was bought, where the event says so.
+    pub lines: Vec<Line>,
+    /// The type of another event of the payment that knows better what was bought, where there is one.
+    pub better_known_by: Option<&'static str>,
+}
+
+/// One thing that was bought.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// Its price's id; `None` where the price is for another time than usual, so that only its amount counts.
+    pub price: Option<String>,
+    /// How many.
+    pub quantity: i64,
+    /// What they cost together, in the currency's smallest unit. `None` where only the price is known.
+    pub amount: Option<i64>,
+}
+
+impl StripeEvent {
+    /// Reads the body of a webhook. `None` for events of other types.
+    pub fn read(body: &[u8]) -> Result<Option<Self>> {
+        let refused = |what: &str| {
+            let message = format!("the body is not an event of Stripe's: {what}");
+            Error::new(ErrorKind::InvalidJson, message)
+        };
+        let checked = json::check(body).map_err(|fault| refused(&fault.to_string()))?;
+        let value = json::value(checked.text()).map_err(|fault| refused(&fault.to_string()))?;
+        let event = Object(&value);
+        let id = event.id("/id").ok_or_else(|| refused("`id` is missing"))?;
+        let kind = event.text("/type").ok_or_else(|| refused("`type` is missing"))?;
+        let object = event.at("/data/object").filter(|object| object.is_object());
+        let object = Object(object.ok_or_else(|| refused("`data.object` is missing"))?);
+        Ok(Self::of(id, kind, object))
+    }
+
+    /// The object that people know the payment by: its `PaymentIntent`, where the event names it.
+    pub fn payment(&self) -> &str {
+        let intent = self.objects.iter().find(|id| id.starts_with("pi_"));
+        intent.or(self.objects.first()).map_or("", String::as_str)
+    }
+
+    fn of(id: &str, kind: &str, object: Object<'_>) -> Option<Self> {
+        let (paths, meaning): (&[&str], Meaning) = match kind {
+            "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
+                (&["/id", "/payment_intent", "/invoice"], session(object))
+            }
+            "payment_intent.succeeded" => (
+                &["/id", "/invoice", "/payment_details/order_reference", "/latest_charge"],
+                intent(object),
+            ),
+            "invoice.paid" => (&["/id", "/payment_intent", "/charge"], invoice(object)),
+            "invoice_payment.paid" => {
+                let linked = "it says which PaymentIntent paid the invoice; invoice.paid grants";
+                (
+                    &["/invoice", "/payment/payment_intent", "/payment/charge"],
+                    Meaning::Linked(linked),
+                )
+            }
+            "charge.refunded" => (&["/id", "/payment_intent", "/invoice"], refund(object)),
+            "charge.dispute.created" | "charge.dispute.closed" => {
+                (&["/charge", "/payment_intent"], dispute(object))
+            }
+            _ => return None,
+        };
+        let objects = objects(object, paths);
+        let meaning = match meaning {
+            _ if objects.is_empty() => Meaning::Unreadable("it names no payment"),
+            meaning => meaning,
+        };
+        let customer = object.id("/customer").map(str::to_owned);
+        let (id, kind) = (id.to_owned(), kind.to_owned());
+        Some(Self { id, kind, customer, accounts: accounts(object), objects, meaning })
+    }
+}
+
+/// Where an account may be named, the place that counts most first.
+fn accounts(object: Object<'_>) -> Vec<String> {
+    let places = [
+        "/metadata/account_id",
+        "/client_reference_id",
+        "/parent/subscription_details/metadata/account_id",
+        "/subscription_details/metadata/account_id",
+    ];
+    places.into_iter().filter_map(|place| object.text(place)).map(str::to_owned).collect()
+}
+
+/// The ids of what is one payment, each once.
+fn objects(object: Object<'_>, paths: &[&str]) -> Vec<String> {
+    let own = paths.iter().filter_map(|path| match *path {
+        // Whoever makes a PaymentIntent may write what he likes there; Stripe itself writes these.
+        "/payment_details/order_reference" => order(object),
+        path => object.id(path),
+    });
+    let payments = object.list("/payments/data").take(LIST_MAX);
+    let paying = payments.filter_map(|payment| payment.id("/payment/payment_intent"));
+    let charges = object.list("/charges/data").take(LIST_MAX);
+    let mut found = Vec::new();
+    for id in own.chain(paying).chain(charges.filter_map(|charge| charge.id("/id"))) {
+        if !found.iter().any(|known| known == id) {
+            found.push(id.to_owned());
+        }
+    }
+    found
+}
+
+/// The invoice or session that a `PaymentIntent` was made for.
+fn order(intent: Object<'_>) -> Option<&str> {
+    let order = intent.text("/payment_details/order_reference")?;
+    (is_id(order) && (order.starts_with("in_") || order.starts_with("cs_"))).then_some(order)
+}
+
+/// What a session says: only one that is paid grants.
+fn session(session: Object<'_>) -> Meaning {
+    match session.text("/payment_status") {
+        // Sessions of old do not say so: they ended paid.
+        Some("paid") => paid_session(session),
+        None if session.0.get("payment_status").is_none() => paid_session(session),
+        Some("unpaid") => {
+            Meaning::Linked("it is not paid yet; checkout.session.async_payment_succeeded grants")
+        }
+        Some(_) => Meaning::Linked("it needs no payment"),
+        None => Meaning::Unreadable("payment_status is no text"),
+    }
+}
+
+fn paid_session(session: Object<'_>) -> Meaning {
+    let lines = lines(session, "/line_items/data");
+    paid(
+        session.whole("/amount_total"),
+        session,
+        lines,
+        session.id("/invoice").map(|_| "invoice.paid"),
+    )
+}
+
+fn intent(intent: Object<'_>) -> Meaning {
+    let order = order(intent).unwrap_or_default();
+    let names_account = intent.text("/metadata/account_id").is_some();
+    let description = intent.text("/description").unwrap_or_default();
+    // Where the field is there, it tells.
+    let hides_invoice = intent.0.get("invoice").is_none() && order.is_empty();
+    if intent.id("/invoice").is_some() || order.starts_with("in_") {
+        return Meaning::Linked("it pays an invoice; invoice.paid grants");
+    }
+    if order.starts_with("cs_") {
+        return Meaning::Linked("it pays a Checkout Session; checkout.session.completed grants");
+    }
+    if !names_account && hides_invoice && OF_INVOICES.contains(&description) {
+        return Meaning::Linked("by its description it pays an invoice; invoice.paid grants");
+    }
+    paid(intent.whole("/amount_received"), intent, named_price(intent), None)
+}
+
+fn invoice(invoice: Object<'_>) -> Meaning {
+    let amount = invoice.whole("/amount_paid");
+    let mut lines = lines(invoice, "/lines/data");
+    // Events have the first lines of a long invoice; what the others cost is the rest.
+    if let (Some(Value::Bool(true)), Some(amount)) = (invoice.at("/lines/has_more"), amount) {
+        let shown = lines.iter().filter_map(|line| line.amount).fold(0, i64::saturating_add);
+        let rest = Some(amount.saturating_sub(shown).max(0));
+        lines.push(Line { price: None, quantity: 1, amount: rest });
+    }
+    paid(amount, invoice, lines, None)
+}
+
+fn paid(
+    amount: Option<i64>,
+    object: Object<'_>,
+    lines: Vec<Line>,
+    better_known_by: Option<&'static str>,
+) -> Meaning {
+    match (amount, object.text("/currency")) {
+        (Some(..=0), _) => Meaning::Linked("nothing was paid"),
+        (Some(amount), Some(currency)) => {
+            let currency = currency.to_ascii_lowercase();
+            Meaning::Paid(Paid { amount, currency, lines, better_known_by })
+        }
+        (None, _) => Meaning::Unreadable("the paid amount is no whole number"),
+        (_, None) => Meaning::Unreadable("currency is no text"),
+    }
+}
+
+/// What was bought. Events do not have the lines of sessions, so metadata may name the price instead.
+fn lines(object: Object<'_>, pointer: &str) -> Vec<Line> {
+    let found: Vec<Line> = object.list(pointer).take(LIST_MAX).map(line).collect();
+    if found.is_empty() { named_price(object) } else { found }
+}
+
+fn line(line: Object<'_>) -> Line {
+    let is_part = [
+        "/proration",
+        "/parent/subscription_item_details/proration",
+        "/parent/invoice_item_details/proration",
+    ];
+    let is_part = is_part.iter().any(|place| line.at(place) == Some(&Value::Bool(true)));
+    let price = line.id("/price").or_else(|| line.id("/pricing/price_details/price"));
+    // The lines of sessions call it `amount_total`.
+    let amount = line.whole("/amount").or_else(|| line.whole("/amount_total"));
+    Line {
+        price: price.filter(|_| !is_part).map(str::to_owned),
+        quantity: line.whole("/quantity").unwrap_or(1),
+        amount: Some(amount.unwrap_or(0)),
+    }
+}
+
+/// The price that metadata names, and how many.
+fn named_price(object: Object<'_>) -> Vec<Line> {
+    let price = object.text("/metadata/price_id").filter(|id| is_id(id)).map(str::to_owned);
+    let quantity = object.text("/metadata/quantity").map_or(Some(1), |text| text.parse().ok());
+    let line = price.zip(quantity);
+    line.map(|(price, quantity)| Line { price: Some(price), quantity, amount: None })
+        .into_iter()
+        .collect()
+}
+
+fn refund(charge: Object<'_>) -> Meaning {
+    match (charge.id("/id"), charge.whole("/amount_refunded")) {
+        (Some(id), Some(amount @ 0..)) => Meaning::Refunded { charge: id.to_owned(), amount },
+        _ => Meaning::Unreadable("id or amount_refunded is missing"),
+    }
+}
+
+fn dispute(dispute: Object<'_>) -> Meaning {
+    let won = matches!(dispute.text("/status"), Some("won" | "warning_closed" | "prevented"));
+    match (dispute.id("/id"), dispute.whole("/amount")) {
+        (Some(id), Some(amount @ 0..)) => Meaning::Disputed { dispute: id.to_owned(), amount, won },
+        _ => Meaning::Unreadable("id or amount is missing"),
+    }
+}

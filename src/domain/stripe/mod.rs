@@ -1,0 +1,13 @@
+//! What Stripe's events mean for credits: which payment they are about, how many credits it buys, and how many
+//! are taken back when its money goes back.
+
+mod event;
+mod policy;
+mod read;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use event::{Line, Meaning, Paid, StripeEvent};
+pub use policy::{CreditPolicy, taken_back};
+pub use status::EventStatus;

@@ -1,0 +1,52 @@
+//! Turns payments into credits: the work of an event of Stripe's is its one transaction.
+
+use std::sync::Arc;
+
+use super::record;
+use crate::{
+    app::{App, stripe},
+    domain::{JobErrorCode, QueueName, Result, stripe::StripeEvent},
+    queue::{GiveUp, Kind, Stop},
+    store::{SystemScope, Tx, queue::Claimed},
+};
+
+/// The worker of `billing.credit_grant`.
+pub struct GrantCredits {
+    app: Arc<App>,
+}
+
+impl GrantCredits {
+    /// Works with these deeds.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+}
+
+impl Kind for GrantCredits {
+    type Task = StripeEvent;
+
+    const QUEUE: QueueName = QueueName::BillingCreditGrant;
+
+    fn begin(&self, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<StripeEvent>> {
+        stripe::begin(tx, claimed)
+    }
+
+    fn run(&self, claimed: &Claimed, event: StripeEvent, stop: &Stop) -> Result<()> {
+        if stop.is_set() {
+            return Ok(());
+        }
+        let done = record(stop, || stripe::conclude(&self.app, claimed, event.clone()));
+        match done {
+            Ok(_) => Ok(()),
+            Err(error) => record(stop, || stripe::fail(&self.app, claimed, &error)).map(drop),
+        }
+    }
+
+    fn give_up(&self, claimed: &Claimed, why: GiveUp) -> Result<()> {
+        let code = match why {
+            GiveUp::Expired => JobErrorCode::Expired,
+            GiveUp::CrashLoop => JobErrorCode::CrashLoop,
+        };
+        stripe::give_up(&self.app, claimed, code).wait().map(drop)
+    }
+}

@@ -1,0 +1,155 @@
+//! A payment is granted once, whatever tells of it, and however often.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::{Rig, SECRETS, event, now, sign};
+use crate::support::Receiver;
+
+#[test]
+fn one_event_a_hundred_times_at_once_is_one_grant() {
+    let rig = Rig::new();
+    let receiver = Receiver::start();
+    rig.account.endpoint(&receiver, "/", &json!({"events": ["credits.granted"]}));
+    let body = rig.named("checkout_session_completed", "evt_1", &json!({})).to_string();
+    let header = sign(&body, SECRETS[0], now());
+    let (body, header) = (body.as_str(), header.as_str());
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            let client = rig.server.client();
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    let headers = [("Stripe-Signature", header)];
+                    let sent = client.send("POST", super::WEBHOOK, &headers, Some(body.as_bytes()));
+                    sent.expect(200);
+                }
+            });
+        }
+    });
+    let event = rig.settled("evt_1");
+    assert_eq!(
+        (&event["status"], &event["account_id"]),
+        (&"processed".into(), &json!(rig.account.id))
+    );
+    assert_eq!(rig.entries(), [("grant".to_owned(), 2000.0)]);
+    let entry = &rig.account.list("/v1/credits/ledger")[0];
+    assert_eq!(entry["stripe_event_id"], "evt_1");
+    assert_eq!(
+        (&entry["bucket"], &entry["reason"]),
+        (&"paid".into(), &"Stripe payment pi_1".into())
+    );
+    assert_eq!(entry["grant_id"], event["grant_id"]);
+    let told = receiver.wait_for(1, crate::support::LIMIT)[0].json();
+    let data = json!({"amount": 2000, "account_id": rig.account.id, "source": "stripe"});
+    assert_eq!((&told["type"], &told["data"]), (&"credits.granted".into(), &data));
+}
+
+#[test]
+fn only_what_is_paid_is_granted() {
+    let rig = Rig::new();
+    let session = |id: &str, changes: &Value| rig.named("checkout_session_completed", id, changes);
+    for (id, changes, reason) in [
+        (
+            "evt_free",
+            json!({"id": "cs_2", "payment_intent": null, "payment_status": "no_payment_required"}),
+            "needs no payment",
+        ),
+        (
+            "evt_setup",
+            json!({"id": "cs_3", "payment_intent": null, "payment_status": "no_payment_required",
+            "amount_total": null}),
+            "needs no payment",
+        ),
+        (
+            "evt_zero",
+            json!({"id": "cs_4", "payment_intent": null, "amount_total": 0}),
+            "nothing was paid",
+        ),
+        ("evt_later", json!({"payment_status": "unpaid"}), "async_payment_succeeded"),
+    ] {
+        let event = rig.done(&session(id, &changes));
+        assert_eq!(event["status"], "processed", "{event}");
+        assert!(event["reason"].as_str().unwrap().contains(reason), "{event}");
+    }
+    assert_eq!(rig.entries(), []);
+    let mut arrived = session("evt_arrived", &json!({}));
+    arrived["type"] = json!("checkout.session.async_payment_succeeded");
+    rig.done(&arrived);
+    assert_eq!(rig.entries(), [("grant".to_owned(), 2000.0)]);
+}
+
+#[test]
+fn prices_decide_where_they_are_configured() {
+    let rig = Rig::new();
+    rig.done(&rig.named("invoice_paid_acacia", "evt_1", &json!({})));
+    rig.done(&rig.named("invoice_paid_basil", "evt_2", &json!({"id": "in_2"})));
+    let by_metadata = json!({"id": "cs_3", "payment_intent": "pi_3",
+        "metadata": {"account_id": rig.account.id, "price_id": "price_credits", "quantity": "3"}});
+    rig.done(&event("checkout_session_completed", "evt_3", &by_metadata));
+    // One line with a price of its own, one without, one that is a part of a month, and one of a discount.
+    let lines = json!({"data": [
+        {"amount": 1000, "quantity": 1, "price": {"id": "price_credits"}},
+        {"amount": 700, "quantity": 7, "price": {"id": "price_other"}},
+        {"amount": 400, "quantity": 1, "price": {"id": "price_credits"}, "proration": true},
+        {"amount": -100, "quantity": 1, "price": {"id": "price_credits"}},
+    ]});
+    rig.done(&rig.named(
+        "invoice_paid_acacia",
+        "evt_4",
+        &json!({"id": "in_4", "payment_intent": "pi_4",
+        "charge": "ch_4", "lines": lines}),
+    ));
+    let entries: Vec<f64> = rig.entries().into_iter().map(|(_, delta)| delta).collect();
+    assert_eq!(entries, [3000.0, 3000.0, 4500.0, 2500.0]);
+}
+
+/// A renewal has a price that only its invoice tells.
+#[test]
+fn the_price_of_a_session_with_an_invoice_is_the_invoice_s_in_every_order() {
+    let rig = Rig::new();
+    for (n, first) in ["session", "invoice"].into_iter().enumerate() {
+        let (session, invoice) = (format!("cs_{n}"), format!("in_{n}"));
+        let changes = json!({"id": session, "payment_intent": null, "invoice": invoice,
+            "mode": "subscription", "client_reference_id": rig.account.id});
+        let session = event("checkout_session_completed", &format!("evt_s{n}"), &changes);
+        let invoice = event("invoice_paid_basil", &format!("evt_i{n}"), &json!({"id": invoice}));
+        let both = if first == "session" { [&session, &invoice] } else { [&invoice, &session] };
+        for event in both {
+            rig.done(event);
+        }
+    }
+    assert_eq!(rig.entries(), vec![("grant".to_owned(), 3000.0); 2]);
+}
+
+#[test]
+fn a_currency_that_is_not_sold_waits_for_the_operator() {
+    let rig = Rig::new();
+    let event =
+        rig.done(&rig.named("checkout_session_completed", "evt_1", &json!({"currency": "jpy"})));
+    assert_eq!(event["status"], "ignored");
+    assert!(event["reason"].as_str().unwrap().contains("stripe.credits_per_unit.jpy"), "{event}");
+    assert_eq!(rig.entries(), []);
+    let (id, price) = (rig.account.id.clone(), "7.25".parse().unwrap());
+    let server = rig.server.restart_with(|config| {
+        config.stripe.credits_per_unit.insert("jpy".to_owned(), super::Price(price));
+    });
+    let rig = Rig { account: rig.account.at(&server), server };
+    assert_eq!(rig.account.id, id);
+    let path = "/admin/v1/stripe/events/evt_1/process";
+    let again = rig.server.operator().send("POST", path, &[], None).expect(202).json();
+    assert_eq!(again["status"], "pending");
+    assert_eq!(rig.settled("evt_1")["status"], "processed");
+    assert_eq!(rig.entries(), [("grant".to_owned(), 14_500.0)]);
+}
+
+#[test]
+fn other_events_are_acknowledged_and_forgotten() {
+    let rig = Rig::new();
+    for kind in ["customer.created", "invoice.payment_failed", "payment_intent.created", ""] {
+        let mut other = event("payment_intent_succeeded", "evt_1", &json!({}));
+        other["type"] = json!(kind);
+        rig.tell(&other);
+    }
+    rig.look("evt_1").expect(404);
+}
