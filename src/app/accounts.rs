@@ -12,8 +12,8 @@ pub(super) use settings::cap_policy;
 use super::App;
 use crate::{
     domain::{
-        AccountId, Cursor, Environment, Error, ErrorKind, Page, PageRequest, ProjectId, Result,
-        TimeZone, check_daily_token_cap,
+        AccountId, Credits, Cursor, Environment, Error, ErrorKind, Page, PageRequest, ProjectId,
+        Result, TimeZone, check_daily_token_cap,
     },
     store::{
         AccountScope, Commit, Snapshot, SystemScope, Tx,
@@ -52,6 +52,11 @@ pub struct AccountChange {
     #[serde(default, deserialize_with = "super::present")]
     #[schemars(with = "Option<u64>", range(max = 1_000_000_000_000_u64))]
     pub daily_token_cap: Option<Option<u64>>,
+    /// `credits.low` is told when what the account has, with what is set aside, falls below it; null: as the
+    /// server's configuration says.
+    #[serde(default, deserialize_with = "super::present")]
+    #[schemars(with = "Option<Credits>")]
+    pub credits_low_mark: Option<Option<Credits>>,
 }
 
 /// An account and its project `default`.
@@ -111,10 +116,7 @@ pub fn test_scope(app: &App, id: AccountId) -> Result<Option<AccountScope>> {
 
 /// Renames, suspends or resumes an account, or changes its settings.
 pub fn update(app: &Arc<App>, id: AccountId, change: AccountChange) -> Commit<Account> {
-    let checked = change.name.as_deref().map_or(Ok(()), check_name);
-    if let Err(error) =
-        checked.and_then(|()| check_daily_token_cap(change.daily_token_cap.flatten()))
-    {
+    if let Err(error) = check_change(&change) {
         return Commit::refused(error);
     }
     app.store.write(SystemScope::new(), move |tx| {
@@ -123,6 +125,15 @@ pub fn update(app: &Arc<App>, id: AccountId, change: AccountChange) -> Commit<Ac
         settings::change(tx, &account, &change)?;
         must_find(tx, id, Environment::Live)
     })
+}
+
+fn check_change(change: &AccountChange) -> Result<()> {
+    change.name.as_deref().map_or(Ok(()), check_name)?;
+    check_daily_token_cap(change.daily_token_cap.flatten())?;
+    if change.credits_low_mark.flatten().is_some_and(|mark| mark < Credits::ZERO) {
+        return Err(Error::invalid("credits_low_mark", "credits_low_mark must not be below zero"));
+    }
+    Ok(())
 }
 
 /// The account's part of an operator's transaction.

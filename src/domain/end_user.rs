@@ -15,6 +15,8 @@ pub struct AccountSettings {
     pub daily_token_caps: Option<bool>,
     /// The cap of those.
     pub daily_token_cap: Option<u64>,
+    /// `credits.low` is told when what the account has falls below it.
+    pub credits_low_mark: Option<Credits>,
 }
 
 /// How the end users of an account are held to their caps.
@@ -121,7 +123,7 @@ mod tests {
         let account = AccountSettings {
             timezone: Some(berlin.clone()),
             daily_token_caps: Some(true),
-            daily_token_cap: None,
+            ..AccountSettings::default()
         };
         let of_account = policy(false).of(account);
         assert_eq!((of_account.cap(None), &of_account.timezone), (Some(25_000), &berlin));

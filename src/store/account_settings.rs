@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{AccountSettings, Result};
 
-/// Reads the columns of `account_setting`, which are null where there is no row.
+/// Reads the columns of `account_setting`, which are null where there is no row, and the mark of `balance`.
 pub(in crate::store) fn settings(row: &Row<'_>) -> rusqlite::Result<AccountSettings> {
     let timezone: Option<String> = row.get("timezone")?;
     let timezone = timezone.map(|name| name.parse().map_err(|_| unknown("timezone")));
@@ -17,12 +17,17 @@ pub(in crate::store) fn settings(row: &Row<'_>) -> rusqlite::Result<AccountSetti
         timezone: timezone.transpose()?,
         daily_token_caps: row.get("daily_token_caps")?,
         daily_token_cap: row.get("daily_token_cap")?,
+        credits_low_mark: row.get("low_mark")?,
     })
 }
 
 /// What is set for the account.
 pub fn get(snapshot: &Snapshot<'_, AccountScope>) -> Result<AccountSettings> {
-    let found = snapshot.one("select * from account_setting", [], settings)?;
+    let found = snapshot.one(
+        "select s.*, b.low_mark from balance b left join account_setting s on s.account = b.account",
+        [],
+        settings,
+    )?;
     Ok(found.unwrap_or_default())
 }
 
@@ -39,6 +44,11 @@ pub fn set(tx: &Tx<'_, AccountScope>, settings: &AccountSettings) -> Result<()> 
             settings.daily_token_caps,
             settings.daily_token_cap,
         ),
+    )?;
+    // Beside the balance, as it is compared with it at every change.
+    tx.execute(
+        "update main.balance set low_mark = ?1 where account = current_account()",
+        [settings.credits_low_mark],
     )?;
     Ok(())
 }

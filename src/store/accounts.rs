@@ -41,7 +41,8 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
 macro_rules! select_account {
     ($rest:literal) => {
         concat!(
-            "select a.*, s.timezone, s.daily_token_caps, s.daily_token_cap from main.account a \
+            "select a.*, s.timezone, s.daily_token_caps, s.daily_token_cap, b.low_mark \
+             from main.account a left join main.balance b on b.account = a.seq \
              left join main.account_setting s on s.account = a.seq where ",
             $rest
         )

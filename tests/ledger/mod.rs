@@ -5,5 +5,6 @@ mod audit;
 mod books;
 mod entries;
 mod keys;
+mod low;
 mod race;
 mod world;

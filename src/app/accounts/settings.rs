@@ -34,6 +34,9 @@ pub(super) fn change(
     if let Some(cap) = change.daily_token_cap {
         settings.daily_token_cap = cap;
     }
+    if let Some(mark) = change.credits_low_mark {
+        settings.credits_low_mark = mark;
+    }
     if settings == account.settings {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::credits::{BalanceBody, GrantBody};
 use crate::{
     app::{accounts, credits},
-    domain::{AccountId, Page, ProjectId, Result, TimeZone, Timestamp},
+    domain::{AccountId, Credits, Page, ProjectId, Result, TimeZone, Timestamp},
     http::{reply::Reply, request::Request},
     store::accounts::Account,
 };
@@ -30,6 +30,8 @@ pub(super) struct AccountBody<'a> {
     daily_token_caps: Option<bool>,
     /// The cap of those; null: as the server's configuration says.
     daily_token_cap: Option<u64>,
+    /// `credits.low` is told when what the account has falls below it; null: as the server's configuration says.
+    credits_low_mark: Option<Credits>,
     created_at: Timestamp,
 }
 
@@ -44,6 +46,7 @@ impl<'a> AccountBody<'a> {
             timezone: account.settings.timezone.as_ref(),
             daily_token_caps: account.settings.daily_token_caps,
             daily_token_cap: account.settings.daily_token_cap,
+            credits_low_mark: account.settings.credits_low_mark,
             created_at: account.created_at,
         }
     }
