@@ -282,7 +282,7 @@ pub fn expire_due_grants(app: &Arc<App>) -> Result<usize> {
 fn expire(app: &Arc<App>, scope: AccountScope) -> Commit<usize> {
     let this = Arc::clone(app);
     app.store.write(scope, move |tx| {
-        let (touched, change) = grants::expire(tx)?;
+        let Some((touched, change)) = grants::expire(tx)? else { return Ok(0) };
         tell_low(&this, tx, &change)?;
         Ok(touched)
     })

@@ -204,9 +204,9 @@ pub(in crate::store) fn overdue(
     Ok(found)
 }
 
-/// Takes back what is left of grants past their date. Gives how many grants it touched, and what that did to
-/// the balance.
-pub fn expire(tx: &Tx<'_, AccountScope>) -> Result<(usize, Change)> {
+/// Takes back what is left of grants past their date. Gives how many grants it touched and what that did to the
+/// balance; `None`, and nothing is written, where all that is left is set aside for jobs.
+pub fn expire(tx: &Tx<'_, AccountScope>) -> Result<Option<(usize, Change)>> {
     let mut books = Books::open(tx)?;
     let due = overdue(tx, &books.balance)?;
     for Overdue { grant, bucket, amount } in &due {
@@ -214,7 +214,10 @@ pub fn expire(tx: &Tx<'_, AccountScope>) -> Result<(usize, Change)> {
         let cause = Cause { grant: Some(*grant), reason: Some("expired"), ..Cause::default() };
         books.post(EntryKind::Expire, *bucket, amount.negated(), cause)?;
     }
-    Ok((due.len(), books.close()?))
+    if due.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some((due.len(), books.close()?)))
 }
 
 /// Accounts that hold grants past their date.

@@ -141,6 +141,25 @@ fn maintenance_lets_grants_expire_at_their_time() {
 }
 
 #[test]
+fn nothing_is_written_while_all_that_has_expired_is_set_aside() {
+    let deeds = Deeds::new([model("m", 0)]);
+    let scope = deeds.account("a");
+    let soon = deeds.ambient.now().plus(Duration::from_secs(90));
+    deeds.grant(scope.account_id(), Bucket::Free, 10, Some(soon));
+    let job = deeds.submit(scope, &json!({"max_tokens": 10})).unwrap();
+    deeds.ambient.advance(Duration::from_secs(90));
+    let outside = rusqlite::Connection::open(deeds.app.store.path()).unwrap();
+    let version =
+        || outside.query_row("pragma data_version", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = version();
+    assert_eq!(credits::expire_due_grants(&deeds.app).unwrap(), 0);
+    assert_eq!(version(), before);
+    jobs::cancel(&deeds.app, &caller(scope), job.id, None, |_| Ok(Vec::new())).wait().unwrap();
+    assert_eq!(credits::expire_due_grants(&deeds.app).unwrap(), 1);
+    deeds.verify();
+}
+
+#[test]
 fn what_has_expired_is_not_spent_though_nobody_took_it_back_yet() {
     let deeds = Deeds::new([model("m", 0)]);
     let scope = deeds.account("a");
