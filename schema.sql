@@ -116,8 +116,9 @@ create table balance (
 -- Every change of credits, for ever: triggers refuse deletes, and updates of all but `listed`. `n` counts
 -- an account's entries without gaps; the public id of an entry is made of account, n and time. A job
 -- reserves once per `round` (a retry starts a new one), and the unique index lets each reservation be
--- released and charged once. A charge is posted in a `part` for each grant that pays for it: `grant_id` is null
--- in the last one where no grant covers it. `price` is the price it was computed with, `stripe_event` the
+-- released and charged once. It does so by `part`: 0 and 1 are the two buckets,
+-- and a charge is posted in a part for each grant that pays for it, numbered from 0, in the last of which `grant_id`
+-- is null where no grant covers it. `price` is the price it was computed with, `stripe_event` the
 -- event of Stripe's that gave or took back.
 create table ledger (
   seq integer primary key,
@@ -137,9 +138,10 @@ create table ledger (
   stripe_event text,
   created_at integer not null,
   listed integer not null default 0 check (listed in (0, 1)),
-  check ((job is null) = (round is null))
+  check ((job is null) = (round is null)),
+  check (job is null or kind = 'charge' or part = (bucket = 'paid'))
 ) strict;
-create unique index ledger_by_job on ledger (job, round, kind, bucket, part) where job is not null;
+create unique index ledger_by_job on ledger (job, round, kind, part) where job is not null;
 create unique index ledger_by_account on ledger (account, n) where listed = 1;
 create trigger ledger_keeps_entries before update of seq, account, n, kind, bucket, delta,
   balance_after, job, round, part, grant_id, price, reason, request_id, stripe_event, created_at on ledger

@@ -60,7 +60,8 @@ pub fn plan_repairs(app: &App) -> Result<LedgerReport> {
 }
 
 fn look(app: &App) -> Result<Audit> {
-    app.store.read(SystemScope::new(), audit::run)
+    let stopped = || app.watches.is_closed();
+    app.store.read(SystemScope::new(), |snapshot| audit::run(snapshot, &stopped))
 }
 
 fn report(audit: &Audit) -> LedgerReport {

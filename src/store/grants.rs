@@ -39,6 +39,8 @@ fn give(tx: &Tx<'_, AccountScope>, kind: EntryKind, new: &NewGrant) -> Result<()
     let mut books = Books::open(tx)?;
     let Balance { available, reserved, .. } = books.balance;
     let owned = available.of(new.bucket).checked_add(reserved.of(new.bucket)).ok_or_else(beyond)?;
+    let all = books.balance.owned().and_then(|owned| owned.checked_add(new.amount));
+    all.ok_or_else(too_much)?;
     let debt = owned.negated().max(Credits::ZERO).min(new.amount);
     let remaining = new.amount.checked_sub(debt).ok_or_else(beyond)?;
     tx.execute(
@@ -65,6 +67,10 @@ fn give(tx: &Tx<'_, AccountScope>, kind: EntryKind, new: &NewGrant) -> Result<()
     };
     books.post(kind, new.bucket, new.amount, cause)?;
     books.close().map(drop)
+}
+
+fn too_much() -> Error {
+    Error::invalid("amount", "the account would have more credits than can be counted; give fewer")
 }
 
 /// A correction by hand, or what a payment takes back.
@@ -132,12 +138,12 @@ fn remaining(tx: &Tx<'_, AccountScope>, grant: GrantId) -> Result<Credits> {
 }
 
 fn take(tx: &Tx<'_, AccountScope>, grant: GrantId, amount: Credits) -> Result<()> {
-    tx.execute(
+    let changed = tx.execute(
         "update main.credit_grant set remaining = remaining - ?2
          where account = current_account() and id = ?1",
         (grant, amount),
     )?;
-    Ok(())
+    if changed == 1 { Ok(()) } else { Err(Error::internal("a grant is gone")) }
 }
 
 /// Takes `amount` from the bucket's grants, soonest-expiring first, and tells each part with the grant that
@@ -167,58 +173,70 @@ pub(in crate::store) const NEXT_TO_SPEND: &str =
     "select id, remaining from credit_grant where bucket = ?1 and remaining > 0
      order by coalesce(expires_at, 9223372036854775807), id limit 1";
 
-/// What is to be taken back of a grant past its date.
-pub(in crate::store) struct Overdue {
-    grant: GrantId,
-    pub(in crate::store) bucket: Bucket,
-    pub(in crate::store) amount: Credits,
-}
-
-/// What is left of grants past their date, but nothing that is set aside for a job: that goes when the
-/// job gives it back. What is set aside is taken from the soonest-expiring grants.
-pub(in crate::store) fn overdue(
+/// What is left of all grants past their date, by bucket.
+pub(in crate::store) fn expired(
     snapshot: &Snapshot<'_, AccountScope>,
-    balance: &Balance,
-) -> Result<Vec<Overdue>> {
-    let past = snapshot.all(
-        "select id, bucket, remaining from credit_grant
-         where remaining > 0 and expires_at <= ?1 order by expires_at, id limit 100",
-        [snapshot.now()],
-        |row| {
-            let bucket = named(row, "bucket", Bucket::parse)?;
-            Ok((row.get::<_, GrantId>("id")?, bucket, row.get::<_, Credits>("remaining")?))
-        },
-    )?;
-    let Balance { mut available, reserved: mut set_aside, .. } = *balance;
-    let mut found = Vec::new();
-    for (grant, bucket, remaining) in past {
-        let held = remaining.min(set_aside.of(bucket));
-        set_aside = set_aside.plus(bucket, held.negated()).ok_or_else(beyond)?;
-        let free = remaining.checked_sub(held).ok_or_else(beyond)?;
-        let amount = free.min(available.of(bucket)).max(Credits::ZERO);
-        if !amount.is_zero() {
-            available = available.plus(bucket, amount.negated()).ok_or_else(beyond)?;
-            found.push(Overdue { grant, bucket, amount });
-        }
-    }
-    Ok(found)
+) -> Result<Vec<(Bucket, Credits)>> {
+    snapshot.all(EXPIRED, [snapshot.now()], |row| {
+        Ok((named(row, "bucket", Bucket::parse)?, row.get("remaining")?))
+    })
 }
 
-/// Takes back what is left of grants past their date. Gives how many grants it touched and what that did to the
-/// balance; `None`, and nothing is written, where all that is left is set aside for jobs.
+/// In the words of the same index, so that it reads what has expired and nothing else.
+pub(in crate::store) const EXPIRED: &str =
+    "select bucket, sum(remaining) as remaining from credit_grant
+     where bucket in ('free', 'paid') and remaining > 0
+       and coalesce(expires_at, 9223372036854775807) <= ?1
+     group by bucket";
+
+/// What is to be taken back of a bucket where so much is left of its grants past their date: nothing that is set
+/// aside for a job, which goes when the job gives it back. What is set aside is taken from the soonest-expiring
+/// grants.
+pub(in crate::store) fn overdue(
+    balance: &Balance,
+    bucket: Bucket,
+    remaining: Credits,
+) -> Result<Credits> {
+    let left = remaining.checked_sub(balance.reserved.of(bucket)).ok_or_else(beyond)?;
+    Ok(left.min(balance.available.of(bucket)).max(Credits::ZERO))
+}
+
+/// Grants that one write lets expire.
+const GRANTS_PER_WRITE: u32 = 100;
+
+/// Takes back what is left of grants past their date: of up to 100 of them, the others next time. Gives how many it
+/// touched and what that did to the balance; `None`, and nothing is written, where all that is left is set aside
+/// for jobs.
 pub fn expire(tx: &Tx<'_, AccountScope>) -> Result<Option<(usize, Change)>> {
     let mut books = Books::open(tx)?;
-    let due = overdue(tx, &books.balance)?;
-    for Overdue { grant, bucket, amount } in &due {
-        take(tx, *grant, *amount)?;
-        let cause = Cause { grant: Some(*grant), reason: Some("expired"), ..Cause::default() };
-        books.post(EntryKind::Expire, *bucket, amount.negated(), cause)?;
+    let Balance { reserved, .. } = books.balance;
+    let due =
+        tx.all(OVERDUE, (tx.now(), reserved.free, reserved.paid, GRANTS_PER_WRITE), |row| {
+            let bucket = named(row, "bucket", Bucket::parse)?;
+            Ok((row.get::<_, GrantId>("id")?, bucket, row.get::<_, Credits>("overdue")?))
+        })?;
+    let mut touched = 0;
+    for (grant, bucket, overdue) in due {
+        let amount = overdue.min(books.balance.available.of(bucket));
+        if amount.is_positive() {
+            take(tx, grant, amount)?;
+            let cause = Cause { grant: Some(grant), reason: Some("expired"), ..Cause::default() };
+            books.post(EntryKind::Expire, bucket, amount.negated(), cause)?;
+            touched += 1;
+        }
     }
-    if due.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some((due.len(), books.close()?)))
+    if touched == 0 { Ok(None) } else { Ok(Some((touched, books.close()?))) }
 }
+
+/// What of each grant past its date is above what is set aside, of which those that expire first are taken first.
+const OVERDUE: &str = "select id, bucket, min(remaining, upto - held) as overdue from (
+       select id, bucket, remaining, case bucket when 'free' then ?2 else ?3 end as held,
+         sum(remaining) over (partition by bucket
+           order by coalesce(expires_at, 9223372036854775807), id) as upto
+       from credit_grant
+       where bucket in ('free', 'paid') and remaining > 0
+         and coalesce(expires_at, 9223372036854775807) <= ?1)
+     where upto > held order by bucket, upto limit ?4";
 
 /// Accounts that hold grants past their date.
 pub fn accounts_with_expired(

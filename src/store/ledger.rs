@@ -4,7 +4,7 @@
 //! transaction. A job's reservation is resolved once: the unique index refuses a second release or charge.
 
 use super::{
-    grants::{self, Overdue},
+    grants,
     scope::AccountScope,
     tx::{Snapshot, Tx},
 };
@@ -70,7 +70,7 @@ pub struct Charge {
 #[derive(Clone, Copy, Default)]
 pub(in crate::store) struct Cause<'a> {
     pub(in crate::store) job: Option<JobRound>,
-    /// Tells the parts of one charge apart: each is paid by another grant.
+    /// Numbers the parts of one charge, each of which another grant pays.
     pub(in crate::store) part: u32,
     pub(in crate::store) grant: Option<GrantId>,
     pub(in crate::store) price: Option<i64>,
@@ -137,6 +137,11 @@ impl<'t, 'c> Books<'t, 'c> {
         let after = self.balance.available.plus(bucket, delta).ok_or_else(beyond)?;
         self.balance.available = after;
         self.balance.entries += 1;
+        let part = match (kind, cause.job) {
+            (EntryKind::Charge, _) => cause.part,
+            (_, Some(_)) => u32::from(bucket == Bucket::Paid),
+            (_, None) => 0,
+        };
         self.tx.execute(
             "insert into main.ledger (account, n, kind, bucket, delta, balance_after, job, round, part,
                grant_id, price, reason, request_id, stripe_event, created_at)
@@ -149,7 +154,7 @@ impl<'t, 'c> Books<'t, 'c> {
                 after.total().ok_or_else(beyond)?,
                 cause.job.map(|of| of.job),
                 cause.job.map(|of| of.round),
-                cause.part,
+                part,
                 cause.grant,
                 cause.price,
                 cause.reason,
@@ -222,8 +227,9 @@ pub fn balance(snapshot: &Snapshot<'_, AccountScope>) -> Result<Balance> {
 pub fn cover(snapshot: &Snapshot<'_, AccountScope>, amount: Credits) -> Result<Cover> {
     let balance = balance(snapshot)?;
     let mut spendable = balance.available;
-    for Overdue { bucket, amount, .. } in grants::overdue(snapshot, &balance)? {
-        spendable = spendable.plus(bucket, amount.negated()).ok_or_else(beyond)?;
+    for (bucket, remaining) in grants::expired(snapshot)? {
+        let overdue = grants::overdue(&balance, bucket, remaining)?;
+        spendable = spendable.plus(bucket, overdue.negated()).ok_or_else(beyond)?;
     }
     let available = spendable.total().ok_or_else(beyond)?;
     if amount > available.max(Credits::ZERO) {
@@ -294,8 +300,8 @@ pub fn settle(
     let mut books = Books::open(tx)?;
     books.resolve(held, of)?;
     let charged = books.balance.available.cover(charge.cost).ok_or_else(beyond)?;
+    let mut cause = Cause { job: Some(of), price: charge.price, ..Cause::default() };
     for bucket in Bucket::ALL {
-        let mut cause = Cause { job: Some(of), price: charge.price, ..Cause::default() };
         grants::spend(tx, bucket, charged.of(bucket), |grant, part| {
             cause.grant = grant;
             books.post(EntryKind::Charge, bucket, part.negated(), cause)?;

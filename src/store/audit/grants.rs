@@ -25,10 +25,12 @@ pub(super) const RULES: &[&str] = &[
          and l.grant_id is null)
        or (l.grant_id is not null and not exists (select 1 from main.credit_grant g
          where g.account = l.account and g.id = l.grant_id)) limit ?1",
-    // Grants fund everything but what was charged beyond them.
+    // Grants fund everything but what was charged beyond them, which is nothing as long as anything is left of them.
     "with g as (
        select account, sum(case bucket when 'free' then remaining + debt else 0 end) as free,
-         sum(case bucket when 'paid' then remaining + debt else 0 end) as paid
+         sum(case bucket when 'paid' then remaining + debt else 0 end) as paid,
+         sum(case bucket when 'free' then remaining else 0 end) as free_left,
+         sum(case bucket when 'paid' then remaining else 0 end) as paid_left
        from main.credit_grant group by account),
      l as (
        select account, -sum(case bucket when 'free' then delta else 0 end) as free,
@@ -37,9 +39,12 @@ pub(super) const RULES: &[&str] = &[
      select b.account, null, 'has other credits than its grants leave: free '
        || (b.free + b.reserved_free) || ' and paid ' || (b.paid + b.reserved_paid)
        || ', by grants ' || (coalesce(g.free, 0) - coalesce(l.free, 0)) || ' and '
-       || (coalesce(g.paid, 0) - coalesce(l.paid, 0)),
+       || (coalesce(g.paid, 0) - coalesce(l.paid, 0)) || ', of which are left '
+       || coalesce(g.free_left, 0) || ' and ' || coalesce(g.paid_left, 0),
        'set right balance and grants first, each by its entries'
      from main.balance b left join g on g.account = b.account left join l on l.account = b.account
      where b.free + b.reserved_free <> coalesce(g.free, 0) - coalesce(l.free, 0)
-       or b.paid + b.reserved_paid <> coalesce(g.paid, 0) - coalesce(l.paid, 0) limit ?1",
+       or b.paid + b.reserved_paid <> coalesce(g.paid, 0) - coalesce(l.paid, 0)
+       or coalesce(g.free_left, 0) <> max(0, b.free + b.reserved_free)
+       or coalesce(g.paid_left, 0) <> max(0, b.paid + b.reserved_paid) limit ?1",
 ];

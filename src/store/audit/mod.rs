@@ -16,8 +16,8 @@ mod reservations;
 #[cfg(test)]
 mod tests;
 
-use super::{scope::SystemScope, tx::Snapshot};
-use crate::domain::{AccountId, Environment, JobId, Result};
+use super::{fault::RETRY_AFTER, scope::SystemScope, tx::Snapshot};
+use crate::domain::{AccountId, Environment, Error, JobId, Result};
 
 /// Problems that are listed, at most.
 const PROBLEMS_MAX: usize = 100;
@@ -59,10 +59,13 @@ const RULES: [&[&str]; 8] = [
     environments::RULES,
 ];
 
-/// Looks at everything, in one consistent view.
-pub fn run(snapshot: &Snapshot<'_, SystemScope>) -> Result<Audit> {
+/// Looks at everything, in one consistent view. Gives up between two rules once it is `stopped`.
+pub fn run(snapshot: &Snapshot<'_, SystemScope>, stopped: &dyn Fn() -> bool) -> Result<Audit> {
     let mut problems = Vec::new();
     for rule in RULES.into_iter().flatten() {
+        if stopped() {
+            return Err(Error::unavailable("the server is stopping", RETRY_AFTER));
+        }
         let left = PROBLEMS_MAX.saturating_sub(problems.len());
         if left > 0 {
             problems.extend(broken(snapshot, rule, left)?);
@@ -86,7 +89,8 @@ pub fn run(snapshot: &Snapshot<'_, SystemScope>) -> Result<Audit> {
 
 /// Internal numbers of what breaks a rule, what is wrong with it, and what would mend it.
 struct Breach {
-    account: i64,
+    /// None where the row has lost its own.
+    account: Option<i64>,
     job: Option<i64>,
     what: String,
     repair: String,
@@ -122,7 +126,7 @@ fn problem(
     let name = match found {
         Some((id, Environment::Live)) => id.to_string(),
         Some((id, Environment::Test)) => format!("{id} (test)"),
-        None => format!("number {account}"),
+        None => account.map_or_else(|| "unknown".to_owned(), |seq| format!("number {seq}")),
     };
     let job: Option<JobId> =
         snapshot.one("select id from main.job where seq = ?1", [job], |row| row.get(0))?;

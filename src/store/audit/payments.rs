@@ -114,7 +114,11 @@ mod tests {
             let tampered =
                 self.store.write(SystemScope::new(), move |tx| tx.execute(tampering, []));
             assert!(tampered.wait().unwrap() <= 1, "{tampering}");
-            let found = self.store.read(SystemScope::new(), audit::run).unwrap().problems;
+            let found = self
+                .store
+                .read(SystemScope::new(), |it| audit::run(it, &|| false))
+                .unwrap()
+                .problems;
             assert!(found.iter().all(|problem| !problem.repair.is_empty()));
             found.into_iter().map(|problem| problem.what).collect()
         }

@@ -16,11 +16,13 @@ pub(super) const RULES: &[&str] = &[
          sum(kind not in ('reserve', 'release', 'charge')) as others
        from main.ledger where job is not null group by job, round)
      select account, job, broken, case
+       when status is null then 'restore a backup: jobs with entries are never removed'
        when status in (2, 3) then 'end the job as failed, take it out of the queue, and correct what its '
          || 'entries do not undo by an adjustment'
        else 'correct the difference by an adjustment: entries never change' end
      from (
        select l.account, l.job, j.status, case
+         when j.seq is null then 'has entries of a job that does not exist: number ' || l.job
          when l.round > j.round or l.round < 1 or l.others > 0 or l.account <> j.account
              or l.last_account <> j.account
            then 'has entries of a round that does not exist, or in another account: round '
@@ -43,7 +45,7 @@ pub(super) const RULES: &[&str] = &[
            then 'has charges other than its result says: round ' || l.round || ' charged '
              || l.charged || ', the result says ' || coalesce(r.charged, 0)
          end as broken
-       from l join main.job j on j.seq = l.job left join main.job_result r on r.job = l.job)
+       from l left join main.job j on j.seq = l.job left join main.job_result r on r.job = l.job)
      where broken is not null limit ?1",
     "select j.account, j.seq, 'has no reservation though its row says so: free ' || j.reserved_free
        || ' and paid ' || j.reserved_paid,
@@ -76,15 +78,21 @@ pub(super) const RULES: &[&str] = &[
     "with j as (
        select j.spending, min(j.account) as account, max(j.account) as last_account,
          sum(case when j.status <= 3 then j.reserved_free + j.reserved_paid else 0 end) as reserved,
-         sum(coalesce(r.charged, 0)) as charged
+         sum(coalesce(r.charged, 0)) as charged,
+         min(case when j.round = 1 then strftime('%Y%m', j.created_at / 1000, 'unixepoch') end) as first,
+         max(case when j.round = 1 then strftime('%Y%m', j.created_at / 1000, 'unixepoch') end) as last
        from main.job j left join main.job_result r on r.job = j.seq group by j.spending)
      select coalesce(s.account, j.account), null,
        'counts another spending than its jobs make up: row ' || coalesce(s.seq, j.spending)
+         || ' of ' || coalesce(s.month, j.first)
          || ' says ' || coalesce(s.charged, 0) || ' charged and ' || coalesce(s.reserved, 0)
          || ' reserved, the jobs ' || coalesce(j.charged, 0) || ' and ' || coalesce(j.reserved, 0),
        'let the row count its jobs anew'
      from main.spending s full join j on j.spending = s.seq
      where s.seq is null or s.charged <> coalesce(j.charged, 0)
        or s.reserved <> coalesce(j.reserved, 0) or s.account <> coalesce(j.account, s.account)
-       or s.account <> coalesce(j.last_account, s.account) limit ?1",
+       or s.account <> coalesce(j.last_account, s.account)
+       or s.month <> coalesce(j.first, s.month) or s.month <> coalesce(j.last, s.month)
+       or s.key_told not in (0, 50, 80, 95, 100) or s.project_told not in (0, 50, 80, 95, 100)
+     limit ?1",
 ];

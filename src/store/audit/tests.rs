@@ -138,7 +138,7 @@ impl Books {
             Ok(())
         });
         tampered.wait().unwrap();
-        let found = self.store.read(SystemScope::new(), run).unwrap().problems;
+        let found = self.store.read(SystemScope::new(), |it| run(it, &|| false)).unwrap().problems;
         assert!(found.iter().all(|problem| !problem.repair.is_empty()));
         found.into_iter().map(|problem| problem.what).collect()
     }
@@ -153,7 +153,7 @@ const UNLOCK_ALL: &str = "drop trigger ledger_keeps_all_entries";
 fn books_that_are_right_have_no_problems() {
     let books = books();
     assert_eq!(books.after(&[]), Vec::<String>::new());
-    let audit = books.store.read(SystemScope::new(), run).unwrap();
+    let audit = books.store.read(SystemScope::new(), |it| run(it, &|| false)).unwrap();
     assert_eq!((audit.accounts, audit.entries, audit.jobs), (1, 5, 2));
 }
 
@@ -176,7 +176,7 @@ fn whatever_is_changed_is_found() {
             "has no reservation though its row says so: free 0 and paid 30",
         ),
         (
-            &["insert into main.ledger values (6, 1, 6, 'release', 'paid', 30, 980, 2, 1, 0, null,
+            &["insert into main.ledger values (6, 1, 6, 'release', 'paid', 30, 980, 2, 1, 1, null,
                null, null, null, null, 1, 0)"],
             "is not over, and yet its reservation was resolved",
         ),
@@ -200,9 +200,9 @@ fn whatever_is_changed_is_found() {
         (&["update main.batch_item set job = 1"], "1 jobs has 1 requests, 0 of which are its"),
         (&["update main.credit_grant set amount = 1001"], "a grant that is not what its entries"),
         (&["update main.credit_grant set remaining = 981"], "a grant that is not what its entries"),
-        (&["update main.spending set charged = 19"], "row 1 says 19 charged and 30 reserved"),
+        (&["update main.spending set charged = 19"], "says 19 charged and 30 reserved"),
         (&["update main.spending set reserved = 29"], "the jobs 20 and 30"),
-        (&["delete from main.spending"], "row 1 says 0 charged and 0 reserved"),
+        (&["delete from main.spending"], "says 0 charged and 0 reserved"),
         (&["update main.job set listed = 1 where seq = 2"], "is missing from a list: its row 2"),
         (&["delete from main.credit_grant"], "an entry of a grant that does not exist: entry 1"),
     ];
@@ -212,15 +212,15 @@ fn whatever_is_changed_is_found() {
 #[test]
 fn a_charge_that_does_not_follow_from_its_price_is_found() {
     find(&[
-        (&[UNLOCK, "update main.ledger set price = 9 where n = 4"], "price is not recorded"),
-        (&[UNLOCK, "update main.ledger set price = null where n = 4"], "price is not recorded"),
+        (&[UNLOCK, "update main.ledger set price = 9 where n = 4"], "charge at another price of m"),
+        (&[UNLOCK, "update main.ledger set price = null where n = 4"], "charge at another price"),
         (
             &[NEXT_PRICE, UNLOCK, "update main.ledger set price = 2 where n = 4"],
             "has a charge at another price of m than it was accepted with",
         ),
         (
             &["update main.job_result set model = 'x'"],
-            "has a charge at the price of m, which did not answer it",
+            "has a charge of 20, and x, which answered, had no price that is recorded",
         ),
         (
             &["update main.job_result set completion_tokens = 21"],
@@ -238,6 +238,52 @@ fn a_charge_that_does_not_follow_from_its_price_is_found() {
             &[UNLOCK_PRICES, "update main.price set free = 1"],
             "has a charge of 20, and its tokens cost 0 at its price of m",
         ),
+    ]);
+}
+
+/// What is taken away everywhere at once, so that all sums are right.
+#[test]
+fn what_is_consistent_and_wrong_is_found() {
+    find(&[
+        (
+            &[
+                "insert into main.ledger values (6, 1, 6, 'reserve', 'paid', -30, 920, 99, 1, 1, null, null,
+                   null, null, null, 1, 0)",
+                "update main.balance set paid = 920, reserved_paid = 60, entries = 6",
+            ],
+            "has entries of a job that does not exist: number 99",
+        ),
+        (
+            &["update main.credit_grant set debt = debt + 10, remaining = remaining - 10"],
+            "has other credits than its grants leave: free 0 and paid 980, by grants 0 and 980, of which are \
+             left 0 and 970",
+        ),
+        (
+            &[
+                UNLOCK,
+                "update main.ledger set grant_id = null where n = 4",
+                "update main.credit_grant set remaining = 1000",
+            ],
+            "of which are left 0 and 1000",
+        ),
+        (
+            &[
+                UNLOCK_ALL,
+                UNLOCK,
+                "delete from main.ledger where n = 4",
+                "update main.ledger set n = 4, balance_after = 970 where n = 5",
+                "update main.balance set paid = 970, entries = 4",
+                "update main.credit_grant set remaining = 1000",
+                "update main.job_result set charged = 0",
+                "update main.spending set charged = 0",
+                "update main.end_user set charged = 0",
+                "update main.end_user_day set charged = 0",
+            ],
+            "has a charge of 0, and its tokens cost 20 at its price of m",
+        ),
+        (&["update main.spending set month = 202611"], "row 1 of 202611 says 20 charged"),
+        (&["update main.spending set key_told = 7"], "counts another spending than its jobs"),
+        (&["delete from main.project"], "is not in the environment of its project: there is none"),
     ]);
 }
 

@@ -95,9 +95,10 @@ create table ledger (
   stripe_event text,
   created_at integer not null,
   listed integer not null default 0 check (listed in (0, 1)),
-  check ((job is null) = (round is null))
+  check ((job is null) = (round is null)),
+  check (job is null or kind = 'charge' or part = (bucket = 'paid'))
 ) strict;
-create unique index ledger_by_job on ledger (job, round, kind, bucket, part) where job is not null;
+create unique index ledger_by_job on ledger (job, round, kind, part) where job is not null;
 create unique index ledger_by_account on ledger (account, n) where listed = 1;
 create trigger ledger_keeps_entries before update of seq, account, n, kind, bucket, delta,
   balance_after, job, round, part, grant_id, price, reason, request_id, stripe_event, created_at on ledger

@@ -50,6 +50,10 @@ fn lists_are_read_from_their_newest_end() {
             grants::NEXT_TO_SPEND,
             "SEARCH credit_grant USING INDEX credit_grant_to_spend (account=? AND bucket=?)",
         ),
+        (
+            grants::EXPIRED,
+            "SEARCH credit_grant USING INDEX credit_grant_to_spend (account=? AND bucket=? AND <expr><?)",
+        ),
         (unlisted, "SEARCH job USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (listed, "SEARCH job USING INDEX job_by_account (account=? AND rowid>? AND rowid<?)"),
         (
