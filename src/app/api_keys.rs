@@ -26,6 +26,8 @@ use crate::{
     },
 };
 
+/// Keys of an account that work, at most: the budget of a project sums what each spent.
+const KEYS_MAX: u32 = 1_000;
 /// The longest overlap of a rotation: 30 days.
 const OVERLAP_MAX: u64 = 30 * 24 * 3600;
 /// Networks of one key.
@@ -273,12 +275,12 @@ pub fn create(
     render: once::Render<CreatedKey>,
 ) -> Commit<Reply> {
     let scope = prepared.scope;
-    once::once(app, scope, request, Secrecy::Secret, render, move |tx| store(tx, &prepared))
+    once::once(app, scope, request, Secrecy::Secret, render, move |tx| add(tx, &prepared))
 }
 
 /// Stores a new key on behalf of the operator.
 pub fn issue(app: &Arc<App>, prepared: Prepared) -> Commit<CreatedKey> {
-    app.store.write(prepared.scope, move |tx| store(tx, &prepared))
+    app.store.write(prepared.scope, move |tx| add(tx, &prepared))
 }
 
 /// Stores the replacement; the old key ends after the overlap.
@@ -290,6 +292,15 @@ pub fn rotate(
 ) -> Commit<Reply> {
     let scope = rotation.prepared.scope;
     once::once(app, scope, request, Secrecy::Secret, render, move |tx| replace(tx, &rotation))
+}
+
+/// Stores a key beside those that there are.
+fn add(tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<CreatedKey> {
+    if api_keys::count(tx)? >= KEYS_MAX {
+        let message = format!("the account has {KEYS_MAX} keys that work; revoke one first");
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
+    store(tx, prepared)
 }
 
 fn store(tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<CreatedKey> {

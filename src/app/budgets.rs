@@ -28,6 +28,9 @@ struct Shortage {
     required: Credits,
     available: Credits,
     budget: Budget,
+    project_id: ProjectId,
+    /// Null for the budget of a project.
+    api_key_id: Option<ApiKeyId>,
     limit: Credits,
     resets_at: Timestamp,
 }
@@ -59,29 +62,30 @@ pub(super) fn check(
 ) -> Result<()> {
     if let Some(limit) = payer.key_limit {
         let spent = spending::of_key(tx, month, payer.project, payer.key)?;
-        covers(Budget::ApiKey, limit, spent, required, month)?;
+        covers(Some(payer.key), payer, limit, spent, (required, month))?;
     }
     if let Some(limit) = payer.project_limit {
         let (spent, _) = spending::of_project(tx, month, payer.project)?;
-        covers(Budget::Project, limit, spent, required, month)?;
+        covers(None, payer, limit, spent, (required, month))?;
     }
     Ok(())
 }
 
+/// Whether the budget of a key, or where there is none of the payer's project, has room for what is required.
 fn covers(
-    budget: Budget,
+    key: Option<ApiKeyId>,
+    payer: &Payer,
     limit: Credits,
     spent: Spent,
-    required: Credits,
-    month: Month,
+    (required, month): (Credits, Month),
 ) -> Result<()> {
     let available = spent.left_of(limit);
     if required <= available {
         return Ok(());
     }
-    let whose = match budget {
-        Budget::ApiKey => "the API key",
-        Budget::Project => "the key's project",
+    let (budget, whose) = match key {
+        Some(_) => (Budget::ApiKey, "the API key"),
+        None => (Budget::Project, "the key's project"),
     };
     let Spent { charged, reserved } = spent;
     let message = format!(
@@ -89,9 +93,29 @@ fn covers(
          that are not over, so {available} are left, and this may cost {required}; raise its \
          monthly_credit_limit, lower max_tokens, or wait until the month ends"
     );
-    let resets_at = month.end();
-    let shortage = Shortage { required, available, budget, limit, resets_at };
+    let (project_id, resets_at) = (payer.project, month.end());
+    let shortage =
+        Shortage { required, available, budget, project_id, api_key_id: key, limit, resets_at };
     Err(Error::new(ErrorKind::BudgetExceeded, message).with_details(&shortage))
+}
+
+/// A project's limit changes: what is charged from now on in this month is held against the new one, and endpoints are
+/// told of the parts of it that are spent already.
+pub(super) fn limit_project(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    project: ProjectId,
+    limit: Option<Credits>,
+) -> Result<()> {
+    let month = Month::of(tx.now());
+    spending::limit_project(tx, month, project, limit)?;
+    let Some(limit) = limit else { return Ok(()) };
+    let (spent, told) = spending::of_project(tx, month, project)?;
+    let telling = Telling { app, tx, month, project, key: None };
+    match telling.each(limit, spent.charged, told)? {
+        Some(told) => spending::tell_project(tx, month, project, told),
+        None => Ok(()),
+    }
 }
 
 /// Tells endpoints of the parts of the budgets that a charge reached.
@@ -102,15 +126,16 @@ pub(super) fn tell(
     counted: &Counted,
 ) -> Result<()> {
     let Counted { month, payer, charged, told } = *counted;
-    let mut telling = Telling { app, tx, month, payer };
+    let of_project = Telling { app, tx, month, project: payer.project, key: None };
+    let of_key = Telling { key: Some(payer.key), ..of_project };
     let key = match payer.key_limit {
-        Some(limit) => telling.each(Budget::ApiKey, limit, charged, told)?,
+        Some(limit) => of_key.each(limit, charged, told)?,
         None => None,
     };
     let project = match payer.project_limit {
         Some(limit) => {
             let (spent, told) = spending::of_project(tx, month, payer.project)?;
-            telling.each(Budget::Project, limit, spent.charged, told)?
+            of_project.each(limit, spent.charged, told)?
         }
         None => None,
     };
@@ -120,29 +145,27 @@ pub(super) fn tell(
     Ok(())
 }
 
+/// What endpoints are told of: the budget of a key, or where there is none of its project.
+#[derive(Clone, Copy)]
 struct Telling<'a, 'c> {
     app: &'a App,
     tx: &'a Tx<'c, AccountScope>,
     month: Month,
-    payer: Payer,
+    project: ProjectId,
+    key: Option<ApiKeyId>,
 }
 
 impl Telling<'_, '_> {
     /// Tells each part of a budget that was reached; gives the highest, if there is one.
-    fn each(
-        &mut self,
-        budget: Budget,
-        limit: Credits,
-        spent: Credits,
-        told: u8,
-    ) -> Result<Option<u8>> {
+    fn each(self, limit: Credits, spent: Credits, told: u8) -> Result<Option<u8>> {
+        let budget = if self.key.is_some() { Budget::ApiKey } else { Budget::Project };
         let mut highest = None;
         for threshold in thresholds_reached(told, spent, limit) {
             let news = Reached {
                 account_id: self.tx.scope().account_id(),
                 budget,
-                project_id: self.payer.project,
-                api_key_id: matches!(budget, Budget::ApiKey).then_some(self.payer.key),
+                project_id: self.project,
+                api_key_id: self.key,
                 threshold,
                 limit,
                 spent,

@@ -180,18 +180,15 @@ fn once_within<T: 'static>(
 }
 
 fn prepare_grant(app: &App, request: GrantRequest, request_id: Option<String>) -> Result<NewGrant> {
-    check_grant(&request, app.ambient.now())?;
+    check_grant(&request)?;
     let GrantRequest { amount, bucket, reason, expires_at, .. } = request;
     let id = GrantId::from_uuid(app.ambient.uuid());
     Ok(NewGrant { id, bucket, amount, reason, expires_at, request_id, stripe_event: None })
 }
 
-fn check_grant(request: &GrantRequest, now: Timestamp) -> Result<()> {
+fn check_grant(request: &GrantRequest) -> Result<()> {
     if !request.amount.is_positive() {
         return Err(Error::invalid("amount", "amount must be above zero"));
-    }
-    if request.expires_at.is_some_and(|at| at <= now) {
-        return Err(Error::invalid("expires_at", "expires_at must be in the future"));
     }
     super::text("reason", &request.reason, 500)
 }
@@ -203,6 +200,9 @@ pub(super) fn give(
     new: &NewGrant,
     source: &str,
 ) -> Result<Grant> {
+    if new.expires_at.is_some_and(|at| at <= tx.now()) {
+        return Err(Error::invalid("expires_at", "expires_at must be in the future"));
+    }
     grants::grant(tx, new)?;
     let account_id = tx.scope().account_id();
     let granted = Granted { amount: new.amount, account_id, source };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{App, Reply, Secrecy, credits, once};
+use super::{App, Reply, Secrecy, accounts::within, budgets, credits, once};
 use crate::{
     domain::{
         Bucket, Credits, Cursor, Environment, Error, ErrorKind, GrantId, Idempotency, Page,
@@ -132,7 +132,7 @@ pub fn get(app: &App, home: AccountScope, id: ProjectId) -> Result<Project> {
 
 /// Renames a project or changes its limit.
 pub fn update(
-    app: &App,
+    app: &Arc<App>,
     home: AccountScope,
     id: ProjectId,
     patch: ProjectPatch,
@@ -142,15 +142,27 @@ pub fn update(
     }
     let ProjectPatch { name, monthly_credit_limit } = patch;
     let change = ProjectChange { name, monthly_credit_limit };
-    app.store.write(home, move |tx| {
-        let project = must_find(tx, id)?;
-        if let Some(name) = change.name.as_deref().filter(|name| *name != project.name) {
-            may_be_renamed(&project)?;
-            is_new(tx, name)?;
+    let this = Arc::clone(app);
+    app.store.write(SystemScope::new(), move |tx| {
+        let project = tx.within(home, |tx| apply(tx, id, &change))?;
+        if let Some(limit) = change.monthly_credit_limit {
+            // Its jobs are counted where its keys work.
+            within(tx, home.account_id(), project.environment, |tx| {
+                budgets::limit_project(&this, tx, id, limit)
+            })?;
         }
-        projects::update(tx, id, &change)?;
-        must_find(tx, id)
+        Ok(project)
     })
+}
+
+fn apply(tx: &Tx<'_, AccountScope>, id: ProjectId, change: &ProjectChange) -> Result<Project> {
+    let project = must_find(tx, id)?;
+    if let Some(name) = change.name.as_deref().filter(|name| *name != project.name) {
+        may_be_renamed(&project)?;
+        is_new(tx, name)?;
+    }
+    projects::update(tx, id, change)?;
+    must_find(tx, id)
 }
 
 fn may_be_renamed(project: &Project) -> Result<()> {

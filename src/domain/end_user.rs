@@ -1,8 +1,12 @@
 //! End users: the people that an account's jobs are for, as it names them itself, and the tokens that each may
 //! use in a day.
 
+use std::time::Duration;
+
 use super::{Credits, Day, Error, ErrorKind, Result, TimeZone, Timestamp, checks};
 
+/// How long a client waits before it sends again what only jobs that are not over are in the way of.
+const IN_FLIGHT_PAUSE: Duration = Duration::from_secs(5);
 /// The most tokens that a daily cap may name.
 pub const DAILY_TOKEN_CAP_MAX: u64 = 1_000_000_000_000;
 
@@ -55,15 +59,19 @@ impl CapPolicy {
             return Ok(());
         }
         let next = self.timezone.next_day(now);
+        let (what, wait) = if used < cap {
+            let what = "send it again when some of them have ended".to_owned();
+            (what, IN_FLIGHT_PAUSE.min(next.since(now)))
+        } else {
+            let zone = &self.timezone;
+            let what = format!("send it again once the next day has begun, at {next} ({zone})");
+            (what, next.since(now))
+        };
         let message = format!(
             "end user `{user}` may use {cap} tokens a day and has used {used}, with up to {in_flight} more in jobs \
-             that are not over; send it again once the next day has begun, at {next} ({}), or raise the end \
-             user's daily_token_cap",
-            self.timezone
+             that are not over; {what}, or raise the end user's daily_token_cap"
         );
-        Err(Error::new(ErrorKind::DailyTokenCap, message)
-            .with_param("user")
-            .with_retry_after(next.since(now)))
+        Err(Error::new(ErrorKind::DailyTokenCap, message).with_param("user").with_retry_after(wait))
     }
 }
 
@@ -101,8 +109,6 @@ pub fn check_daily_token_cap(cap: Option<u64>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn policy(caps: bool) -> CapPolicy {

@@ -169,6 +169,17 @@ pub fn account_of(
     )
 }
 
+/// How many of the account's keys work.
+pub fn count(snapshot: &Snapshot<'_, AccountScope>) -> Result<u32> {
+    let found = snapshot.one(
+        "select count(*) from api_key where revoked_at is null
+           and coalesce(expires_at, ?1 + 1) > ?1 and coalesce(overlap_ends_at, ?1 + 1) > ?1",
+        [snapshot.now()],
+        |row| row.get(0),
+    )?;
+    Ok(found.unwrap_or_default())
+}
+
 /// Adds a key.
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewApiKey) -> Result<()> {
     tx.execute(

@@ -148,9 +148,46 @@ fn payer(row: &Row<'_>) -> rusqlite::Result<Payer> {
     })
 }
 
-/// Who paid when a row was last counted in.
+/// Who paid for what a row counts, with the limits that hold now.
 pub fn payer_of(snapshot: &Snapshot<'_, AccountScope>, spending: i64) -> Result<Option<Payer>> {
-    snapshot.one("select * from spending where seq = ?1", [spending], payer)
+    snapshot.one(
+        "select s.project, s.api_key, p.monthly_credit_limit as project_limit,
+           k.monthly_credit_limit as key_limit
+         from spending s left join project p on p.id = s.project
+         left join api_key k on k.id = s.api_key where s.seq = ?1",
+        [spending],
+        payer,
+    )
+}
+
+/// Sets the limit of a project's budget for what was counted in the month.
+pub fn limit_project(
+    tx: &Tx<'_, AccountScope>,
+    month: Month,
+    project: ProjectId,
+    limit: Option<Credits>,
+) -> Result<()> {
+    tx.execute(
+        "update main.spending set project_limit = ?3
+         where account = current_account() and month = ?1 and project = ?2",
+        (month.number(), project, limit),
+    )?;
+    Ok(())
+}
+
+/// Remembers the part of a project's budget that endpoints were told of.
+pub fn tell_project(
+    tx: &Tx<'_, AccountScope>,
+    month: Month,
+    project: ProjectId,
+    told: u8,
+) -> Result<()> {
+    tx.execute(
+        "update main.spending set project_told = ?3
+         where account = current_account() and month = ?1 and project = ?2",
+        (month.number(), project, told),
+    )?;
+    Ok(())
 }
 
 /// What a key spent in a month, for a report.

@@ -11,6 +11,7 @@ use skai_server::{
     store::{
         AccountScope,
         jobs::Job,
+        projects,
         spending::{self, Spent},
     },
 };
@@ -131,8 +132,8 @@ fn what_is_spent_and_what_is_set_aside_count() {
     let refused = world.submit(payer, 11).unwrap_err();
     assert!(refused.message().starts_with("the API key may spend 0.0001 credits in 2026-11"));
     let expected = json!({
-        "required": 0.000_011, "available": 0.000_01, "budget": "api_key", "limit": 0.000_1,
-        "resets_at": "2026-12-01T00:00:00.000Z",
+        "required": 0.000_011, "available": 0.000_01, "budget": "api_key",
+        "project_id": payer.project, "api_key_id": payer.key, "limit": 0.000_1, "resets_at": "2026-12-01T00:00:00.000Z",
     });
     assert_eq!(refusal(&refused), expected);
     // Exactly what is left is not too much, and what comes back can be spent again.
@@ -233,21 +234,28 @@ fn whoever_retries_a_job_pays_for_it() {
 }
 
 #[test]
-fn at_a_command_line_whoever_paid_before_pays_again() {
+fn at_a_command_line_whoever_paid_before_pays_again_under_todays_limit() {
     let mut world = World::new();
-    let payer = payer(KEY, Some(100), None);
+    let app = Arc::clone(&world.deeds.app);
+    let default = app.store.read(world.scope, |it| projects::by_name(it, "default"));
+    let project = default.unwrap().unwrap().id;
+    let payer = Payer { project, ..payer(KEY, None, Some(100)) };
     let job = world.submit(payer, 100).unwrap();
     world.fail(&job);
-    let app = &world.deeds.app;
     let operator = Caller { payer: None, ..caller(world.scope) };
-    let letters = dead_letters::list(app, &operator, None, &PageRequest::default()).unwrap().data;
+    let letters = dead_letters::list(&app, &operator, None, &PageRequest::default()).unwrap().data;
     let redrive =
-        || dead_letters::redrive(app, &operator, letters[0].id, None, |_| Ok(Vec::new())).wait();
-    let other = world.submit(payer, 1).unwrap();
+        || dead_letters::redrive(&app, &operator, letters[0].id, None, |_| Ok(Vec::new())).wait();
+    let outside = rusqlite::Connection::open(app.store.path()).unwrap();
+    outside.execute("update project set monthly_credit_limit = 99", []).unwrap();
+    assert_eq!(refusal(&redrive().unwrap_err())["limit"], json!(0.000_099));
+    // What holds is the limit of today, also in another month.
+    world.to("2026-12-01T00:00:00Z");
+    outside.execute("update project set monthly_credit_limit = 140", []).unwrap();
+    let other = world.submit(Payer { project_limit: None, ..payer }, 41).unwrap();
     refusal(&redrive().unwrap_err());
-    jobs::cancel(app, &operator, other.id, None, |_| Ok(Vec::new())).wait().unwrap();
+    jobs::cancel(&app, &operator, other.id, None, |_| Ok(Vec::new())).wait().unwrap();
     redrive().unwrap();
-    assert_eq!(world.spent(), (0, 100));
     world.deeds.verify();
 }
 

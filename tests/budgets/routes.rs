@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::server::{TestServer, job};
+use crate::support::{
+    Provider, Receiver,
+    server::{COST, TestServer, job},
+};
 
 /// A server where what is reserved stays reserved, an account with credits for everything, and what its smallest
 /// job may cost.
@@ -102,4 +105,58 @@ fn spending_is_reported_by_month_as_json_and_csv() {
         row["reserved"]
     );
     assert_eq!(lines[1..], [expected.as_str()]);
+}
+
+/// The parts of a budget that endpoints were told of, in the order in which they came.
+fn told(receiver: &Receiver, count: usize) -> Vec<(Value, Value)> {
+    let deliveries = receiver.wait_for_deliveries(count);
+    let data = |it: &crate::support::Received| it.json()["data"].take();
+    let mut told: Vec<_> = deliveries.iter().map(data).collect();
+    told.sort_by_key(|it| it["threshold"].as_u64());
+    told.into_iter().map(|it| (it["limit"].clone(), it["threshold"].clone())).collect()
+}
+
+#[test]
+fn a_limit_that_changes_while_jobs_are_open_is_the_one_that_is_told_of() {
+    let (provider, receiver) = (Provider::start(), Receiver::start());
+    let server = TestServer::builder().provider(&provider).start();
+    let account = server.account();
+    account.endpoint(&receiver, "/budgets", &json!({"events": ["budget.threshold"]}));
+    server.set_paused("generation.create", true);
+    let open = account.post_job(&json!({}));
+    let project = account.client.get("/v1/me").expect(200).json()["project"]["id"].take();
+    let path = format!("/v1/projects/{}", project.as_str().unwrap());
+    let limit = |limit: u64| {
+        account.client.patch(&path, &json!({"monthly_credit_limit": limit})).expect(200);
+    };
+    // There was no limit when it was accepted: what it costs is half of the one that there is now.
+    limit(2 * COST);
+    server.set_paused("generation.create", false);
+    account.wait_job(&open);
+    assert_eq!(told(&receiver, 1), [(json!(2 * COST), json!(50))]);
+    // A lower limit is spent at once.
+    limit(COST);
+    let lower = json!(COST);
+    let expected = [80, 95, 100].map(|part| (lower.clone(), json!(part)));
+    assert_eq!(told(&receiver, 4)[1..], expected);
+}
+
+#[test]
+fn an_account_has_a_bounded_number_of_keys_that_work() {
+    let server = TestServer::start();
+    let account = server.account();
+    let outside = server.outside();
+    outside
+        .execute_batch(
+            "with recursive n (n) as (select 2 union all select n + 1 from n where n < 1000)
+             insert into api_key (account, project, id, name, prefix, hash, scopes, created_at)
+             select account, project, randomblob(16), 'k', hex(randomblob(8)), hash, scopes, created_at
+             from api_key, n",
+        )
+        .unwrap();
+    let body = json!({"name": "one more", "scopes": ["jobs:read"]});
+    let refused = account.client.post("/v1/api-keys", &body).expect(409).json();
+    assert_eq!(refused["error"]["code"], "CONFLICT");
+    outside.execute("update api_key set revoked_at = 1 where seq = 2", []).unwrap();
+    account.client.post("/v1/api-keys", &body).expect(201);
 }

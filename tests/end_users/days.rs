@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use skai_server::domain::{Bucket, ErrorKind, Timestamp};
+use skai_server::{
+    app::jobs,
+    domain::{Bucket, ErrorKind, Timestamp},
+};
 
 use super::{cap, change, run, view};
 use crate::support::deeds::{Deeds, caller, model};
@@ -110,5 +113,32 @@ fn a_clock_that_goes_back_does_no_harm() {
     run(&deeds, scope, "u", 10);
     let seen = view(&deeds, scope, "u").unwrap().user;
     assert_eq!((seen.open_tokens, seen.tokens_today), (0, 10));
+    deeds.verify();
+}
+
+/// What is in the way for a moment is not told to be in the way until midnight.
+#[test]
+fn jobs_in_flight_are_waited_for_and_jobs_of_another_day_are_not() {
+    let deeds = deeds();
+    let scope = deeds.account("a");
+    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    cap(&deeds, scope, "u", Some(100));
+    let later = json!({"user": "u", "run_at": "2026-11-21T00:00:00Z"});
+    for _ in 0..5 {
+        deeds.submit(scope, &later).unwrap();
+    }
+    assert_eq!(view(&deeds, scope, "u").unwrap().user.open_tokens, 0);
+    let today = deeds.submit(scope, &json!({"user": "u", "run_at": "2026-11-20T23:59:59Z"}));
+    let today = today.unwrap();
+    assert!(view(&deeds, scope, "u").unwrap().user.open_tokens > 100);
+    let refused = deeds.submit(scope, &json!({"user": "u"})).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::DailyTokenCap);
+    assert_eq!(refused.retry_after(), Some(Duration::from_secs(5)));
+    assert!(refused.message().contains("send it again when some of them have ended"));
+    // Those of another day go on being accepted.
+    deeds.submit(scope, &later).unwrap();
+    let cancel = |id| jobs::cancel(&deeds.app, &caller(scope), id, None, |_| Ok(Vec::new()));
+    cancel(today.id).wait().unwrap();
+    deeds.submit(scope, &json!({"user": "u"})).unwrap();
     deeds.verify();
 }

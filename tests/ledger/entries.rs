@@ -8,7 +8,8 @@ use skai_server::{
         credits::{self, EntryFilter},
         jobs,
     },
-    domain::{Bucket, EntryKind, ErrorKind, JobStatus, PageRequest},
+    domain::{Bucket, EntryKind, ErrorKind, Idempotency, IdempotencyKey, JobStatus, PageRequest},
+    store::{ledger::Balance, ledger_entries::Grant},
     workers::Maintenance,
 };
 
@@ -122,6 +123,63 @@ fn what_the_operator_may_not_give_is_named() {
     let request = serde_json::from_str(r#"{"amount": 1}"#).unwrap();
     let refused = credits::grant(&deeds.app, unknown, request, None).wait().unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound);
+}
+
+/// The answer that was saved stands, whatever the time says by then.
+#[test]
+fn a_grant_is_replayed_after_its_date() {
+    let deeds = Deeds::new([]);
+    let scope = deeds.account("a");
+    let key = IdempotencyKey::parse(b"one").unwrap();
+    let twin = Idempotency::new("POST /grants", &key, [7; 32]);
+    let give = || {
+        let body = json!({"amount": 5, "expires_at": "2026-11-20T09:00:10Z"});
+        let request = serde_json::from_str(&body.to_string()).unwrap();
+        let render = |grant: &Grant| Ok(grant.id.to_string().into_bytes());
+        let id = scope.account_id();
+        credits::grant_once(&deeds.app, id, request, None, Some(twin), render).wait()
+    };
+    let first = give().unwrap();
+    deeds.ambient.advance(Duration::from_mins(1));
+    let again = give().unwrap();
+    assert_eq!((first.body, again.replayed), (again.body, true));
+}
+
+/// More than can be counted is a bad request.
+#[test]
+fn credits_have_an_end() {
+    let deeds = Deeds::new([]);
+    let scope = deeds.account("a");
+    let outside = rusqlite::Connection::open(deeds.app.store.path()).unwrap();
+    outside.execute("update balance set paid = 9223372036854775000", []).unwrap();
+    let body = json!({"amount": 1, "bucket": "free"});
+    let request = serde_json::from_str(&body.to_string()).unwrap();
+    let refused = credits::grant(&deeds.app, scope.account_id(), request, None).wait().unwrap_err();
+    assert_eq!((refused.kind(), refused.param()), (ErrorKind::InvalidRequest, Some("amount")));
+}
+
+/// However many grants are held, the others that expired are not spent.
+#[test]
+fn grants_that_are_held_hide_no_others() {
+    let deeds = Deeds::new([model("m", 0)]);
+    let scope = deeds.account("a");
+    let soon = deeds.ambient.now().plus(Duration::from_secs(1));
+    for _ in 0..150 {
+        deeds.grant(scope.account_id(), Bucket::Free, 1, Some(soon));
+    }
+    let held = deeds.submit(scope, &json!({"max_tokens": 120})).unwrap();
+    deeds.grant(scope.account_id(), Bucket::Paid, 1_000, Some(soon));
+    deeds.ambient.advance(Duration::from_secs(1));
+    let refused = deeds.submit(scope, &json!({"max_tokens": 1})).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InsufficientCredits);
+    assert_eq!(credits::expire_due_grants(&deeds.app).unwrap(), 31);
+    let Balance { available, reserved, .. } = deeds.balance(scope);
+    assert_eq!((available.total(), reserved.free), (Some(micros(0)), micros(120)));
+    jobs::cancel(&deeds.app, &caller(scope), held.id, None, |_| Ok(Vec::new())).wait().unwrap();
+    // A hundred in a write.
+    assert_eq!(credits::expire_due_grants(&deeds.app).unwrap(), 100);
+    assert_eq!(credits::expire_due_grants(&deeds.app).unwrap(), 20);
+    deeds.verify();
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::support::deeds::{Deeds, micros, model, payer};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 44] = [
+const WITHOUT_FOREIGN_IDS: [&str; 45] = [
     "account_settings::set",
     "agent_hours::add",
     "agent_hours::tell",
@@ -38,6 +38,7 @@ const WITHOUT_FOREIGN_IDS: [&str; 44] = [
     "agents::insert",
     "agents::list",
     "agents::named",
+    "api_keys::count",
     "api_keys::insert",
     "api_keys::list",
     "batches::add_item",
@@ -510,6 +511,13 @@ fn change_books(calls: &mut Calls<'_>, has: &Theirs) {
         Err(skai_server::domain::Error::not_found("job"))
     });
     let spending = has.job.spending;
+    let (month, project) = (Month::of(calls.deeds.ambient.now()), payer().project);
+    calls.change("spending::limit_project", &(), move |tx| {
+        spending::limit_project(tx, month, project, Some(micros(1)))
+    });
+    calls.change("spending::tell_project", &(), move |tx| {
+        spending::tell_project(tx, month, project, 50)
+    });
     calls.change("spending::release", &(), move |tx| spending::release(tx, spending, micros(1)));
     calls.change("spending::tell", &(), move |tx| spending::tell(tx, spending, Some(50), None));
     calls.change("spending::settle", &(), move |tx| {

@@ -86,10 +86,16 @@ impl TestServer {
         self.restart()
     }
 
-    /// Lets nobody write to the database until the connection is dropped.
-    pub(crate) fn lock(&self) -> rusqlite::Connection {
+    /// A connection to the database past the server.
+    pub(crate) fn outside(&self) -> rusqlite::Connection {
         let outside = rusqlite::Connection::open(self.config.data_dir.join("skai.db")).unwrap();
         outside.busy_timeout(LIMIT).unwrap();
+        outside
+    }
+
+    /// Lets nobody write to the database until the connection is dropped.
+    pub(crate) fn lock(&self) -> rusqlite::Connection {
+        let outside = self.outside();
         outside.execute_batch("begin immediate").unwrap();
         outside
     }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use crate::{
-    app::{App, accounts},
+    app::{App, accounts, jobs::Need},
     domain::{
         CapPolicy, Credits, DAILY_TOKEN_CAP_MAX, DailyTokens, Day, DayOfUse, EndUserId, Result,
-        Usage,
+        TimeZone, Usage,
     },
     store::{AccountScope, Snapshot, Tx, end_users, open_jobs::OpenJob},
 };
@@ -28,15 +28,15 @@ struct Draw {
 }
 
 impl<'a> DailyUse<'a> {
-    /// Adds a job that may use up to `bound` tokens; refuses it where its end user has reached its cap.
+    /// Adds a job; refuses it where its end user has reached its cap. One that may not begin today is let in: it
+    /// counts on the day on which it ends.
     pub(in crate::app) fn add(
         &mut self,
         app: &App,
         snapshot: &Snapshot<'_, AccountScope>,
-        user: Option<&'a str>,
-        bound: u64,
+        need: Need<'a>,
     ) -> Result<()> {
-        let Some(user) = user else { return Ok(()) };
+        let Some(user) = need.user else { return Ok(()) };
         let now = snapshot.now();
         let (policy, today) = match &mut self.rules {
             Some(rules) => rules,
@@ -46,6 +46,7 @@ impl<'a> DailyUse<'a> {
                 rules.insert((policy, today))
             }
         };
+        let is_later = policy.timezone.day(need.run_at) > *today;
         let draw = match self.users.entry(user) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
@@ -53,19 +54,35 @@ impl<'a> DailyUse<'a> {
                 new.insert(Draw { tokens, more: 0 })
             }
         };
+        if is_later {
+            return Ok(());
+        }
         policy.admit(user, draw.tokens, now)?;
-        draw.tokens.in_flight = draw.tokens.in_flight.saturating_add(bound);
-        draw.more = draw.more.saturating_add(bound);
+        draw.tokens.in_flight = draw.tokens.in_flight.saturating_add(need.tokens);
+        draw.more = draw.more.saturating_add(need.tokens);
         Ok(())
     }
 
     /// Counts them all as in flight.
-    pub(in crate::app) fn open(self, app: &App, tx: &Tx<'_, AccountScope>) -> Result<()> {
+    pub(in crate::app) fn open(self, app: &App, tx: &Tx<'_, AccountScope>) -> Result<InFlight> {
         for (user, draw) in self.users {
             let id = EndUserId::from_uuid(app.ambient.uuid());
             end_users::open(tx, id, user, draw.more)?;
         }
-        Ok(())
+        Ok(InFlight(self.rules.map(|(policy, today)| (policy.timezone, today))))
+    }
+}
+
+/// Which jobs were counted as in flight: those of end users that may begin on this day.
+pub(in crate::app) struct InFlight(Option<(TimeZone, Day)>);
+
+impl InFlight {
+    /// What a job counts until it ends.
+    pub(in crate::app) fn of(&self, need: Need<'_>) -> u64 {
+        match (&self.0, need.user) {
+            (Some((zone, today)), Some(_)) if zone.day(need.run_at) <= *today => need.tokens,
+            _ => 0,
+        }
     }
 }
 

@@ -64,7 +64,7 @@ impl Prepared {
     /// What it needs to be accepted.
     pub(in crate::app) fn need(&self) -> Need<'_> {
         let Self { new, estimate, tokens, .. } = self;
-        Need { estimate: *estimate, tokens: *tokens, user: new.user.as_deref() }
+        Need { estimate: *estimate, tokens: *tokens, user: new.user.as_deref(), run_at: new.run_at }
     }
 
     /// What it holds of what the client sent, in bytes.

@@ -8,9 +8,9 @@ use super::admit::may_open;
 use crate::{
     app::{
         App, budgets, credits,
-        end_users::{self, DailyUse},
+        end_users::{self, DailyUse, InFlight},
     },
-    domain::{Credits, Error, ErrorKind, Month, Payer, Result, Usage},
+    domain::{Credits, Error, ErrorKind, Month, Payer, Result, Timestamp, Usage},
     store::{
         AccountScope, Tx,
         ledger::{self, Charge, Cover, Hold, HoldParts, JobRound},
@@ -28,6 +28,8 @@ pub(in crate::app) struct Need<'a> {
     pub(in crate::app) tokens: u64,
     /// The end user whose they are, if any.
     pub(in crate::app) user: Option<&'a str>,
+    /// When it may begin.
+    pub(in crate::app) run_at: Timestamp,
 }
 
 /// Enough for some jobs. Nothing of it is set aside yet.
@@ -49,7 +51,7 @@ pub(in crate::app) fn afford<'a>(
 ) -> Result<Afforded<'a>> {
     let mut daily = DailyUse::default();
     let afforded = afford_credits(app, tx, payer, need.estimate, 1)?;
-    daily.add(app, tx, need.user, need.tokens)?;
+    daily.add(app, tx, need)?;
     Ok(Afforded { daily, ..afforded })
 }
 
@@ -66,7 +68,7 @@ pub(in crate::app) fn afford_all<'a>(
     let mut daily = DailyUse::default();
     let afforded = afford_credits(app, tx, payer, required, needs.len())?;
     for (at, need) in needs.enumerate() {
-        let added = daily.add(app, tx, need.user, need.tokens);
+        let added = daily.add(app, tx, need);
         added.map_err(|error| error.within(&format!("requests/{at}")))?;
     }
     Ok(Afforded { daily, ..afforded })
@@ -96,9 +98,9 @@ impl Afforded<'_> {
         app: &App,
         tx: &'t Tx<'c, AccountScope>,
     ) -> Result<SettingAside<'t, 'c>> {
-        self.daily.open(app, tx)?;
+        let in_flight = self.daily.open(app, tx)?;
         let spending = spending::set_aside(tx, self.month, &self.payer, self.required)?;
-        Ok(SettingAside { parts: HoldParts::of(tx, self.hold), spending })
+        Ok(SettingAside { parts: HoldParts::of(tx, self.hold), spending, in_flight })
     }
 }
 
@@ -107,12 +109,13 @@ impl Afforded<'_> {
 pub(in crate::app) struct SettingAside<'t, 'c> {
     parts: HoldParts<'t, 'c>,
     spending: i64,
+    in_flight: InFlight,
 }
 
 impl SettingAside<'_, '_> {
     /// What the next job is given of it, for what it needs.
     pub(in crate::app) fn next(&mut self, need: Need<'_>) -> Result<SetAside> {
-        let tokens = need.user.map_or(0, |_| need.tokens);
+        let tokens = self.in_flight.of(need);
         Ok(SetAside { held: self.parts.next(need.estimate)?, spending: self.spending, tokens })
     }
 

@@ -17,17 +17,17 @@ pub use begin::begin;
 pub use outcome::{Outcome, Success, finish, give_up};
 
 use accept::{Waits, dearest, enqueue, most_tokens};
-use afford::{Need, afford};
+use afford::afford;
 
 pub(in crate::app) use accept::{check_models, insert};
 pub(in crate::app) use admit::{admit, admit_early};
-pub(in crate::app) use afford::afford_all;
+pub(in crate::app) use afford::{Need, afford_all};
 
 use super::{App, Caller, Reply, Secrecy, asking::Trail, batches, once};
 use crate::{
     domain::{
         Catalog, ChatMessage, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,
-        JobStatus, Page, Parameters, Payer, QueueName, Result,
+        JobStatus, Page, Parameters, Payer, QueueName, Result, Timestamp,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
@@ -135,7 +135,7 @@ pub(super) fn requeue(
         return Err(ended(&job, "cannot be retried"));
     }
     let catalog = app.catalog.current();
-    let need = need_again(&catalog, &job)?;
+    let need = need_again(&catalog, &job, tx.now())?;
     admit(app, 1)?;
     batches::may_retry(tx, &job)?;
     let payer = match payer {
@@ -157,7 +157,7 @@ pub(super) fn requeue(
     enqueue(app, tx, Waits { job: seq, batch, priority, run_at: tx.now() })
 }
 
-fn need_again<'a>(catalog: &Catalog, job: &'a Job) -> Result<Need<'a>> {
+fn need_again<'a>(catalog: &Catalog, job: &'a Job, now: Timestamp) -> Result<Need<'a>> {
     let messages: Vec<ChatMessage> =
         serde_json::from_str(job.request.messages.get()).map_err(Error::internal)?;
     let parameters: Parameters =
@@ -166,7 +166,7 @@ fn need_again<'a>(catalog: &Catalog, job: &'a Job) -> Result<Need<'a>> {
     let models = (job.model.as_str(), parameters.fallback_models.as_slice());
     let estimate = dearest(catalog, models, prompt, parameters.max_tokens)?;
     let tokens = most_tokens(catalog, models, prompt, parameters.max_tokens)?;
-    Ok(Need { estimate, tokens, user: job.user.as_deref() })
+    Ok(Need { estimate, tokens, user: job.user.as_deref(), run_at: now })
 }
 
 fn must_find(tx: &Tx<'_, AccountScope>, id: JobId) -> Result<Job> {

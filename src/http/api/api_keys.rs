@@ -31,7 +31,8 @@ pub(super) fn routes() -> [Route; 5] {
             )
             .scope(Scope::KeysWrite)
             .takes::<KeyRequest>()
-            .answers::<NewKeyBody<'_>>(StatusCode::CREATED),
+            .answers::<NewKeyBody<'_>>(StatusCode::CREATED)
+            .errors(&[ErrorKind::Conflict]),
         Route::get("/v1/api-keys", "listApiKeys", handler!(list))
             .summary("Lists keys, newest first, revoked ones included.")
             .scope(Scope::KeysRead)

@@ -64,7 +64,7 @@ pub(super) fn server() -> [Route; 6] {
             .summary("Makes a key for an account. Its secret is in this answer alone.")
             .takes::<IssueRequest>()
             .answers::<NewKeyBody<'_>>(StatusCode::CREATED)
-            .errors(&[ErrorKind::NotFound, ErrorKind::InsufficientScope]),
+            .errors(&[ErrorKind::NotFound, ErrorKind::InsufficientScope, ErrorKind::Conflict]),
         Route::get("/admin/v1/keys", "listKeysOfAccount", handler!(api_keys::list_of_account))
             .summary("Lists the keys of an account, newest first, revoked ones included.")
             .paged()
