@@ -148,6 +148,44 @@ impl<'de, T> Visitor<'de> for Each<T> {
     }
 }
 
+/// The same for secrets, where a text alone is a list of one unless it looks like a list that was written wrongly.
+struct OneOrEach<T>(Rule<T>);
+
+impl<'de, T> Visitor<'de> for OneOrEach<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "a list, each entry {}", self.0.allowed)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+        if text != HIDDEN && text.contains(['[', ',']) {
+            return Err(self.0.refuse(format_args!("{text:?}")));
+        }
+        Ok(vec![self.0.visit_str(text)?])
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Vec<T>, E> {
+        Err(self.0.refuse(number))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Vec<T>, E> {
+        Err(self.0.refuse(number))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Vec<T>, E> {
+        Err(self.0.refuse(number))
+    }
+
+    fn visit_bool<E: de::Error>(self, given: bool) -> Result<Vec<T>, E> {
+        Err(self.0.refuse(given))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, entries: A) -> Result<Vec<T>, A::Error> {
+        Each(self.0).visit_seq(entries)
+    }
+}
+
 /// Reads text with `read`; `allowed` is the end of the sentence "allowed: …".
 pub(super) fn text<'de, T, D: Deserializer<'de>>(
     given: D,
@@ -357,20 +395,37 @@ pub(super) fn optional_price<'de, D: Deserializer<'de>>(
     .deserialize(given)
 }
 
+/// What stands for a secret where the configuration is shown; never one itself.
+pub(super) const HIDDEN: &str = "[hidden]";
+
 /// Reads a secret that will stand in an HTTP header; no message repeats it.
 pub(super) fn secret<'de, D: Deserializer<'de>>(given: D) -> Result<Secret<String>, D::Error> {
-    secret_rule().deserialize(given)
+    let secret = secret_rule().deserialize(given)?;
+    refuse_placeholder(&secret)?;
+    Ok(secret)
 }
 
-/// Reads a list of secrets, none of them empty; no message repeats one.
+/// Reads a list of secrets, none of them empty, or one alone; no message repeats one.
 pub(super) fn secrets<'de, D: Deserializer<'de>>(
     given: D,
 ) -> Result<Vec<Secret<String>>, D::Error> {
-    let secrets = given.deserialize_any(Each(secret_rule()))?;
-    if secrets.iter().any(|secret| secret.expose().is_empty()) {
-        return Err(de::Error::custom("an entry is empty; leave it out"));
+    let secrets = given.deserialize_any(OneOrEach(secret_rule()))?;
+    for secret in &secrets {
+        refuse_placeholder(secret)?;
+        if secret.expose().is_empty() {
+            return Err(de::Error::custom("an entry is empty; leave it out"));
+        }
     }
     Ok(secrets)
+}
+
+/// Refuses what `config check` prints in the place of a secret.
+fn refuse_placeholder<E: de::Error>(secret: &Secret<String>) -> Result<(), E> {
+    if secret.expose() != HIDDEN {
+        return Ok(());
+    }
+    let what = "is a placeholder, no secret; give the secret itself, or leave the key out";
+    Err(E::custom(format_args!("{HIDDEN:?} {what}")))
 }
 
 fn secret_rule() -> Rule<Secret<String>> {
