@@ -486,6 +486,17 @@ fn errors_name_the_variable() {
 }
 
 #[test]
+fn no_variable_sets_a_price_of_stripes() {
+    for file in ["", "[stripe.prices.price_1A]\ncredits = 1\n"] {
+        for variable in ["SKAI_STRIPE__PRICES__PRICE_1A__CREDITS", "SKAI_STRIPE__PRICES"] {
+            let message = refusal(file, &[(variable, "12.5")]);
+            let start = format!("environment variable {variable}: no variable can spell the id");
+            assert!(message.starts_with(&start), "{message}");
+        }
+    }
+}
+
+#[test]
 fn the_effective_configuration_is_read_again_once_its_secrets_are_put_in() {
     let environment = [
         ("OPENAI_API_KEY", "sk-very-secret"),
@@ -496,9 +507,8 @@ fn the_effective_configuration_is_read_again_once_its_secrets_are_put_in() {
         ("SKAI_RATE_LIMIT__READ", "600,1m"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_very-secret,whsec_more"),
         ("SKAI_STRIPE__CREDITS_PER_UNIT__JPY", "0.000001"),
-        ("SKAI_STRIPE__PRICES__PRICE_1A__CREDITS", "12.5"),
     ];
-    let config = load("", &environment).unwrap();
+    let config = load("[stripe.prices.price_1A]\ncredits = 12.5\n", &environment).unwrap();
     let toml = config.effective_toml();
     assert!(!toml.contains("very-secret"), "{toml}");
     assert!(toml.contains("api_key = \"[hidden]\""), "{toml}");

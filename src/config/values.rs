@@ -10,7 +10,11 @@ use serde::{
     de::{self, DeserializeSeed, SeqAccess, Visitor},
 };
 
-use crate::domain::{Credits, RateLimit, Secret, format_duration, parse_duration};
+use crate::domain::{Credits, RateLimit, format_duration, parse_duration};
+
+mod secrets;
+
+pub(super) use secrets::{HIDDEN, secret, secrets};
 
 /// Milliseconds in a second; the bounds of durations are in milliseconds.
 pub(super) const SECOND: u64 = 1_000;
@@ -145,44 +149,6 @@ impl<'de, T> Visitor<'de> for Each<T> {
             read.push(entry);
         }
         Ok(read)
-    }
-}
-
-/// The same for secrets, where a text alone is a list of one unless it looks like a list that was written wrongly.
-struct OneOrEach<T>(Rule<T>);
-
-impl<'de, T> Visitor<'de> for OneOrEach<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "a list, each entry {}", self.0.allowed)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
-        if text != HIDDEN && text.contains(['[', ',']) {
-            return Err(self.0.refuse(format_args!("{text:?}")));
-        }
-        Ok(vec![self.0.visit_str(text)?])
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Vec<T>, E> {
-        Err(self.0.refuse(number))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Vec<T>, E> {
-        Err(self.0.refuse(number))
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Vec<T>, E> {
-        Err(self.0.refuse(number))
-    }
-
-    fn visit_bool<E: de::Error>(self, given: bool) -> Result<Vec<T>, E> {
-        Err(self.0.refuse(given))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, entries: A) -> Result<Vec<T>, A::Error> {
-        Each(self.0).visit_seq(entries)
     }
 }
 
@@ -393,48 +359,4 @@ pub(super) fn optional_price<'de, D: Deserializer<'de>>(
         given => credits_of(given).map(Some),
     })
     .deserialize(given)
-}
-
-/// What stands for a secret where the configuration is shown; never one itself.
-pub(super) const HIDDEN: &str = "[hidden]";
-
-/// Reads a secret that will stand in an HTTP header; no message repeats it.
-pub(super) fn secret<'de, D: Deserializer<'de>>(given: D) -> Result<Secret<String>, D::Error> {
-    let secret = secret_rule().deserialize(given)?;
-    refuse_placeholder(&secret)?;
-    Ok(secret)
-}
-
-/// Reads a list of secrets, none of them empty, or one alone; no message repeats one.
-pub(super) fn secrets<'de, D: Deserializer<'de>>(
-    given: D,
-) -> Result<Vec<Secret<String>>, D::Error> {
-    let secrets = given.deserialize_any(OneOrEach(secret_rule()))?;
-    for secret in &secrets {
-        refuse_placeholder(secret)?;
-        if secret.expose().is_empty() {
-            return Err(de::Error::custom("an entry is empty; leave it out"));
-        }
-    }
-    Ok(secrets)
-}
-
-/// Refuses what `config check` prints in the place of a secret.
-fn refuse_placeholder<E: de::Error>(secret: &Secret<String>) -> Result<(), E> {
-    if secret.expose() != HIDDEN {
-        return Ok(());
-    }
-    let what = "is a placeholder, no secret; give the secret itself, or leave the key out";
-    Err(E::custom(format_args!("{HIDDEN:?} {what}")))
-}
-
-fn secret_rule() -> Rule<Secret<String>> {
-    let allowed = "text in quotes, at most 4096 visible ASCII characters without spaces";
-    let mut rule = Rule::new(allowed, |given| {
-        let secret = given.text()?;
-        let plain = secret.len() <= 4096 && secret.bytes().all(|byte| byte.is_ascii_graphic());
-        plain.then(|| Secret::new(secret.to_owned()))
-    });
-    rule.hidden = true;
-    rule
 }
