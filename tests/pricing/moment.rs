@@ -12,7 +12,7 @@ use skai_server::{
 use crate::support::deeds::{Deeds, caller, model};
 
 /// Jobs of a batch, and cases of an eval.
-const JOBS: usize = 60;
+const JOBS: usize = 500;
 
 /// Adds an agent of that name with an eval.
 fn with_eval(deeds: &Deeds, scope: AccountScope) -> stored::Eval {
