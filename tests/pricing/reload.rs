@@ -237,3 +237,27 @@ fn an_open_job_keeps_its_price_also_where_its_model_lost_it() {
     assert_eq!([&runs, &waits].map(|path| charged(&client, path)), [15, 15]);
     world.verify();
 }
+
+#[test]
+fn whatever_changed_of_a_model_is_told_and_counted() {
+    let world = World::new();
+    let server = world.serve();
+    let mut before = "test at local, 4096 tokens where a job names no bound".to_owned();
+    for (more, now) in [
+        ("upstream = \"big\"", "big at local, 4096 tokens where a job names no bound"),
+        ("max_tokens = 5", "test at local, 5 tokens where a job names no bound"),
+    ] {
+        world.write(1, more);
+        server.signal("HUP");
+        let told = format!("\"model\":\"test\",\"before\":\"{before}\",\"now\":\"{now}\"");
+        server.wait_for_log(&told);
+        server.wait_for_log("\"changed\":1");
+        now.clone_into(&mut before);
+    }
+    world.write_models("[models.test]\nprovider = \"sandbox\"\nmax_tokens = 5\nfree = true\n");
+    server.signal("HUP");
+    server.wait_for_log("\"now\":\"free\"");
+    server.wait_for_log("\"now\":\"test at sandbox, 5 tokens");
+    server.wait_for_log("\"changed\":1");
+    reload(&server, "\"changed\":0");
+}
