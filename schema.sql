@@ -430,9 +430,9 @@ create table eval_result (
   primary key (run, n)
 ) strict, without rowid;
 
--- Jobs that were accepted together. How many of them stand where is counted here whenever one of them takes a
--- step; the others are queued. `is_eval` is 1 where they are the cases of an eval. `started_at` is when the first began. Once `cancel_requested_at` is set none of
--- them begins, until one is retried after all were over.
+-- Jobs that were accepted together. How many of them stand where is counted here whenever one of them takes a step; the
+-- others are queued. `is_eval` is 1 where they are the cases of an eval. `started_at` is when the first began. Once
+-- `cancel_requested_at` is set none of them begins, until one is retried after all were over.
 create table batch (
   seq integer primary key,
   account integer not null references account (seq),
