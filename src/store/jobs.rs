@@ -330,8 +330,7 @@ pub fn start(tx: &Tx<'_, AccountScope>, job: i64, attempts: u32) -> Result<()> {
     Ok(())
 }
 
-/// Lets a job that ended wait again, in a new round for which that much is set aside by this price list, for so
-/// many completion tokens.
+/// Lets a job that ended wait again, in a new round for which that much is set aside by this price list and bound.
 pub fn restart(
     tx: &Tx<'_, AccountScope>,
     of: JobRound,
@@ -344,9 +343,8 @@ pub fn restart(
         [of.job],
     )?;
     tx.execute(
-        "update main.job set status = 2, attempts = 0, round = ?2, reserved_free = ?3,
-           reserved_paid = ?4, spending = ?5, price_list = ?6, token_bound = ?7,
-           completion_bound = ?8, direct = 0
+        "update main.job set status = 2, attempts = 0, direct = 0, round = ?2, reserved_free = ?3,
+           reserved_paid = ?4, spending = ?5, price_list = ?6, token_bound = ?7, completion_bound = ?8
          where account = current_account() and seq = ?1",
         rusqlite::params![
             of.job,
