@@ -212,7 +212,7 @@ begin select raise(abort, 'prices are append-only'); end;
 -- `started_at` counts once `attempts` is above zero; until then it holds the time of acceptance. `direct` is 1
 -- for a job whose client waits on its connection: it is not tried again. `token_bound` is what it may use at most of
 -- the daily tokens of its end user, if it has one. `price_list` is the newest `price` when its reservation was made:
--- it is charged at the prices up to there.
+-- it is charged at the prices up to there. `completion_bound` is for how many completion tokens that was made.
 create table job (
   seq integer primary key,
   account integer not null references account (seq),
@@ -235,6 +235,7 @@ create table job (
   reserved_paid integer not null check (reserved_paid >= 0),
   spending integer not null,
   price_list integer not null,
+  completion_bound integer not null check (completion_bound >= 0),
   request_id text not null,
   run_at integer not null,
   created_at integer not null,
@@ -429,9 +430,9 @@ create table eval_result (
   primary key (run, n)
 ) strict, without rowid;
 
--- Jobs that were accepted together. How many of them stand where is counted here whenever one of them takes a
--- step; the others are queued. `is_eval` is 1 where they are the cases of an eval. `started_at` is when the first began. Once `cancel_requested_at` is set none of
--- them begins, until one is retried after all were over.
+-- Jobs that were accepted together. How many of them stand where is counted here whenever one of them takes a step; the
+-- others are queued. `is_eval` is 1 where they are the cases of an eval. `started_at` is when the first began. Once
+-- `cancel_requested_at` is set none of them begins, until one is retried after all were over.
 create table batch (
   seq integer primary key,
   account integer not null references account (seq),

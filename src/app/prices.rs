@@ -53,20 +53,28 @@ pub fn join(app: &App, models: Vec<Model>) -> Result<()> {
     Ok(())
 }
 
-/// The model with the price that a job pays which was accepted with `price_list`. That is nearly always the one
-/// that it was asked with; else another came into force meanwhile. Blocks.
-pub fn as_accepted(app: &App, model: Arc<Model>, price_list: i64) -> Result<Arc<Model>> {
-    let Some(asked) = model.price else { return Ok(model) };
-    // A command may have taken the job up again with a newer list than this server knows.
-    if asked.row <= price_list && price_list <= app.catalog.current().price_list() {
-        return Ok(model);
+/// The model of this catalog with the price that a job pays which was accepted with `price_list`. That is nearly
+/// always the one that the model has; else another came into force meanwhile, or it lost its price. Blocks.
+pub fn as_accepted(
+    app: &App,
+    catalog: &Catalog,
+    model: &Arc<Model>,
+    price_list: i64,
+) -> Result<Arc<Model>> {
+    let is_that = match model.price {
+        // A command beside the server sees prices from their record on, a moment before they are in force here.
+        Some(now) => now.row <= price_list && price_list <= catalog.price_list(),
+        None => model.tariff != Tariff::Unknown,
+    };
+    if is_that {
+        return Ok(Arc::clone(model));
     }
     let find = |snapshot: &Snapshot<'_, _>| prices::find(snapshot, &model.name, price_list);
     Ok(match app.store.read(SystemScope::new(), find)? {
         Some(RecordedPrice { record, tariff }) => {
-            Arc::new(Model { tariff, price: Some(record), ..(*model).clone() })
+            Arc::new(Model { tariff, price: Some(record), ..(**model).clone() })
         }
         // It was not there then, so that it has no other price.
-        None => model,
+        None => Arc::clone(model),
     })
 }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::{DONE, Output, local::Local};
 use crate::{
     ambient::Ambient,
-    app::{Caller, dead_letters},
+    app::{Caller, accounts, dead_letters},
     config::Config,
-    domain::{AccountId, DeadLetterId, Error, PageRequest, QueueName, Result},
+    domain::{AccountId, DeadLetterId, Environment, Error, PageRequest, QueueName, Result},
     store::dead_letters::DeadLetter,
 };
 
@@ -22,11 +22,21 @@ pub(super) enum Dlq {
     Redrive(Redrive),
 }
 
+/// Whose dead letters.
 #[derive(Args)]
-pub(super) struct List {
+struct Whose {
     /// The account's id
     #[arg(long, value_name = "ID")]
     account: AccountId,
+    /// Those of live work, or of what the account's test keys asked for
+    #[arg(long, default_value = "live", value_parser = ["live", "test"])]
+    environment: String,
+}
+
+#[derive(Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    whose: Whose,
     /// Only of this queue, such as generation.create.dlq
     #[arg(long, value_name = "NAME")]
     queue: Option<String>,
@@ -36,9 +46,8 @@ pub(super) struct List {
 
 #[derive(Args)]
 pub(super) struct Redrive {
-    /// The account's id
-    #[arg(long, value_name = "ID")]
-    account: AccountId,
+    #[command(flatten)]
+    whose: Whose,
     /// The dead letter's id
     #[arg(value_name = "DEAD_LETTER_ID")]
     id: DeadLetterId,
@@ -61,7 +70,7 @@ impl Dlq {
 impl List {
     fn run(self, local: &Local) -> anyhow::Result<()> {
         let queue = self.queue.as_deref().map(queue).transpose()?;
-        let caller = caller(local, self.account)?;
+        let caller = self.whose.caller(local)?;
         let page = PageRequest { limit: PageRequest::MAX_LIMIT, after: None };
         let letters = dead_letters::list(&local.app, &caller, queue, &page)?.data;
         let rows: Vec<_> = letters.iter().map(object).collect();
@@ -72,7 +81,7 @@ impl List {
 
 impl Redrive {
     fn run(self, local: &Local) -> anyhow::Result<()> {
-        let caller = caller(local, self.account)?;
+        let caller = self.whose.caller(local)?;
         let redriven = dead_letters::redrive(&local.app, &caller, self.id, None, render);
         let letter: Value = serde_json::from_slice(&redriven.wait()?.body)?;
         Ok(self.output.print(&letter, &format!("{} waits in its queue again", self.id))?)
@@ -86,10 +95,14 @@ fn queue(name: &str) -> Result<QueueName> {
     })
 }
 
-/// Redriving makes no job, so no project and no key are asked for, and whoever paid before pays again.
-fn caller(local: &Local, account: AccountId) -> anyhow::Result<Caller> {
-    let request_id = local.app.ambient.uuid().to_string();
-    Ok(Caller { scope: local.scope(account)?, project: 0, key: 0, payer: None, request_id })
+impl Whose {
+    /// Redriving makes no job, so no project and no key are asked for, and whoever paid before pays again.
+    fn caller(&self, local: &Local) -> Result<Caller> {
+        let environment = Environment::parse(&self.environment).unwrap_or_default();
+        let scope = accounts::scope_of(&local.app, self.account, environment)?;
+        let request_id = local.app.ambient.uuid().to_string();
+        Ok(Caller { scope, project: 0, key: 0, payer: None, request_id })
+    }
 }
 
 fn object(letter: &DeadLetter) -> Value {

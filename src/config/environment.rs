@@ -60,6 +60,7 @@ impl Overrides {
                 continue;
             };
             let path = path_of(name, below);
+            refuse_prices_of_stripe(variable, &path)?;
             let entry = Override {
                 variable: variable.clone(),
                 value: typed(text, default_at(defaults, &path)),
@@ -120,6 +121,18 @@ fn refuse_other_hashes(environment: &BTreeMap<String, String>) -> Result<(), Con
         Some(algorithm) if !algorithm.is_empty() && algorithm != only => {
             let what = format!("{algorithm:?} is not allowed; allowed: {only}");
             Err(ConfigError::of_variable(variable, &what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Stripe's ids have capitals and small letters, of which a variable's name cannot tell which.
+fn refuse_prices_of_stripe(variable: &str, path: &[String]) -> Result<(), ConfigError> {
+    match path {
+        [table, key, ..] if table == "stripe" && key == "prices" => {
+            let what = "no variable can spell the id of a price of Stripe's; write prices into the \
+                        configuration file, under [stripe.prices.ID]";
+            Err(ConfigError::of_variable(variable, what))
         }
         _ => Ok(()),
     }

@@ -155,7 +155,8 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration in force as TOML that can be read again, with secrets as `[hidden]`.
+    /// The configuration in force as TOML, with secrets as `[hidden]`. It can be read again once these are put in
+    /// or left out.
     pub fn effective_toml(&self) -> String {
         // Every field is text, a number, a boolean, a list or a table, so that there is nothing to refuse.
         toml_edit::ser::to_string_pretty(self).unwrap_or_default()

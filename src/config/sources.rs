@@ -177,6 +177,10 @@ impl Sources {
 fn describe(kind: Kind) -> String {
     match kind {
         Kind::Message(what) => what,
+        // Within tables there may be secrets.
+        Kind::InvalidType(Actual::Str(_), allowed) if allowed == "a table" => {
+            format!("text is not allowed; allowed: {allowed}")
+        }
         Kind::InvalidType(given, allowed) | Kind::InvalidValue(given, allowed) => {
             format!("{} is not allowed; allowed: {allowed}", given_as(&given))
         }

@@ -239,10 +239,6 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 2: stripe.webhook_secrets: an entry is empty; leave it out",
     ),
     (
-        "[stripe]\nwebhook_secrets = \"whsec_1\"",
-        "line 2: stripe.webhook_secrets: \"whsec_1\" is not allowed; allowed: a list, each entry text in quotes, at most 4096 visible ASCII characters without spaces",
-    ),
-    (
         "[stripe.credits_per_unit]\nUSD = 1",
         "line 2: stripe.credits_per_unit.USD: no currency; allowed: the three letters of its ISO code in lower case",
     ),
@@ -314,9 +310,61 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn no_message_repeats_a_secret() {
-    for file in ["operator_token = 987654", "providers.openai.api_key = \"sk 987654\""] {
+    for value in [
+        "987654",
+        "-987654",
+        "987654.5",
+        "\"sk 987654\"",
+        "[[\"sk-987654\"]]",
+        "[\"sk 987654\"]",
+        "{ sk-987654 = \"sk-987654\" }",
+    ] {
+        for key in ["operator_token", "providers.openai.api_key", "stripe.webhook_secrets"] {
+            let message = refusal(&format!("{key} = {value}"), &[]);
+            assert!(message.contains(key) && !message.contains("987654"), "{message}");
+        }
+    }
+    for file in [
+        "providers.openai = \"sk-987654\"",
+        "stripe = \"whsec_987654\"",
+        "stripe.webhook_secrets = \"whsec_1,whsec_987654\"",
+    ] {
         let message = refusal(file, &[]);
         assert!(!message.contains("987654"), "{message}");
+    }
+    let message = refusal("", &[("STRIPE_WEBHOOK_SECRET", "[\"whsec_987654")]);
+    assert!(!message.contains("987654"), "{message}");
+}
+
+#[test]
+fn a_secret_alone_is_a_list_of_one() {
+    let config = load("[stripe]\nwebhook_secrets = \"whsec_1\"\n", &[]).unwrap();
+    let secrets = config.stripe.webhook_secrets.iter().map(|secret| secret.expose().as_str());
+    assert_eq!(secrets.collect::<Vec<_>>(), ["whsec_1"]);
+    let message = refusal("[stripe]\nwebhook_secrets = \"\"\n", &[]);
+    let told = "skai.toml, line 2: stripe.webhook_secrets: an entry is empty; leave it out";
+    assert_eq!(message, told);
+}
+
+#[test]
+fn the_placeholder_of_a_secret_is_none() {
+    let told =
+        "\"[hidden]\" is a placeholder, no secret; give the secret itself, or leave the key out";
+    for (file, key) in [
+        ("operator_token = \"[hidden]\"", "operator_token"),
+        ("providers.openai.api_key = \"[hidden]\"", "providers.openai.api_key"),
+        ("stripe.webhook_secrets = [\"whsec_1\", \"[hidden]\"]", "stripe.webhook_secrets"),
+        ("stripe.webhook_secrets = \"[hidden]\"", "stripe.webhook_secrets"),
+    ] {
+        assert_eq!(refusal(file, &[]), format!("skai.toml, line 1: {key}: {told}"));
+    }
+    for (variable, key) in [
+        ("SKAI_OPERATOR_TOKEN", "operator_token"),
+        ("OPENAI_API_KEY", "providers.openai.api_key"),
+        ("STRIPE_WEBHOOK_SECRET", "stripe.webhook_secrets"),
+    ] {
+        let message = refusal("", &[(variable, "[hidden]")]);
+        assert_eq!(message, format!("environment variable {variable}: {key}: {told}"));
     }
 }
 
@@ -403,7 +451,7 @@ fn errors_name_the_variable() {
             "0",
             "store.readers: 0 is not allowed; allowed: a whole number from 1 to 64",
         ),
-        ("SKAI_HTTP", "on", "http: \"on\" is not allowed; allowed: a table"),
+        ("SKAI_HTTP", "on", "http: text is not allowed; allowed: a table"),
         (
             "Q_GEN_CREATE_CONCURRENCY",
             "0",
@@ -438,7 +486,18 @@ fn errors_name_the_variable() {
 }
 
 #[test]
-fn the_effective_configuration_hides_secrets_and_is_read_again() {
+fn no_variable_sets_a_price_of_stripes() {
+    for file in ["", "[stripe.prices.price_1A]\ncredits = 1\n"] {
+        for variable in ["SKAI_STRIPE__PRICES__PRICE_1A__CREDITS", "SKAI_STRIPE__PRICES"] {
+            let message = refusal(file, &[(variable, "12.5")]);
+            let start = format!("environment variable {variable}: no variable can spell the id");
+            assert!(message.starts_with(&start), "{message}");
+        }
+    }
+}
+
+#[test]
+fn the_effective_configuration_is_read_again_once_its_secrets_are_put_in() {
     let environment = [
         ("OPENAI_API_KEY", "sk-very-secret"),
         ("SKAI_MODELS__GPT_4O_MINI__INPUT_PER_MILLION", "999999999.999999"),
@@ -448,15 +507,15 @@ fn the_effective_configuration_hides_secrets_and_is_read_again() {
         ("SKAI_RATE_LIMIT__READ", "600,1m"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_very-secret,whsec_more"),
         ("SKAI_STRIPE__CREDITS_PER_UNIT__JPY", "0.000001"),
-        ("SKAI_STRIPE__PRICES__PRICE_1A__CREDITS", "12.5"),
     ];
-    let config = load("", &environment).unwrap();
+    let config = load("[stripe.prices.price_1A]\ncredits = 12.5\n", &environment).unwrap();
     let toml = config.effective_toml();
     assert!(!toml.contains("very-secret"), "{toml}");
     assert!(toml.contains("api_key = \"[hidden]\""), "{toml}");
     assert!(toml.contains("operator_token = \"\""), "{toml}");
     assert!(!format!("{config:?}").contains("very-secret"));
-    let mut again = load(&toml, &[]).unwrap();
+    assert!(refusal(&toml, &[]).contains("is a placeholder, no secret"));
+    let mut again = load(&toml.replace("[hidden]", "put-in"), &[]).unwrap();
     let openai = again.providers.get_mut("openai").unwrap();
     openai.api_key = config.providers["openai"].api_key.clone();
     assert_eq!(again.stripe.webhook_secrets.len(), 2);

@@ -10,7 +10,11 @@ use serde::{
     de::{self, DeserializeSeed, SeqAccess, Visitor},
 };
 
-use crate::domain::{Credits, RateLimit, Secret, format_duration, parse_duration};
+use crate::domain::{Credits, RateLimit, format_duration, parse_duration};
+
+mod secrets;
+
+pub(super) use secrets::{HIDDEN, secret, secrets};
 
 /// Milliseconds in a second; the bounds of durations are in milliseconds.
 pub(super) const SECOND: u64 = 1_000;
@@ -355,31 +359,4 @@ pub(super) fn optional_price<'de, D: Deserializer<'de>>(
         given => credits_of(given).map(Some),
     })
     .deserialize(given)
-}
-
-/// Reads a secret that will stand in an HTTP header; no message repeats it.
-pub(super) fn secret<'de, D: Deserializer<'de>>(given: D) -> Result<Secret<String>, D::Error> {
-    secret_rule().deserialize(given)
-}
-
-/// Reads a list of secrets, none of them empty; no message repeats one.
-pub(super) fn secrets<'de, D: Deserializer<'de>>(
-    given: D,
-) -> Result<Vec<Secret<String>>, D::Error> {
-    let secrets = given.deserialize_any(Each(secret_rule()))?;
-    if secrets.iter().any(|secret| secret.expose().is_empty()) {
-        return Err(de::Error::custom("an entry is empty; leave it out"));
-    }
-    Ok(secrets)
-}
-
-fn secret_rule() -> Rule<Secret<String>> {
-    let allowed = "text in quotes, at most 4096 visible ASCII characters without spaces";
-    let mut rule = Rule::new(allowed, |given| {
-        let secret = given.text()?;
-        let plain = secret.len() <= 4096 && secret.bytes().all(|byte| byte.is_ascii_graphic());
-        plain.then(|| Secret::new(secret.to_owned()))
-    });
-    rule.hidden = true;
-    rule
 }

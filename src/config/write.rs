@@ -1,4 +1,4 @@
-//! How single values are written by `Config::effective_toml`, as `values` reads them again.
+//! How single values are written by `Config::effective_toml`, as `values` reads them again; but for secrets.
 
 #![expect(
     clippy::trivially_copy_pass_by_ref,
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::values::format_size;
+use super::values::{HIDDEN, format_size};
 use crate::domain::{Credits, RateLimit, Secret, format_duration};
 
 pub(super) fn duration<S: Serializer>(value: &Duration, out: S) -> Result<S::Ok, S::Error> {
@@ -83,9 +83,9 @@ pub(super) fn optional_price<S: Serializer>(
 }
 
 pub(super) fn secret<S: Serializer>(value: &Secret<String>, out: S) -> Result<S::Ok, S::Error> {
-    out.serialize_str(if value.expose().is_empty() { "" } else { "[hidden]" })
+    out.serialize_str(if value.expose().is_empty() { "" } else { HIDDEN })
 }
 
 pub(super) fn secrets<S: Serializer>(value: &[Secret<String>], out: S) -> Result<S::Ok, S::Error> {
-    out.collect_seq(value.iter().map(|_| "[hidden]"))
+    out.collect_seq(value.iter().map(|_| HIDDEN))
 }

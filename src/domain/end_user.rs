@@ -157,9 +157,15 @@ mod tests {
             assert_eq!(error.param(), Some("user"));
             assert_eq!(error.retry_after(), Some(Duration::from_millis(1_500)));
         }
-        let error = admit(true, tokens(None, 20_000, 5_000)).unwrap_err();
-        for part in ["`u`", "25000", "20000", "5000", "2026-11-21T00:00:00.000Z (UTC)"] {
-            assert!(error.message().contains(part), "{part}: {}", error.message());
+        let midnight = "2026-11-21T00:00:00.000Z (UTC)";
+        for (over, parts) in [
+            (tokens(None, 26_000, 5_000), ["`u`", "25000", "26000", "5000", midnight]),
+            (tokens(None, 20_000, 5_000), ["`u`", "25000", "20000", "5000", "have ended"]),
+        ] {
+            let error = admit(true, over).unwrap_err();
+            for part in parts {
+                assert!(error.message().contains(part), "{part}: {}", error.message());
+            }
         }
     }
 }

@@ -152,8 +152,8 @@ pub trait Provider: Send + Sync {
     /// Asks and hands each piece of the answer to `sink` as soon as it is there; then gives the whole.
     ///
     /// Where `sink` breaks, or the thread's [`Line`](crate::wire::Line) is cut after the first piece or after
-    /// the provider reported the prompt's tokens, the call is given up and this gives what there is: with the usage as far as it was reported, or
-    /// else an estimate, and without a finish reason.
+    /// the provider reported the prompt's tokens, the call is given up and this gives what there is: with the
+    /// usage as far as it was reported, or else an estimate, and without a finish reason.
     ///
     /// # Errors
     /// Also after the first piece, where the answer broke off.
@@ -225,9 +225,11 @@ impl Providers {
             let guarded = Guarded::new(name.clone(), provider, limits, ambient, observer);
             (name, Arc::new(guarded))
         };
-        let unlimited = ProviderLimits::default();
-        let (_, sandbox) = guard((SANDBOX.to_owned(), ProviderSettings::Sandbox, unlimited));
-        Self { configured: settings.into_iter().map(guard).collect(), sandbox }
+        let configured = settings.into_iter().map(guard).collect();
+        let sandbox: Box<dyn Provider> = Box::new(Sandbox::of_test_mode());
+        let (sandbox, unlimited) = ((sandbox, sandbox::TIMEOUT), ProviderLimits::default());
+        let sandbox = Guarded::new(SANDBOX.to_owned(), sandbox, unlimited, ambient, observer);
+        Self { configured, sandbox: Arc::new(sandbox) }
     }
 
     /// The provider of that name in the configuration.
@@ -235,7 +237,8 @@ impl Providers {
         self.configured.get(name).map(|provider| Arc::clone(provider) as Arc<dyn Provider>)
     }
 
-    /// The sandbox that is there whatever is configured. Nobody shares its limits: it has none.
+    /// The sandbox that is there whatever is configured. Nobody shares its limits: it has none, and waits for
+    /// some seconds at most whatever it is told.
     pub fn sandbox(&self) -> Arc<dyn Provider> {
         Arc::clone(&self.sandbox) as Arc<dyn Provider>
     }
@@ -254,7 +257,7 @@ impl ProviderSettings {
             Self::Anthropic(settings) => {
                 (Box::new(Anthropic::new(ambient, &settings)), settings.timeout)
             }
-            Self::Sandbox => (Box::new(Sandbox), sandbox::TIMEOUT),
+            Self::Sandbox => (Box::new(Sandbox::configured()), sandbox::TIMEOUT),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     ambient,
     app::{App, prices},
     config::{Config, ConfigError},
-    domain::{Catalog, Tariff},
+    domain::{Catalog, Model},
 };
 
 /// Reads the configuration again for a server that runs with the one given.
@@ -77,23 +77,43 @@ impl Reload {
     }
 }
 
-/// Logs each model that costs something else now.
+/// Logs each model that is another now, and what of it.
 fn tell_changes(before: &Catalog, now: &Catalog) {
-    let (before, now) = (tariffs(before), tariffs(now));
+    let (before, now) = (by_name(before), by_name(now));
     let mut changed = 0;
     for model in before.keys().chain(now.keys().filter(|name| !before.contains_key(*name))) {
-        let price = |of: &BTreeMap<&str, Tariff>| of.get(model).map(ToString::to_string);
-        let (before, now) = (price(&before), price(&now));
-        if before != now {
-            changed += 1;
-            let none = || "no such model".to_owned();
-            let (before, now) = (before.unwrap_or_else(none), now.unwrap_or_else(none));
+        let (before, now) = (before.get(model).copied(), now.get(model).copied());
+        if before == now {
+            continue;
+        }
+        changed += 1;
+        if let Some((before, now)) = differing(before, now, |it| it.tariff.to_string()) {
             tracing::info!(model, before, now, "the price of a model changed");
+        }
+        if let Some((before, now)) = differing(before, now, settings) {
+            tracing::info!(model, before, now, "the settings of a model changed");
         }
     }
     tracing::info!(changed, "models and prices were read again");
 }
 
-fn tariffs(catalog: &Catalog) -> BTreeMap<&str, Tariff> {
-    catalog.models().map(|model| (model.name.as_str(), model.tariff)).collect()
+fn by_name(catalog: &Catalog) -> BTreeMap<&str, &Model> {
+    catalog.models().map(|model| (model.name.as_str(), model)).collect()
+}
+
+/// What is told of a model before and now, where that is not the same.
+fn differing(
+    before: Option<&Model>,
+    now: Option<&Model>,
+    told: impl Fn(&Model) -> String,
+) -> Option<(String, String)> {
+    let [before, now] =
+        [before, now].map(|of| of.map_or_else(|| "no such model".to_owned(), &told));
+    (before != now).then_some((before, now))
+}
+
+/// All of a model but its price.
+fn settings(model: &Model) -> String {
+    let Model { name: _, tariff: _, price: _, provider, upstream, max_tokens } = model;
+    format!("{upstream} at {provider}, {max_tokens} tokens where a job names no bound")
 }

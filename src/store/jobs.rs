@@ -44,6 +44,8 @@ pub struct NewJob {
     pub run_at: Timestamp,
     /// The number of the newest price when it was estimated: it is charged at the prices up to there.
     pub price_list: i64,
+    /// For how many completion tokens its reservation was made: no answer may be longer.
+    pub completion_bound: u32,
     /// JSON array of messages.
     pub messages: Box<RawValue>,
     /// JSON Schema that the output has to satisfy.
@@ -102,6 +104,8 @@ pub struct Job {
     pub spending: i64,
     /// The number of the newest price when that was estimated: the job is charged at the prices up to there.
     pub price_list: i64,
+    /// For how many completion tokens its reservation was made: no answer may be longer.
+    pub completion_bound: u32,
     /// The request that made it.
     pub request_id: String,
     /// When it was accepted.
@@ -219,6 +223,7 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         reserved: reserved(row)?,
         spending: row.get("spending")?,
         price_list: row.get("price_list")?,
+        completion_bound: row.get("completion_bound")?,
         request_id: row.get("request_id")?,
         created_at: row.get("created_at")?,
         started_at: if attempts > 0 { Some(row.get("started_at")?) } else { None },
@@ -265,10 +270,10 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, aside: SetAside) -> Resul
     let seq = tx.insert(
         "insert into main.job (account, id, project, api_key, status, round, attempts, max_attempts,
            priority, model, agent, agent_version, batch, direct, end_user, token_bound,
-           reserved_free, reserved_paid, spending, price_list, request_id, run_at, created_at,
-           started_at)
+           reserved_free, reserved_paid, spending, price_list, completion_bound, request_id, run_at,
+           created_at, started_at)
          values (current_account(), ?1, ?2, ?3, 2 + ?16, 1, ?16, ?4, ?5, ?6, ?13, ?14, ?15, ?16, ?7, ?19,
-           ?11, ?12, ?17, ?18, ?8, ?9, ?10, ?10)",
+           ?11, ?12, ?17, ?18, ?20, ?8, ?9, ?10, ?10)",
         rusqlite::params![
             new.id,
             new.project,
@@ -289,6 +294,7 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, aside: SetAside) -> Resul
             aside.spending,
             new.price_list,
             aside.tokens,
+            new.completion_bound,
         ],
     )?;
     tx.execute(
@@ -324,20 +330,21 @@ pub fn start(tx: &Tx<'_, AccountScope>, job: i64, attempts: u32) -> Result<()> {
     Ok(())
 }
 
-/// Lets a job that ended wait again, in a new round for which that much is set aside by this price list.
+/// Lets a job that ended wait again, in a new round for which that much is set aside by this price list and bound.
 pub fn restart(
     tx: &Tx<'_, AccountScope>,
     of: JobRound,
     aside: SetAside,
     price_list: i64,
+    completion_bound: u32,
 ) -> Result<()> {
     tx.execute(
         "delete from main.job_result where account = current_account() and job = ?1",
         [of.job],
     )?;
     tx.execute(
-        "update main.job set status = 2, attempts = 0, round = ?2, reserved_free = ?3,
-           reserved_paid = ?4, spending = ?5, price_list = ?6, token_bound = ?7, direct = 0
+        "update main.job set status = 2, attempts = 0, direct = 0, round = ?2, reserved_free = ?3,
+           reserved_paid = ?4, spending = ?5, price_list = ?6, token_bound = ?7, completion_bound = ?8
          where account = current_account() and seq = ?1",
         rusqlite::params![
             of.job,
@@ -346,7 +353,8 @@ pub fn restart(
             aside.held.paid,
             aside.spending,
             price_list,
-            aside.tokens
+            aside.tokens,
+            completion_bound,
         ],
     )?;
     Ok(())

@@ -40,9 +40,7 @@ impl Kind for RunGeneration {
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
         let outcome = match until_stopped(stop, || self.ask(claimed, &job, stop))? {
             Asked::Abandoned => return Ok(()),
-            Asked::Answered(answer) => {
-                Outcome::Succeeded(Success::of(&self.app, answer, job.price_list)?)
-            }
+            Asked::Answered(answer) => Outcome::Succeeded(Success::of(answer)?),
             Asked::Failed { error, answer, trail } => {
                 Outcome::Failed { error, retry_at: None, exhausted: false, answer, trail }
             }
@@ -77,6 +75,8 @@ impl RunGeneration {
             model: &job.model,
             messages: &messages,
             parameters: &parameters,
+            completion_bound: job.completion_bound,
+            price_list: job.price_list,
             output_schema: request.output_schema.as_deref(),
             contract: contract.as_deref(),
             as_is: false,

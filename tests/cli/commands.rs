@@ -141,6 +141,42 @@ fn keys_of_test_projects_and_test_credits_are_given_by_commands() {
 }
 
 #[test]
+fn dead_letters_of_test_keys_are_reached_by_commands() {
+    let program = Program::new();
+    let settings = "[queues.\"generation.create\"]\nbackoff = []\n";
+    fs::write(program.path().join("once.toml"), settings).unwrap();
+    let server = Running::start(&mut program.command(&["--config", "once.toml"]));
+    let account = program.account("2");
+    let client = server.client(&account.key);
+    let body = json!({"name": "tests", "environment": "test"});
+    let project = client.post("/v1/projects", &body).expect(201).json();
+    let of = |command: &[&str], more: &[&str]| {
+        program.json(&[command, &["--account", &account.id], more, &["--json"]].concat())
+    };
+    let made = of(&["key", "create"], &["--project", project["id"].as_str().unwrap()]);
+    let test = server.client(made["key"].as_str().unwrap());
+    let messages = json!([{"role": "user", "content": "[sandbox:fail=SERVER_ERROR]"}]);
+    let body = json!({"model": "sandbox", "messages": messages});
+    let job = test.post("/v1/jobs/generations", &body).expect(202).json();
+    let job = job["id"].as_str().unwrap();
+    let ended = test.get(&format!("/v1/jobs/{job}?wait=15")).expect(200).json();
+    assert_eq!(ended["status"], "failed", "{ended}");
+
+    let testing = ["--environment", "test"];
+    assert_eq!(of(&["dlq", "list"], &[])["dead_letters"], json!([]));
+    let letters = of(&["dlq", "list"], &testing)["dead_letters"].clone();
+    let [letter] = &letters.as_array().unwrap()[..] else { panic!("{letters}") };
+    assert_eq!(letter["job_id"], job);
+    let id = letter["id"].as_str().unwrap();
+    let wrong = program.run(&["dlq", "redrive", "--account", &account.id, id]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(of(&["dlq", "redrive"], &[&testing[..], &[id]].concat())["id"], id);
+    let none = program.account("2");
+    let wrong = program.run(&["dlq", "list", "--account", &none.id, "--environment", "test"]);
+    assert_eq!(wrong.status.code(), Some(1), "it has no test project");
+}
+
+#[test]
 fn an_account_may_begin_with_no_credits() {
     let program = Program::new();
     for zero in ["0", "0.0"] {

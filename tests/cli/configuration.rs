@@ -116,8 +116,14 @@ fn secrets_are_hidden_wherever_they_came_from() {
     let shown = told(&checked.stdout);
     assert_eq!(shown.matches("[hidden]").count(), 3, "{shown}");
     assert!(!shown.contains("hush") && checked.stderr.is_empty(), "{shown}");
-    // What is shown can be used as a file again.
-    fs::write(program.path().join("skai.toml"), shown).unwrap();
+    // What is shown can be used as a file again, but not without the secrets.
+    let file = program.path().join("skai.toml");
+    fs::write(&file, shown).unwrap();
+    let refused = check(&program, &[]);
+    assert_eq!(refused.status.code(), Some(2));
+    let told_so = told(&refused.stderr);
+    assert!(told_so.contains("operator_token: \"[hidden]\" is a placeholder"), "{told_so}");
+    fs::write(&file, shown.replace("[hidden]", "put-in")).unwrap();
     assert_eq!(told(&check(&program, &[]).stdout), shown);
 
     // Nor does a complaint about a secret repeat it.

@@ -30,6 +30,8 @@ impl Bench {
             model: "m",
             messages: &[ChatMessage::text_of(ChatRole::User, "Hello")],
             parameters: &parameters,
+            completion_bound: u32::MAX,
+            price_list: self.deeds.app.catalog.current().price_list(),
             output_schema: None,
             contract,
             as_is: false,

@@ -64,7 +64,11 @@ fn pricing(client: &Client) -> Value {
 }
 
 fn post(client: &Client) -> String {
-    let body = json!({"model": "test", "max_tokens": 50,
+    post_with(client, &json!(50))
+}
+
+fn post_with(client: &Client, max_tokens: &Value) -> String {
+    let body = json!({"model": "test", "max_tokens": max_tokens,
         "messages": [{"role": "user", "content": "hi"}]});
     let job = client.post("/v1/jobs/generations", &body).expect(202).json();
     format!("/v1/jobs/{}", job["id"].as_str().unwrap())
@@ -172,4 +176,88 @@ fn a_model_may_lose_its_price_and_get_it_back() {
     assert_eq!(pricing(&server.client(&account.key))["version"], 3);
     drop(server);
     world.verify();
+}
+
+#[test]
+fn an_open_job_keeps_the_bound_that_it_was_accepted_with() {
+    let world = World::new();
+    world.write(1, "max_tokens = 20");
+    let account = world.program.account("100000");
+    let server = world.serve();
+    let client = server.client(&account.key);
+    world.provider.queue(completion("Hello").held());
+    let runs = post(&client);
+    world.provider.wait_for_calls(1, LIMIT);
+    world.provider.queue(error(400, "no"));
+    let (fails, lowered) = (post_with(&client, &Value::Null), post_with(&client, &Value::Null));
+    world.write(1, "max_tokens = 4000");
+    reload(&server, READ);
+    world.provider.release();
+    for path in [&runs, &lowered] {
+        charged(&client, path);
+    }
+    assert_eq!(client.get(&format!("{fails}?wait=15")).expect(200).json()["status"], "failed");
+    // A retry sets more aside, so that more may be written.
+    client.send("POST", &format!("{fails}/retry"), &[], None).expect(202);
+    charged(&client, &fails);
+    // A bound that was lowered counts at once.
+    world.provider.queue(completion("Hello").held());
+    let runs = post(&client);
+    world.provider.wait_for_calls(5, LIMIT);
+    let waits = post_with(&client, &Value::Null);
+    world.write(1, "max_tokens = 30");
+    reload(&server, READ);
+    world.provider.release();
+    for path in [&runs, &waits] {
+        charged(&client, path);
+    }
+    let asked: Vec<Value> = world
+        .provider
+        .received()
+        .iter()
+        .map(|call| serde_json::from_slice::<Value>(&call.body).unwrap()["max_tokens"].clone())
+        .collect();
+    assert_eq!(asked, [50, 20, 20, 4000, 50, 30]);
+    world.verify();
+}
+
+#[test]
+fn an_open_job_keeps_its_price_also_where_its_model_lost_it() {
+    let world = World::new();
+    let account = world.program.account("100000");
+    let server = world.serve();
+    let client = server.client(&account.key);
+    world.provider.queue(completion("Hello").held());
+    let runs = post(&client);
+    world.provider.wait_for_calls(1, LIMIT);
+    let waits = post(&client);
+    world.write_models("[models.test]\nprovider = \"local\"\n");
+    reload(&server, READ);
+    world.provider.release();
+    assert_eq!([&runs, &waits].map(|path| charged(&client, path)), [15, 15]);
+    world.verify();
+}
+
+#[test]
+fn whatever_changed_of_a_model_is_told_and_counted() {
+    let world = World::new();
+    let server = world.serve();
+    let mut before = "test at local, 4096 tokens where a job names no bound".to_owned();
+    for (more, now) in [
+        ("upstream = \"big\"", "big at local, 4096 tokens where a job names no bound"),
+        ("max_tokens = 5", "test at local, 5 tokens where a job names no bound"),
+    ] {
+        world.write(1, more);
+        server.signal("HUP");
+        let told = format!("\"model\":\"test\",\"before\":\"{before}\",\"now\":\"{now}\"");
+        server.wait_for_log(&told);
+        server.wait_for_log("\"changed\":1");
+        now.clone_into(&mut before);
+    }
+    world.write_models("[models.test]\nprovider = \"sandbox\"\nmax_tokens = 5\nfree = true\n");
+    server.signal("HUP");
+    server.wait_for_log("\"now\":\"free\"");
+    server.wait_for_log("\"now\":\"test at sandbox, 5 tokens");
+    server.wait_for_log("\"changed\":1");
+    reload(&server, "\"changed\":0");
 }

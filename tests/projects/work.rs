@@ -156,3 +156,12 @@ fn work_that_waits_over_a_restart_stays_on_the_sandbox() {
     assert_eq!(rig.provider.received().len(), 0);
     assert_eq!(live.balance(), (json!(CREDITS), json!(0)));
 }
+
+#[test]
+fn the_delays_of_test_mode_are_short() {
+    let rig = Rig::start();
+    let text = "[sandbox:delay=1h] Hello";
+    let body = json!({"messages": [{"role": "user", "content": text}], "timeout_ms": 14_000});
+    let job = rig.test.run_job(&body);
+    assert_eq!(job["output_text"], "The sandbox has read: Hello", "{job}");
+}

@@ -461,7 +461,7 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("jobs::start", &(), move |tx| jobs::start(tx, seq, 9));
     let round = JobRound { job: seq, round: 2 };
     calls.change("jobs::restart", &(), move |tx| {
-        jobs::restart(tx, round, SetAside { held: Split::default(), spending: 1, tokens: 0 }, 0)
+        jobs::restart(tx, round, SetAside { held: Split::default(), spending: 1, tokens: 0 }, 0, 0)
     });
     calls.change("queue::finish", &false, move |tx| queue::finish(tx, lease));
     calls.change("queue::release", &false, move |tx| queue::release(tx, lease, tx.now(), false));

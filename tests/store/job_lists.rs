@@ -40,9 +40,10 @@ impl Bench {
         let sql = format!(
             "begin;
              insert into job (account, id, project, api_key, status, round, attempts, max_attempts,
-               priority, model, reserved_free, reserved_paid, spending, price_list, request_id, run_at, created_at, started_at)
+               priority, model, reserved_free, reserved_paid, spending, price_list, completion_bound,
+               request_id, run_at, created_at, started_at)
              with recursive c (n) as (select 1 union all select n + 1 from c where n < {jobs})
-             select 1, randomblob(16), 1, 1, 4, 1, 1, 1, 0, 'm', 0, 0, 1, 1, 'r', 0,
+             select 1, randomblob(16), 1, 1, 4, 1, 1, 1, 0, 'm', 0, 0, 1, 1, 1, 'r', 0,
                {from} + 60000 * ({minutes}), 0 from c;
              insert into job_request (account, job, messages, parameters)
              select account, seq, '[]', '{{}}' from job

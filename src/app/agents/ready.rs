@@ -74,7 +74,7 @@ pub fn prepare_run(
 ) -> Result<Run> {
     run.check(app.ambient.now())?;
     let prepared = ready(app, caller.scope, name, run.version)
-        .and_then(|ready| jobs::draft(app, caller, ready.draft(run)?));
+        .and_then(|ready| jobs::draft(app, &app.catalog.current(), caller, ready.draft(run)?));
     let error = match (prepared, request) {
         (Ok(prepared), _) => return Ok(Run::New(Box::new(prepared))),
         (Err(error), None) => return Err(error),

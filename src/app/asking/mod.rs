@@ -44,6 +44,10 @@ pub struct Question<'a> {
     pub messages: &'a [ChatMessage],
     /// The settings of the calls, and the models to turn to.
     pub parameters: &'a Parameters,
+    /// No answer is longer than this many tokens.
+    pub completion_bound: u32,
+    /// The number of the newest price that counts: answers cost what their model cost then.
+    pub price_list: i64,
     /// The JSON Schema as the provider gets it.
     pub output_schema: Option<&'a RawValue>,
     /// The same, to hold the answer against.
@@ -89,7 +93,7 @@ pub enum Asked {
 /// An answer that keeps the contract.
 #[derive(Debug)]
 pub struct Answer {
-    /// The model that answered.
+    /// The model that answered, with the price that it had when the question was accepted.
     pub model: Arc<Model>,
     /// The validated JSON, where there is a contract. Of a stream: where it happens to keep it.
     pub output: Option<Box<RawValue>>,
@@ -121,7 +125,7 @@ impl<'a> Question<'a> {
             messages,
             temperature: *temperature,
             max_tokens: *max_tokens,
-            default_max_tokens: model.max_tokens,
+            default_max_tokens: model.max_tokens.min(self.completion_bound),
             top_p: *top_p,
             stop,
             seed: *seed,
@@ -196,10 +200,9 @@ impl App {
     ) -> Result<Asked> {
         let (mut route, catalog) = (Route::default(), self.catalog.current());
         for name in question.models() {
-            let environment = question.environment;
-            let (served_by, attempt) = self.find(&catalog, environment, name, |model, provider| {
+            let (served_by, attempt) = self.find(&catalog, question, name, |model, provider| {
                 ask(model, provider, &mut route.trail)
-            });
+            })?;
             let error = match attempt {
                 Ok(attempt) => return Ok(route.end(question, attempt, name, served_by)),
                 Err(_) if stopped() => return Ok(Asked::Abandoned),

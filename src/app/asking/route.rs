@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{Answer, Asked, Attempt, OneAsked, Question};
 use crate::{
-    app::App,
-    domain::{Catalog, Environment, JobErrorCode, Model},
+    app::{App, prices},
+    domain::{Catalog, Environment, Error, JobErrorCode, Model, Result},
     providers::{Provider, ProviderError, SANDBOX},
 };
 
@@ -112,21 +112,23 @@ impl Route {
 
 impl App {
     /// Asks the model of that name, and says who runs it: under tests always the sandbox. The configuration
-    /// may have changed since the question was accepted.
+    /// may have changed since the question was accepted; the price has not.
     pub(super) fn find(
         &self,
         catalog: &Catalog,
-        environment: Environment,
+        question: &Question<'_>,
         name: &str,
         ask: impl FnOnce(Arc<Model>, &dyn Provider) -> OneAsked,
-    ) -> (Option<String>, OneAsked) {
-        let model = catalog.find(name, "model").cloned();
-        let priced = model.and_then(|model| model.check_priced().map(|()| model));
-        let model = match priced {
-            Ok(model) => model,
-            Err(error) => return (None, Err(ProviderError::misconfigured(error.message()))),
+    ) -> Result<(Option<String>, OneAsked)> {
+        let unusable = |error: &Error| (None, Err(ProviderError::misconfigured(error.message())));
+        let model = match catalog.find(name, "model") {
+            Ok(model) => prices::as_accepted(self, catalog, model, question.price_list)?,
+            Err(error) => return Ok(unusable(&error)),
         };
-        let (model, found) = match environment {
+        if let Err(error) = model.check_priced() {
+            return Ok(unusable(&error));
+        }
+        let (model, found) = match question.environment {
             Environment::Live => (Arc::clone(&model), self.providers.get(&model.provider)),
             Environment::Test => (run_by_the_sandbox(&model), Some(self.providers.sandbox())),
         };
@@ -137,7 +139,7 @@ impl App {
                 "the provider of model `{name}` is not configured any more"
             ))),
         };
-        (provider, asked)
+        Ok((provider, asked))
     }
 }
 

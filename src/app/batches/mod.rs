@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     domain::{
-        BatchId, Credits, Cursor, Error, ErrorKind, GenerationRequest, Idempotency, Page,
+        BatchId, Catalog, Credits, Cursor, Error, ErrorKind, GenerationRequest, Idempotency, Page,
         PageRequest, Payer, Result, RunRequest, check_custom_id,
     },
     store::{
@@ -86,7 +86,8 @@ pub fn prepare(
     let mut known = HashSet::with_capacity(total);
     let mut estimate = Credits::ZERO;
     let mut allowance = Allowance::new(app);
-    let mut preparing = Preparing { app, caller, agents: HashMap::new() };
+    let mut preparing =
+        Preparing { app, catalog: app.catalog.current(), caller, agents: HashMap::new() };
     for (at, Asked { custom_id, work }) in requests.into_iter().enumerate() {
         let place = || format!("requests/{at}");
         check_custom_id(&custom_id).map_err(|error| error.within(&place()))?;
@@ -143,6 +144,8 @@ fn new_batch(
 /// Prepares the jobs of a batch.
 struct Preparing<'a> {
     app: &'a App,
+    /// All jobs are estimated, and later charged, at the prices of one moment.
+    catalog: Arc<Catalog>,
     caller: &'a Caller,
     /// Agents and versions that were opened: each is read and compiled once.
     agents: HashMap<(String, Option<u32>), Ready>,
@@ -150,16 +153,17 @@ struct Preparing<'a> {
 
 impl Preparing<'_> {
     fn job(&mut self, work: &Work) -> Result<Prepared> {
+        let Self { app, catalog, caller, .. } = self;
         let (agent, run) = match work {
-            Work::Generation(request) => return jobs::prepare(self.app, self.caller, request),
+            Work::Generation(request) => return jobs::prepare_with(app, catalog, caller, request),
             Work::Run { agent, run } => (agent, run),
         };
-        run.check(self.app.ambient.now())?;
+        run.check(app.ambient.now())?;
         let ready = match self.agents.entry((agent.clone(), run.version)) {
             Entry::Occupied(opened) => opened.into_mut(),
-            Entry::Vacant(new) => new.insert(open(self.app, self.caller, agent, run.version)?),
+            Entry::Vacant(new) => new.insert(open(app, caller, agent, run.version)?),
         };
-        jobs::draft(self.app, self.caller, ready.draft(run)?)
+        jobs::draft(app, catalog, caller, ready.draft(run)?)
     }
 }
 

@@ -152,6 +152,8 @@ impl Call<'_> {
             model: &new.model,
             messages: &self.chat.messages,
             parameters: &self.chat.parameters,
+            completion_bound: new.completion_bound,
+            price_list: new.price_list,
             output_schema: new.output_schema.as_deref(),
             contract: self.chat.contract.as_deref(),
             as_is: true,
@@ -246,8 +248,7 @@ impl Call<'_> {
         }
         let model = answer.model.name.clone();
         let cut_short = self.line.is_cut();
-        let price_list = self.chat.prepared.new.price_list;
-        let success = Success { cut_short, ..Success::of(self.app, answer, price_list)? };
+        let success = Success { cut_short, ..Success::of(answer)? };
         let finished = Finished { head: Head { model, ..*head }, completion };
         let body = self.render.map_or(Ok(Vec::new()), |render| render(&finished))?;
         Ok((Outcome::Succeeded(success), (finished, body)))

@@ -73,7 +73,7 @@ pub fn prepare(app: &App, caller: &Caller, request: ChatRequest) -> Result<Chat>
         priority: 0,
         run_at: None,
     };
-    let prepared = jobs::draft(app, caller, draft)?.direct();
+    let prepared = jobs::draft(app, &app.catalog.current(), caller, draft)?.direct();
     let max_repairs = parameters.max_repairs.unwrap_or(app.settings.max_repairs);
     Ok(Chat { prepared, messages, parameters, contract, max_repairs, held_back })
 }

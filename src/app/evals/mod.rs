@@ -127,6 +127,7 @@ fn prepare(
 ) -> Result<(NewEvalRun, Vec<(String, jobs::Prepared)>)> {
     let cases: Vec<EvalCase> = serde_json::from_str(eval.cases.get()).map_err(Error::internal)?;
     let total = u64::try_from(cases.len()).unwrap_or(u64::MAX);
+    let catalog = app.catalog.current();
     let mut allowance = batches::Allowance::new(app);
     let (mut items, mut taken, mut refused) =
         (Vec::with_capacity(cases.len()), Vec::new(), Vec::new());
@@ -134,7 +135,7 @@ fn prepare(
         let draft = ready.draft(&RunRequest::of(case.input));
         match draft {
             Ok(draft) => {
-                let prepared = jobs::draft(app, caller, draft)?;
+                let prepared = jobs::draft(app, &catalog, caller, draft)?;
                 allowance.spend(app, &prepared)?;
                 items.push((n.to_string(), prepared));
                 taken.push(n);

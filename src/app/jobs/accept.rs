@@ -95,6 +95,16 @@ pub struct Submitted {
 /// Checks a request against everything that needs no database. An `output_schema` that is not known
 /// is compiled, which may take some milliseconds.
 pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Result<Prepared> {
+    prepare_with(app, &app.catalog.current(), caller, request)
+}
+
+/// The same with the models and prices of this catalog, for jobs that are accepted together.
+pub(in crate::app) fn prepare_with(
+    app: &App,
+    catalog: &Catalog,
+    caller: &Caller,
+    request: &GenerationRequest,
+) -> Result<Prepared> {
     request.check(app.ambient.now(), app.settings.max_timeout_ms())?;
     if let Some(schema) = &request.output_schema {
         app.contracts.compile(schema, "output_schema")?;
@@ -114,18 +124,18 @@ pub fn prepare(app: &App, caller: &Caller, request: &GenerationRequest) -> Resul
         priority: request.priority.unwrap_or(0),
         run_at: request.run_at,
     };
-    draft(app, caller, asked)
+    draft(app, catalog, caller, asked)
 }
 
-/// Gives a job its id and what it may cost.
-pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
+/// Gives a job its id and what it may cost with this catalog.
+pub fn draft(app: &App, catalog: &Catalog, caller: &Caller, draft: Draft) -> Result<Prepared> {
     let now = app.ambient.now();
     let payer = caller.payer.ok_or_else(|| Error::internal("nobody pays for a job"))?;
     let Parameters { fallback_models, max_tokens, .. } = &draft.parameters;
-    let catalog = app.catalog.current();
     let models = (draft.model.as_str(), fallback_models.as_slice());
-    let estimate = dearest(&catalog, models, draft.prompt_tokens, *max_tokens)?;
-    let tokens = most_tokens(&catalog, models, draft.prompt_tokens, *max_tokens)?;
+    let estimate = dearest(catalog, models, draft.prompt_tokens, *max_tokens)?;
+    let completion_bound = completion_bound(catalog, models, *max_tokens)?;
+    let tokens = draft.prompt_tokens.saturating_add(completion_bound.into());
     let parameters = serde_json::to_string(&draft.parameters).map_err(Error::internal)?;
     let new = NewJob {
         id: JobId::from_uuid(app.ambient.uuid()),
@@ -141,6 +151,7 @@ pub fn draft(app: &App, caller: &Caller, draft: Draft) -> Result<Prepared> {
         request_id: caller.request_id.clone(),
         run_at: draft.run_at.map_or(now, |at| at.max(now)),
         price_list: catalog.price_list(),
+        completion_bound,
         messages: draft.messages,
         output_schema: draft.output_schema,
         metadata: draft.metadata,
@@ -199,20 +210,20 @@ pub(super) fn dearest(
     Ok(most)
 }
 
-/// How many tokens the job may use with any of the models that may answer.
-pub(super) fn most_tokens(
+/// How many completion tokens the job may use with any of the models that may answer.
+pub(super) fn completion_bound(
     catalog: &Catalog,
     (model, fallbacks): (&str, &[String]),
-    prompt: u64,
     max_tokens: Option<u32>,
-) -> Result<u64> {
-    let mut most = max_tokens.unwrap_or(0);
-    if max_tokens.is_none() {
-        for name in fallbacks.iter().map(String::as_str).chain([model]) {
-            most = most.max(catalog.find(name, "model")?.max_tokens);
-        }
+) -> Result<u32> {
+    if let Some(asked) = max_tokens {
+        return Ok(asked);
     }
-    Ok(prompt.saturating_add(most.into()))
+    let mut most = catalog.find(model, "model")?.max_tokens;
+    for name in fallbacks {
+        most = most.max(catalog.find(name, "model")?.max_tokens);
+    }
+    Ok(most)
 }
 
 /// Accepts a job: the answer saved under its key, the reservation, the job, its first event and its
@@ -309,6 +320,7 @@ pub(super) fn as_inserted(
         reserved: aside.held,
         spending: aside.spending,
         price_list: new.price_list,
+        completion_bound: new.completion_bound,
         request_id: new.request_id.clone(),
         created_at: tx.now(),
         started_at: None,

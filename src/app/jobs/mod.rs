@@ -16,10 +16,10 @@ pub use accept::{
 pub use begin::begin;
 pub use outcome::{Outcome, Success, finish, give_up};
 
-use accept::{Waits, dearest, enqueue, most_tokens};
+use accept::{Waits, completion_bound, dearest, enqueue};
 use afford::afford;
 
-pub(in crate::app) use accept::{check_models, insert};
+pub(in crate::app) use accept::{check_models, insert, prepare_with};
 pub(in crate::app) use admit::{admit, admit_early};
 pub(in crate::app) use afford::{Need, afford_all};
 
@@ -135,7 +135,7 @@ pub(super) fn requeue(
         return Err(ended(&job, "cannot be retried"));
     }
     let catalog = app.catalog.current();
-    let need = need_again(&catalog, &job, tx.now())?;
+    let (need, completion_bound) = need_again(&catalog, &job, tx.now())?;
     admit(app, 1)?;
     batches::may_retry(tx, &job)?;
     let payer = match payer {
@@ -146,7 +146,7 @@ pub(super) fn requeue(
     let mut setting = afford(app, tx, &payer, need)?.open(app, tx)?;
     let aside = setting.next(need)?;
     let round = JobRound { job: job.seq, round: job.round + 1 };
-    jobs::restart(tx, round, aside, catalog.price_list())?;
+    jobs::restart(tx, round, aside, catalog.price_list(), completion_bound)?;
     setting.reserve(round, aside)?;
     setting.close()?;
     let work = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
@@ -157,7 +157,8 @@ pub(super) fn requeue(
     enqueue(app, tx, Waits { job: seq, batch, priority, run_at: tx.now() })
 }
 
-fn need_again<'a>(catalog: &Catalog, job: &'a Job, now: Timestamp) -> Result<Need<'a>> {
+/// What a job needs with this catalog, and how many completion tokens it may use.
+fn need_again<'a>(catalog: &Catalog, job: &'a Job, now: Timestamp) -> Result<(Need<'a>, u32)> {
     let messages: Vec<ChatMessage> =
         serde_json::from_str(job.request.messages.get()).map_err(Error::internal)?;
     let parameters: Parameters =
@@ -165,8 +166,10 @@ fn need_again<'a>(catalog: &Catalog, job: &'a Job, now: Timestamp) -> Result<Nee
     let prompt = prompt_bound(&messages, job.request.output_schema.as_deref(), &parameters);
     let models = (job.model.as_str(), parameters.fallback_models.as_slice());
     let estimate = dearest(catalog, models, prompt, parameters.max_tokens)?;
-    let tokens = most_tokens(catalog, models, prompt, parameters.max_tokens)?;
-    Ok(Need { estimate, tokens, user: job.user.as_deref(), run_at: now })
+    let completion_bound = completion_bound(catalog, models, parameters.max_tokens)?;
+    let tokens = prompt.saturating_add(completion_bound.into());
+    let need = Need { estimate, tokens, user: job.user.as_deref(), run_at: now };
+    Ok((need, completion_bound))
 }
 
 fn must_find(tx: &Tx<'_, AccountScope>, id: JobId) -> Result<Job> {

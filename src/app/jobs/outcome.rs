@@ -11,10 +11,7 @@ use super::{
     batches,
 };
 use crate::{
-    app::{
-        asking::{Answer, BrokenAnswer, Trail},
-        prices,
-    },
+    app::asking::{Answer, BrokenAnswer, Trail},
     domain::{
         AccountId, AgentTotals, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode,
         JobId, JobStatus, Result, Timestamp, Usage,
@@ -76,11 +73,9 @@ pub struct Success {
 }
 
 impl Success {
-    /// Charges what the tokens of all calls cost with the model that answered, at the price that it had when the
-    /// job was accepted. Blocks where that is not the price of today.
-    pub fn of(app: &App, answer: Answer, price_list: i64) -> Result<Self> {
+    /// Charges what the tokens of all calls cost with the model that answered.
+    pub fn of(answer: Answer) -> Result<Self> {
         let Answer { model, output, completion, trail } = answer;
-        let model = prices::as_accepted(app, model, price_list)?;
         Ok(Self {
             output,
             text: completion.text,

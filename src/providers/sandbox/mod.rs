@@ -16,6 +16,8 @@
 //! | `[sandbox:cached=100]` | reports that so many of the prompt's tokens were cached, at most all |
 //! | `[sandbox:tool=NAME]` | calls that tool of the call's `tools`, with arguments that satisfy its parameters |
 //! | `[sandbox:text=…]` | answers with this text, whatever the schema says. It reaches to the last `]` of the message, so it comes last |
+//!
+//! In test mode the delays of a call end after 2 s together, whatever they say.
 
 mod answer;
 mod directives;
@@ -36,25 +38,51 @@ use directives::Directives;
 /// How long a call may be delayed where it names no timeout.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) struct Sandbox;
+/// How long the calls of test mode are delayed at most.
+const TEST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Answers as it is told, and waits as it is told up to a bound.
+pub(super) struct Sandbox {
+    /// All delays of a call together are no longer: what is above that is left out.
+    patience: Duration,
+}
+
+impl Sandbox {
+    /// One whose calls end by their timeouts alone.
+    pub(super) const fn configured() -> Self {
+        Self { patience: Duration::MAX }
+    }
+
+    /// The one of test mode: whoever plays with its money holds no place of live work for long.
+    pub(super) const fn of_test_mode() -> Self {
+        Self { patience: TEST_PATIENCE }
+    }
+
+    /// What the call says to do, with delays as long as may be.
+    fn directives<'a>(&self, text: &'a str) -> Result<Directives<'a>, ProviderError> {
+        let told = Directives::parse(text)?;
+        Ok(Directives { delay: told.delay.min(self.patience), ..told })
+    }
+}
 
 impl Provider for Sandbox {
     fn complete(&self, call: &Call<'_>) -> Result<Completion, ProviderError> {
         let text = last_words(call);
-        let directives = Directives::parse(&text)?;
+        let directives = self.directives(&text)?;
         begin(call, &directives)?;
         if directives.breaks { Err(broke_off()) } else { completion(call, &directives) }
     }
 
     fn stream(&self, call: &Call<'_>, sink: &mut Sink<'_>) -> Result<Completion, ProviderError> {
         let text = last_words(call);
-        let directives = Directives::parse(&text)?;
+        let directives = self.directives(&text)?;
         begin(call, &directives)?;
         let whole = completion(call, &directives)?;
         let pieces = pieces(&whole);
         let breaks_at = directives.breaks.then_some(pieces.len() / 2);
         let mut gathered = Gathered::default();
         let mut left = call.at_most.saturating_sub(directives.delay);
+        let mut patience = self.patience.saturating_sub(directives.delay);
         for (at, delta) in pieces.into_iter().enumerate() {
             if at > 0 && wire::is_cut() {
                 return Ok(gathered.given_up(call));
@@ -62,12 +90,14 @@ impl Provider for Sandbox {
             if breaks_at == Some(at) {
                 return Err(broke_off());
             }
-            if at > 0 && !directives.chunk_delay.is_zero() {
-                match wait(directives.chunk_delay, call.time(TIMEOUT).min(left)) {
+            let delay = directives.chunk_delay.min(patience);
+            if at > 0 && !delay.is_zero() {
+                match wait(delay, call.time(TIMEOUT).min(left)) {
                     Err(_) if wire::is_cut() => return Ok(gathered.given_up(call)),
                     waited => waited?,
                 }
-                left = left.saturating_sub(directives.chunk_delay);
+                left = left.saturating_sub(delay);
+                patience = patience.saturating_sub(delay);
             }
             // Our own pieces are deltas, and far from too many.
             let _fits = gathered.add(&delta.delta);

@@ -38,7 +38,7 @@ fn ask_with(
 ) -> Result<Completion, ProviderError> {
     let messages = [(ChatRole::System, "Be brief."), (ChatRole::User, content)]
         .map(|(role, content)| ChatMessage::text_of(role, content));
-    with_call(&messages, change, |call| Sandbox.complete(call))
+    with_call(&messages, change, |call| Sandbox::configured().complete(call))
 }
 
 fn ask(content: &str) -> Result<Completion, ProviderError> {
@@ -124,6 +124,24 @@ fn explains_directives_that_it_does_not_know() {
     assert!(ask("an open [sandbox:fail=RATE_LIMIT").is_ok());
 }
 
+#[test]
+fn in_test_mode_all_delays_of_a_call_together_are_bounded() {
+    assert_eq!(Sandbox::of_test_mode().patience, Duration::from_secs(2));
+    let hasty = Sandbox { patience: Duration::from_millis(3) };
+    let text = "[sandbox:delay=1h][sandbox:chunk_delay=2h] Hello";
+    let messages = [ChatMessage::text_of(ChatRole::User, text)];
+    let patient = |call: &mut Call<'_>| call.timeout = None;
+    let whole = with_call(&messages, patient, |call| hasty.complete(call)).unwrap();
+    assert_eq!(whole.text, "The sandbox has read: Hello");
+    let goes_on = &mut |_: Delta| ControlFlow::Continue(());
+    let whole = with_call(&messages, patient, |call| hasty.stream(call, goes_on)).unwrap();
+    assert_eq!((whole.text.as_str(), whole.estimated), ("The sandbox has read: Hello", false));
+    // Timeouts are kept.
+    let short = |call: &mut Call<'_>| call.timeout = Some(Duration::from_millis(1));
+    let error = with_call(&messages, short, |call| hasty.complete(call)).unwrap_err();
+    assert_eq!(error.code, JobErrorCode::Timeout);
+}
+
 /// Streams to a sink.
 fn stream_to(
     content: &str,
@@ -131,7 +149,7 @@ fn stream_to(
     sink: &mut Sink<'_>,
 ) -> Result<Completion, ProviderError> {
     let messages = [ChatMessage::text_of(ChatRole::User, content)];
-    with_call(&messages, change, |call| Sandbox.stream(call, sink))
+    with_call(&messages, change, |call| Sandbox::configured().stream(call, sink))
 }
 
 /// The pieces of a stream, as many as are wanted, and what it gave in the end.

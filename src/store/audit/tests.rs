@@ -49,6 +49,7 @@ fn job(
         request_id: "r".to_owned(),
         run_at: tx.now(),
         price_list: 1,
+        completion_bound: 1,
         messages: raw("[]"),
         output_schema: None,
         metadata: None,

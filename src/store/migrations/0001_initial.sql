@@ -176,6 +176,7 @@ create table job (
   reserved_paid integer not null check (reserved_paid >= 0),
   spending integer not null,
   price_list integer not null,
+  completion_bound integer not null check (completion_bound >= 0),
   request_id text not null,
   run_at integer not null,
   created_at integer not null,

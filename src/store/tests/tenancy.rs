@@ -33,8 +33,9 @@ const ROWS: [(&str, &str, &str); 28] = [
     (
         "job",
         "seq, account, id, project, api_key, status, round, attempts, max_attempts, priority, model,
-         reserved_free, reserved_paid, spending, price_list, request_id, run_at, created_at, started_at",
-        "$k, $a, x'0$k', $a, $a, 2, 1, 0, 1, 0, '$t', 0, 0, $k, 0, '$t', 1, 1, 1",
+         reserved_free, reserved_paid, spending, price_list, completion_bound, request_id, run_at, created_at,
+         started_at",
+        "$k, $a, x'0$k', $a, $a, 2, 1, 0, 1, 0, '$t', 0, 0, $k, 0, 1, '$t', 1, 1, 1",
     ),
     ("spending", "seq, account, month, project, api_key, reserved", "$k, $a, 1, x'0$k', x'0$k', 1"),
     (
