@@ -62,6 +62,15 @@ impl Books {
         }
     }
 
+    /// Takes credits back from one grant, and what is not left of it like [`Books::take`].
+    pub(super) fn take_back(&mut self, grant: usize, amount: i64) {
+        let Given { bucket, remaining, .. } = self.grants[grant];
+        let own = remaining.min(amount);
+        self.grants[grant].remaining -= own;
+        self.available[bucket] -= own;
+        self.take(bucket, amount - own);
+    }
+
     /// Takes what a job costs; gives the parts and who paid them.
     pub(super) fn charge(&mut self, cost: i64) -> Vec<(Option<usize>, i64)> {
         let parts = self.split(cost);
@@ -87,16 +96,15 @@ impl Books {
     }
 }
 
-/// What a key, or a project, spent in the month.
+/// What a key, or a project, spent in a month.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Budget {
-    pub(super) limit: Option<i64>,
+pub(super) struct Spent {
     pub(super) charged: i64,
     pub(super) reserved: i64,
 }
 
-impl Budget {
-    pub(super) fn covers(&self, amount: i64) -> bool {
-        self.limit.is_none_or(|limit| self.charged + self.reserved + amount <= limit)
+impl Spent {
+    pub(super) fn leaves(&self, limit: Option<i64>, amount: i64) -> bool {
+        limit.is_none_or(|limit| self.charged + self.reserved + amount <= limit)
     }
 }

@@ -3,6 +3,12 @@
 
 use std::{cell::Cell, time::Duration};
 
+use super::{
+    account::{Account, PROJECT_LIMIT, payer},
+    books::{Amounts, Spent},
+    step::{Step, step},
+};
+use crate::support::deeds::{Deeds, caller, failure, micros, model, success};
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::json;
 use skai_server::{
@@ -12,150 +18,17 @@ use skai_server::{
         jobs,
     },
     domain::{
-        ApiKeyId, Bucket, EntryKind, Environment, Error, ErrorKind, GrantId, JobErrorCode,
-        JobStatus, Month, PageRequest, Payer, ProjectId, Split, Timestamp,
+        Bucket, EntryKind, Environment, Error, ErrorKind, GrantId, JobErrorCode, JobStatus, Month,
+        PageRequest, Payer, Split, Timestamp,
     },
-    store::{AccountScope, jobs::Job, ledger::Balance, queue::Claimed, spending},
+    store::{
+        grants::{self, Correction},
+        jobs::Job,
+        ledger::Balance,
+        queue::Claimed,
+        spending,
+    },
 };
-use uuid::Uuid;
-
-use super::books::{Amounts, Books, Budget};
-use crate::support::deeds::{Deeds, caller, failure, micros, model, success};
-
-/// Something that somebody does. Indexes are taken modulo what there is.
-#[derive(Clone, Debug)]
-enum Step {
-    Grant {
-        account: usize,
-        free: bool,
-        amount: i64,
-        expires_in_s: Option<u64>,
-    },
-    Adjust {
-        account: usize,
-        free: bool,
-        delta: i64,
-    },
-    Submit {
-        account: usize,
-        key: usize,
-        estimate: i64,
-    },
-    Begin {
-        job: usize,
-    },
-    Succeed {
-        job: usize,
-        cost: i64,
-    },
-    Fail {
-        job: usize,
-        again: bool,
-    },
-    GiveUp {
-        job: usize,
-        expired: bool,
-    },
-    Cancel {
-        job: usize,
-    },
-    Retry {
-        job: usize,
-        key: usize,
-    },
-    Pass {
-        seconds: u64,
-    },
-    /// The process ends where it stands, and another starts on what the disk has.
-    Crash,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let job = 0_usize..16;
-    let (account, key) = (0_usize..2, 0_usize..KEYS);
-    prop_oneof![
-        2 => (account.clone(), any::<bool>(), 1_i64..300, prop::option::of(1_u64..200)).prop_map(
-            |(account, free, amount, expires_in_s)| Step::Grant { account, free, amount, expires_in_s }
-        ),
-        1 => (account.clone(), any::<bool>(), (-100_i64..100).prop_filter("not zero", |d| *d != 0))
-            .prop_map(|(account, free, delta)| Step::Adjust { account, free, delta }),
-        4 => (account, key.clone(), 1_i64..80)
-            .prop_map(|(account, key, estimate)| Step::Submit { account, key, estimate }),
-        2 => job.clone().prop_map(|job| Step::Begin { job }),
-        3 => (job.clone(), 0_i64..160).prop_map(|(job, cost)| Step::Succeed { job, cost }),
-        2 => (job.clone(), any::<bool>()).prop_map(|(job, again)| Step::Fail { job, again }),
-        1 => (job.clone(), any::<bool>()).prop_map(|(job, expired)| Step::GiveUp { job, expired }),
-        1 => job.clone().prop_map(|job| Step::Cancel { job }),
-        2 => (job, key).prop_map(|(job, key)| Step::Retry { job, key }),
-        1 => (1_u64..100).prop_map(|seconds| Step::Pass { seconds }),
-        1 => Just(Step::Crash),
-    ]
-}
-
-/// Keys of each account, all of one project.
-const KEYS: usize = 3;
-/// What they may spend in a month.
-const LIMITS: [Option<i64>; KEYS] = [None, Some(150), Some(400)];
-const PROJECT_LIMIT: i64 = 600;
-
-fn payer(key: usize) -> Payer {
-    let id = |number: usize| Uuid::from_u128(number as u128);
-    Payer {
-        project: ProjectId::from_uuid(id(99)),
-        project_limit: Some(micros(PROJECT_LIMIT)),
-        key: ApiKeyId::from_uuid(id(key)),
-        key_limit: LIMITS[key].map(micros),
-    }
-}
-
-/// What an account has to have.
-#[derive(Clone, Debug)]
-struct Account {
-    scope: AccountScope,
-    books: Books,
-    /// The grants of the books, by their public ids.
-    grants: Vec<GrantId>,
-    keys: [Budget; KEYS],
-}
-
-impl Account {
-    fn new(scope: AccountScope) -> Self {
-        let keys = LIMITS.map(|limit| Budget { limit, ..Budget::default() });
-        Self { scope, books: Books::default(), grants: Vec::new(), keys }
-    }
-
-    fn project(&self) -> Budget {
-        Budget {
-            limit: Some(PROJECT_LIMIT),
-            charged: self.keys.iter().map(|key| key.charged).sum(),
-            reserved: self.keys.iter().map(|key| key.reserved).sum(),
-        }
-    }
-
-    /// What can be set aside: not what has expired, also where it was given back only now.
-    fn spendable(&self, now: Timestamp) -> Books {
-        let mut books = self.books.clone();
-        books.expire(now);
-        books
-    }
-
-    /// Why it cannot pay that much by a key.
-    fn refusal(&self, key: usize, amount: i64, now: Timestamp) -> Option<ErrorKind> {
-        let [free, paid] = self.spendable(now).available;
-        if amount > (free + paid).max(0) {
-            return Some(ErrorKind::InsufficientCredits);
-        }
-        let covers = self.keys[key].covers(amount) && self.project().covers(amount);
-        (!covers).then_some(ErrorKind::BudgetExceeded)
-    }
-
-    fn set_aside(&mut self, key: usize, amount: i64, now: Timestamp) -> Amounts {
-        let held = self.spendable(now).split(amount);
-        self.books.hold(held, 1);
-        self.keys[key].reserved += amount;
-        held
-    }
-}
 
 /// A job as the model sees it.
 struct Modelled {
@@ -164,8 +37,8 @@ struct Modelled {
     status: JobStatus,
     estimate: i64,
     held: Amounts,
-    /// Who pays for it now.
-    key: usize,
+    /// Who pays for it, and in which month.
+    paid_in: (Month, usize),
     /// Attempts that somebody believes to be making; only the newest may count.
     attempts: Vec<(Claimed, Job)>,
     /// Whether the newest attempt holds the lease.
@@ -180,6 +53,7 @@ struct World {
     jobs: Vec<Modelled>,
     claims: i64,
     boot: i64,
+    project_limit: Option<i64>,
 }
 
 /// A database serves some worlds, each with accounts of its own: to make one takes longer than many steps. The
@@ -193,7 +67,7 @@ impl World {
 
     fn on(deeds: Deeds, boot: i64) -> Self {
         let accounts = ["one", "two"].map(|name| Account::new(deeds.account(name))).into();
-        Self { deeds, accounts, jobs: Vec::new(), claims: 0, boot }
+        Self { deeds, accounts, jobs: Vec::new(), claims: 0, boot, project_limit: PROJECT_LIMIT }
     }
 
     /// A world with nothing in it, on the database of another that came to its end. The number of the start
@@ -217,7 +91,10 @@ impl World {
             }
             Step::Adjust { account, free, delta } => self.adjust(account, free, delta),
             Step::Submit { account, key, estimate } => self.submit(account, key, estimate),
-            Step::Pass { seconds } => self.pass(seconds),
+            Step::Pass { seconds } => self.pass(Duration::from_secs(seconds)),
+            Step::PassDays { days } => self.pass(Duration::from_hours(24 * days)),
+            Step::Limit { limit } => self.project_limit = limit,
+            Step::TakeBack { account, grant, amount } => self.take_back(account, grant, amount),
             Step::Crash => self.crash(),
             Step::Begin { job }
             | Step::Succeed { job, .. }
@@ -244,8 +121,8 @@ impl World {
         }
     }
 
-    fn pass(&mut self, seconds: u64) {
-        self.deeds.ambient.advance(Duration::from_secs(seconds));
+    fn pass(&mut self, time: Duration) {
+        self.deeds.ambient.advance(time);
         credits::expire_due_grants(&self.deeds.app).unwrap();
         let now = self.now();
         self.accounts.iter_mut().for_each(|account| account.books.expire(now));
@@ -294,14 +171,40 @@ impl World {
         }
     }
 
+    fn take_back(&mut self, account: usize, grant: usize, amount: i64) {
+        let account = &mut self.accounts[account];
+        if account.grants.is_empty() {
+            return;
+        }
+        let grant = grant % account.grants.len();
+        let (id, at) = (account.grants[grant], account.books.grants[grant].bucket);
+        let bucket = Bucket::ALL[at];
+        let removed = self.deeds.app.store.write(account.scope, move |tx| {
+            let by = Correction {
+                bucket,
+                amount: micros(amount),
+                reason: "refund",
+                request_id: None,
+                stripe_event: None,
+            };
+            grants::remove(tx, Some(id), &by)
+        });
+        removed.wait().unwrap();
+        account.books.take_back(grant, amount);
+    }
+
     fn caller(&self, account: usize, key: usize) -> Caller {
-        Caller { payer: Some(payer(key)), ..caller(self.accounts[account].scope) }
+        Caller {
+            payer: Some(payer(key, self.project_limit)),
+            ..caller(self.accounts[account].scope)
+        }
     }
 
     fn submit(&mut self, account: usize, key: usize, estimate: i64) {
         let more = json!({"max_tokens": estimate});
         let submitted = self.deeds.submit_as(&self.caller(account, key), &more);
-        let refusal = self.accounts[account].refusal(key, estimate, self.now());
+        let limit = self.project_limit;
+        let refusal = self.accounts[account].refusal(key, limit, estimate, self.now());
         assert_eq!(submitted.as_ref().err().map(Error::kind), refusal);
         let Ok(job) = submitted else { return };
         let now = self.now();
@@ -312,7 +215,7 @@ impl World {
             status: JobStatus::Queued,
             estimate,
             held,
-            key,
+            paid_in: (Month::of(now), key),
             attempts: Vec::new(),
             leased: false,
             paid_by: Vec::new(),
@@ -338,13 +241,13 @@ impl World {
         (job.status, job.leased) = (to, false);
         let account = &mut self.accounts[job.account];
         account.books.hold(job.held, -1);
-        account.keys[job.key].reserved -= job.estimate;
+        account.spent.get_mut(&job.paid_in).unwrap().reserved -= job.estimate;
     }
 
     fn charge(&mut self, at: usize, cost: i64) {
         let job = &mut self.jobs[at];
         let account = &mut self.accounts[job.account];
-        account.keys[job.key].charged += cost;
+        account.spent.get_mut(&job.paid_in).unwrap().charged += cost;
         let parts = account.books.charge(cost);
         job.paid_by = parts
             .into_iter()
@@ -392,7 +295,7 @@ impl World {
 
     fn cancel(&mut self, at: usize) {
         let job = &self.jobs[at];
-        let caller = self.caller(job.account, job.key);
+        let caller = self.caller(job.account, job.paid_in.1);
         let app = &self.deeds.app;
         let canceled = jobs::cancel(app, &caller, job.job.id, None, |_| Ok(Vec::new())).wait();
         if job.status.is_terminal() {
@@ -412,14 +315,15 @@ impl World {
         let refusal = if !status.is_terminal() || status == JobStatus::Succeeded {
             Some(ErrorKind::Conflict)
         } else {
-            self.accounts[account].refusal(key, estimate, self.now())
+            self.accounts[account].refusal(key, self.project_limit, estimate, self.now())
         };
         assert_eq!(retried.as_ref().err().map(Error::kind), refusal);
         if retried.is_ok() {
             let now = self.now();
             let held = self.accounts[account].set_aside(key, estimate, now);
             let job = &mut self.jobs[at];
-            (job.held, job.status, job.key) = (held, JobStatus::Queued, key);
+            (job.held, job.status) = (held, JobStatus::Queued);
+            job.paid_in = (Month::of(now), key);
         }
     }
 
@@ -444,15 +348,13 @@ impl World {
         let remaining = books.grants.iter().map(|it| it.remaining);
         let expected: Vec<_> = account.grants.iter().copied().zip(remaining).collect();
         assert_eq!(left, expected);
-        for (at, key) in account.keys.iter().enumerate() {
-            let (month, Payer { project, key: id, .. }) = (Month::of(self.now()), payer(at));
+        for ((month, key), expected) in &account.spent {
+            let (month, Payer { project, key: id, .. }) = (*month, payer(*key, None));
             let store = &self.deeds.app.store;
             let spent = store.read(account.scope, |it| spending::of_key(it, month, project, id));
             let spent = spent.unwrap();
-            assert_eq!(
-                (spent.charged.micros(), spent.reserved.micros()),
-                (key.charged, key.reserved)
-            );
+            let (charged, reserved) = (spent.charged.micros(), spent.reserved.micros());
+            assert_eq!(Spent { charged, reserved }, *expected);
         }
     }
 
