@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use rusqlite::{Row, ToSql};
+use uuid::Uuid;
 
 use super::{
     listing::{self, ListSql, Listing},
@@ -237,15 +238,14 @@ pub fn grant(snapshot: &Snapshot<'_, AccountScope>, id: GrantId) -> Result<Optio
     snapshot.one("select * from credit_grant where id = ?1", [id], read_grant)
 }
 
+pub(in crate::store) const GRANTS: &str =
+    "select * from credit_grant where id < ?1 order by id desc limit ?2";
+
 /// The account's grants older than `before`, newest first.
 pub fn grants(
     snapshot: &Snapshot<'_, AccountScope>,
     before: Option<GrantId>,
     limit: u32,
 ) -> Result<Vec<Grant>> {
-    snapshot.all(
-        "select * from credit_grant where ?1 is null or id < ?1 order by id desc limit ?2",
-        (before, limit),
-        read_grant,
-    )
+    snapshot.all(GRANTS, (before.unwrap_or(GrantId::from_uuid(Uuid::max())), limit), read_grant)
 }

@@ -49,10 +49,10 @@ pub(in crate::app) fn afford<'a>(
     payer: &Payer,
     need: Need<'a>,
 ) -> Result<Afforded<'a>> {
+    let (hold, month) = afford_credits(app, tx, payer, need.estimate, 1)?;
     let mut daily = DailyUse::default();
-    let afforded = afford_credits(app, tx, payer, need.estimate, 1)?;
     daily.add(app, tx, need)?;
-    Ok(Afforded { daily, ..afforded })
+    Ok(Afforded { daily, hold, month, payer: *payer, required: need.estimate })
 }
 
 /// What jobs need that may cost `required` together. Else 402, or 429 where too many are open or an end user has
@@ -65,22 +65,23 @@ pub(in crate::app) fn afford_all<'a>(
     required: Credits,
     needs: impl ExactSizeIterator<Item = Need<'a>>,
 ) -> Result<Afforded<'a>> {
+    let (hold, month) = afford_credits(app, tx, payer, required, needs.len())?;
     let mut daily = DailyUse::default();
-    let afforded = afford_credits(app, tx, payer, required, needs.len())?;
     for (at, need) in needs.enumerate() {
         let added = daily.add(app, tx, need);
         added.map_err(|error| error.within(&format!("requests/{at}")))?;
     }
-    Ok(Afforded { daily, ..afforded })
+    Ok(Afforded { daily, hold, month, payer: *payer, required })
 }
 
-fn afford_credits<'a>(
+/// What is to be set aside, and the month whose budgets it counts in.
+fn afford_credits(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     payer: &Payer,
     required: Credits,
     jobs: usize,
-) -> Result<Afforded<'a>> {
+) -> Result<(Hold, Month)> {
     let hold = match ledger::cover(tx, required)? {
         Cover::Held(hold) => hold,
         Cover::Short { available } => return Err(short(jobs, required, available)),
@@ -88,7 +89,7 @@ fn afford_credits<'a>(
     may_open(app, hold.open_jobs(), jobs)?;
     let month = Month::of(tx.now());
     budgets::check(tx, month, payer, required)?;
-    Ok(Afforded { daily: DailyUse::default(), hold, month, payer: *payer, required })
+    Ok((hold, month))
 }
 
 impl Afforded<'_> {

@@ -70,7 +70,7 @@ struct EndUserBody<'a> {
     credits: Credits,
     /// How many those are.
     jobs: u64,
-    /// Days in a row with such a job.
+    /// Days in a row with such a job, as they were last counted; 0 where nobody counted them.
     streak_count: u64,
     /// The day on which the last of them ended.
     last_active_on: Option<Day>,

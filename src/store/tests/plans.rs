@@ -101,6 +101,7 @@ fn end_users_are_read_with_their_days_from_their_newest_end() {
 #[test]
 fn grants_are_found_without_those_that_are_spent() {
     for (sql, way) in [
+        (ledger_entries::GRANTS, "USING PRIMARY KEY (account=? AND id<?)"),
         (grants::NEXT_TO_SPEND, "USING INDEX credit_grant_to_spend (account=? AND bucket=?)"),
         (
             grants::EXPIRED,
