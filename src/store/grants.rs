@@ -4,7 +4,7 @@
 //! them. Each entry that takes credits names the grant that it takes them from.
 
 use super::{
-    ledger::{Balance, Books, Cause, Change, beyond},
+    books::{Balance, Books, Cause, Change, beyond},
     row::named,
     scope::{AccountScope, SystemScope},
     tx::{Snapshot, Tx},

@@ -1,6 +1,7 @@
 //! The database. All SQL lives here: a file per family of tables, whose functions work on the
 //! [`Snapshot`] or [`Tx`] that [`Store::read`] and [`Store::write`] lend.
 
+mod books;
 mod commit;
 mod engine;
 mod fault;
