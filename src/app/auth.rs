@@ -164,6 +164,18 @@ impl Authenticator {
         Err(not_the_operator())
     }
 
+    /// Says how long to wait where too many attempts from that address failed.
+    pub fn check_blocked(&self, client: IpAddr) -> Result<()> {
+        let shared = &*self.shared;
+        let wait = shared.failed.blocked(&network(client), shared.ambient.monotonic());
+        wait.map_or(Ok(()), |wait| Err(blocked(wait)))
+    }
+
+    /// Counts an attempt from that address that failed.
+    pub fn record_failure(&self, client: IpAddr) {
+        self.shared.failed.record(network(client), self.shared.ambient.monotonic());
+    }
+
     /// Hashes a new key at the configured cost.
     pub(super) fn hash(&self, key: &ApiKey, salt: &[u8; 16]) -> Result<String> {
         argon::hash(key, salt, self.shared.settings.hash_cost)

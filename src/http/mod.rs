@@ -127,6 +127,8 @@ pub struct Edge {
     observer: Observer,
     /// Places for bodies beyond the usual limit.
     large_bodies: Semaphore,
+    /// Places for bodies of routes with a gate.
+    gated_bodies: Semaphore,
     /// Places for long work.
     heavy: Arc<Heavy>,
 }
@@ -134,7 +136,8 @@ pub struct Edge {
 impl Edge {
     /// Puts the edge together.
     pub fn new(app: Arc<App>, settings: Settings, observer: Observer) -> Result<Self, BadTable> {
-        Self::with(app, api::table(), settings, observer)
+        let table = api::served(&app);
+        Self::with(app, table, settings, observer)
     }
 
     fn with(
@@ -144,8 +147,10 @@ impl Edge {
         observer: Observer,
     ) -> Result<Self, BadTable> {
         let large_bodies = Semaphore::new(middleware::LARGE_MAX);
+        let gated_bodies = Semaphore::new(middleware::GATED_MAX);
         let heavy = Arc::new(Heavy::new(settings.heavy_patience));
-        Ok(Self { router: Router::new(table)?, app, settings, observer, large_bodies, heavy })
+        let router = Router::new(table)?;
+        Ok(Self { app, router, settings, observer, large_bodies, gated_bodies, heavy })
     }
 
     /// Answers one request. Never fails: what goes wrong becomes an answer too.

@@ -1,6 +1,6 @@
 //! What handlers are given: a request that passed every check that does not depend on the resource.
 
-use std::{borrow::Cow, str::FromStr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
 use hyper::{
     HeaderMap, Method, Uri,
@@ -43,6 +43,8 @@ pub(crate) struct Request {
     pub(crate) id: RequestId,
     /// Who sends it.
     pub(crate) identity: Identity,
+    /// The client's address.
+    pub(crate) client: IpAddr,
     /// The body, whole; empty where there is none.
     pub(crate) body: Bytes,
     /// Present where the client gave an `Idempotency-Key`.
@@ -158,10 +160,8 @@ impl Request {
     }
 
     /// A header that stands there exactly once, where it is readable text.
-    pub(crate) fn only_header(&self, name: &HeaderName) -> Option<String> {
-        let mut given = self.headers.get_all(name).into_iter();
-        let only = given.next().filter(|_| given.next().is_none());
-        only.and_then(|value| value.to_str().ok()).map(str::to_owned)
+    pub(crate) fn only_header(&self, name: &str) -> Option<&str> {
+        only_header(&self.headers, name)
     }
 
     /// True where the client names this media type and does not prefer JSON to it.
@@ -178,6 +178,12 @@ impl Request {
     pub(crate) fn path(&self) -> &str {
         self.uri.path()
     }
+}
+
+/// A header that stands there exactly once, where it is readable text.
+pub(crate) fn only_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut given = headers.get_all(name).into_iter();
+    given.next().filter(|_| given.next().is_none())?.to_str().ok()
 }
 
 /// Reads a JSON object, which was checked before, as [`Request::json`] does.

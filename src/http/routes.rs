@@ -1,13 +1,13 @@
 //! The kind of table that all routes are in: everything that is known about a route is in its row.
 
-use std::{borrow::Cow, pin::Pin};
+use std::{borrow::Cow, net::IpAddr, pin::Pin};
 
-use hyper::{Method, StatusCode};
+use hyper::{HeaderMap, Method, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{error::Dialect, reply::Reply, request::Request};
 use crate::{
-    app::RateClass,
+    app::{App, RateClass},
     domain::{ErrorKind, Result, Scope},
 };
 
@@ -16,6 +16,9 @@ pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
 
 /// Answers a request that passed all checks.
 pub(crate) type Handler = fn(Request) -> Answering;
+
+/// Judges the headers of a request, and the client's address, before its body is read.
+pub(crate) type Gate = fn(&App, &HeaderMap, IpAddr) -> Result<()>;
 
 /// Makes a schema.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -105,6 +108,7 @@ pub(crate) struct Route {
     pub(super) rate: RateClass,
     pub(super) body: BodyKind,
     pub(super) body_limit: BodyLimit,
+    pub(super) gate: Option<Gate>,
     pub(super) summary: &'static str,
     pub(super) query: Vec<Param>,
     /// Headers that this route reads beyond those that many do.
@@ -163,6 +167,7 @@ impl Route {
             access: Access::Open,
             body: BodyKind::None,
             body_limit: BodyLimit::Usual,
+            gate: None,
             summary: "",
             query: Vec::new(),
             reads: Vec::new(),
@@ -229,6 +234,12 @@ impl Route {
     /// Takes bodies up to this limit instead of the usual one.
     pub(crate) fn body_limit(mut self, limit: BodyLimit) -> Self {
         self.body_limit = limit;
+        self
+    }
+
+    /// Takes bodies of anybody whose headers pass the gate; few of them at the same time.
+    pub(crate) fn gate(mut self, gate: Gate) -> Self {
+        self.gate = Some(gate);
         self
     }
 

@@ -52,10 +52,10 @@ pub(super) fn run_grants(
     config: &Config,
     app: &Arc<App>,
 ) -> Result<Runner<GrantCredits>, StartError> {
-    if app.settings.stripe.secrets.is_empty() {
-        tracing::info!("Stripe top-ups are off: no stripe.webhook_secrets are set");
-    } else {
+    if app.takes_stripe_events() {
         tracing::info!("Stripe top-ups are on, at /internal/stripe/webhook");
+    } else {
+        tracing::info!("Stripe top-ups are off: no stripe.webhook_secrets are set");
     }
     let settings = assemble::queue(config, QueueName::BillingCreditGrant, None);
     let kind = GrantCredits::new(Arc::clone(app));

@@ -8,11 +8,45 @@ use super::sign::{SignatureError, check_time, hex_mac_of, is_same};
 use crate::domain::{Secret, Timestamp};
 
 /// The header.
-pub const SIGNATURE: &str = "stripe-signature";
+pub const SIGNATURE: &str = "Stripe-Signature";
 /// The most signatures that are looked at in one header.
 const SIGNATURES_MAX: usize = 8;
 /// The most parts of a header that are looked at.
 const PARTS_MAX: usize = 64;
+
+/// What a header says, before it is known whether that is true.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    time: &'a str,
+    header: &'a str,
+}
+
+/// Reads a header, whose time must be at most `tolerance` from now.
+pub fn read(
+    header: &str,
+    now: Timestamp,
+    tolerance: Duration,
+) -> Result<Signed<'_>, SignatureError> {
+    let mut times = parts(header).filter(|(name, _)| *name == "t").map(|(_, value)| value);
+    // Of two times, somebody else may believe the other.
+    let (Some(time), None) = (times.next(), times.next()) else {
+        return Err(SignatureError::Malformed);
+    };
+    if time.is_empty() || signatures(header).next().is_none() {
+        return Err(SignatureError::Malformed);
+    }
+    check_time(time, now, tolerance)?;
+    Ok(Signed { time, header })
+}
+
+fn parts(header: &str) -> impl Iterator<Item = (&str, &str)> {
+    header.split(',').take(PARTS_MAX).filter_map(|part| part.trim().split_once('='))
+}
+
+fn signatures(header: &str) -> impl Iterator<Item = &str> {
+    let ours = parts(header).filter(|(name, _)| *name == "v1");
+    ours.take(SIGNATURES_MAX).map(|(_, signature)| signature)
+}
 
 /// Verifies a body in constant time: one of the first eight signatures must be made with one of the secrets, at most
 /// `tolerance` from now.
@@ -23,24 +57,11 @@ pub fn verify(
     now: Timestamp,
     tolerance: Duration,
 ) -> Result<(), SignatureError> {
-    let parts = || header.split(',').take(PARTS_MAX).filter_map(|part| part.trim().split_once('='));
-    let mut times = parts().filter(|(name, _)| *name == "t").map(|(_, value)| value);
-    // Of two times, somebody else may believe the other.
-    let (Some(time), None) = (times.next(), times.next()) else {
-        return Err(SignatureError::Malformed);
-    };
-    if time.is_empty() {
-        return Err(SignatureError::Malformed);
-    }
-    check_time(time, now, tolerance)?;
-    let given = || parts().filter(|(name, _)| *name == "v1").take(SIGNATURES_MAX);
-    if given().next().is_none() {
-        return Err(SignatureError::Malformed);
-    }
+    let Signed { time, header } = read(header, now, tolerance)?;
     let mut matches = 0_usize;
     for secret in secrets {
         let expected = hex_mac_of(secret.expose(), time, body);
-        matches += given().filter(|(_, signature)| is_same(&expected, signature)).count();
+        matches += signatures(header).filter(|signature| is_same(&expected, signature)).count();
     }
     if matches > 0 { Ok(()) } else { Err(SignatureError::Mismatch) }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{Rig, SECRETS, event, now, sign};
-use crate::support::server::TestServer;
+use super::{Rig, SECRETS, WEBHOOK, event, now, sign};
+use crate::support::{client::Connection, server::TestServer};
 
 const MINUTE: i64 = 60;
 
@@ -53,7 +53,7 @@ fn nothing_else_is_taken() {
     }
     let twice = [("Stripe-Signature", &*valid), ("Stripe-Signature", &*valid)];
     let body = Some(good.as_bytes());
-    rig.server.client().send("POST", super::WEBHOOK, &twice, body).expect(400);
+    rig.server.client().send("POST", WEBHOOK, &twice, body).expect(400);
     assert_eq!((rig.look("evt_1").status, rig.available()), (404, 0.0));
     // The very same body with its own signature is fine.
     rig.send(&good, Some(&valid)).expect(200);
@@ -61,15 +61,78 @@ fn nothing_else_is_taken() {
     assert!((rig.available() - 2000.0).abs() < f64::EPSILON);
 }
 
+/// Announces a body of this length and says whether the server begins to read it.
+fn announce(rig: &Rig, signature: &str, length: usize) -> (bool, Connection) {
+    let mut connection = rig.server.client().connect();
+    let head = format!(
+        "POST {WEBHOOK} HTTP/1.1\r\nHost: localhost\r\n{signature}Content-Length: {length}\r\n\
+         Expect: 100-continue\r\n\r\n"
+    );
+    connection.write(head.as_bytes()).unwrap();
+    (connection.may_continue(), connection)
+}
+
+#[test]
+fn what_cannot_be_stripe_s_is_refused_before_its_body_is_read() {
+    let rig = Rig::new();
+    let own = |time: i64| format!("Stripe-Signature: t={time},v1=00\r\n");
+    let (good, old) = (own(now()), own(now() - 6 * MINUTE));
+    for (signature, length) in [
+        ("", 10),
+        ("Stripe-Signature: nonsense\r\n", 10),
+        (&*format!("{good}{good}"), 10),
+        (&*old, 10),
+        (&*good, (256 << 10) + 1),
+    ] {
+        assert!(!announce(&rig, signature, length).0, "{signature}");
+    }
+    assert!(announce(&rig, &good, 256 << 10).0);
+}
+
+#[test]
+fn few_bodies_are_read_at_the_same_time() {
+    let rig = Rig::with(|config| config.auth.failed_attempts.limit = 1000);
+    let signature = format!("Stripe-Signature: t={},v1=00\r\n", now());
+    let mut open: Vec<_> = (0..32).map(|_| announce(&rig, &signature, 1)).collect();
+    assert!(open.iter().all(|(is_read, _)| *is_read));
+    let event = rig.named("checkout_session_completed", "evt_1", &json!({})).to_string();
+    let header = sign(&event, SECRETS[0], now());
+    let refused = rig.send(&event, Some(&header)).expect(503);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let (_, mut first) = open.pop().unwrap();
+    first.write(b"x").unwrap();
+    first.read_reply(true).unwrap().expect(400);
+    rig.send(&event, Some(&header)).expect(200);
+}
+
+#[test]
+fn too_many_false_signatures_keep_their_address_out() {
+    let rig = Rig::with(|config| config.auth.failed_attempts.limit = 3);
+    let event = rig.named("checkout_session_completed", "evt_1", &json!({})).to_string();
+    let bad = sign(&event, "whsec_other", now());
+    for _ in 0..3 {
+        rig.send(&event, Some(&bad)).expect(400);
+    }
+    let refused = rig.send(&event, Some(&bad)).expect(429);
+    assert!(refused.header("retry-after").is_some());
+    rig.send(&event, Some(&sign(&event, SECRETS[0], now()))).expect(429);
+}
+
 #[test]
 fn without_a_secret_there_is_no_such_path() {
     let server = TestServer::start();
+    let client = server.client();
     let body = event("checkout_session_completed", "evt_1", &json!({})).to_string();
     let header = sign(&body, SECRETS[0], now());
-    for headers in [vec![("Stripe-Signature", &*header)], vec![]] {
-        let reply = server.client().send("POST", super::WEBHOOK, &headers, Some(body.as_bytes()));
-        let unknown = server.client().get("/no/such/path").expect(404).json();
-        let reply = reply.expect(404).json();
+    let (signed, large) = (("Stripe-Signature", &*header), "x".repeat(2 << 20));
+    for (method, more, body) in
+        [("POST", "", &body), ("POST", "?a=1", &body), ("POST", "", &large), ("GET", "", &body)]
+    {
+        let ask = |path: &str| {
+            let path = format!("{path}{more}");
+            client.send(method, &path, &[signed], Some(body.as_bytes())).expect(404).json()
+        };
+        let (reply, unknown) = (ask(WEBHOOK), ask("/no/such/path"));
         for field in ["type", "code", "message", "param"] {
             assert_eq!(reply["error"][field], unknown["error"][field]);
         }

@@ -267,6 +267,13 @@ impl Connection {
         Ok(reply)
     }
 
+    /// True where the server begins to read the body that was announced with `Expect: 100-continue`.
+    pub(crate) fn may_continue(&mut self) -> bool {
+        let status = self.read_line().expect("the server replies");
+        let interim = status.split(' ').nth(1) == Some("100");
+        interim && self.read_line().expect("the line after it").is_empty()
+    }
+
     /// True once the server has closed the connection; waits for that or for a byte.
     pub(crate) fn is_closed(&mut self) -> bool {
         match self.0.fill_buf() {

@@ -39,7 +39,7 @@ pub(super) fn refuse<K: Hash + Eq>(failures: &FailedAttempts<K>, of: K, now: Dur
 }
 
 pub(super) fn blocked(wait: Duration) -> Error {
-    let message = "too many failed attempts from this address; check the key and wait";
+    let message = "too many failed attempts from this address; check the key or signature and wait";
     Error::new(ErrorKind::RateLimit, message).with_retry_after(wait)
 }
 

@@ -4,6 +4,7 @@
 mod conclude;
 mod customers;
 mod events;
+mod prove;
 mod receive;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub use conclude::{begin, conclude, fail, give_up, requeue};
 pub use customers::{CustomerRequest, add_customer, customers, remove_customer};
 pub use events::{ProcessRequest, event, events, process};
+pub use prove::{SIGNATURE, admit};
 pub use receive::{Received, read, receive};
 
 use super::App;

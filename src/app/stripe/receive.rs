@@ -1,22 +1,18 @@
 //! Taking an event in: proved, kept once, its payment and account found, and its work queued; in one transaction.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
-use super::{super::App, conclude, scope_of, write};
+use super::{super::App, conclude, prove::verify, scope_of, write};
 use crate::{
     domain::{
-        AccountId, Environment, Error, ErrorKind, Result,
+        AccountId, Environment, Error, Result,
         stripe::{EventStatus, Meaning, StripeEvent},
     },
     store::{
         AccountScope, Commit, SystemScope, Tx, accounts,
         stripe::{customers, events, payments},
     },
-    webhooks::{sign::SignatureError, stripe},
 };
-
-/// The header that proves an event, as people know it.
-const SIGNATURE: &str = "Stripe-Signature";
 
 /// An event that is proved to be Stripe's, and about credits.
 #[derive(Clone, Debug)]
@@ -26,42 +22,16 @@ pub struct Received {
 }
 
 /// Proves and reads what came. `None` where it is not about credits. Takes some milliseconds where it is large.
-pub fn read(app: &App, signature: Option<&str>, body: &[u8]) -> Result<Option<Received>> {
-    verify(app, signature, body)?;
+pub fn read(
+    app: &App,
+    signature: Option<&str>,
+    body: &[u8],
+    client: IpAddr,
+) -> Result<Option<Received>> {
+    verify(app, signature, body, client)?;
     let Some(event) = StripeEvent::read(body)? else { return Ok(None) };
     let payload = String::from_utf8(body.to_vec()).map_err(Error::internal)?;
     Ok(Some(Received { event, payload }))
-}
-
-fn verify(app: &App, signature: Option<&str>, body: &[u8]) -> Result<()> {
-    let stripe = &app.settings.stripe;
-    if stripe.secrets.is_empty() {
-        // As any path that is not there.
-        let message = "there is no such path; GET /openapi.json lists all";
-        return Err(Error::new(ErrorKind::NotFound, message));
-    }
-    let refused = |message: &str| Error::invalid(SIGNATURE, message);
-    let signature = signature.ok_or_else(|| {
-        refused(
-            "the header Stripe-Signature is missing or given twice; only Stripe can send events",
-        )
-    })?;
-    let now = app.ambient.now();
-    stripe::verify(&stripe.secrets, signature, body, now, stripe.tolerance).map_err(|error| {
-        refused(match error {
-            SignatureError::Malformed => {
-                "Stripe-Signature must be t=<unix time>,v1=<signature>; pass it on as Stripe sent it"
-            }
-            SignatureError::OutsideTolerance => {
-                "the time in Stripe-Signature is too far from this server's; check its clock and \
-                 webhooks.tolerance"
-            }
-            SignatureError::Mismatch => {
-                "no signature in Stripe-Signature fits the body; check that stripe.webhook_secrets \
-                 has this endpoint's secret and that no proxy changes the body"
-            }
-        })
-    })
 }
 
 /// Keeps the event, unless it came before, and queues what follows from it.

@@ -32,7 +32,10 @@ mod queues;
 use serde::Serialize;
 
 use super::routes::Route;
-use crate::domain::{Error, Result};
+use crate::{
+    app::App,
+    domain::{Error, Result},
+};
 
 /// All routes. What is not here is 404.
 pub(crate) fn table() -> Vec<Route> {
@@ -59,6 +62,15 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(operator::accounts());
     table.extend(operator::server());
     table.extend(stripe::operator());
+    table
+}
+
+/// The routes that are there by this configuration.
+pub(super) fn served(app: &App) -> Vec<Route> {
+    let mut table = table();
+    if !app.takes_stripe_events() {
+        table.retain(|route| route.path != stripe::WEBHOOK);
+    }
     table
 }
 

@@ -12,7 +12,10 @@ use tokio::{sync::SemaphorePermit, time::timeout};
 
 use crate::{
     domain::{Error, ErrorKind, Result},
-    http::{Edge, routes::BodyKind},
+    http::{
+        Edge,
+        routes::{BodyKind, Route},
+    },
 };
 
 /// What is read and thrown away of a body that is refused, so that a client that is still sending
@@ -24,23 +27,33 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 /// Bodies beyond the usual limit that are in memory at the same time.
 pub(in crate::http) const LARGE_MAX: usize = 8;
 
+/// Bodies of routes with a gate that are in memory at the same time: anybody may send them.
+pub(in crate::http) const GATED_MAX: usize = 32;
+
 /// Waits for a place for a body that may be larger than usual, until its request is answered: a client with
-/// many connections must not fill the memory. 503 where none gets free in time.
+/// many connections must not fill the memory. 503 where none gets free in time; at a route with a gate, where there is
+/// none at once.
 pub(super) async fn place<'e>(
     edge: &'e Edge,
+    route: &Route,
     limit: usize,
     body: &Incoming,
 ) -> Result<Option<SemaphorePermit<'e>>> {
+    if route.gate.is_some() {
+        return edge.gated_bodies.try_acquire().map(Some).map_err(|_| too_many());
+    }
     let usual = edge.settings.body_limit;
     let is_usual = |most| usize::try_from(most).is_ok_and(|most: usize| most <= usual);
     if limit <= usual || body.size_hint().upper().is_some_and(is_usual) {
         return Ok(None);
     }
     let place = timeout(edge.settings.body_timeout, edge.large_bodies.acquire()).await;
-    place.ok().and_then(std::result::Result::ok).map(Some).ok_or_else(|| {
-        let message = "too many large bodies are being sent at the same time; retry in a moment";
-        Error::unavailable(message, Duration::from_secs(1))
-    })
+    place.ok().and_then(std::result::Result::ok).map(Some).ok_or_else(too_many)
+}
+
+fn too_many() -> Error {
+    let message = "too many such bodies are being sent at the same time; retry in a moment";
+    Error::unavailable(message, Duration::from_secs(1))
 }
 
 /// Reads the body whole. 415 where it is not declared as JSON, 413 where it is too long, 400 where

@@ -85,15 +85,24 @@ pub(super) async fn pass(
     rate_limit::take(auth, now, &route, &exchange.identity, &mut exchange.headers)?;
     authentication::authorize(route.access, &exchange.identity)?;
     let query = parse_query(&route, parts.uri.query())?;
+    if let Some(gate) = route.gate {
+        gate(&edge.app, &parts.headers, exchange.client.address)?;
+    }
     let limit = edge.settings.body_limit_of(route.body_limit);
-    let _place = body::place(edge, limit, body).await?;
-    let bytes =
-        body::read(route.body, &parts.headers, body, limit, edge.settings.body_timeout).await?;
+    let _place = body::place(edge, &route, limit, body).await?;
+    let read = body::read(route.body, &parts.headers, body, limit, edge.settings.body_timeout);
+    let bytes = read.await.inspect_err(|_| {
+        // Else those who send no body could hold all places for as long as they like.
+        if route.gate.is_some() {
+            auth.record_failure(exchange.client.address);
+        }
+    })?;
     let idempotency = strict::body(&route, &parts, &bytes).await?;
     let request = Request {
         app: Arc::clone(&edge.app),
         id: exchange.id.clone(),
         identity: exchange.identity.clone(),
+        client: exchange.client.address,
         body: bytes,
         idempotency,
         keep_alive: edge.settings.keep_alive,
@@ -227,7 +236,7 @@ impl Exchange {
     }
 }
 
-pub(super) use body::{LARGE_MAX, discard};
+pub(super) use body::{GATED_MAX, LARGE_MAX, discard};
 
 /// A handler that panics fails its own request and no other on the connection.
 async fn catch_panic(mut answering: Answering) -> Result<Reply> {

@@ -2,31 +2,43 @@
 
 mod body;
 
-use hyper::{StatusCode, header::HeaderName};
+use std::net::IpAddr;
+
+use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 
 use self::body::{CustomerBody, EventBody, EventDetailBody};
 use crate::{
-    app::stripe::{self, CustomerRequest, ProcessRequest},
+    app::{
+        App,
+        stripe::{self, CustomerRequest, ProcessRequest, SIGNATURE},
+    },
     domain::{AccountId, Error, ErrorKind, Page, Result, stripe::EventStatus},
     http::{
         reply::Reply,
-        request::{AN_ID, Request},
-        routes::{Access, Route, handler},
+        request::{AN_ID, Request, only_header},
+        routes::{Access, BodyLimit, Route, handler},
     },
 };
 
+/// Where Stripe sends its events.
+pub(super) const WEBHOOK: &str = "/internal/stripe/webhook";
+/// The longest body of an event. Stripe's are some KiB.
+const EVENT_MAX: usize = 256 << 10;
+
 /// The webhook that Stripe calls.
 pub(super) fn webhook() -> [Route; 1] {
-    [Route::post("/internal/stripe/webhook", "receiveStripeEvent", handler!(receive))
+    [Route::post(WEBHOOK, "receiveStripeEvent", handler!(receive))
         .summary(
             "Takes an event of Stripe's, whose header `Stripe-Signature` proves it. 404 where no \
              signing secret is configured.",
         )
         .takes_raw()
-        .reads::<String>("Stripe-Signature", "`t=<unix time>,v1=<signature>`, as Stripe sends it.")
+        .body_limit(BodyLimit::Bytes(EVENT_MAX))
+        .gate(admit)
+        .reads::<String>(SIGNATURE, "`t=<unix time>,v1=<signature>`, as Stripe sends it.")
         .answers::<ReceivedBody>(StatusCode::OK)
-        .errors(&[ErrorKind::InvalidJson, ErrorKind::InvalidRequest, ErrorKind::NotFound])]
+        .errors(&[ErrorKind::InvalidJson, ErrorKind::NotFound, ErrorKind::RateLimit])]
 }
 
 /// The operator's view of what Stripe told.
@@ -83,11 +95,16 @@ struct ReceivedBody {
     received: bool,
 }
 
+/// What is no signature of now is refused before its body is read.
+fn admit(app: &App, headers: &HeaderMap, client: IpAddr) -> Result<()> {
+    stripe::admit(app, only_header(headers, SIGNATURE), client)
+}
+
 /// `POST /internal/stripe/webhook`
 async fn receive(request: Request) -> Result<Reply> {
-    let name = HeaderName::from_static(crate::webhooks::stripe::SIGNATURE);
-    let (signature, body) = (request.only_header(&name), request.body.clone());
-    let read = move |app: &_| stripe::read(app, signature.as_deref(), &body);
+    let signature = request.only_header(SIGNATURE).map(str::to_owned);
+    let (client, body) = (request.client, request.body.clone());
+    let read = move |app: &_| stripe::read(app, signature.as_deref(), &body, client);
     if let Some(event) = request.blocking(read).await? {
         stripe::receive(&request.app, event).await?;
     }
