@@ -71,9 +71,11 @@ pub fn run(snapshot: &Snapshot<'_, SystemScope>, stopped: &dyn Fn() -> bool) -> 
             problems.extend(broken(snapshot, rule, left)?);
         }
     }
-    let left = PROBLEMS_MAX.saturating_sub(problems.len());
-    for breach in charges::broken(snapshot, left)? {
-        problems.push(problem(snapshot, breach)?);
+    for broken in [charges::broken, payments::broken] {
+        let left = PROBLEMS_MAX.saturating_sub(problems.len());
+        for breach in broken(snapshot, left)? {
+            problems.push(problem(snapshot, breach)?);
+        }
     }
     let count = |sql| {
         let count = snapshot.one(sql, [], |row| row.get::<_, u64>(0))?;

@@ -1,6 +1,105 @@
 //! Payments of Stripe's: each gave once what its grant's entry says, what went back is what the ledger says, and no event
 //! is lost.
 
+use rusqlite::Row;
+
+use super::Breach;
+use crate::{
+    domain::{
+        Credits, Result,
+        stripe::{Returned, taken_back},
+    },
+    store::{
+        scope::SystemScope,
+        stripe::payments::{read_returned, returned_columns},
+        tx::Snapshot,
+    },
+};
+
+/// Granted payments of which something went back or should have, each with what was returned of it, but those for which
+/// something is still to be done.
+const TAKEN_BACK: &str = concat!(
+    "select p.seq, p.owner, p.amount as paid, p.currency as paid_in, p.granted, p.taken_back,
+       p.merged_into is not null as is_merged, r.id is not null as is_returned, ",
+    returned_columns!(),
+    " from main.stripe_payment p left join main.stripe_return r on r.payment = p.seq and r.won = 0
+     where p.grant_id is not null
+       and (p.merged_into is not null or p.taken_back > 0 or r.id is not null)
+       and not exists (select 1 from main.stripe_event e
+         where e.payment = coalesce(p.merged_into, p.seq) and e.status in ('pending', 'failed'))
+     order by p.seq"
+);
+
+/// A payment of [`TAKEN_BACK`].
+struct Granted {
+    seq: i64,
+    owner: i64,
+    paid: i64,
+    paid_in: String,
+    granted: Credits,
+    taken_back: Credits,
+    is_merged: bool,
+    returned: Vec<Returned>,
+}
+
+/// Up to `limit` payments of which other than what went back of their money was taken back. The arithmetic is not
+/// SQLite's: a product of money and credits may need more than 64 bits.
+pub(super) fn broken(snapshot: &Snapshot<'_, SystemScope>, limit: usize) -> Result<Vec<Breach>> {
+    let mut breaches = Vec::new();
+    let mut last: Option<Granted> = None;
+    let mut look = |payment: Option<Granted>| {
+        breaches
+            .extend(payment.and_then(|payment| wrong(&payment)).filter(|_| breaches.len() < limit));
+    };
+    snapshot.each(TAKEN_BACK, [], |row| {
+        let seq: i64 = row.get("seq")?;
+        let mut payment = match last.take() {
+            Some(payment) if payment.seq == seq => payment,
+            other => {
+                look(other);
+                granted(row)?
+            }
+        };
+        if row.get("is_returned")? {
+            payment.returned.push(read_returned(row)?);
+        }
+        last = Some(payment);
+        Ok(())
+    })?;
+    look(last);
+    Ok(breaches)
+}
+
+fn granted(row: &Row<'_>) -> rusqlite::Result<Granted> {
+    Ok(Granted {
+        seq: row.get("seq")?,
+        owner: row.get("owner")?,
+        paid: row.get("paid")?,
+        paid_in: row.get("paid_in")?,
+        granted: row.get("granted")?,
+        taken_back: row.get("taken_back")?,
+        is_merged: row.get("is_merged")?,
+        returned: Vec::new(),
+    })
+}
+
+/// A payment that turned out to be another one goes back whole; of any other goes back what its returns demand.
+fn wrong(payment: &Granted) -> Option<Breach> {
+    let Granted { seq, owner, paid, ref paid_in, granted, taken_back: back, .. } = *payment;
+    let expected = if payment.is_merged {
+        granted
+    } else {
+        taken_back(granted, paid, paid_in, &payment.returned)
+    };
+    let (back, expected) = (back.micros(), expected.micros());
+    (back != expected).then(|| Breach {
+        account: owner,
+        job: None,
+        what: format!("has a payment of Stripe's of which other than it should be was taken back: payment {seq} gave back {back}, and should have {expected}"),
+        repair: format!("adjust the balance by {}, and let the payment have given back {expected}", back.saturating_sub(expected)),
+    })
+}
+
 /// See [`RULES`](super::RULES).
 pub(super) const RULES: &[&str] = &[
     "with l as materialized (
@@ -44,7 +143,7 @@ mod tests {
         ambient::Ambient,
         domain::{
             AccountId, Bucket, Credits, GrantId, ProjectId, QueueName, Timestamp,
-            stripe::StripeEvent,
+            stripe::{Returned, StripeEvent},
         },
         store::{
             EngineSettings, Store, SystemScope, accounts, audit,
@@ -76,7 +175,9 @@ mod tests {
             let event = StripeEvent::read(EVENT.as_bytes())?.unwrap();
             let payment = payments::of_objects(tx, &event.objects)?;
             let subject = events::insert(tx, &event, payment, EVENT)?.unwrap();
-            events::assign(tx, subject, scope.seq())?;
+            events::assign(tx, subject, scope.seq(), false)?;
+            let half = Returned { amount: 40, currency: None, whole: Some(100) };
+            payments::returned(tx, payment, "ch_1", &half, false, "evt_1")?;
             let id = GrantId::from_uuid(ambient.uuid());
             let amount = Credits::from_micros(100);
             payments::set_granted(tx, payment, scope.seq(), (100, "usd"), (id, amount))?;
@@ -144,5 +245,27 @@ mod tests {
             assert!(problems.iter().any(named), "{tampering}: {expected}: {problems:#?}");
             assert!(problems.iter().all(|problem| problem.starts_with("account 0000000")));
         }
+    }
+
+    /// The same once nothing is to be done for the payment any more.
+    #[test]
+    fn what_was_taken_back_follows_from_what_was_returned() {
+        let books = books();
+        let end = "update main.stripe_event set status = 'processed'";
+        assert!(books.after(end).iter().all(|problem| !problem.contains("gave back")));
+        for (tampering, expected) in [
+            ("update main.stripe_return set amount = 50", "gave back 40, and should have 50"),
+            ("update main.stripe_return set currency = 'jpy', whole = 200", "should have 25"),
+            ("update main.stripe_return set whole = null", "should have 100"),
+            ("update main.stripe_return set won = 1", "should have 0"),
+            ("delete from main.stripe_return", "gave back 40, and should have 0"),
+            ("update main.stripe_payment set merged_into = 9", "should have 100"),
+        ] {
+            let problems = books.after(tampering);
+            let named = |problem: &String| problem.contains(expected);
+            assert!(problems.iter().any(named), "{tampering}: {expected}: {problems:#?}");
+        }
+        let later = books.after("update main.stripe_event set status = 'failed', payment = 9");
+        assert!(later.iter().all(|problem| !problem.contains("gave back")), "{later:#?}");
     }
 }
