@@ -568,7 +568,8 @@ create table webhook_attempt (
 -- What Stripe told, by its events, each once. The tables of Stripe's are the operator's: their `owner` is an account,
 -- but no statement of a tenant's reaches them. `payload` is the event as it came. `payment` is the payment that it is
 -- about. status: `pending` waits in the queue, `unmatched` names no account known here, `ignored` needs the
--- operator, `failed` was given up by the queue; `processed` and `duplicate` are done. `reason` says more.
+-- operator, `failed` was given up by the queue; `linked` leaves the grant to another event; `processed` and `duplicate`
+-- are done. `reason` says more. `by_operator`: it is processed because the operator said so.
 create table stripe_event (
   seq integer primary key,
   id text not null unique,
@@ -578,12 +579,15 @@ create table stripe_event (
   payment integer not null,
   payload text not null,
   status text not null
-    check (status in ('pending', 'processed', 'duplicate', 'unmatched', 'ignored', 'failed')),
+    check (status in ('pending', 'processed', 'linked', 'duplicate', 'unmatched', 'ignored', 'failed')),
   reason text,
+  by_operator integer not null default 0 check (by_operator in (0, 1)),
   created_at integer not null,
   processed_at integer
 ) strict;
 create index stripe_event_by_status on stripe_event (status);
+create index stripe_event_in_trouble on stripe_event (status)
+  where status not in ('processed', 'linked', 'duplicate');
 create index stripe_event_unmatched on stripe_event (customer) where status = 'unmatched';
 create index stripe_event_by_payment on stripe_event (payment);
 
@@ -621,12 +625,14 @@ create table stripe_object (
 ) strict, without rowid;
 create index stripe_object_by_payment on stripe_object (payment);
 
--- Money of a payment that went back: by refunds of a charge, all together, or by a dispute that was not won. `event` is
--- the last one that told of it.
+-- Money of a payment that went back: by refunds of a charge, all together, or by a dispute that was not won. `whole` is
+-- what the charge was, and null for a dispute. `event` is the last one that told of it.
 create table stripe_return (
   id text primary key,
   payment integer not null,
   amount integer not null check (amount >= 0),
+  currency text,
+  whole integer check (whole > 0),
   won integer not null default 0 check (won in (0, 1)),
   event text not null
 ) strict, without rowid;

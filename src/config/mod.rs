@@ -48,7 +48,7 @@ pub use queues::{Queue, Queues};
 pub use rate_limit::RateLimits;
 pub use sources::ConfigError;
 pub use store::{Store, Synchronous};
-pub use stripe::{Price, Stripe, StripePrice};
+pub use stripe::{ExactCredits, Stripe, StripePrice};
 pub use webhooks::Webhooks;
 
 use environment::Overrides;

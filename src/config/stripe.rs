@@ -17,9 +17,11 @@ pub struct Stripe {
     /// What Stripe signs events with; none: top-ups are off.
     #[serde(deserialize_with = "values::secrets", serialize_with = "write::secrets")]
     pub webhook_secrets: Vec<Secret<String>>,
+    /// Whether events of Stripe's test mode buy credits too.
+    pub accept_test_events: bool,
     /// Credits for one smallest unit of a currency, by its lower-case ISO code.
     #[serde(default)]
-    pub credits_per_unit: BTreeMap<String, Price>,
+    pub credits_per_unit: BTreeMap<String, ExactCredits>,
     /// What is sold at prices of Stripe's, by the price's id.
     #[serde(default)]
     pub prices: BTreeMap<String, StripePrice>,
@@ -30,20 +32,20 @@ pub struct Stripe {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct StripePrice {
     /// Credits for one piece.
-    pub credits: Price,
+    pub credits: ExactCredits,
 }
 
 /// Credits, read from the digits that were written.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Price(pub Credits);
+pub struct ExactCredits(pub Credits);
 
-impl<'de> Deserialize<'de> for Price {
+impl<'de> Deserialize<'de> for ExactCredits {
     fn deserialize<D: Deserializer<'de>>(given: D) -> Result<Self, D::Error> {
         values::credits(given).map(Self)
     }
 }
 
-impl Serialize for Price {
+impl Serialize for ExactCredits {
     fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         write::credits(&self.0, out)
     }

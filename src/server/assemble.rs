@@ -122,7 +122,11 @@ fn stripe(config: &Config) -> StripeSettings {
     StripeSettings {
         secrets: stripe.webhook_secrets.clone(),
         tolerance: config.webhooks.tolerance,
-        policy: CreditPolicy { per_unit: per_unit.collect(), per_price: per_price.collect() },
+        policy: CreditPolicy {
+            per_unit: per_unit.collect(),
+            per_price: per_price.collect(),
+            refuses_test_events: !stripe.accept_test_events,
+        },
         ttl: queue.ttl,
         backoff: Backoff::new(queue.backoff.iter().copied()),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::record;
 use crate::{
     app::{App, stripe},
-    domain::{JobErrorCode, QueueName, Result, stripe::StripeEvent},
+    domain::{JobErrorCode, QueueName, Result},
     queue::{GiveUp, Kind, Stop},
     store::{SystemScope, Tx, queue::Claimed},
 };
@@ -23,19 +23,20 @@ impl GrantCredits {
 }
 
 impl Kind for GrantCredits {
-    type Task = StripeEvent;
+    /// The body of the event.
+    type Task = String;
 
     const QUEUE: QueueName = QueueName::BillingCreditGrant;
 
-    fn begin(&self, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<StripeEvent>> {
+    fn begin(&self, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<String>> {
         stripe::begin(tx, claimed)
     }
 
-    fn run(&self, claimed: &Claimed, event: StripeEvent, stop: &Stop) -> Result<()> {
+    fn run(&self, claimed: &Claimed, payload: String, stop: &Stop) -> Result<()> {
         if stop.is_set() {
             return Ok(());
         }
-        let done = record(stop, || stripe::conclude(&self.app, claimed, event.clone()));
+        let done = record(stop, || stripe::conclude(&self.app, claimed, &payload));
         match done {
             Ok(_) => Ok(()),
             Err(error) => record(stop, || stripe::fail(&self.app, claimed, &error)).map(drop),
@@ -47,6 +48,6 @@ impl Kind for GrantCredits {
             GiveUp::Expired => JobErrorCode::Expired,
             GiveUp::CrashLoop => JobErrorCode::CrashLoop,
         };
-        stripe::give_up(&self.app, claimed, code).wait().map(drop)
+        stripe::give_up(&self.app, claimed, code).map(drop)
     }
 }

@@ -132,3 +132,46 @@ fn the_operator_says_whose_an_event_is() {
     operator.get("/admin/v1/stripe/events?status=lost").expect(400);
     assert_eq!(rig.entries().len(), 1);
 }
+
+#[test]
+fn an_event_for_another_account_than_the_granted_one_needs_the_operator() {
+    let rig = Rig::new();
+    let other = rig.server.account_with(&json!(0));
+    let body = json!({"account_id": other.id, "stripe_customer_id": "cus_1"});
+    rig.server.operator().post(CUSTOMERS, &body).expect(201);
+    rig.done(&intent(1));
+    assert_eq!(other.balance().0, json!(2000));
+    let named = rig.named("checkout_session_completed", "evt_s", &json!({}));
+    let unpaid =
+        rig.named("checkout_session_completed", "evt_u", &json!({"payment_status": "unpaid"}));
+    for event in [named, unpaid] {
+        let event = rig.done(&event);
+        assert_eq!(
+            (&event["status"], &event["account_id"]),
+            (&json!("ignored"), &json!(rig.account.id))
+        );
+        let reason = event["reason"].as_str().unwrap();
+        assert!(reason.contains(&rig.account.id) && reason.contains(&other.id), "{reason}");
+    }
+    // What else is told of the payment does not hide that.
+    rig.done(&event("charge_refunded", "evt_r", &json!({"amount_refunded": 2000})));
+    assert_eq!(rig.look("evt_s").json()["status"], "ignored");
+    rig.process("evt_s", &rig.account.id).expect(202);
+    assert_eq!(rig.settled("evt_s")["status"], "ignored");
+    rig.process("evt_s", &other.id).expect(202);
+    assert_eq!(rig.settled("evt_s")["status"], "duplicate");
+    assert_eq!((rig.available(), other.balance().0), (0.0, json!(0)));
+}
+
+#[test]
+fn every_event_says_whose_it_is() {
+    let rig = Rig::new();
+    let linked =
+        json!({"payment_status": "no_payment_required", "id": "cs_2", "payment_intent": null});
+    let linked = rig.done(&rig.named("checkout_session_completed", "evt_1", &linked));
+    assert_eq!(linked["account_id"], json!(rig.account.id));
+    let early = rig.done(&event("charge_refunded", "evt_2", &json!({"customer": null})));
+    assert_eq!((&early["status"], &early["account_id"]), (&json!("processed"), &Value::Null));
+    rig.done(&rig.named("payment_intent_succeeded", "evt_3", &json!({})));
+    assert_eq!(rig.look("evt_2").json()["account_id"], json!(rig.account.id));
+}

@@ -132,7 +132,7 @@ fn a_currency_that_is_not_sold_waits_for_the_operator() {
     assert_eq!(rig.entries(), []);
     let (id, price) = (rig.account.id.clone(), "7.25".parse().unwrap());
     let server = rig.server.restart_with(|config| {
-        config.stripe.credits_per_unit.insert("jpy".to_owned(), super::Price(price));
+        config.stripe.credits_per_unit.insert("jpy".to_owned(), super::ExactCredits(price));
     });
     let rig = Rig { account: rig.account.at(&server), server };
     assert_eq!(rig.account.id, id);
@@ -141,6 +141,79 @@ fn a_currency_that_is_not_sold_waits_for_the_operator() {
     assert_eq!(again["status"], "pending");
     assert_eq!(rig.settled("evt_1")["status"], "processed");
     assert_eq!(rig.entries(), [("grant".to_owned(), 14_500.0)]);
+}
+
+/// Of prices that only the metadata of one event names.
+#[test]
+fn an_ignored_event_ends_where_another_grants_its_payment() {
+    let rig = Rig::with(|config| config.stripe.credits_per_unit.clear());
+    let intent = rig.named("payment_intent_succeeded", "evt_i", &json!({}));
+    assert_eq!(rig.done(&intent)["status"], "ignored");
+    let session = json!({"metadata": {"account_id": rig.account.id, "price_id": "price_credits"}});
+    rig.done(&event("checkout_session_completed", "evt_s", &session));
+    assert_eq!(rig.look("evt_i").json()["status"], "duplicate");
+    assert_eq!(rig.entries(), [("grant".to_owned(), 1500.0)]);
+}
+
+#[test]
+fn what_cannot_be_read_stays_ignored() {
+    let rig = Rig::new();
+    let unreadable = json!({"amount_received": "2000"});
+    let ignored = rig.done(&rig.named("payment_intent_succeeded", "evt_1", &unreadable));
+    for _ in 0..2 {
+        rig.process("evt_1", &rig.account.id).expect(202);
+        let event = rig.settled("evt_1");
+        assert_eq!((&event["status"], &event["reason"]), (&json!("ignored"), &ignored["reason"]));
+    }
+    assert_eq!(rig.entries(), []);
+}
+
+/// It may still tell that two payments are one.
+#[test]
+fn what_cannot_be_read_takes_back_what_it_shows_to_be_granted_twice() {
+    let rig = Rig::new();
+    rig.done(&rig.named("payment_intent_succeeded", "evt_1", &json!({})));
+    let plain = json!({"lines": {"data": []}});
+    rig.done(&rig.named("invoice_paid_basil", "evt_2", &plain));
+    let unreadable = json!({"amount_total": "x", "invoice": "in_1"});
+    let event = rig.done(&rig.named("checkout_session_completed", "evt_3", &unreadable));
+    assert_eq!(event["status"], "ignored", "{event}");
+    assert!((rig.available() - 2000.0).abs() < f64::EPSILON, "{}", rig.available());
+}
+
+#[test]
+fn events_of_others_and_of_test_mode_may_count_for_nothing() {
+    let rig = Rig::new();
+    let sent = |id: &str, field: &str, value: Value| {
+        let mut event = rig.named("payment_intent_succeeded", id, &json!({}));
+        event[field] = value;
+        event
+    };
+    let of_test = sent("evt_t", "livemode", json!(false));
+    let of_other = sent("evt_o", "account", json!("acct_1"));
+    let mut refund = event("charge_refunded", "evt_r", &json!({}));
+    refund["account"] = json!("acct_1");
+    for event in [&of_other, &refund] {
+        let event = rig.done(event);
+        assert_eq!(event["status"], "ignored");
+        assert!(event["reason"].as_str().unwrap().contains("connected account"), "{event}");
+    }
+    rig.done(&of_test);
+    assert!((rig.available() - 2000.0).abs() < f64::EPSILON);
+    let server = rig.server.restart_with(|config| config.stripe.accept_test_events = false);
+    let rig = Rig { account: rig.account.at(&server), server };
+    let new = json!({"id": "pi_2", "latest_charge": "ch_2"});
+    let event = rig.done(&rig.named("payment_intent_succeeded", "evt_t2", &new));
+    assert_eq!(event["status"], "ignored");
+    assert!(event["reason"].as_str().unwrap().contains("accept_test_events"), "{event}");
+    // It counts once the operator lets it.
+    let server = rig.server.restart_with(|config| config.stripe.accept_test_events = true);
+    let rig = Rig { account: rig.account.at(&server), server };
+    rig.process("evt_t2", &rig.account.id).expect(202);
+    assert_eq!(rig.settled("evt_t2")["status"], "processed");
+    let twice = rig.named("payment_intent_succeeded", "evt_t3", &new);
+    assert_eq!(rig.done(&twice)["status"], "duplicate");
+    assert!((rig.available() - 4000.0).abs() < f64::EPSILON);
 }
 
 #[test]

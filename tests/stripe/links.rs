@@ -15,7 +15,8 @@ struct Payment {
 
 impl Payment {
     fn of(account: &str, name: &str) -> Self {
-        let id = |kind: &str| format!("{kind}_{name}");
+        // Stripe's ids end in at least fourteen letters and digits.
+        let id = |kind: &str| format!("{kind}_{name:x<14}");
         let account = json!({"account_id": account});
         Self {
             session: id("cs"),
@@ -132,4 +133,67 @@ fn events_of_one_payment_are_one_grant_in_every_order() {
         }
     }
     assert_eq!(rig.entries().len(), 24);
+}
+
+/// The `PaymentIntent` of a session, by its reference.
+fn intent_of_session(id: &str, changes: &Value) -> Value {
+    let order = json!({"order_reference": "cs_test_a1MPUwrfTJDnVr"});
+    let mut intent = event("payment_intent_succeeded", id, changes);
+    intent["data"]["object"]["payment_details"] = order;
+    intent
+}
+
+#[test]
+fn a_payment_that_is_left_to_another_event_can_be_granted_by_the_operator() {
+    let rig = Rig::new();
+    let intent = rig.done(&intent_of_session("evt_i", &json!({})));
+    assert_eq!(intent["status"], "linked");
+    assert!(intent["reason"].as_str().unwrap().contains("checkout.session.completed"), "{intent}");
+    rig.process("evt_i", &rig.account.id).expect(202);
+    assert_eq!(rig.settled("evt_i")["status"], "processed");
+    assert_eq!(rig.entries(), [("grant".to_owned(), 2000.0)]);
+    let session = json!({"id": "cs_test_a1MPUwrfTJDnVr"});
+    let session = rig.done(&rig.named("checkout_session_completed", "evt_s", &session));
+    assert_eq!(session["status"], "duplicate");
+    // Nor does it grant what was granted.
+    let other = json!({"id": "pi_2", "latest_charge": "ch_2"});
+    rig.done(&intent_of_session("evt_i2", &other));
+    rig.process("evt_i2", &rig.account.id).expect(202);
+    assert_eq!(rig.settled("evt_i2")["status"], "duplicate");
+    assert_eq!(rig.entries().len(), 1);
+}
+
+/// Stripe tells nothing of the session after its money is captured.
+#[test]
+fn a_payment_that_is_captured_by_hand_grants_itself() {
+    for first in ["session", "intent"] {
+        let rig = Rig::new();
+        let session = json!({"id": "cs_test_a1MPUwrfTJDnVr", "payment_status": "unpaid",
+            "customer": null});
+        let session = rig.named("checkout_session_completed", "evt_s", &session);
+        let intent = json!({"capture_method": "manual", "customer": null});
+        let intent = intent_of_session("evt_i", &intent);
+        let both = if first == "session" { [&session, &intent] } else { [&intent, &session] };
+        for event in both {
+            rig.done(event);
+        }
+        let intent = rig.settled("evt_i");
+        assert_eq!(
+            (&intent["status"], &intent["account_id"]),
+            (&json!("processed"), &json!(rig.account.id))
+        );
+        assert_eq!(rig.entries(), [("grant".to_owned(), 2000.0)]);
+    }
+}
+
+#[test]
+fn references_of_the_seller_s_own_are_no_links() {
+    let rig = Rig::new();
+    for (n, reference) in ["in_store", "in_store", "cs_1", "in_store_number_14"].iter().enumerate()
+    {
+        let changes = json!({"id": format!("pi_{n}"), "latest_charge": format!("ch_{n}"),
+            "payment_details": {"order_reference": reference}});
+        rig.done(&rig.named("payment_intent_succeeded", &format!("evt_{n}"), &changes));
+    }
+    assert_eq!(rig.entries(), vec![("grant".to_owned(), 2000.0); 4]);
 }

@@ -20,7 +20,7 @@ use std::{
 use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
-    config::{Config, Price, StripePrice},
+    config::{Config, ExactCredits, StripePrice},
     domain::Secret,
 };
 
@@ -95,7 +95,7 @@ fn event(fixture: &str, id: &str, changes: &Value) -> Value {
 
 fn configure(config: &mut Config) {
     config.stripe.webhook_secrets = secrets();
-    let price = StripePrice { credits: Price("1500".parse().unwrap()) };
+    let price = StripePrice { credits: ExactCredits("1500".parse().unwrap()) };
     config.stripe.prices.insert("price_credits".to_owned(), price);
 }
 
@@ -158,6 +158,12 @@ impl Rig {
 
     fn look(&self, id: &str) -> Reply {
         self.server.operator().get(&format!("/admin/v1/stripe/events/{id}"))
+    }
+
+    /// Processes an event for an account, as the operator.
+    fn process(&self, id: &str, account: &str) -> Reply {
+        let path = format!("/admin/v1/stripe/events/{id}/process");
+        self.server.operator().post(&path, &json!({"account_id": account}))
     }
 
     /// What the account can spend.

@@ -36,17 +36,17 @@ fn story(account: &str, run: usize) -> Vec<Value> {
         refund("evt_c", 1, 300),
         refund("evt_d", 1, 700),
         // A renewal that only the customer links to the account, with the PaymentIntent of its invoice.
-        event("invoice_paid_basil", "evt_e", &json!({"id": "in_2", "lines": plain})),
+        event("invoice_paid_basil", "evt_e", &json!({"id": "in_200000000000000", "lines": plain})),
         event(
             "payment_intent_succeeded",
             "evt_f",
             &json!({"id": "pi_2", "latest_charge": "ch_2",
-            "payment_details": {"order_reference": "in_2"}}),
+            "payment_details": {"order_reference": "in_200000000000000"}}),
         ),
         event(
             "invoice_payment_paid",
             "evt_g",
-            &json!({"invoice": "in_2",
+            &json!({"invoice": "in_200000000000000",
             "payment": {"payment_intent": "pi_2"}}),
         ),
         dispute("evt_h", "needs_response", "charge.dispute.created", 2),
@@ -70,11 +70,11 @@ fn story(account: &str, run: usize) -> Vec<Value> {
     story
 }
 
-/// Ends every id of Stripe's in `-run`.
+/// Ends every id of Stripe's in its run.
 fn rename(value: &mut Value, kinds: &[&str], run: usize) {
     match value {
         Value::String(text) if kinds.iter().any(|kind| text.starts_with(kind)) => {
-            *text = format!("{text}-{run}");
+            *text = format!("{text}r{run}");
         }
         Value::Array(items) => items.iter_mut().for_each(|item| rename(item, kinds, run)),
         Value::Object(fields) => fields.values_mut().for_each(|field| rename(field, kinds, run)),

@@ -67,7 +67,7 @@ fn a_refund_finds_its_payment_by_the_charge_alone() {
 #[test]
 fn a_part_is_rounded_down_to_a_microcredit() {
     let rig = Rig::with(|config| {
-        let price = super::Price("0.000001".parse().unwrap());
+        let price = super::ExactCredits("0.000001".parse().unwrap());
         config.stripe.credits_per_unit.insert("usd".to_owned(), price);
     });
     rig.done(&rig.named("payment_intent_succeeded", "evt_1", &json!({"amount_received": 3})));
@@ -111,10 +111,39 @@ fn a_dispute_that_is_won_gives_back() {
         }
         has(&rig, 2000.0);
     }
+}
+
+#[test]
+fn a_dispute_that_ends_otherwise_does_not() {
+    for status in ["lost", "prevented"] {
+        let rig = Rig::new();
+        rig.done(&rig.named("payment_intent_succeeded", "evt_1", &json!({})));
+        rig.done(&dispute("evt_d", &json!({})));
+        rig.done(&closed("evt_c", status));
+        has(&rig, 0.0);
+    }
+    // An inquiry takes back at once, and gives back where it ends without a dispute.
     let rig = Rig::new();
     rig.done(&rig.named("payment_intent_succeeded", "evt_1", &json!({})));
-    rig.done(&dispute("evt_d", &json!({})));
-    rig.done(&closed("evt_c", "lost"));
+    rig.done(&dispute("evt_d", &json!({"status": "warning_needs_response"})));
+    has(&rig, 0.0);
+    rig.done(&closed("evt_c", "warning_closed"));
+    has(&rig, 2000.0);
+}
+
+#[test]
+fn money_in_another_currency_is_a_part_of_its_own_charge() {
+    let rig = Rig::new();
+    rig.done(&rig.named("checkout_session_completed", "evt_1", &json!({})));
+    let in_yen = |refunded| {
+        json!({"currency": "jpy", "amount": 3000, "amount_captured": 3000,
+            "amount_refunded": refunded})
+    };
+    rig.done(&event("charge_refunded", "evt_r1", &in_yen(1000)));
+    has(&rig, 1_333.333_334);
+    rig.done(&event("charge_refunded", "evt_r2", &in_yen(1500)));
+    has(&rig, 1000.0);
+    rig.done(&dispute("evt_d", &json!({"currency": "jpy", "amount": 1})));
     has(&rig, 0.0);
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Rig, SECRETS, WEBHOOK, event, now, sign};
-use crate::support::{Client, program::Program};
+use crate::support::{Client, LIMIT, Receiver, program::Program};
 
 fn session(account: &str, n: usize) -> String {
     let changes = json!({"id": format!("cs_{n}"), "payment_intent": format!("pi_{n}"),
@@ -40,7 +40,7 @@ fn a_kill_between_receipt_and_grant_loses_and_doubles_nothing() {
         tell(&server.client(""), body);
     }
     let client = server.client(&account.key);
-    let deadline = std::time::Instant::now() + crate::support::LIMIT;
+    let deadline = std::time::Instant::now() + LIMIT;
     loop {
         let balance = client.get("/v1/credits/balance").expect(200).json();
         if balance["available"] == 16_000 {
@@ -73,44 +73,113 @@ fn a_paused_queue_holds_payments_until_it_is_resumed() {
     assert_eq!(rig.entries().len(), 3);
 }
 
+const LETTERS: &str = "/v1/dlq?queue=billing.credit_grant.dlq";
+
+/// A server on which no payment can be granted, and nothing is tried twice.
+fn broken() -> Rig {
+    let rig = Rig::with(|config| config.queues.billing_credit_grant.backoff = Vec::new());
+    break_grants(&rig);
+    rig
+}
+
+fn break_grants(rig: &Rig) {
+    let sql = "create trigger broken before update of grant_id on stripe_payment
+         begin select raise(abort, 'broken by a test'); end";
+    rig.server.outside().execute_batch(sql).unwrap();
+}
+
+fn mend(rig: &Rig) {
+    rig.server.outside().execute_batch("drop trigger broken").unwrap();
+}
+
+fn redrive(letter: &Value) -> String {
+    format!("/v1/dlq/{}/redrive", letter["id"].as_str().unwrap())
+}
+
 #[test]
 fn what_the_queue_gave_up_is_redriven() {
-    let rig = Rig::with(|config| {
-        config.queues.billing_credit_grant.ttl = std::time::Duration::from_millis(100);
-        config.queues.billing_credit_grant.paused = true;
-    });
+    let rig = broken();
     (0..2).for_each(|n| tell(&rig.server.client(), &session(&rig.account.id, n)));
     for n in 0..2 {
         assert_eq!(rig.settled(&format!("evt_{n}"))["status"], "failed");
     }
-    let path = "/v1/dlq?queue=billing.credit_grant.dlq";
-    let letters = rig.account.list(path);
+    let letters = rig.account.list(LETTERS);
     assert_eq!(letters.len(), 2);
-    assert_eq!(letters[0]["reason"], "EXPIRED");
+    assert_eq!(letters[0]["reason"], "SERVER_ERROR");
     assert!(letters[0]["message"].as_str().unwrap().contains("evt_"), "{}", letters[0]);
-    let server = rig.server.restart_with(|config| {
-        config.queues.billing_credit_grant.ttl = std::time::Duration::from_mins(1);
-        config.queues.billing_credit_grant.paused = false;
-    });
-    let rig = Rig { account: rig.account.at(&server), server };
+    mend(&rig);
+    let receiver = Receiver::start();
+    rig.account.endpoint(&receiver, "/", &json!({"events": ["credits.granted"]}));
     let of = |n: usize| -> &Value {
         let event = format!("evt_{n} ");
         letters.iter().find(|it| it["message"].as_str().unwrap().contains(&event)).unwrap()
     };
     // By the tenant from the dead letters, and by the operator from the events: either way once.
-    let redrive = format!("/v1/dlq/{}/redrive", of(0)["id"].as_str().unwrap());
-    rig.account.client.send("POST", &redrive, &[], None).expect(202);
-    rig.account.client.send("POST", &redrive, &[], None).expect(409);
+    let first = redrive(of(0));
+    rig.account.client.send("POST", &first, &[], None).expect(202);
+    rig.account.client.send("POST", &first, &[], None).expect(409);
     let process = "/admin/v1/stripe/events/evt_1/process";
     rig.server.operator().send("POST", process, &[], None).expect(202);
-    let redrive = format!("/v1/dlq/{}/redrive", of(1)["id"].as_str().unwrap());
-    rig.account.client.send("POST", &redrive, &[], None).expect(409);
+    rig.account.client.send("POST", &redrive(of(1)), &[], None).expect(409);
+    receiver.wait_for(2, LIMIT);
     for n in 0..2 {
-        let deadline = std::time::Instant::now() + crate::support::LIMIT;
-        while rig.settled(&format!("evt_{n}"))["status"] != "processed" {
-            assert!(std::time::Instant::now() < deadline, "evt_{n} is not processed");
-        }
+        assert_eq!(rig.settled(&format!("evt_{n}"))["status"], "processed");
     }
     assert_eq!(rig.entries().len(), 2);
-    assert!(rig.account.list(path).is_empty());
+    assert!(rig.account.list(LETTERS).is_empty());
+}
+
+#[test]
+fn an_old_dead_letter_does_not_take_back_what_the_operator_gave_to_another() {
+    let rig = broken();
+    let other = rig.server.account_with(&json!(0));
+    tell(&rig.server.client(), &session(&rig.account.id, 1));
+    assert_eq!(rig.settled("evt_1")["status"], "failed");
+    let old = redrive(&rig.account.list(LETTERS)[0]);
+    rig.server.set_paused("billing.credit_grant", true);
+    let process = |account: &str| {
+        let body = json!({"account_id": account});
+        rig.server.operator().post("/admin/v1/stripe/events/evt_1/process", &body).expect(202);
+    };
+    process(&other.id);
+    rig.account.client.send("POST", &old, &[], None).expect(409);
+    assert!(rig.account.list(LETTERS).is_empty());
+    rig.server.set_paused("billing.credit_grant", false);
+    assert_eq!(rig.settled("evt_1")["status"], "failed");
+    rig.account.client.send("POST", &old, &[], None).expect(409);
+    mend(&rig);
+    let theirs = redrive(&other.list(LETTERS)[0]);
+    process(&other.id);
+    other.client.send("POST", &theirs, &[], None).expect(409);
+    let event = rig.settled("evt_1");
+    assert_eq!((&event["status"], &event["account_id"]), (&json!("processed"), &json!(other.id)));
+    assert_eq!((rig.available(), other.balance().0), (0.0, json!(2000)));
+}
+
+#[test]
+fn what_waited_too_long_is_granted_all_the_same() {
+    let rig = Rig::with(|config| {
+        config.queues.billing_credit_grant.ttl = std::time::Duration::from_millis(100);
+        config.queues.billing_credit_grant.paused = true;
+    });
+    tell(&rig.server.client(), &session(&rig.account.id, 1));
+    assert_eq!(rig.settled("evt_1")["status"], "processed");
+    assert_eq!(rig.entries(), [("grant".to_owned(), 2000.0)]);
+    break_grants(&rig);
+    tell(&rig.server.client(), &session(&rig.account.id, 2));
+    assert_eq!(rig.settled("evt_2")["status"], "failed");
+    assert_eq!(rig.account.list(LETTERS)[0]["reason"], "EXPIRED");
+}
+
+#[test]
+fn what_is_not_done_is_in_the_metrics() {
+    let rig = broken();
+    tell(&rig.server.client(), &session(&rig.account.id, 1));
+    rig.settled("evt_1");
+    rig.done(&super::unmatched("evt_2"));
+    let text = rig.server.client().get("/metrics").expect(200).text().to_owned();
+    for (status, count) in [("pending", 0), ("unmatched", 1), ("ignored", 0), ("failed", 1)] {
+        let line = format!("skai_stripe_events{{status=\"{status}\"}} {count}.0");
+        assert!(text.contains(&line), "{line}: {text}");
+    }
 }

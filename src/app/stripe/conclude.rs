@@ -3,11 +3,17 @@
 
 use std::sync::Arc;
 
-use super::{super::App, work, write};
+use super::{
+    super::App,
+    look,
+    receive::understand,
+    whose::{contradiction, contradicts},
+    work, write,
+};
 use crate::{
     app::credits,
     domain::{
-        Bucket, Credits, DeadLetterId, Error, GrantId, JobErrorCode, Result,
+        Bucket, Credits, DeadLetterId, Error, ErrorKind, GrantId, JobErrorCode, Result,
         stripe::{EventStatus, Meaning, Paid, StripeEvent, taken_back},
     },
     store::{
@@ -22,57 +28,127 @@ use crate::{
 };
 
 /// Why an event has no effect.
-const GRANTED: &str = "another event granted this payment";
+pub(super) const GRANTED: &str = "another event granted this payment";
 
-/// A try begins, in the transaction that leases the event. `None` where it had its effect already.
-pub fn begin(tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<StripeEvent>> {
-    let Some(stored) = waiting(tx, claimed)? else { return Ok(None) };
-    let event = StripeEvent::read(stored.payload.as_bytes())?;
-    event.map(Some).ok_or_else(|| Error::internal("a kept event is not about credits"))
+/// A try begins, in the transaction that leases the event; gives its body. `None` where it had its effect already.
+pub fn begin(tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<String>> {
+    match waiting(tx, claimed)? {
+        Some(stored) => events::payload(tx, stored.seq),
+        None => Ok(None),
+    }
 }
 
-/// The event, unless it had its effect. One that was given up waits again once it is redriven.
+/// The event, unless it had its effect or is another account's by now. One that was given up waits again once it is
+/// redriven.
 fn waiting(tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<StoredEvent>> {
     let stored = events::by_seq(tx, claimed.lease.id.subject)?;
-    let waits =
-        |stored: &StoredEvent| matches!(stored.status, EventStatus::Pending | EventStatus::Failed);
+    let waits = |stored: &StoredEvent| {
+        matches!(stored.status, EventStatus::Pending | EventStatus::Failed)
+            && stored.owner == Some(claimed.scope.seq())
+    };
     Ok(stored.filter(waits))
 }
 
-/// Grants and takes back what follows from the event. False where the lease is not valid any more.
-pub fn conclude(app: &Arc<App>, claimed: &Claimed, event: StripeEvent) -> Commit<bool> {
+/// Grants and takes back what follows from the event with this body. False where the lease is not valid any more.
+pub fn conclude(app: &Arc<App>, claimed: &Claimed, payload: &str) -> Commit<bool> {
+    let event = match StripeEvent::read(payload.as_bytes()) {
+        Ok(Some(event)) => event,
+        Ok(None) => return Commit::refused(Error::internal("a kept event is not about credits")),
+        Err(error) => return Commit::refused(error),
+    };
     let (this, claimed) = (Arc::clone(app), claimed.clone());
     write(app, move |tx| {
         let Some(stored) = waiting(tx, &claimed)? else { return queue::finish(tx, claimed.lease) };
         if !queue::finish(tx, claimed.lease)? {
             return Ok(false);
         }
-        let (status, reason) = match &event.meaning {
-            Meaning::Paid(paid) => grant(&this, tx, claimed.scope, (&stored, &event), paid)?,
-            _ => (EventStatus::Processed, None),
-        };
-        settle(&this, tx, &stored)?;
+        let (status, reason) = conclude_within(&this, tx, claimed.scope, stored.clone(), &event)?;
         events::set_status(tx, stored.seq, status, reason.as_deref())?;
-        events::settle_unmatched(tx, stored.payment, GRANTED)?;
         Ok(true)
     })
 }
 
-/// Grants the payment unless it was.
+/// Where an event stands now, and why.
+pub(super) type Outcome = (EventStatus, Option<String>);
+
+fn conclude_within(
+    app: &App,
+    tx: &Tx<'_, SystemScope>,
+    scope: AccountScope,
+    mut stored: StoredEvent,
+    event: &StripeEvent,
+) -> Result<Outcome> {
+    if let Some(reason) = app.settings.stripe.policy.refuses(event) {
+        return Ok((EventStatus::Ignored, Some(reason.to_owned())));
+    }
+    if stored.by_operator {
+        // It may have been refused when it came.
+        stored.payment = understand(tx, event)?;
+        events::set_payment(tx, stored.seq, stored.payment)?;
+    }
+    let outcome = outcome(app, tx, scope, (&stored, event))?;
+    settle(app, tx, &stored)?;
+    events::settle_granted(tx, stored.payment, GRANTED)?;
+    Ok(outcome)
+}
+
+fn outcome(
+    app: &App,
+    tx: &Tx<'_, SystemScope>,
+    scope: AccountScope,
+    (stored, event): (&StoredEvent, &StripeEvent),
+) -> Result<Outcome> {
+    let granted = payments::granted_as(tx, stored.payment)?.into_iter().next();
+    match (&event.meaning, granted) {
+        (Meaning::Paid(_) | Meaning::Left { .. }, Some(granted)) if stored.by_operator => {
+            Ok(if granted.scope.seq() == scope.seq() {
+                (EventStatus::Duplicate, Some(GRANTED.to_owned()))
+            } else {
+                (EventStatus::Ignored, Some(contradicts(event, scope, granted.scope)))
+            })
+        }
+        (_, Some(_)) if let Some(reason) = contradiction(tx, event, stored.payment)? => {
+            Ok((EventStatus::Ignored, Some(reason)))
+        }
+        (Meaning::Paid(_), Some(_)) => Ok((EventStatus::Duplicate, Some(GRANTED.to_owned()))),
+        (Meaning::Paid(paid), None) => grant(app, tx, scope, (stored, event), paid),
+        (Meaning::Left { paid, .. }, None) if stored.by_operator => {
+            grant(app, tx, scope, (stored, event), paid)
+        }
+        (Meaning::Refunded { .. } | Meaning::Disputed { .. }, _) => {
+            Ok((EventStatus::Processed, None))
+        }
+        _ => Ok(outcome_without_grant(event)),
+    }
+}
+
+/// Where an event stands that grants nothing, with no reason where that depends on what is to be taken back.
+pub(super) fn outcome_without_grant(event: &StripeEvent) -> Outcome {
+    match &event.meaning {
+        Meaning::Unreadable(what) => {
+            tracing::error!(event = event.id, what, "an event of Stripe's cannot be read");
+            (EventStatus::Ignored, Some((*what).to_owned()))
+        }
+        Meaning::Left { why, .. } => (EventStatus::Linked, Some((*why).to_owned())),
+        Meaning::Linked(why) => (EventStatus::Processed, Some((*why).to_owned())),
+        Meaning::Paid(_) | Meaning::Refunded { .. } | Meaning::Disputed { .. } => {
+            (EventStatus::Processed, None)
+        }
+    }
+}
+
+/// Grants a payment that was not, unless another event knows better what it buys.
 fn grant(
     app: &App,
     tx: &Tx<'_, SystemScope>,
     scope: AccountScope,
     (stored, event): (&StoredEvent, &StripeEvent),
     paid: &Paid,
-) -> Result<(EventStatus, Option<String>)> {
-    if stored.grant_id.is_some() {
-        return Ok((EventStatus::Duplicate, Some(GRANTED.to_owned())));
-    }
+) -> Result<Outcome> {
     let policy = &app.settings.stripe.policy;
-    if let Some(other) = policy.left_to(paid) {
+    if let Some(other) = policy.left_to(paid).filter(|_| !stored.by_operator) {
         let reason = format!("{other} knows the prices that were paid, and grants");
-        return Ok((EventStatus::Processed, Some(reason)));
+        return Ok((EventStatus::Linked, Some(reason)));
     }
     let amount = match policy.credits(paid) {
         Ok(amount) => amount,
@@ -82,14 +158,8 @@ fn grant(
         }
     };
     let id = GrantId::from_uuid(app.ambient.uuid());
-    let is_new = payments::set_granted(
-        tx,
-        stored.payment,
-        scope.seq(),
-        (paid.amount, &paid.currency),
-        (id, amount),
-    )?;
-    if !is_new {
+    let money = (paid.amount, &*paid.currency);
+    if !payments::set_granted(tx, stored.payment, scope.seq(), money, (id, amount))? {
         return Err(Error::internal("a payment was granted meanwhile"));
     }
     let new = NewGrant {
@@ -121,12 +191,13 @@ pub(super) fn unsettled(tx: &Tx<'_, SystemScope>, payment: i64) -> Result<Vec<Un
     if grants.is_empty() {
         return Ok(Vec::new());
     }
-    let (returned, event) = payments::total_returned(tx, payment)?;
+    let returned = payments::all_returned(tx, payment)?;
+    let event = payments::last_returned(tx, payment)?;
     let of = |payment: GrantedPayment| {
         let target = if payment.is_merged {
             payment.granted
         } else {
-            taken_back(payment.granted, payment.amount, returned)
+            taken_back(payment.granted, payment.amount, &payment.currency, &returned)
         };
         Unsettled { event: event.clone().filter(|_| !payment.is_merged), payment, target }
     };
@@ -177,13 +248,26 @@ pub fn fail(app: &Arc<App>, claimed: &Claimed, error: &Error) -> Commit<bool> {
     write(app, move |tx| queue::release(tx, lease, tx.now().plus(delay), true))
 }
 
-/// Ends an event that will not be tried again: its time to live is over, or too many tries broke off.
-pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Commit<bool> {
-    let reason = match code {
-        JobErrorCode::Expired => "its time to live in the queue was over",
-        _ => "too many tries broke off",
-    };
-    bury(app, claimed, code, reason)
+/// Ends an event that will not be tried again. One whose time to live is over is concluded nevertheless: that is work
+/// of this server alone, and a payment is not lost because the server was. Blocks.
+pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Result<bool> {
+    if code != JobErrorCode::Expired {
+        return bury(app, claimed, code, "too many tries broke off").wait();
+    }
+    conclude_late(app, claimed).or_else(|error| {
+        if error.kind() == ErrorKind::Unavailable {
+            return Err(error);
+        }
+        tracing::error!(error = &error as &dyn std::error::Error, "an event of Stripe's failed");
+        bury(app, claimed, code, "its time to live in the queue was over, and the last try failed")
+            .wait()
+    })
+}
+
+fn conclude_late(app: &Arc<App>, claimed: &Claimed) -> Result<bool> {
+    let payload = look(app, |snapshot| events::payload(snapshot, claimed.lease.id.subject))?;
+    let payload = payload.ok_or_else(|| Error::internal("an event in the queue is gone"))?;
+    conclude(app, claimed, &payload).wait()
 }
 
 fn bury(
@@ -201,6 +285,7 @@ fn bury(
         let Some(stored) = stored else { return Ok(false) };
         events::set_status(tx, stored.seq, EventStatus::Failed, Some(reason))?;
         let message = format!("Stripe's event {} had no effect: {reason}", stored.id);
+        tracing::error!(event = stored.id, reason, "an event of Stripe's was given up");
         let id = DeadLetterId::from_uuid(this.ambient.uuid());
         tx.within(claimed.scope, |tx| {
             let (attempts, work) = (claimed.attempts, work(stored.seq));

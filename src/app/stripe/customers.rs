@@ -32,7 +32,7 @@ pub struct CustomerRequest {
 /// Makes a customer's payments those of an account, and queues the events that waited for that. The same again changes
 /// nothing; [`ErrorKind::Conflict`] where they are another account's.
 pub fn add_customer(app: &Arc<App>, request: CustomerRequest) -> Commit<StripeCustomer> {
-    if let Err(error) = check(&request.stripe_customer_id) {
+    if let Err(error) = check_customer_id(&request.stripe_customer_id) {
         return Commit::refused(error);
     }
     let this = Arc::clone(app);
@@ -49,7 +49,7 @@ pub fn add_customer(app: &Arc<App>, request: CustomerRequest) -> Commit<StripeCu
     })
 }
 
-fn check(id: &str) -> Result<()> {
+fn check_customer_id(id: &str) -> Result<()> {
     const PARAM: &str = "stripe_customer_id";
     text(PARAM, id, 255)?;
     if id.bytes().all(|byte| byte.is_ascii_graphic()) {

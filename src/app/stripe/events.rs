@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    super::{App, accounts},
+    super::{App, accounts, one_more},
     look, scope_of, work, write,
 };
 use crate::{
@@ -39,45 +39,66 @@ pub fn events(
     page: &PageRequest,
 ) -> Result<Page<StoredEvent>> {
     let before = page.after.as_ref().map(Cursor::number).transpose()?.unwrap_or(i64::MAX);
-    let rows = look(app, |snapshot| events::list(snapshot, status, before, page.limit))?;
-    Ok(Page::read(rows, |event| Cursor::from_number(event.seq)))
+    let rows = look(app, |snapshot| events::list(snapshot, status, before, one_more(page)))?;
+    Ok(Page::cut(rows, page.limit, |event| Cursor::from_number(event.seq)))
 }
 
-/// The event of that id of Stripe's. Blocks while it reads.
-pub fn event(app: &App, id: &str) -> Result<StoredEvent> {
-    look(app, |snapshot| events::find(snapshot, id))?.ok_or_else(none)
+/// The event of that id of Stripe's, and its body as it came. Blocks while it reads.
+pub fn event(app: &App, id: &str) -> Result<(StoredEvent, String)> {
+    look(app, |snapshot| {
+        let event = events::find(snapshot, id)?.ok_or_else(none)?;
+        let payload = events::payload(snapshot, event.seq)?.ok_or_else(none)?;
+        Ok((event, payload))
+    })
 }
 
-/// Puts an event into the queue that is unmatched, ignored or failed. [`ErrorKind::Conflict`] where it had its effect or
-/// waits in the queue.
+/// How many events have each status that is not an end, all of these included. Blocks while it reads.
+pub fn troubled(app: &App) -> Result<Vec<(EventStatus, u64)>> {
+    let counts = look(app, events::counts)?;
+    let of = |status| {
+        let found = counts.iter().find(|(known, _)| *known == status);
+        (status, found.map_or(0, |(_, count)| *count))
+    };
+    Ok(EventStatus::TROUBLED.into_iter().map(of).collect())
+}
+
+/// Puts an event into the queue that is linked, unmatched, ignored or failed, so that it grants its payment if none
+/// did. [`ErrorKind::Conflict`] where it had its effect or waits in the queue.
 pub fn process(app: &Arc<App>, id: String, request: ProcessRequest) -> Commit<StoredEvent> {
     let this = Arc::clone(app);
     write(app, move |tx| {
         let event = events::find(tx, &id)?.ok_or_else(none)?;
-        check(tx, &event)?;
-        let scope = account(tx, &event, request.account_id)?;
-        this.queue_event(tx, event.seq, scope)?;
-        tx.within(scope, |tx| dead_letters::redriven(tx, work(event.seq)))?;
+        check_may_be_processed(tx, &event)?;
+        let scope = recipient(tx, &event, request.account_id)?;
+        // Whose it was may have a dead letter of it, with which he could take it back.
+        let owner = event.owner.zip(event.account_id).map(|owner| scope_of(tx, owner));
+        for scope in owner.into_iter().chain([scope]) {
+            tx.within(scope, |tx| dead_letters::redriven(tx, work(event.seq)))?;
+        }
+        this.queue_event(tx, event.seq, scope, true)?;
         events::find(tx, &id)?.ok_or_else(none)
     })
 }
 
-fn check(tx: &Tx<'_, SystemScope>, event: &StoredEvent) -> Result<()> {
+fn check_may_be_processed(tx: &Tx<'_, SystemScope>, event: &StoredEvent) -> Result<()> {
     let conflict = |message: String| Err(Error::new(ErrorKind::Conflict, message));
     if queue::holds(tx, work(event.seq))? {
         return conflict("the event waits in the queue billing.credit_grant".to_owned());
     }
     match event.status {
-        EventStatus::Unmatched | EventStatus::Ignored | EventStatus::Failed => Ok(()),
+        EventStatus::Linked
+        | EventStatus::Unmatched
+        | EventStatus::Ignored
+        | EventStatus::Failed => Ok(()),
         done => conflict(format!(
-            "the event is {}; only one that is unmatched, ignored or failed can be processed",
+            "the event is {}; only one that is linked, unmatched, ignored or failed can be processed",
             done.as_str()
         )),
     }
 }
 
 /// Whom an event is for: as the operator says, or as is known by now.
-fn account(
+fn recipient(
     tx: &Tx<'_, SystemScope>,
     event: &StoredEvent,
     said: Option<AccountId>,

@@ -6,12 +6,13 @@ mod customers;
 mod events;
 mod prove;
 mod receive;
+mod whose;
 
 use std::time::Duration;
 
 pub use conclude::{begin, conclude, fail, give_up, requeue};
 pub use customers::{CustomerRequest, add_customer, customers, remove_customer};
-pub use events::{ProcessRequest, event, events, process};
+pub use events::{ProcessRequest, event, events, process, troubled};
 pub use prove::{SIGNATURE, admit};
 pub use receive::{Received, read, receive};
 
@@ -45,8 +46,14 @@ pub struct StripeSettings {
 
 impl App {
     /// Lets an event wait in the queue of an account.
-    fn queue_event(&self, tx: &Tx<'_, SystemScope>, seq: i64, scope: AccountScope) -> Result<()> {
-        table::assign(tx, seq, scope.seq())?;
+    fn queue_event(
+        &self,
+        tx: &Tx<'_, SystemScope>,
+        seq: i64,
+        scope: AccountScope,
+        by_operator: bool,
+    ) -> Result<()> {
+        table::assign(tx, seq, scope.seq(), by_operator)?;
         tx.within(scope, |tx| self.push_event(tx, seq))
     }
 
@@ -64,7 +71,20 @@ impl App {
         scope: AccountScope,
     ) -> Result<()> {
         for seq in table::unmatched_of(tx, customer, MATCHED_MAX)? {
-            self.queue_event(tx, seq, scope)?;
+            self.queue_event(tx, seq, scope, false)?;
+        }
+        Ok(())
+    }
+
+    /// The same for the events of a payment.
+    fn queue_unmatched_of(
+        &self,
+        tx: &Tx<'_, SystemScope>,
+        payment: i64,
+        scope: AccountScope,
+    ) -> Result<()> {
+        for seq in table::unmatched_of_payment(tx, payment, MATCHED_MAX)? {
+            self.queue_event(tx, seq, scope, false)?;
         }
         Ok(())
     }

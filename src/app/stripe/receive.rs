@@ -2,15 +2,20 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{super::App, conclude, prove::verify, scope_of, write};
+use super::{
+    super::App,
+    conclude::{self, GRANTED, outcome_without_grant},
+    prove::verify,
+    whose, write,
+};
 use crate::{
     domain::{
-        AccountId, Environment, Error, Result,
+        Error, Result,
         stripe::{EventStatus, Meaning, StripeEvent},
     },
     store::{
-        AccountScope, Commit, SystemScope, Tx, accounts,
-        stripe::{customers, events, payments},
+        AccountScope, Commit, SystemScope, Tx,
+        stripe::{events, payments},
     },
 };
 
@@ -45,71 +50,69 @@ fn take(app: &App, tx: &Tx<'_, SystemScope>, received: &Received) -> Result<()> 
     if events::is_known(tx, &event.id)? {
         return Ok(());
     }
-    let payment = payments::of_objects(tx, &event.objects)?;
-    let seq = events::insert(tx, event, payment, payload)?
-        .ok_or_else(|| Error::internal("an event came twice in a transaction"))?;
-    let account = account(app, tx, event, payment)?;
-    let end = |status, reason: &str| events::set_status(tx, seq, status, Some(reason));
-    match (&event.meaning, account) {
-        (Meaning::Paid(_), Some(account)) => return app.queue_event(tx, seq, account),
-        (Meaning::Paid(_), None) => {
-            return end(EventStatus::Unmatched, "it names no account and no customer known here");
-        }
-        (Meaning::Unreadable(what), _) => {
-            tracing::error!(event = event.id, what, "an event of Stripe's cannot be read");
-            return end(EventStatus::Ignored, what);
-        }
-        (Meaning::Linked(why), _) => end(EventStatus::Processed, why)?,
-        (Meaning::Refunded { charge: object, amount }, _) => {
-            payments::returned(tx, payment, object, *amount, false, &event.id)?;
-        }
-        (Meaning::Disputed { dispute: object, amount, won }, _) => {
-            payments::returned(tx, payment, object, *amount, *won, &event.id)?;
-        }
+    if let Some(reason) = app.settings.stripe.policy.refuses(event) {
+        // It must not touch payments that count, so it is one of its own.
+        let seq = keep(tx, event, payments::of_objects(tx, &[])?, payload)?;
+        tracing::warn!(event = event.id, reason, "an event of Stripe's is ignored");
+        return events::set_status(tx, seq, EventStatus::Ignored, Some(reason));
     }
-    match conclude::unsettled(tx, payment)?.first() {
-        Some(first) => app.queue_event(tx, seq, first.payment.scope),
-        None if matches!(event.meaning, Meaning::Linked(_)) => Ok(()),
-        None => end(EventStatus::Processed, "nothing is to be taken back so far"),
+    let payment = understand(tx, event)?;
+    let seq = keep(tx, event, payment, payload)?;
+    let account = whose::account_of(app, tx, event, payment)?;
+    if let Some(account) = account {
+        events::set_owner(tx, seq, account.seq())?;
+    }
+    match (&event.meaning, account) {
+        (Meaning::Paid(_), Some(account)) => app.queue_event(tx, seq, account, false),
+        (Meaning::Paid(_), None) => {
+            tracing::warn!(event = event.id, "an event of Stripe's is for no account known here");
+            let reason = "it names no account and no customer known here";
+            events::set_status(tx, seq, EventStatus::Unmatched, Some(reason))
+        }
+        _ => take_without_grant(app, tx, (seq, event), payment, account),
     }
 }
 
-/// Whose the event is: as it names, as its customer is known, or as its payment was granted.
-fn account(
+fn keep(tx: &Tx<'_, SystemScope>, event: &StripeEvent, payment: i64, payload: &str) -> Result<i64> {
+    let seq = events::insert(tx, event, payment, payload)?;
+    seq.ok_or_else(|| Error::internal("an event came twice in a transaction"))
+}
+
+/// The payment that the event is about, with what it says of its objects, and of its money that went back.
+pub(super) fn understand(tx: &Tx<'_, SystemScope>, event: &StripeEvent) -> Result<i64> {
+    let payment = payments::of_objects(tx, &event.objects)?;
+    match &event.meaning {
+        Meaning::Refunded { charge, returned } => {
+            payments::returned(tx, payment, charge, returned, false, &event.id)?;
+        }
+        Meaning::Disputed { dispute, returned, won } => {
+            payments::returned(tx, payment, dispute, returned, *won, &event.id)?;
+        }
+        _ => {}
+    }
+    Ok(payment)
+}
+
+/// An event that grants nothing may tell whose its payment is, that it was granted, or what is to be taken back.
+fn take_without_grant(
     app: &App,
     tx: &Tx<'_, SystemScope>,
-    event: &StripeEvent,
+    (seq, event): (i64, &StripeEvent),
     payment: i64,
-) -> Result<Option<AccountScope>> {
-    if let Some(named) = named_account(tx, event)? {
-        if let Some(customer) = &event.customer {
-            learn(app, tx, customer, named)?;
-        }
-        return Ok(Some(named));
+    account: Option<AccountScope>,
+) -> Result<()> {
+    if let Some(account) = account {
+        app.queue_unmatched_of(tx, payment, account)?;
     }
-    if let Some(customer) = &event.customer
-        && let Some(known) = customers::find(tx, customer)?
-    {
-        return Ok(Some(scope_of(tx, (known.owner, known.account_id))));
+    events::settle_granted(tx, payment, GRANTED)?;
+    let (status, reason) = match whose::contradiction(tx, event, payment)? {
+        Some(reason) => (EventStatus::Ignored, Some(reason)),
+        None => outcome_without_grant(event),
+    };
+    let nothing = "nothing is to be taken back so far";
+    events::set_status(tx, seq, status, Some(reason.as_deref().unwrap_or(nothing)))?;
+    match conclude::unsettled(tx, payment)?.first() {
+        Some(first) => app.queue_event(tx, seq, first.payment.scope, false),
+        None => Ok(()),
     }
-    Ok(payments::granted_as(tx, payment)?.first().map(|granted| granted.scope))
-}
-
-/// The first account that the event names and that there is.
-fn named_account(tx: &Tx<'_, SystemScope>, event: &StripeEvent) -> Result<Option<AccountScope>> {
-    for id in event.accounts.iter().filter_map(|text| text.parse::<AccountId>().ok()) {
-        if let Some(account) = accounts::find(tx, id, Environment::Live)? {
-            return Ok(Some(tx.scope().account(account.seq, account.id, Environment::Live)));
-        }
-    }
-    Ok(None)
-}
-
-/// An event that names both tells whose a new customer is.
-fn learn(app: &App, tx: &Tx<'_, SystemScope>, customer: &str, scope: AccountScope) -> Result<()> {
-    if customers::find(tx, customer)?.is_none() {
-        customers::insert(tx, customer, scope.seq())?;
-        app.queue_unmatched(tx, customer, scope)?;
-    }
-    Ok(())
 }

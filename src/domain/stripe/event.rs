@@ -24,6 +24,9 @@ const LIST_MAX: usize = 1_000;
 const OF_INVOICES: [&str; 4] =
     ["Payment for Invoice", "Subscription creation", "Subscription update", "Subscription cycle"];
 
+/// Letters and digits at the end of an id of Stripe's, at least.
+const RANDOM_MIN: usize = 14;
+
 /// An event that is about credits.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StripeEvent {
@@ -39,6 +42,10 @@ pub struct StripeEvent {
     pub objects: Vec<String>,
     /// What it says of that payment.
     pub meaning: Meaning,
+    /// It is of an account that is connected to the operator's own.
+    pub is_connected: bool,
+    /// It is of Stripe's test mode.
+    pub is_test: bool,
 }
 
 /// What an event says of a payment.
@@ -46,19 +53,26 @@ pub struct StripeEvent {
 pub enum Meaning {
     /// It was paid, and this event grants its credits unless another did.
     Paid(Paid),
-    /// So much of a charge went back in all.
+    /// It was paid, and another event grants its credits. This one does where the operator wants it.
+    Left {
+        /// What would be granted.
+        paid: Paid,
+        /// Who grants instead.
+        why: &'static str,
+    },
+    /// So much of a charge went back in all, earlier refunds of it included.
     Refunded {
         /// The charge.
         charge: String,
-        /// In the currency's smallest unit, earlier refunds of the charge included.
-        amount: i64,
+        /// How much.
+        returned: Returned,
     },
     /// The payer's bank took so much back.
     Disputed {
         /// The dispute.
         dispute: String,
-        /// In the currency's smallest unit.
-        amount: i64,
+        /// How much.
+        returned: Returned,
         /// It ended, and the money came back.
         won: bool,
     },
@@ -79,6 +93,17 @@ pub struct Paid {
     pub lines: Vec<Line>,
     /// The type of another event of the payment that knows better what was bought, where there is one.
     pub better_known_by: Option<&'static str>,
+}
+
+/// Money of a payment that went back, by the refunds of a charge or by a dispute.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Returned {
+    /// In the smallest unit of its currency; not below zero.
+    pub amount: i64,
+    /// Lower-case ISO code; `None` where it is not said, and so the payment's.
+    pub currency: Option<String>,
+    /// What the charge was, in the same; `None` for a dispute.
+    pub whole: Option<i64>,
 }
 
 /// One thing that was bought.
@@ -106,7 +131,10 @@ impl StripeEvent {
         let kind = event.text("/type").ok_or_else(|| refused("`type` is missing"))?;
         let object = event.at("/data/object").filter(|object| object.is_object());
         let object = Object(object.ok_or_else(|| refused("`data.object` is missing"))?);
-        Ok(Self::of(id, kind, object))
+        let is_connected = event.at("/account").is_some();
+        let is_test = event.at("/livemode") == Some(&Value::Bool(false));
+        let read = Self::of(id, kind, object);
+        Ok(read.map(|event| Self { is_connected, is_test, ..event }))
     }
 
     /// The object that people know the payment by: its `PaymentIntent`, where the event names it.
@@ -145,7 +173,9 @@ impl StripeEvent {
         };
         let customer = object.id("/customer").map(str::to_owned);
         let (id, kind) = (id.to_owned(), kind.to_owned());
-        Some(Self { id, kind, customer, accounts: accounts(object), objects, meaning })
+        let (is_connected, is_test) = (false, false);
+        let accounts = accounts(object);
+        Some(Self { id, kind, customer, accounts, objects, meaning, is_connected, is_test })
     }
 }
 
@@ -179,10 +209,17 @@ fn objects(object: Object<'_>, paths: &[&str]) -> Vec<String> {
     found
 }
 
-/// The invoice or session that a `PaymentIntent` was made for.
-fn order(intent: Object<'_>) -> Option<&str> {
-    let order = intent.text("/payment_details/order_reference")?;
-    (is_id(order) && (order.starts_with("in_") || order.starts_with("cs_"))).then_some(order)
+/// The invoice or session that a `PaymentIntent` was made for. The seller may write a reference of his own there, so only
+/// what has the form of Stripe's ids is one.
+fn order<'a>(intent: Object<'a>) -> Option<&'a str> {
+    let order = intent.text("/payment_details/order_reference").filter(|order| is_id(order))?;
+    let of_session = |order: &'a str| {
+        let rest = order.strip_prefix("cs_")?;
+        rest.strip_prefix("test_").or(rest.strip_prefix("live_")).or(Some(rest))
+    };
+    let rest = order.strip_prefix("in_").or_else(|| of_session(order))?;
+    let is_random = rest.len() >= RANDOM_MIN && rest.bytes().all(|it| it.is_ascii_alphanumeric());
+    is_random.then_some(order)
 }
 
 /// What a session says: only one that is paid grants.
@@ -210,21 +247,45 @@ fn paid_session(session: Object<'_>) -> Meaning {
 }
 
 fn intent(intent: Object<'_>) -> Meaning {
+    let read = paid(intent.whole("/amount_received"), intent, named_price(intent), None);
+    match (read, granted_by(intent)) {
+        (Meaning::Paid(paid), Some(why)) => Meaning::Left { paid, why },
+        (_, Some(why)) => Meaning::Linked(why),
+        (read, None) => read,
+    }
+}
+
+/// Why a `PaymentIntent` leaves the grant to another event; `None` where it does not.
+fn granted_by(intent: Object<'_>) -> Option<&'static str> {
     let order = order(intent).unwrap_or_default();
+    if intent.id("/invoice").is_some() || order.starts_with("in_") {
+        return Some("it pays an invoice; invoice.paid grants");
+    }
+    // Of a session whose money is captured later Stripe tells nothing after that.
+    if order.starts_with("cs_") && !is_captured_by_hand(intent) {
+        return Some("it pays a Checkout Session; checkout.session.completed grants");
+    }
+    is_like_an_invoice_s(intent)
+        .then_some("by its description it pays an invoice; invoice.paid grants")
+}
+
+fn is_captured_by_hand(intent: Object<'_>) -> bool {
+    let methods = intent.at("/payment_method_options").and_then(Value::as_object);
+    let mut methods = methods.into_iter().flatten().map(|(_, method)| Object(method));
+    intent.text("/capture_method") == Some("manual")
+        || methods.any(|method| method.text("/capture_method") == Some("manual"))
+}
+
+/// Whether it looks as those of invoices did in the versions that do not say so: neither of the fields that would
+/// tell is there, the description is Stripe's, and there is a customer, as every invoice has.
+fn is_like_an_invoice_s(intent: Object<'_>) -> bool {
+    let tells = ["invoice", "payment_details"].iter().any(|field| intent.0.get(field).is_some());
     let names_account = intent.text("/metadata/account_id").is_some();
     let description = intent.text("/description").unwrap_or_default();
-    // Where the field is there, it tells.
-    let hides_invoice = intent.0.get("invoice").is_none() && order.is_empty();
-    if intent.id("/invoice").is_some() || order.starts_with("in_") {
-        return Meaning::Linked("it pays an invoice; invoice.paid grants");
-    }
-    if order.starts_with("cs_") {
-        return Meaning::Linked("it pays a Checkout Session; checkout.session.completed grants");
-    }
-    if !names_account && hides_invoice && OF_INVOICES.contains(&description) {
-        return Meaning::Linked("by its description it pays an invoice; invoice.paid grants");
-    }
-    paid(intent.whole("/amount_received"), intent, named_price(intent), None)
+    !tells
+        && !names_account
+        && intent.id("/customer").is_some()
+        && OF_INVOICES.contains(&description)
 }
 
 fn invoice(invoice: Object<'_>) -> Meaning {
@@ -290,16 +351,24 @@ fn named_price(object: Object<'_>) -> Vec<Line> {
 }
 
 fn refund(charge: Object<'_>) -> Meaning {
-    match (charge.id("/id"), charge.whole("/amount_refunded")) {
-        (Some(id), Some(amount @ 0..)) => Meaning::Refunded { charge: id.to_owned(), amount },
+    let whole = charge.whole("/amount").filter(|whole| *whole > 0);
+    match (charge.id("/id"), returned(charge, "/amount_refunded", whole)) {
+        (Some(id), Some(returned)) => Meaning::Refunded { charge: id.to_owned(), returned },
         _ => Meaning::Unreadable("id or amount_refunded is missing"),
     }
 }
 
+/// A dispute that was `prevented` ended with the money at the payer.
 fn dispute(dispute: Object<'_>) -> Meaning {
-    let won = matches!(dispute.text("/status"), Some("won" | "warning_closed" | "prevented"));
-    match (dispute.id("/id"), dispute.whole("/amount")) {
-        (Some(id), Some(amount @ 0..)) => Meaning::Disputed { dispute: id.to_owned(), amount, won },
+    let won = matches!(dispute.text("/status"), Some("won" | "warning_closed"));
+    match (dispute.id("/id"), returned(dispute, "/amount", None)) {
+        (Some(id), Some(returned)) => Meaning::Disputed { dispute: id.to_owned(), returned, won },
         _ => Meaning::Unreadable("id or amount is missing"),
     }
+}
+
+fn returned(object: Object<'_>, amount: &str, whole: Option<i64>) -> Option<Returned> {
+    let amount = object.whole(amount).filter(|amount| *amount >= 0)?;
+    let currency = object.text("/currency").map(str::to_ascii_lowercase);
+    Some(Returned { amount, currency, whole })
 }

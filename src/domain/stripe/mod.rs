@@ -8,6 +8,6 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Line, Meaning, Paid, StripeEvent};
+pub use event::{Line, Meaning, Paid, Returned, StripeEvent};
 pub use policy::{CreditPolicy, taken_back};
 pub use status::EventStatus;

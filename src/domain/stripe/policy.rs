@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::event::{Line, Paid};
+use super::event::{Line, Paid, Returned, StripeEvent};
 use crate::domain::Credits;
 
 /// The most that one payment buys: a billion credits, in microcredits.
@@ -15,6 +15,8 @@ pub struct CreditPolicy {
     pub per_unit: BTreeMap<String, Credits>,
     /// Credits for one piece, by the id of Stripe's price.
     pub per_price: BTreeMap<String, Credits>,
+    /// Whether events of Stripe's test mode count for nothing.
+    pub refuses_test_events: bool,
 }
 
 impl CreditPolicy {
@@ -41,6 +43,15 @@ impl CreditPolicy {
     /// one that knows them.
     pub fn left_to(&self, paid: &Paid) -> Option<&'static str> {
         paid.better_known_by.filter(|_| !self.per_price.is_empty())
+    }
+
+    /// Why an event counts for nothing here; `None` where it counts.
+    pub fn refuses(&self, event: &StripeEvent) -> Option<&'static str> {
+        if event.is_connected {
+            return Some("it is of a connected account; only payments to your own account count");
+        }
+        (event.is_test && self.refuses_test_events)
+            .then_some("it is of Stripe's test mode, and stripe.accept_test_events is false")
     }
 
     fn of_lines(&self, paid: &Paid) -> Result<i128, String> {
@@ -83,20 +94,38 @@ fn beyond() -> String {
     "it comes to more than 1000000000 credits; give them by hand if that is right".to_owned()
 }
 
-/// How much of a grant is taken back in all when `returned` of the `paid` money has gone back: the same part of
-/// it, rounded down, never more than the grant.
+/// How much of a grant is taken back in all when so much of the `paid` money went back: the same part of it, rounded
+/// down, never more than the grant.
+///
+/// Money that went back in another currency than `currency` is a part of its own charge; where that is not known, of a
+/// dispute, all of the grant goes back.
 ///
 /// ```
-/// use skai_server::domain::{Credits, stripe::taken_back};
+/// use skai_server::domain::{Credits, stripe::{Returned, taken_back}};
 /// let granted: Credits = "10".parse().unwrap();
-/// assert_eq!(taken_back(granted, 300, 100).to_string(), "3.333333");
-/// assert_eq!(taken_back(granted, 300, 900), granted);
+/// let returned = |amount, currency: &str, whole| Returned {
+///     amount, currency: Some(currency.to_owned()), whole
+/// };
+/// let back = |returned| taken_back(granted, 300, "usd", &[returned]);
+/// assert_eq!(back(returned(100, "usd", Some(300))).to_string(), "3.333333");
+/// assert_eq!(back(returned(900, "usd", None)), granted);
+/// assert_eq!(back(returned(100, "jpy", Some(400))).to_string(), "2.5");
 /// ```
-pub fn taken_back(granted: Credits, paid: i64, returned: i64) -> Credits {
-    if returned >= paid {
-        return granted;
+pub fn taken_back(granted: Credits, paid: i64, currency: &str, returned: &[Returned]) -> Credits {
+    let is_other = |it: &&Returned| it.currency.as_deref().is_some_and(|own| own != currency);
+    let others = returned.iter().filter(is_other);
+    let same = returned.iter().filter(|it| !is_other(it));
+    let same = same.map(|it| it.amount).fold(0, i64::saturating_add);
+    let others = others.map(|it| part(granted, it.amount, it.whole.unwrap_or(0)));
+    let micros = others.fold(part(granted, same, paid), i128::saturating_add);
+    i64::try_from(micros).map_or(granted, Credits::from_micros).min(granted)
+}
+
+/// A part of a grant in microcredits, rounded down; all of it where the whole is not known.
+fn part(granted: Credits, part: i64, whole: i64) -> i128 {
+    let granted = i128::from(granted.micros());
+    if part <= 0 || part >= whole {
+        return if part <= 0 { 0 } else { granted };
     }
-    let part = i128::from(granted.micros()).saturating_mul(i128::from(returned.max(0)));
-    let micros = part.checked_div(i128::from(paid)).unwrap_or(0);
-    i64::try_from(micros).map_or(granted, Credits::from_micros)
+    granted.saturating_mul(i128::from(part)).checked_div(i128::from(whole)).unwrap_or(granted)
 }

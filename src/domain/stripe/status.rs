@@ -12,6 +12,8 @@ pub enum EventStatus {
     Pending,
     /// It had its effect, or has none.
     Processed,
+    /// It tells of a payment that another event grants.
+    Linked,
     /// Its payment was granted before.
     Duplicate,
     /// It names no account that is known here.
@@ -24,20 +26,25 @@ pub enum EventStatus {
 
 impl EventStatus {
     /// Every status.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Pending,
         Self::Processed,
+        Self::Linked,
         Self::Duplicate,
         Self::Unmatched,
         Self::Ignored,
         Self::Failed,
     ];
 
+    /// Those that are not an end: something has still to be done.
+    pub const TROUBLED: [Self; 4] = [Self::Pending, Self::Unmatched, Self::Ignored, Self::Failed];
+
     /// Its name in the API and the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Processed => "processed",
+            Self::Linked => "linked",
             Self::Duplicate => "duplicate",
             Self::Unmatched => "unmatched",
             Self::Ignored => "ignored",

@@ -10,29 +10,54 @@ fn is_paid(event: &StripeEvent) -> bool {
     matches!(event.meaning, Meaning::Paid(_))
 }
 
+const INVOICE: &str = "in_1MtHbELkdIwHu7";
+const SESSION: &str = "cs_test_a1MPUwrfTJDnVr";
+
 /// Who grants where a payment has several objects.
 #[test]
 fn a_payment_intent_leaves_the_word_to_its_invoice_or_session() {
     let intent = |more: &str| {
-        let object = format!(r#"{{"id":"pi_1","amount_received":5,"currency":"usd"{more}}}"#);
+        let object = format!(
+            r#"{{"id":"pi_1","amount_received":5,"currency":"usd","customer":"cus_1"{more}}}"#
+        );
         read("payment_intent.succeeded", &object)
     };
     let account = r#","metadata":{"account_id":"a"}"#;
+    let order = |order: &str| format!(r#","payment_details":{{"order_reference":"{order}"}}"#);
     for (more, grants) in [
         (String::new(), true),
         (r#","invoice":null,"description":"Subscription update""#.to_owned(), true),
         (r#","invoice":"in_1""#.to_owned(), false),
         (format!(r#","invoice":{{"id":"in_1"}}{account}"#), false),
-        (r#","payment_details":{"order_reference":"in_1"}"#.to_owned(), false),
-        (format!(r#","payment_details":{{"order_reference":"in_1"}}{account}"#), false),
-        (r#","payment_details":{"order_reference":"cs_1"}"#.to_owned(), false),
-        (format!(r#","payment_details":{{"order_reference":"cs_1"}}{account}"#), false),
-        (r#","payment_details":{"order_reference":"order 7"}"#.to_owned(), true),
+        (order(INVOICE), false),
+        (format!("{}{account}", order(INVOICE)), false),
+        (order(SESSION), false),
+        (format!("{}{account}", order(SESSION)), false),
+        (order("cs_live_a1MPUwrfTJDnVr"), false),
+        (order("cs_a1MPUwrfTJDnVrPf"), false),
+        (format!(r#"{},"capture_method":"manual""#, order(SESSION)), true),
+        (format!(r#"{},"capture_method":"automatic""#, order(SESSION)), false),
+        (
+            format!(
+                r#"{},"payment_method_options":{{"card":{{"capture_method":"manual"}}}}"#,
+                order(SESSION)
+            ),
+            true,
+        ),
+        (format!(r#"{},"capture_method":"manual""#, order(INVOICE)), false),
+        (order("order 7"), true),
+        (order("in_store"), true),
+        (order("in_store_number_seven"), true),
+        (order("cs_test_1"), true),
+        (format!(r#"{},"description":"Payment for Invoice""#, order("in_store")), true),
         (r#","description":"Payment for Invoice""#.to_owned(), false),
         (format!(r#","description":"Payment for Invoice"{account}"#), true),
     ] {
         assert_eq!(is_paid(&intent(&more)), grants, "{more}");
     }
+    let unnamed = r#"{"id":"pi_1","amount_received":5,"currency":"usd",
+        "description":"Payment for Invoice"}"#;
+    assert!(is_paid(&read("payment_intent.succeeded", unnamed)));
     let own = intent(r#","payment_details":{"order_reference":"order_7"},"latest_charge":"py_1""#);
     assert_eq!(own.objects, ["pi_1", "py_1"]);
 }
@@ -58,6 +83,7 @@ fn amounts_are_exact() {
     let policy = CreditPolicy {
         per_unit: [("usd".to_owned(), credits("0.000001"))].into(),
         per_price: [("p".to_owned(), credits("2.5"))].into(),
+        refuses_test_events: false,
     };
     let line = |price: Option<&str>, quantity, amount| Line {
         price: price.map(str::to_owned),
@@ -91,10 +117,55 @@ fn a_part_of_a_grant_goes_back_with_its_part_of_the_money() {
         (3, 1, i64::MAX / 3),
         (3, 3, i64::MAX),
         (3, i64::MAX, i64::MAX),
-        (0, 0, i64::MAX),
+        (0, 1, i64::MAX),
         (i64::MAX, i64::MAX - 1, i64::MAX - 1),
     ] {
-        assert_eq!(taken_back(granted, paid, returned).micros(), expected, "{returned} of {paid}");
+        let back = [Returned { amount: returned, currency: None, whole: None }];
+        let micros = taken_back(granted, paid, "usd", &back).micros();
+        assert_eq!(micros, expected, "{returned} of {paid}");
+    }
+}
+
+#[test]
+fn money_in_another_currency_is_a_part_of_its_own_charge() {
+    let in_yen = |amount, whole| Returned { amount, currency: Some("jpy".to_owned()), whole };
+    let in_dollars =
+        |amount| Returned { amount, currency: Some("usd".to_owned()), whole: Some(1000) };
+    for (returned, expected) in [
+        (vec![in_yen(1500, Some(3000))], 50),
+        (vec![in_yen(1, Some(300))], 0),
+        (vec![in_yen(0, None)], 0),
+        (vec![in_yen(1, None)], 100),
+        (vec![in_yen(300, Some(3000)), in_dollars(500)], 35),
+        // Two charges paid it, and one of them was refunded.
+        (vec![in_dollars(1000)], 50),
+        (vec![in_dollars(1000), in_dollars(1000), in_yen(1, Some(2))], 100),
+    ] {
+        let back = taken_back(Credits::from_micros(100), 2000, "usd", &returned);
+        assert_eq!(back.micros(), expected, "{returned:?}");
+    }
+}
+
+#[test]
+fn who_may_tell_of_payments() {
+    let of = |more: &str| {
+        let body =
+            format!(r#"{{"id":"evt_1","type":"charge.refunded","data":{{"object":{{}}}}{more}}}"#);
+        StripeEvent::read(body.as_bytes()).unwrap().unwrap()
+    };
+    let (any, live) = (
+        CreditPolicy::default(),
+        CreditPolicy { refuses_test_events: true, ..CreditPolicy::default() },
+    );
+    for (more, by_any, by_live) in [
+        ("", false, false),
+        (r#","livemode":true,"account":null"#, false, false),
+        (r#","livemode":false"#, false, true),
+        (r#","livemode":true,"account":"acct_1""#, true, true),
+    ] {
+        let event = of(more);
+        let refused = (any.refuses(&event).is_some(), live.refuses(&event).is_some());
+        assert_eq!(refused, (by_any, by_live), "{more}");
     }
 }
 

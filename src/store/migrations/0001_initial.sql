@@ -478,12 +478,15 @@ create table stripe_event (
   payment integer not null,
   payload text not null,
   status text not null
-    check (status in ('pending', 'processed', 'duplicate', 'unmatched', 'ignored', 'failed')),
+    check (status in ('pending', 'processed', 'linked', 'duplicate', 'unmatched', 'ignored', 'failed')),
   reason text,
+  by_operator integer not null default 0 check (by_operator in (0, 1)),
   created_at integer not null,
   processed_at integer
 ) strict;
 create index stripe_event_by_status on stripe_event (status);
+create index stripe_event_in_trouble on stripe_event (status)
+  where status not in ('processed', 'linked', 'duplicate');
 create index stripe_event_unmatched on stripe_event (customer) where status = 'unmatched';
 create index stripe_event_by_payment on stripe_event (payment);
 
@@ -520,6 +523,8 @@ create table stripe_return (
   id text primary key,
   payment integer not null,
   amount integer not null check (amount >= 0),
+  currency text,
+  whole integer check (whole > 0),
   won integer not null default 0 check (won in (0, 1)),
   event text not null
 ) strict, without rowid;

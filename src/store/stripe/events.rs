@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use crate::{
     domain::{
-        AccountId, GrantId, Result, Rows, Timestamp,
+        AccountId, GrantId, Result, Timestamp,
         stripe::{EventStatus, StripeEvent},
     },
     store::{AccountSeq, Snapshot, SystemScope, Tx, row::named},
@@ -29,12 +29,12 @@ pub struct StoredEvent {
     pub payment: i64,
     /// What that payment gave.
     pub grant_id: Option<GrantId>,
-    /// The body as it came.
-    pub payload: String,
     /// Where it stands.
     pub status: EventStatus,
     /// More about that, in words.
     pub reason: Option<String>,
+    /// It waits, or was processed, because the operator said so.
+    pub by_operator: bool,
     /// When it came.
     pub created_at: Timestamp,
     /// When it had its effect.
@@ -51,9 +51,9 @@ fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
         customer: row.get("customer")?,
         payment: row.get("payment")?,
         grant_id: row.get("grant_id")?,
-        payload: row.get("payload")?,
         status: named(row, "status", EventStatus::parse)?,
         reason: row.get("reason")?,
+        by_operator: row.get("by_operator")?,
         created_at: row.get("created_at")?,
         processed_at: row.get("processed_at")?,
     })
@@ -63,7 +63,8 @@ fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
 macro_rules! select_event {
     ($rest:literal) => {
         concat!(
-            "select e.*, a.id as account_id, p.grant_id from main.stripe_event e \
+            "select e.seq, e.id, e.type, e.owner, e.customer, e.payment, e.status, e.reason, e.by_operator, \
+             e.created_at, e.processed_at, a.id as account_id, p.grant_id from main.stripe_event e \
              left join main.account a on a.seq = e.owner \
              left join main.stripe_payment p on p.seq = e.payment ",
             $rest
@@ -103,36 +104,65 @@ pub fn by_seq(snapshot: &Snapshot<'_, SystemScope>, seq: i64) -> Result<Option<S
     snapshot.one(select_event!("where e.seq = ?1"), [seq], event)
 }
 
-/// Events before that number, newest first, of one status or all: up to `limit`, fewer where they are large.
+/// The body of the event as it came.
+pub fn payload(snapshot: &Snapshot<'_, SystemScope>, seq: i64) -> Result<Option<String>> {
+    let sql = "select payload from main.stripe_event where seq = ?1";
+    snapshot.one(sql, [seq], |row| row.get(0))
+}
+
+/// Events before that number, newest first, of one status or all.
 pub fn list(
     snapshot: &Snapshot<'_, SystemScope>,
     status: Option<EventStatus>,
     before: i64,
-    limit: usize,
-) -> Result<Rows<StoredEvent>> {
-    let rows = limit.saturating_add(1);
-    let Some(status) = status else {
-        return snapshot.page(LISTS[0], (before, rows), limit, event);
-    };
-    snapshot.page(LISTS[1], (status.as_str(), before, rows), limit, event)
+    limit: u32,
+) -> Result<Vec<StoredEvent>> {
+    match status {
+        None => snapshot.all(LISTS[0], (before, limit), event),
+        Some(status) => snapshot.all(LISTS[1], (status.as_str(), before, limit), event),
+    }
 }
 
-/// All events, those of a status, and the unmatched ones of a customer.
-pub(in crate::store) const LISTS: [&str; 3] = [
+/// All events, those of a status, the unmatched ones of a customer, and how many are not done.
+pub(in crate::store) const LISTS: [&str; 4] = [
     select_event!("where e.seq < ?1 order by e.seq desc limit ?2"),
     select_event!("where e.status = ?1 and e.seq < ?2 order by e.seq desc limit ?3"),
     "select seq from main.stripe_event where status = 'unmatched' and customer = ?1
      order by seq limit ?2",
+    "select status, count(*) from main.stripe_event
+     where status not in ('processed', 'linked', 'duplicate') group by status",
 ];
 
+/// How many events have each status that is not an end.
+pub fn counts(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<(EventStatus, u64)>> {
+    snapshot.all(LISTS[3], [], |row| Ok((named(row, "status", EventStatus::parse)?, row.get(1)?)))
+}
+
 /// Lets an event wait in the queue of an account.
-pub fn assign(tx: &Tx<'_, SystemScope>, seq: i64, owner: AccountSeq) -> Result<()> {
+pub fn assign(
+    tx: &Tx<'_, SystemScope>,
+    seq: i64,
+    owner: AccountSeq,
+    by_operator: bool,
+) -> Result<()> {
     tx.execute(
-        "update main.stripe_event set owner = ?2, status = 'pending', reason = null,
+        "update main.stripe_event set owner = ?2, by_operator = ?3, status = 'pending', reason = null,
            processed_at = null where seq = ?1",
-        (seq, owner),
+        (seq, owner, by_operator),
     )?;
     Ok(())
+}
+
+/// Says which account an event is for, where nothing said so before.
+pub fn set_owner(tx: &Tx<'_, SystemScope>, seq: i64, owner: AccountSeq) -> Result<()> {
+    let sql = "update main.stripe_event set owner = ?2 where seq = ?1 and owner is null";
+    tx.execute(sql, (seq, owner)).map(drop)
+}
+
+/// Says which payment an event is about.
+pub fn set_payment(tx: &Tx<'_, SystemScope>, seq: i64, payment: i64) -> Result<()> {
+    let sql = "update main.stripe_event set payment = ?2 where seq = ?1";
+    tx.execute(sql, (seq, payment)).map(drop)
 }
 
 /// Says where an event stands now.
@@ -142,7 +172,8 @@ pub fn set_status(
     status: EventStatus,
     reason: Option<&str>,
 ) -> Result<()> {
-    let is_done = matches!(status, EventStatus::Processed | EventStatus::Duplicate);
+    let is_done =
+        matches!(status, EventStatus::Processed | EventStatus::Linked | EventStatus::Duplicate);
     tx.execute(
         "update main.stripe_event set status = ?2, reason = ?3, processed_at = ?4 where seq = ?1",
         (seq, status.as_str(), reason, is_done.then(|| tx.now())),
@@ -150,15 +181,50 @@ pub fn set_status(
     Ok(())
 }
 
-/// Ends the events of a payment that waited for its account, where another event granted it.
-pub fn settle_unmatched(tx: &Tx<'_, SystemScope>, payment: i64, reason: &str) -> Result<()> {
+/// Ends the events of a payment that waited for its account or for the operator, where another event granted it to
+/// theirs; and lets all its events without an account be that account's. What told of money that went back still
+/// needs the operator.
+pub fn settle_granted(tx: &Tx<'_, SystemScope>, payment: i64, reason: &str) -> Result<()> {
     tx.execute(
-        "update main.stripe_event set status = 'duplicate', reason = ?2, processed_at = ?3
-         where payment = ?1 and status = 'unmatched' and exists (select 1 from main.stripe_payment p
-           where p.seq = ?1 and p.grant_id is not null)",
+        "update main.stripe_event as e set status = 'duplicate', reason = ?2, processed_at = ?3
+         from main.stripe_payment p where p.seq = ?1 and p.grant_id is not null and e.payment = ?1
+           and e.status in ('unmatched', 'ignored') and coalesce(e.owner, p.owner) = p.owner
+           and e.type not glob 'charge.*'",
         (payment, reason, tx.now()),
     )?;
+    tx.execute(
+        "update main.stripe_event as e set owner = p.owner from main.stripe_payment p
+         where p.seq = ?1 and p.owner is not null and e.payment = ?1 and e.owner is null",
+        [payment],
+    )?;
     Ok(())
+}
+
+/// The account that is known for the events of a payment, by the first for which one is.
+pub fn owner_of_payment(
+    snapshot: &Snapshot<'_, SystemScope>,
+    payment: i64,
+) -> Result<Option<(AccountSeq, AccountId)>> {
+    snapshot.one(
+        "select a.seq, a.id from main.stripe_event e join main.account a on a.seq = e.owner
+         where e.payment = ?1 order by e.seq limit 1",
+        [payment],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// Numbers of events of that payment that are unmatched, oldest first.
+pub fn unmatched_of_payment(
+    snapshot: &Snapshot<'_, SystemScope>,
+    payment: i64,
+    limit: u32,
+) -> Result<Vec<i64>> {
+    snapshot.all(
+        "select seq from main.stripe_event where payment = ?1 and status = 'unmatched'
+         order by seq limit ?2",
+        (payment, limit),
+        |row| row.get(0),
+    )
 }
 
 /// Numbers of events of that customer that are unmatched, oldest first.

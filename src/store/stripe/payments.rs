@@ -6,12 +6,12 @@
 use rusqlite::Row;
 
 use crate::{
-    domain::{AccountId, Credits, Environment, GrantId, Result},
+    domain::{AccountId, Credits, Environment, GrantId, Result, stripe::Returned},
     store::{AccountScope, AccountSeq, Snapshot, SystemScope, Tx},
 };
 
 /// What a payment gave.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct GrantedPayment {
     /// Internal number of the payment.
     pub seq: i64,
@@ -19,6 +19,8 @@ pub struct GrantedPayment {
     pub scope: AccountScope,
     /// What was paid, in the currency's smallest unit.
     pub amount: i64,
+    /// Lower-case ISO code of that.
+    pub currency: String,
     /// The grant.
     pub grant: GrantId,
     /// How many credits it was.
@@ -39,6 +41,7 @@ fn granted(row: &Row<'_>, system: SystemScope) -> rusqlite::Result<GrantedPaymen
             Environment::Live,
         ),
         amount: row.get("amount")?,
+        currency: row.get("currency")?,
         grant: row.get("grant_id")?,
         granted: row.get("granted")?,
         taken_back: row.get("taken_back")?,
@@ -116,33 +119,55 @@ pub fn returned(
     tx: &Tx<'_, SystemScope>,
     payment: i64,
     object: &str,
-    amount: i64,
+    returned: &Returned,
     won: bool,
     event: &str,
 ) -> Result<()> {
     tx.execute(
-        "insert into main.stripe_return (id, payment, amount, won, event) values (?1, ?2, ?3, ?4, ?5)
+        "insert into main.stripe_return (id, payment, amount, currency, whole, won, event)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          on conflict (id) do update set amount = max(amount, excluded.amount),
            won = max(won, excluded.won), event = excluded.event",
-        (object, payment, amount, won, event),
+        (object, payment, returned.amount, &returned.currency, returned.whole, won, event),
     )?;
     Ok(())
 }
 
-/// How much of a payment's money went back, and the event that told of it last; zero and none where none did.
-pub fn total_returned(
-    snapshot: &Snapshot<'_, SystemScope>,
-    payment: i64,
-) -> Result<(i64, Option<String>)> {
-    let amounts = snapshot.all(
-        "select r.amount, r.won, r.event from main.stripe_return r
-         left join main.stripe_event e on e.id = r.event where r.payment = ?1 order by e.seq",
+/// Columns for [`read_returned`].
+macro_rules! returned_columns {
+    () => {
+        "r.amount, r.currency, r.whole"
+    };
+}
+pub(in crate::store) use returned_columns;
+
+/// Reads [`returned_columns`].
+pub(in crate::store) fn read_returned(row: &Row<'_>) -> rusqlite::Result<Returned> {
+    let (amount, currency, whole) = (row.get("amount")?, row.get("currency")?, row.get("whole")?);
+    Ok(Returned { amount, currency, whole })
+}
+
+/// What of a payment's money went back and stayed there.
+pub fn all_returned(snapshot: &Snapshot<'_, SystemScope>, payment: i64) -> Result<Vec<Returned>> {
+    snapshot.all(
+        concat!(
+            "select ",
+            returned_columns!(),
+            " from main.stripe_return r where r.payment = ?1 and r.won = 0"
+        ),
         [payment],
-        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?, row.get::<_, String>(2)?)),
-    )?;
-    let lost = amounts.iter().filter(|(_, won, _)| !won).map(|(amount, ..)| *amount);
-    let total = lost.fold(0, i64::saturating_add);
-    Ok((total, amounts.into_iter().next_back().map(|(.., event)| event)))
+        read_returned,
+    )
+}
+
+/// The event that told last of money of a payment that went back, or came back.
+pub fn last_returned(snapshot: &Snapshot<'_, SystemScope>, payment: i64) -> Result<Option<String>> {
+    snapshot.one(
+        "select e.id from main.stripe_return r join main.stripe_event e on e.id = r.event
+         where r.payment = ?1 order by e.seq desc limit 1",
+        [payment],
+        |row| row.get(0),
+    )
 }
 
 /// What a payment gave, and what those gave that turned out to be it.

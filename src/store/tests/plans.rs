@@ -28,7 +28,7 @@ fn lists_are_read_from_their_newest_end() {
     let [agents, versions] = agents::LISTS;
     let [evals, eval_runs] = evals::LISTS;
     let [batches, items, open_items] = batches::LISTS;
-    let [stripe_events, of_status, unmatched] = events::LISTS;
+    let [stripe_events, of_status, unmatched, in_trouble] = events::LISTS;
     for (sql, way) in [
         (agents, "SEARCH agent USING INDEX sqlite_autoindex_agent_1 (account=? AND id<?)"),
         (
@@ -38,6 +38,7 @@ fn lists_are_read_from_their_newest_end() {
         (stripe_events, "SEARCH e USING INTEGER PRIMARY KEY (rowid<?)"),
         (of_status, "SEARCH e USING INDEX stripe_event_by_status (status=? AND rowid<?)"),
         (unmatched, "USING COVERING INDEX stripe_event_unmatched (customer=?)"),
+        (in_trouble, "SCAN stripe_event USING COVERING INDEX stripe_event_in_trouble"),
         (evals, "SEARCH eval USING INDEX eval_by_agent (account=? AND agent=? AND rowid<?)"),
         (
             eval_runs,

@@ -49,8 +49,8 @@ pub(super) struct EventBody<'a> {
     account_id: Option<AccountId>,
     /// Stripe's customer, where it names one.
     stripe_customer_id: Option<&'a str>,
-    /// `pending`: it waits in the queue. `processed`: it had its effect, or has none. `duplicate`: its payment was
-    /// granted before. `unmatched`: it names no account known here. `ignored`: it needs you. `failed`: its queue gave
+    /// `pending`: it waits in the queue. `processed`: it had its effect, or has none. `linked`: another event of its
+    /// payment grants it. `duplicate`: another event did. `unmatched`: it names no account known here. `ignored`: it needs you. `failed`: its queue gave
     /// it up.
     status: EventStatus,
     /// More about that.
@@ -90,8 +90,8 @@ pub(super) struct EventDetailBody<'a> {
 }
 
 impl<'a> EventDetailBody<'a> {
-    pub(super) fn of(event: &'a StoredEvent) -> Result<Self> {
-        let payload = serde_json::from_str(&event.payload).map_err(Error::internal)?;
+    pub(super) fn of(event: &'a StoredEvent, payload: &'a str) -> Result<Self> {
+        let payload = serde_json::from_str(payload).map_err(Error::internal)?;
         Ok(Self { event: EventBody::of(event), payload })
     }
 }

@@ -78,7 +78,10 @@ pub(super) fn operator() -> [Route; 6] {
             "processStripeEvent",
             handler!(process),
         )
-        .summary("Processes an event that is unmatched, ignored or failed, for the account that is named.")
+        .summary(
+            "Processes an event that is linked, unmatched, ignored or failed, for the account that is \
+             named: it grants its payment if none did.",
+        )
         .may_take::<ProcessRequest>()
         .answers::<EventBody<'_>>(StatusCode::ACCEPTED)
         .errors(&[ErrorKind::Conflict]),
@@ -151,8 +154,8 @@ fn status(name: &str) -> Result<EventStatus> {
 /// `GET /admin/v1/stripe/events/{event_id}`
 async fn get_event(request: Request) -> Result<Reply> {
     let id = request.segment("event_id")?.to_owned();
-    let event = request.blocking(move |app| stripe::event(app, &id)).await?;
-    Reply::ok(&EventDetailBody::of(&event)?)
+    let (event, payload) = request.blocking(move |app| stripe::event(app, &id)).await?;
+    Reply::ok(&EventDetailBody::of(&event, &payload)?)
 }
 
 /// `POST /admin/v1/stripe/events/{event_id}/process`
