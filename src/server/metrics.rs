@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use crate::{
-    app::App,
-    domain::QueueName,
+    app::{App, stripe},
+    domain::{QueueName, stripe::EventStatus},
     observe::metrics::Sample,
     providers::BreakerState,
     queue::{Kind, QueueStats, Runner},
@@ -110,6 +110,20 @@ pub(super) fn pull_audit(app: &Arc<App>) {
         let help = "When the books were last verified";
         let at = found.verified_at.seconds() as f64;
         vec![problems, Sample::gauge("ledger_verified_timestamp_seconds", help, at)]
+    });
+}
+
+/// Events of Stripe's for which something has still to be done.
+#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
+pub(super) fn pull_stripe_events(app: &Arc<App>) {
+    let app_of = Arc::downgrade(app);
+    app.metrics.pull(move || {
+        let counts = app_of.upgrade().and_then(|app| stripe::troubled(&app).ok());
+        let sample = |(status, count): (EventStatus, u64)| {
+            let help = "Events of Stripe's that are not done, by status";
+            Sample::gauge("stripe_events", help, count as f64).label("status", status.as_str())
+        };
+        counts.into_iter().flatten().map(sample).collect()
     });
 }
 
