@@ -507,8 +507,10 @@ fn the_effective_configuration_is_read_again_once_its_secrets_are_put_in() {
         ("SKAI_RATE_LIMIT__READ", "600,1m"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_very-secret,whsec_more"),
         ("SKAI_STRIPE__CREDITS_PER_UNIT__JPY", "0.000001"),
+        ("SKAI_STRIPE__ACCEPT_TEST_EVENTS", "false"),
     ];
     let config = load("[stripe.prices.price_1A]\ncredits = 12.5\n", &environment).unwrap();
+    assert!(!config.stripe.accept_test_events);
     let toml = config.effective_toml();
     assert!(!toml.contains("very-secret"), "{toml}");
     assert!(toml.contains("api_key = \"[hidden]\""), "{toml}");

@@ -2,6 +2,7 @@
 //! are taken back when its money goes back.
 
 mod event;
+mod intent;
 mod policy;
 mod read;
 mod status;

@@ -31,7 +31,7 @@ const TAKEN_BACK: &str = concat!(
 );
 
 /// A payment of [`TAKEN_BACK`].
-struct Granted {
+struct Settlement {
     seq: i64,
     owner: i64,
     paid: i64,
@@ -46,8 +46,8 @@ struct Granted {
 /// SQLite's: a product of money and credits may need more than 64 bits.
 pub(super) fn broken(snapshot: &Snapshot<'_, SystemScope>, limit: usize) -> Result<Vec<Breach>> {
     let mut breaches = Vec::new();
-    let mut last: Option<Granted> = None;
-    let mut look = |payment: Option<Granted>| {
+    let mut last: Option<Settlement> = None;
+    let mut look = |payment: Option<Settlement>| {
         breaches
             .extend(payment.and_then(|payment| wrong(&payment)).filter(|_| breaches.len() < limit));
     };
@@ -57,7 +57,7 @@ pub(super) fn broken(snapshot: &Snapshot<'_, SystemScope>, limit: usize) -> Resu
             Some(payment) if payment.seq == seq => payment,
             other => {
                 look(other);
-                granted(row)?
+                settlement(row)?
             }
         };
         if row.get("is_returned")? {
@@ -70,8 +70,8 @@ pub(super) fn broken(snapshot: &Snapshot<'_, SystemScope>, limit: usize) -> Resu
     Ok(breaches)
 }
 
-fn granted(row: &Row<'_>) -> rusqlite::Result<Granted> {
-    Ok(Granted {
+fn settlement(row: &Row<'_>) -> rusqlite::Result<Settlement> {
+    Ok(Settlement {
         seq: row.get("seq")?,
         owner: row.get("owner")?,
         paid: row.get("paid")?,
@@ -84,8 +84,8 @@ fn granted(row: &Row<'_>) -> rusqlite::Result<Granted> {
 }
 
 /// A payment that turned out to be another one goes back whole; of any other goes back what its returns demand.
-fn wrong(payment: &Granted) -> Option<Breach> {
-    let Granted { seq, owner, paid, ref paid_in, granted, taken_back: back, .. } = *payment;
+fn wrong(payment: &Settlement) -> Option<Breach> {
+    let Settlement { seq, owner, paid, ref paid_in, granted, taken_back: back, .. } = *payment;
     let expected = if payment.is_merged {
         granted
     } else {
@@ -93,7 +93,7 @@ fn wrong(payment: &Granted) -> Option<Breach> {
     };
     let (back, expected) = (back.micros(), expected.micros());
     (back != expected).then(|| Breach {
-        account: owner,
+        account: Some(owner),
         job: None,
         what: format!("has a payment of Stripe's of which other than it should be was taken back: payment {seq} gave back {back}, and should have {expected}"),
         repair: format!("adjust the balance by {}, and let the payment have given back {expected}", back.saturating_sub(expected)),

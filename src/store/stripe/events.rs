@@ -123,19 +123,21 @@ pub fn list(
     }
 }
 
-/// All events, those of a status, the unmatched ones of a customer, and how many are not done.
-pub(in crate::store) const LISTS: [&str; 4] = [
+/// All events, those of a status, and the unmatched ones of a customer.
+pub(in crate::store) const LISTS: [&str; 3] = [
     select_event!("where e.seq < ?1 order by e.seq desc limit ?2"),
     select_event!("where e.status = ?1 and e.seq < ?2 order by e.seq desc limit ?3"),
     "select seq from main.stripe_event where status = 'unmatched' and customer = ?1
      order by seq limit ?2",
-    "select status, count(*) from main.stripe_event
-     where status not in ('processed', 'linked', 'duplicate') group by status",
 ];
 
 /// How many events have each status that is not an end.
+pub(in crate::store) const NOT_DONE: &str = "select status, count(*) from main.stripe_event
+     where status not in ('processed', 'linked', 'duplicate') group by status";
+
+/// How many events have each status that is not an end.
 pub fn counts(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<(EventStatus, u64)>> {
-    snapshot.all(LISTS[3], [], |row| Ok((named(row, "status", EventStatus::parse)?, row.get(1)?)))
+    snapshot.all(NOT_DONE, [], |row| Ok((named(row, "status", EventStatus::parse)?, row.get(1)?)))
 }
 
 /// Lets an event wait in the queue of an account.
