@@ -566,7 +566,8 @@ create table webhook_attempt (
 ) strict, without rowid;
 
 -- What Stripe told, by its events, each once. The tables of Stripe's are the operator's: their `owner` is an account,
--- but no statement of a tenant's reaches them. `payload` is the event as it came. `payment` is the payment that it is
+-- but no statement of a tenant's reaches them. `payload` is the event as it came, at
+-- the end of the row since lists do not need it. `payment` is the payment that it is
 -- about. status: `pending` waits in the queue, `unmatched` names no account known here, `ignored` needs the
 -- operator, `failed` was given up by the queue; `linked` leaves the grant to another event; `processed` and `duplicate`
 -- are done. `reason` says more. `by_operator`: it is processed because the operator said so.
@@ -577,13 +578,13 @@ create table stripe_event (
   owner integer references account (seq),
   customer text,
   payment integer not null,
-  payload text not null,
   status text not null
     check (status in ('pending', 'processed', 'linked', 'duplicate', 'unmatched', 'ignored', 'failed')),
   reason text,
   by_operator integer not null default 0 check (by_operator in (0, 1)),
   created_at integer not null,
-  processed_at integer
+  processed_at integer,
+  payload text not null
 ) strict;
 create index stripe_event_by_status on stripe_event (status);
 create index stripe_event_in_trouble on stripe_event (status)

@@ -175,3 +175,31 @@ fn every_event_says_whose_it_is() {
     rig.done(&rig.named("payment_intent_succeeded", "evt_3", &json!({})));
     assert_eq!(rig.look("evt_2").json()["account_id"], json!(rig.account.id));
 }
+
+#[test]
+fn events_are_listed_by_type_account_and_status() {
+    let rig = Rig::new();
+    let other = rig.server.account_with(&json!(0));
+    rig.done(&rig.named("payment_intent_succeeded", "evt_1", &json!({})));
+    rig.done(&rig.named("checkout_session_completed", "evt_2", &json!({})));
+    rig.done(&intent(3));
+    let theirs = json!({"metadata": {"account_id": other.id}, "id": "pi_4", "latest_charge": null, "customer": null});
+    rig.done(&event("payment_intent_succeeded", "evt_4", &theirs));
+    let operator = rig.server.operator();
+    let ids = |query: &str| -> Vec<Value> {
+        let list = operator.get(&format!("/admin/v1/stripe/events?{query}")).expect(200).json();
+        list["data"].as_array().unwrap().iter().map(|event| event["id"].clone()).collect()
+    };
+    let mine = format!("account_id={}", rig.account.id);
+    assert_eq!(ids(&mine), ["evt_3", "evt_2", "evt_1"]);
+    assert_eq!(ids(&format!("{mine}&type=payment_intent.succeeded")), ["evt_3", "evt_1"]);
+    assert_eq!(ids(&format!("{mine}&status=duplicate")), ["evt_2"]);
+    assert_eq!(ids("type=payment_intent.succeeded&limit=2"), ["evt_4", "evt_3"]);
+    assert_eq!(ids(&format!("account_id={}", other.id)), ["evt_4"]);
+    assert_eq!(ids("type=invoice.paid"), Vec::<Value>::new());
+    operator.get("/admin/v1/stripe/events?account_id=x").expect(400);
+    let first = operator.get("/admin/v1/stripe/events?type=payment_intent.succeeded&limit=2");
+    let next = first.expect(200).json()["next_cursor"].as_str().unwrap().to_owned();
+    let rest = ids(&format!("type=payment_intent.succeeded&limit=2&cursor={next}"));
+    assert_eq!(rest, ["evt_1"]);
+}

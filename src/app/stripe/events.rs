@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    super::{App, accounts, one_more},
+    super::{App, accounts},
     look, scope_of, work, write,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         AccountScope, Commit, SystemScope, Tx, dead_letters, queue,
         stripe::{
             customers,
-            events::{self, StoredEvent},
+            events::{self, EventFilter, StoredEvent},
         },
     },
 };
@@ -32,15 +32,12 @@ pub struct ProcessRequest {
     pub account_id: Option<AccountId>,
 }
 
-/// Events that are about credits, of one status or all, newest first. Blocks while it reads.
-pub fn events(
-    app: &App,
-    status: Option<EventStatus>,
-    page: &PageRequest,
-) -> Result<Page<StoredEvent>> {
+/// Events that are about credits, newest first. Blocks while it reads.
+pub fn events(app: &App, filter: &EventFilter, page: &PageRequest) -> Result<Page<StoredEvent>> {
     let before = page.after.as_ref().map(Cursor::number).transpose()?.unwrap_or(i64::MAX);
-    let rows = look(app, |snapshot| events::list(snapshot, status, before, one_more(page)))?;
-    Ok(Page::cut(rows, page.limit, |event| Cursor::from_number(event.seq)))
+    let found = look(app, |snapshot| events::list(snapshot, filter, before, page.limit))?;
+    let next = found.next_before.map(|before| Cursor::from_number(before).text());
+    Ok(Page::of(found.rows, next))
 }
 
 /// The event of that id of Stripe's, and its body as it came. Blocks while it reads.

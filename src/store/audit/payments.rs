@@ -1,5 +1,5 @@
-//! Payments of Stripe's: each gave once what its grant's entry says, what went back is what the ledger says, and no event
-//! is lost.
+//! Payments of Stripe's: each gave once what its grant's entry says, what went back is what the ledger says and what was
+//! returned, and no event is lost.
 
 use rusqlite::Row;
 
@@ -92,12 +92,17 @@ fn wrong(payment: &Settlement) -> Option<Breach> {
         taken_back(granted, paid, paid_in, &payment.returned)
     };
     let (back, expected) = (back.micros(), expected.micros());
-    (back != expected).then(|| Breach {
-        account: Some(owner),
-        job: None,
-        what: format!("has a payment of Stripe's of which other than it should be was taken back: payment {seq} gave back {back}, and should have {expected}"),
-        repair: format!("adjust the balance by {}, and let the payment have given back {expected}", back.saturating_sub(expected)),
-    })
+    if back == expected {
+        return None;
+    }
+    let what = format!(
+        "has a payment of Stripe's of which too much or too little was taken back: payment {seq} \
+         gave back {back}, and should have {expected}"
+    );
+    let by = back.saturating_sub(expected);
+    let repair =
+        format!("adjust the balance by {by}, and let the payment have given back {expected}");
+    Some(Breach { account: Some(owner), job: None, what, repair })
 }
 
 /// See [`RULES`](super::RULES).

@@ -476,13 +476,13 @@ create table stripe_event (
   owner integer references account (seq),
   customer text,
   payment integer not null,
-  payload text not null,
   status text not null
     check (status in ('pending', 'processed', 'linked', 'duplicate', 'unmatched', 'ignored', 'failed')),
   reason text,
   by_operator integer not null default 0 check (by_operator in (0, 1)),
   created_at integer not null,
-  processed_at integer
+  processed_at integer,
+  payload text not null
 ) strict;
 create index stripe_event_by_status on stripe_event (status);
 create index stripe_event_in_trouble on stripe_event (status)

@@ -110,23 +110,74 @@ pub fn payload(snapshot: &Snapshot<'_, SystemScope>, seq: i64) -> Result<Option<
     snapshot.one(sql, [seq], |row| row.get(0))
 }
 
-/// Events before that number, newest first, of one status or all.
-pub fn list(
-    snapshot: &Snapshot<'_, SystemScope>,
-    status: Option<EventStatus>,
-    before: i64,
-    limit: u32,
-) -> Result<Vec<StoredEvent>> {
-    match status {
-        None => snapshot.all(LISTS[0], (before, limit), event),
-        Some(status) => snapshot.all(LISTS[1], (status.as_str(), before, limit), event),
-    }
+/// The events that one page of a list by type or account looks at, at most: these have no index.
+const LOOKED_AT: i64 = 10_000;
+
+/// Which events to list.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Only with this status.
+    pub status: Option<EventStatus>,
+    /// Only of this type.
+    pub kind: Option<String>,
+    /// Only for this account.
+    pub account: Option<AccountId>,
 }
 
-/// All events, those of a status, and the unmatched ones of a customer.
-pub(in crate::store) const LISTS: [&str; 3] = [
+/// A page of events.
+#[derive(Debug)]
+pub struct EventRows {
+    /// The events.
+    pub rows: Vec<StoredEvent>,
+    /// The next page has those before this number; `None` on the last page.
+    pub next_before: Option<i64>,
+}
+
+/// Events before that number, newest first: up to `limit`, fewer where they are hard to find.
+pub fn list(
+    snapshot: &Snapshot<'_, SystemScope>,
+    filter: &EventFilter,
+    before: i64,
+    limit: usize,
+) -> Result<EventRows> {
+    let more = limit.saturating_add(1);
+    let status = filter.status.map(EventStatus::as_str);
+    let mut above = None;
+    let mut rows = match (filter, status) {
+        (EventFilter { kind: None, account: None, .. }, None) => {
+            snapshot.all(LISTS[0], (before, more), event)?
+        }
+        (EventFilter { kind: None, account: None, .. }, Some(status)) => {
+            snapshot.all(LISTS[1], (status, before, more), event)?
+        }
+        (EventFilter { kind, account, .. }, status) => {
+            above = last_looked_at(snapshot, before)?;
+            let params = (before, above.unwrap_or(0), status, kind, account, more);
+            snapshot.all(LISTS[2], params, event)?
+        }
+    };
+    let is_full = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().filter(|_| is_full).map(|event| event.seq);
+    Ok(EventRows { rows, next_before: last.or(above) })
+}
+
+/// The last event before that number that a page looks at; `None` where there are fewer than it may.
+fn last_looked_at(snapshot: &Snapshot<'_, SystemScope>, before: i64) -> Result<Option<i64>> {
+    let sql =
+        "select seq from main.stripe_event where seq < ?1 order by seq desc limit 1 offset ?2 - 1";
+    snapshot.one(sql, (before, LOOKED_AT), |row| row.get(0))
+}
+
+/// All events, those of a status, some, and the unmatched ones of a customer.
+pub(in crate::store) const LISTS: [&str; 4] = [
     select_event!("where e.seq < ?1 order by e.seq desc limit ?2"),
     select_event!("where e.status = ?1 and e.seq < ?2 order by e.seq desc limit ?3"),
+    select_event!(
+        "where e.seq < ?1 and e.seq >= ?2 and (?3 is null or e.status = ?3)
+           and (?4 is null or e.type = ?4) and (?5 is null or a.id = ?5)
+         order by e.seq desc limit ?6"
+    ),
     "select seq from main.stripe_event where status = 'unmatched' and customer = ?1
      order by seq limit ?2",
 ];
@@ -235,5 +286,5 @@ pub fn unmatched_of(
     customer: &str,
     limit: u32,
 ) -> Result<Vec<i64>> {
-    snapshot.all(LISTS[2], (customer, limit), |row| row.get(0))
+    snapshot.all(LISTS[3], (customer, limit), |row| row.get(0))
 }

@@ -84,10 +84,11 @@ fn lists_are_read_from_their_newest_end() {
 
 #[test]
 fn events_of_stripe_are_found_by_their_indexes() {
-    let [all, of_status, unmatched] = events::LISTS;
+    let [all, of_status, some, unmatched] = events::LISTS;
     for (sql, way) in [
         (all, "SEARCH e USING INTEGER PRIMARY KEY (rowid<?)"),
         (of_status, "SEARCH e USING INDEX stripe_event_by_status (status=? AND rowid<?)"),
+        (some, "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (unmatched, "USING COVERING INDEX stripe_event_unmatched (customer=?)"),
         (events::NOT_DONE, "USING COVERING INDEX stripe_event_in_trouble"),
     ] {

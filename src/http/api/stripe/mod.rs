@@ -19,6 +19,7 @@ use crate::{
         request::{AN_ID, Request, only_header},
         routes::{Access, BodyLimit, Route, handler},
     },
+    store::stripe::events::EventFilter,
 };
 
 /// Where Stripe sends its events.
@@ -66,9 +67,14 @@ pub(super) fn operator() -> [Route; 6] {
         .summary("Forgets whose a Stripe customer's payments are. What was granted stays.")
         .answers_nothing(),
         Route::get("/admin/v1/stripe/events", "listStripeEvents", handler!(list_events))
-            .summary("Lists the events of Stripe's that are about credits, newest first.")
+            .summary(
+                "Lists the events of Stripe's that are about credits, newest first. A page by type or \
+                 account may have fewer events than there are.",
+            )
             .paged()
             .query::<EventStatus>("status", "Only events that stand there.")
+            .query::<String>("type", "Only events of this type, such as `invoice.paid`.")
+            .query::<AccountId>("account_id", "Only events for this account.")
             .answers::<Page<EventBody<'_>>>(StatusCode::OK),
         Route::get("/admin/v1/stripe/events/{event_id}", "getStripeEvent", handler!(get_event))
             .summary("Shows an event of Stripe's as it came.")
@@ -138,8 +144,10 @@ async fn remove_customer(request: Request) -> Result<Reply> {
 /// `GET /admin/v1/stripe/events`
 async fn list_events(request: Request) -> Result<Reply> {
     let status = request.query_text("status").map(status).transpose()?;
-    let page = request.page()?;
-    let page = request.blocking(move |app| stripe::events(app, status, &page)).await?;
+    let (kind, account) =
+        (request.query_text("type").map(str::to_owned), request.query("account_id", AN_ID)?);
+    let (filter, page) = (EventFilter { status, kind, account }, request.page()?);
+    let page = request.blocking(move |app| stripe::events(app, &filter, &page)).await?;
     let bodies: Vec<_> = page.data.iter().map(EventBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }
