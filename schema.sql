@@ -116,9 +116,9 @@ create table balance (
 -- Every change of credits, for ever: triggers refuse deletes, and updates of all but `listed`. `n` counts
 -- an account's entries without gaps; the public id of an entry is made of account, n and time. A job
 -- reserves once per `round` (a retry starts a new one), and the unique index lets each reservation be
--- released and charged once. It does so by `part`: 0 and 1 are the two buckets,
--- and a charge is posted in a part for each grant that pays for it, numbered from 0, in the last of which `grant_id`
--- is null where no grant covers it. `price` is the price it was computed with, `stripe_event` the
+-- released and charged once. It does so by `part`. Of what is reserved
+-- and released, 0 is the free part and 1 the paid one. A charge is posted in a part for each grant that pays for it,
+-- numbered from 0, so that another charge would have a part 0 too; `grant_id` is null where no grant covers it. `price` is the price it was computed with, `stripe_event` the
 -- event of Stripe's that gave or took back.
 create table ledger (
   seq integer primary key,
@@ -168,9 +168,10 @@ create index credit_grant_to_spend
 create index credit_grant_to_expire on credit_grant (expires_at) where remaining > 0 and expires_at is not null;
 
 -- What a key spent in a month of UTC, and what is set aside for its jobs that are not over; keys that replaced one
--- another count as the first. A job counts in the month in which it was accepted. The limits are those that held
--- when a job was last accepted; `key_told` and `project_told` are the highest parts in percent, of the key's budget
--- and of its project's, that endpoints were told of: the project's is the highest of its rows.
+-- another count as the first. A job counts in the month in which it was accepted. The limits are those
+-- of the month: of the key when it first spent something, of the project as it is now. `key_told` and `project_told` are
+-- the highest parts in percent, of the key's budget and of its project's, that endpoints were told of: the project's
+-- is the highest of its rows.
 create table spending (
   seq integer primary key,
   account integer not null references account (seq),

@@ -164,16 +164,16 @@ impl Authenticator {
         Err(not_the_operator())
     }
 
-    /// Says how long to wait where too many attempts from that address failed.
-    pub fn check_blocked(&self, client: IpAddr) -> Result<()> {
+    /// Says how long to wait where too many signatures from that address were wrong.
+    pub fn check_forgeries(&self, client: IpAddr) -> Result<()> {
         let shared = &*self.shared;
-        let wait = shared.failed.blocked(&network(client), shared.ambient.monotonic());
+        let wait = shared.forged.blocked(&network(client), shared.ambient.monotonic());
         wait.map_or(Ok(()), |wait| Err(blocked(wait)))
     }
 
-    /// Counts an attempt from that address that failed.
-    pub fn record_failure(&self, client: IpAddr) {
-        self.shared.failed.record(network(client), self.shared.ambient.monotonic());
+    /// Counts a wrong signature from that address.
+    pub fn record_forgery(&self, client: IpAddr) {
+        self.shared.forged.record(network(client), self.shared.ambient.monotonic());
     }
 
     /// Hashes a new key at the configured cost.

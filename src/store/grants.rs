@@ -229,7 +229,8 @@ pub fn expire(tx: &Tx<'_, AccountScope>) -> Result<Option<(usize, Change)>> {
 }
 
 /// What of each grant past its date is above what is set aside, of which those that expire first are taken first.
-const OVERDUE: &str = "select id, bucket, min(remaining, upto - held) as overdue from (
+pub(in crate::store) const OVERDUE: &str =
+    "select id, bucket, min(remaining, upto - held) as overdue from (
        select id, bucket, remaining, case bucket when 'free' then ?2 else ?3 end as held,
          sum(remaining) over (partition by bucket
            order by coalesce(expires_at, 9223372036854775807), id) as upto
@@ -238,16 +239,21 @@ const OVERDUE: &str = "select id, bucket, min(remaining, upto - held) as overdue
          and coalesce(expires_at, 9223372036854775807) <= ?1)
      where upto > held order by bucket, upto limit ?4";
 
-/// Accounts that hold grants past their date.
+/// Accounts of whose grants past their date something is to be taken back.
 pub fn accounts_with_expired(
     snapshot: &Snapshot<'_, SystemScope>,
     limit: u32,
 ) -> Result<Vec<AccountScope>> {
     let system = snapshot.scope();
     snapshot.all(
-        "select distinct a.seq, a.id, a.environment from main.credit_grant g
-         join main.account a on a.seq = g.account
-         where g.remaining > 0 and g.expires_at is not null and g.expires_at <= ?1 limit ?2",
+        "select distinct a.seq, a.id, a.environment
+         from (select account, bucket, sum(remaining) as expired from main.credit_grant
+               where remaining > 0 and expires_at is not null and expires_at <= ?1
+               group by account, bucket) g
+         join main.balance b on b.account = g.account join main.account a on a.seq = g.account
+         where (g.bucket = 'free' and g.expired > b.reserved_free and b.free > 0)
+           or (g.bucket = 'paid' and g.expired > b.reserved_paid and b.paid > 0)
+         limit ?2",
         (snapshot.now(), limit),
         |row| Ok(system.account(row.get(0)?, row.get(1)?, row.get(2)?)),
     )

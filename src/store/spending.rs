@@ -85,8 +85,7 @@ pub fn set_aside(
            (account, month, project, api_key, reserved, key_limit, project_limit)
          values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6)
          on conflict (account, month, project, api_key) do update set
-           reserved = reserved + excluded.reserved, key_limit = excluded.key_limit,
-           project_limit = excluded.project_limit
+           reserved = reserved + excluded.reserved
          returning seq",
         (month.number(), payer.project, payer.key, amount, payer.key_limit, payer.project_limit),
         |row| row.get(0),
@@ -109,7 +108,7 @@ pub fn release(tx: &Tx<'_, AccountScope>, spending: i64, held: Credits) -> Resul
 pub struct Counted {
     /// The month.
     pub month: Month,
-    /// Who pays, with the limits that held when a job was last accepted.
+    /// Who pays, with the limits of the month.
     pub payer: Payer,
     /// What the key was charged.
     pub charged: Credits,
@@ -148,11 +147,13 @@ fn payer(row: &Row<'_>) -> rusqlite::Result<Payer> {
     })
 }
 
-/// Who paid for what a row counts, with the limits that hold now.
+/// Who paid for what a row counts, with the limits that hold now. Those of test keys are not among the rows of the
+/// account that they work in; for them it is the limits that the row was counted with.
 pub fn payer_of(snapshot: &Snapshot<'_, AccountScope>, spending: i64) -> Result<Option<Payer>> {
     snapshot.one(
-        "select s.project, s.api_key, p.monthly_credit_limit as project_limit,
-           k.monthly_credit_limit as key_limit
+        "select s.project, s.api_key,
+           case when p.id is null then s.project_limit else p.monthly_credit_limit end as project_limit,
+           case when k.id is null then s.key_limit else k.monthly_credit_limit end as key_limit
          from spending s left join project p on p.id = s.project
          left join api_key k on k.id = s.api_key where s.seq = ?1",
         [spending],

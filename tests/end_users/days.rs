@@ -1,14 +1,15 @@
 //! Days begin and end where the account is, on a clock that the tests set.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use skai_server::{
     app::jobs,
-    domain::{Bucket, ErrorKind, Timestamp},
+    domain::{Bucket, ErrorKind, JobErrorCode, JobStatus, Timestamp},
+    store::{SystemScope, queue},
 };
 
-use super::{cap, change, run, view};
+use super::{cap, change, run, used, view};
 use crate::support::deeds::{Deeds, caller, model};
 
 fn time(text: &str) -> Timestamp {
@@ -140,5 +141,43 @@ fn jobs_in_flight_are_waited_for_and_jobs_of_another_day_are_not() {
     let cancel = |id| jobs::cancel(&deeds.app, &caller(scope), id, None, |_| Ok(Vec::new()));
     cancel(today.id).wait().unwrap();
     deeds.submit(scope, &json!({"user": "u"})).unwrap();
+    deeds.verify();
+}
+
+/// What was put off to a day is held to the cap of that day when it begins.
+#[test]
+fn a_job_of_a_later_day_does_not_begin_above_the_cap() {
+    let deeds = deeds();
+    let scope = deeds.account("a");
+    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    cap(&deeds, scope, "u", Some(100));
+    let later = json!({"user": "u", "run_at": "2026-11-21T00:00:00Z"});
+    let put_off = [(); 3].map(|()| deeds.submit(scope, &later).unwrap());
+    deeds.ambient.jump(time("2026-11-21T00:00:00Z"));
+    // As the queue does it: what does not begin leaves it.
+    let begin = |at: usize| {
+        let claimed = deeds.claim(put_off[at].seq, 7).unwrap();
+        let (app, begun) = (Arc::clone(&deeds.app), claimed.clone());
+        let begun = deeds.app.store.write(SystemScope::new(), move |tx| {
+            let job = jobs::begin(&app, tx, &begun)?;
+            assert!(job.is_some() || queue::finish(tx, begun.lease)?);
+            Ok(job)
+        });
+        (claimed, begun.wait().unwrap())
+    };
+    let (claimed, first) = begin(0);
+    assert!(deeds.finish(&claimed, first.unwrap(), used(100)));
+    let (_, second) = begin(1);
+    assert!(second.is_none());
+    let failed = deeds.job(scope, put_off[1].id);
+    let error = failed.result.unwrap().error.unwrap();
+    assert_eq!((failed.status, error.code), (JobStatus::Failed, JobErrorCode::RateLimit));
+    assert!(
+        error.message.contains("may use 100 tokens a day and has used 100"),
+        "{}",
+        error.message
+    );
+    cap(&deeds, scope, "u", Some(101));
+    assert!(begin(2).1.is_some());
     deeds.verify();
 }

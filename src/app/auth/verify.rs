@@ -41,6 +41,9 @@ pub(super) struct Shared {
     pub(super) operator_buckets: KeyBuckets,
     pub(super) limits: Limits,
     pub(super) failed: FailedAttempts<IpAddr>,
+    /// Events with signatures that are not Stripe's. They are counted apart, so that nobody keeps Stripe out by
+    /// trying keys through the same proxy.
+    pub(super) forged: FailedAttempts<IpAddr>,
     /// Wrong secrets for a key that exists: only these cost a hashing.
     pub(super) guesses: FailedAttempts<(IpAddr, ApiKeyId)>,
     pub(super) cache: Mutex<Cache>,
@@ -63,6 +66,7 @@ impl Shared {
             operator_buckets: KeyBuckets::default(),
             limits: Limits::new(REMEMBERED_MAX),
             failed: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
+            forged: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             guesses: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             cache: Mutex::default(),
             hashings: AtomicU64::new(0),

@@ -9,7 +9,7 @@ use crate::{
         CapPolicy, Credits, DAILY_TOKEN_CAP_MAX, DailyTokens, Day, DayOfUse, EndUserId, Result,
         TimeZone, Usage,
     },
-    store::{AccountScope, Snapshot, Tx, end_users, open_jobs::OpenJob},
+    store::{AccountScope, Snapshot, Tx, end_users, jobs::Job, open_jobs::OpenJob},
 };
 
 /// What jobs that are about to be accepted together may use of their end users' days. Those that were looked at
@@ -84,6 +84,21 @@ impl InFlight {
             _ => 0,
         }
     }
+}
+
+/// Why a job may not begin that did not count when it was accepted, as it was for a later day: its end user has
+/// reached its cap. Those that begin at once do not see one another, so the cap is passed by no more than what the queue
+/// runs at a time.
+pub(in crate::app) fn capped_today(
+    app: &App,
+    snapshot: &Snapshot<'_, AccountScope>,
+    job: &Job,
+) -> Result<Option<String>> {
+    let Some(user) = job.user.as_deref().filter(|_| job.token_bound == 0) else { return Ok(None) };
+    let policy = accounts::cap_policy(app, snapshot)?;
+    let now = snapshot.now();
+    let tokens = end_users::tokens(snapshot, user, policy.timezone.day(now))?;
+    Ok(policy.admit(user, tokens, now).err().map(|refused| refused.message().to_owned()))
 }
 
 /// A job is over without success: nothing of it counts.

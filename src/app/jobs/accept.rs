@@ -133,8 +133,8 @@ pub fn draft(app: &App, catalog: &Catalog, caller: &Caller, draft: Draft) -> Res
     let payer = caller.payer.ok_or_else(|| Error::internal("nobody pays for a job"))?;
     let Parameters { fallback_models, max_tokens, .. } = &draft.parameters;
     let models = (draft.model.as_str(), fallback_models.as_slice());
-    let estimate = dearest(catalog, models, draft.prompt_tokens, *max_tokens)?;
     let completion_bound = completion_bound(catalog, models, *max_tokens)?;
+    let estimate = dearest(catalog, models, draft.prompt_tokens, Some(completion_bound))?;
     let tokens = draft.prompt_tokens.saturating_add(completion_bound.into());
     let parameters = serde_json::to_string(&draft.parameters).map_err(Error::internal)?;
     let new = NewJob {
@@ -210,7 +210,8 @@ pub(super) fn dearest(
     Ok(most)
 }
 
-/// How many completion tokens the job may use with any of the models that may answer.
+/// How many completion tokens the job may use, whichever of the models answers. What it may cost is estimated with
+/// it, so that a model whose own bound is raised later still keeps within what was set aside.
 pub(super) fn completion_bound(
     catalog: &Catalog,
     (model, fallbacks): (&str, &[String]),
@@ -220,8 +221,9 @@ pub(super) fn completion_bound(
         return Ok(asked);
     }
     let mut most = catalog.find(model, "model")?.max_tokens;
-    for name in fallbacks {
-        most = most.max(catalog.find(name, "model")?.max_tokens);
+    for (at, name) in fallbacks.iter().enumerate() {
+        let param = format!("fallback_models/{at}");
+        most = most.max(catalog.find(name, &param)?.max_tokens);
     }
     Ok(most)
 }

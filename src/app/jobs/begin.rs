@@ -2,6 +2,7 @@
 
 use super::{App, batches, direct, outcome::fail};
 use crate::{
+    app::end_users,
     domain::{JobError, JobErrorCode, JobStatus, Result},
     store::{
         AccountScope, SystemScope, Tx, job_events,
@@ -18,7 +19,7 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
         if !job.status.may_become(JobStatus::Running) && job.status != JobStatus::Running {
             return Ok(None);
         }
-        if let Some((to, error)) = unwanted(tx, &job)? {
+        if let Some((to, error)) = unwanted(app, tx, &job)? {
             fail(app, tx, &job, to, &error, None)?;
             return Ok(None);
         }
@@ -31,9 +32,13 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
     })
 }
 
-/// How a job ends that nobody wants any more: one whose client waited on a connection to a server that stopped,
-/// and one whose batch was canceled.
-fn unwanted(tx: &Tx<'_, AccountScope>, job: &Job) -> Result<Option<(JobStatus, JobError)>> {
+/// How a job ends that must not begin: one whose client waited on a connection to a server that stopped, one whose
+/// batch was canceled, and one that was put off to a day on which its end user has reached its cap.
+fn unwanted(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    job: &Job,
+) -> Result<Option<(JobStatus, JobError)>> {
     if job.direct {
         return Ok(Some((JobStatus::Failed, direct::stopped())));
     }
@@ -41,6 +46,10 @@ fn unwanted(tx: &Tx<'_, AccountScope>, job: &Job) -> Result<Option<(JobStatus, J
         let message = batches::CANCELED.to_owned();
         let error = JobError { code: JobErrorCode::Canceled, message };
         return Ok(Some((JobStatus::Canceled, error)));
+    }
+    if let Some(message) = end_users::capped_today(app, tx, job)? {
+        let error = JobError { code: JobErrorCode::RateLimit, message };
+        return Ok(Some((JobStatus::Failed, error)));
     }
     Ok(None)
 }

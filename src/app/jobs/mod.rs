@@ -165,8 +165,8 @@ fn need_again<'a>(catalog: &Catalog, job: &'a Job, now: Timestamp) -> Result<(Ne
         serde_json::from_str(&job.request.parameters).map_err(Error::internal)?;
     let prompt = prompt_bound(&messages, job.request.output_schema.as_deref(), &parameters);
     let models = (job.model.as_str(), parameters.fallback_models.as_slice());
-    let estimate = dearest(catalog, models, prompt, parameters.max_tokens)?;
     let completion_bound = completion_bound(catalog, models, parameters.max_tokens)?;
+    let estimate = dearest(catalog, models, prompt, Some(completion_bound))?;
     let tokens = prompt.saturating_add(completion_bound.into());
     let need = Need { estimate, tokens, user: job.user.as_deref(), run_at: now };
     Ok((need, completion_bound))

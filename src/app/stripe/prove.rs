@@ -21,7 +21,7 @@ impl App {
 /// Whether it is worth reading the body that comes with this header: the header is whole and of now, and not too many
 /// signatures from that address were wrong.
 pub fn admit(app: &App, signature: Option<&str>, client: IpAddr) -> Result<()> {
-    app.auth.check_blocked(client)?;
+    app.auth.check_forgeries(client)?;
     let (now, tolerance) = (app.ambient.now(), app.settings.stripe.tolerance);
     stripe::read(given(signature)?, now, tolerance).map(drop).map_err(refused)
 }
@@ -38,7 +38,7 @@ pub(super) fn verify(
         stripe::verify(&settings.secrets, given(signature)?, body, now, settings.tolerance);
     verified.map_err(|error| {
         if error == SignatureError::Mismatch {
-            app.auth.record_failure(client);
+            app.auth.record_forgery(client);
         }
         refused(error)
     })

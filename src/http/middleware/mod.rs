@@ -94,7 +94,7 @@ pub(super) async fn pass(
     let bytes = read.await.inspect_err(|_| {
         // Else those who send no body could hold all places for as long as they like.
         if route.gate.is_some() {
-            auth.record_failure(exchange.client.address);
+            auth.record_forgery(exchange.client.address);
         }
     })?;
     let idempotency = strict::body(&route, &parts, &bytes).await?;

@@ -62,16 +62,19 @@ const RULES: [&[&str]; 8] = [
 /// Looks at everything, in one consistent view. Gives up between two rules once it is `stopped`.
 pub fn run(snapshot: &Snapshot<'_, SystemScope>, stopped: &dyn Fn() -> bool) -> Result<Audit> {
     let mut problems = Vec::new();
+    let go_on = || {
+        let stopping = || Error::unavailable("the server is stopping", RETRY_AFTER);
+        if stopped() { Err(stopping()) } else { Ok(()) }
+    };
     for rule in RULES.into_iter().flatten() {
-        if stopped() {
-            return Err(Error::unavailable("the server is stopping", RETRY_AFTER));
-        }
+        go_on()?;
         let left = PROBLEMS_MAX.saturating_sub(problems.len());
         if left > 0 {
             problems.extend(broken(snapshot, rule, left)?);
         }
     }
     for broken in [charges::broken, payments::broken] {
+        go_on()?;
         let left = PROBLEMS_MAX.saturating_sub(problems.len());
         for breach in broken(snapshot, left)? {
             problems.push(problem(snapshot, breach)?);

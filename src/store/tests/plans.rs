@@ -122,4 +122,6 @@ fn grants_are_found_without_those_that_are_spent() {
         let plan = plan(sql);
         assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{plan}");
     }
+    let way = "USING INDEX credit_grant_to_spend (account=? AND bucket=? AND <expr><?)";
+    assert!(plan(grants::OVERDUE).contains(way));
 }

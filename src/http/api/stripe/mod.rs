@@ -24,8 +24,8 @@ use crate::{
 
 /// Where Stripe sends its events.
 pub(super) const WEBHOOK: &str = "/internal/stripe/webhook";
-/// The longest body of an event. Stripe's are some KiB.
-const EVENT_MAX: usize = 256 << 10;
+/// The longest body of an event. Stripe's are some KiB; an invoice of many lines takes more.
+const EVENT_MAX: usize = 1 << 20;
 
 /// The webhook that Stripe calls.
 pub(super) fn webhook() -> [Route; 1] {
