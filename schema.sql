@@ -570,8 +570,8 @@ create table webhook_attempt (
 -- but no statement of a tenant's reaches them. `payload` is the event as it came, at
 -- the end of the row since lists do not need it. `payment` is the payment that it is
 -- about. status: `pending` waits in the queue, `unmatched` names no account known here, `ignored` needs the
--- operator, `failed` was given up by the queue; `linked` leaves the grant to another event; `processed` and `duplicate`
--- are done. `reason` says more. `by_operator`: it is processed because the operator said so.
+-- operator, `failed` was given up by the queue; `linked` leaves the grant to another event, which has not come
+-- yet; `processed` and `duplicate` are done. `reason` says more. `by_operator`: it is processed because the operator said so.
 create table stripe_event (
   seq integer primary key,
   id text not null unique,
@@ -589,7 +589,7 @@ create table stripe_event (
 ) strict;
 create index stripe_event_by_status on stripe_event (status);
 create index stripe_event_in_trouble on stripe_event (status)
-  where status not in ('processed', 'linked', 'duplicate');
+  where status not in ('processed', 'duplicate');
 create index stripe_event_unmatched on stripe_event (customer) where status = 'unmatched';
 create index stripe_event_by_payment on stripe_event (payment);
 

@@ -143,6 +143,21 @@ fn intent_of_session(id: &str, changes: &Value) -> Value {
     intent
 }
 
+/// It is told as not done only until the event that it was left to has come.
+#[test]
+fn what_is_left_to_another_event_is_done_with_it() {
+    let rig = Rig::new();
+    assert_eq!(rig.done(&intent_of_session("evt_i", &json!({})))["status"], "linked");
+    let linked = "skai_stripe_events{status=\"linked\"} 1";
+    let metrics = || rig.server.operator().get("/metrics").expect(200).text().to_owned();
+    assert!(metrics().contains(linked));
+    let session = json!({"id": "cs_test_a1MPUwrfTJDnVr"});
+    rig.done(&rig.named("checkout_session_completed", "evt_s", &session));
+    assert_eq!(rig.settled("evt_s")["status"], "processed");
+    assert_eq!(rig.settled("evt_i")["status"], "duplicate");
+    assert!(!metrics().contains(linked));
+}
+
 #[test]
 fn a_payment_that_is_left_to_another_event_can_be_granted_by_the_operator() {
     let rig = Rig::new();
@@ -157,9 +172,8 @@ fn a_payment_that_is_left_to_another_event_can_be_granted_by_the_operator() {
     assert_eq!(session["status"], "duplicate");
     // Nor does it grant what was granted.
     let other = json!({"id": "pi_2", "latest_charge": "ch_2"});
-    rig.done(&intent_of_session("evt_i2", &other));
-    rig.process("evt_i2", &rig.account.id).expect(202);
-    assert_eq!(rig.settled("evt_i2")["status"], "duplicate");
+    assert_eq!(rig.done(&intent_of_session("evt_i2", &other))["status"], "duplicate");
+    rig.process("evt_i2", &rig.account.id).expect(409);
     assert_eq!(rig.entries().len(), 1);
 }
 

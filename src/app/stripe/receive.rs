@@ -107,7 +107,12 @@ fn take_without_grant(
     events::settle_granted(tx, payment, GRANTED)?;
     let (status, reason) = match whose::contradiction(tx, event, payment)? {
         Some(reason) => (EventStatus::Ignored, Some(reason)),
-        None => outcome_without_grant(event),
+        None => match outcome_without_grant(event) {
+            (EventStatus::Linked, _) if !payments::granted_as(tx, payment)?.is_empty() => {
+                (EventStatus::Duplicate, Some(GRANTED.to_owned()))
+            }
+            outcome => outcome,
+        },
     };
     let nothing = "nothing is to be taken back so far";
     events::set_status(tx, seq, status, Some(reason.as_deref().unwrap_or(nothing)))?;

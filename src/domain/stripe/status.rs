@@ -37,7 +37,8 @@ impl EventStatus {
     ];
 
     /// Those that are not an end: something has still to be done.
-    pub const TROUBLED: [Self; 4] = [Self::Pending, Self::Unmatched, Self::Ignored, Self::Failed];
+    pub const TROUBLED: [Self; 5] =
+        [Self::Pending, Self::Linked, Self::Unmatched, Self::Ignored, Self::Failed];
 
     /// Its name in the API and the database.
     pub const fn as_str(self) -> &'static str {

@@ -184,7 +184,7 @@ pub(in crate::store) const LISTS: [&str; 4] = [
 
 /// How many events have each status that is not an end.
 pub(in crate::store) const NOT_DONE: &str = "select status, count(*) from main.stripe_event
-     where status not in ('processed', 'linked', 'duplicate') group by status";
+     where status not in ('processed', 'duplicate') group by status";
 
 /// How many events have each status that is not an end.
 pub fn counts(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<(EventStatus, u64)>> {
@@ -225,8 +225,7 @@ pub fn set_status(
     status: EventStatus,
     reason: Option<&str>,
 ) -> Result<()> {
-    let is_done =
-        matches!(status, EventStatus::Processed | EventStatus::Linked | EventStatus::Duplicate);
+    let is_done = matches!(status, EventStatus::Processed | EventStatus::Duplicate);
     tx.execute(
         "update main.stripe_event set status = ?2, reason = ?3, processed_at = ?4 where seq = ?1",
         (seq, status.as_str(), reason, is_done.then(|| tx.now())),
@@ -234,14 +233,15 @@ pub fn set_status(
     Ok(())
 }
 
-/// Ends the events of a payment that waited for its account or for the operator, where another event granted it to
-/// theirs; and lets all its events without an account be that account's. What told of money that went back still
+/// Ends the events of a payment that waited for its account, for the operator or for the event that grants it, where
+/// one granted it to theirs; and lets all its events without an account be that account's. What told of money that went back still
 /// needs the operator.
 pub fn settle_granted(tx: &Tx<'_, SystemScope>, payment: i64, reason: &str) -> Result<()> {
     tx.execute(
         "update main.stripe_event as e set status = 'duplicate', reason = ?2, processed_at = ?3
          from main.stripe_payment p where p.seq = ?1 and p.grant_id is not null and e.payment = ?1
-           and e.status in ('unmatched', 'ignored') and coalesce(e.owner, p.owner) = p.owner
+           and e.status in ('unmatched', 'ignored', 'linked')
+           and coalesce(e.owner, p.owner) = p.owner
            and e.type not glob 'charge.*'",
         (payment, reason, tx.now()),
     )?;

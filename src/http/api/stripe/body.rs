@@ -49,8 +49,8 @@ pub(super) struct EventBody<'a> {
     account_id: Option<AccountId>,
     /// Stripe's customer, where it names one.
     stripe_customer_id: Option<&'a str>,
-    /// `pending`: it waits in the queue. `processed`: it had its effect, or has none. `linked`: another event of its
-    /// payment grants it. `duplicate`: another event did. `unmatched`: it names no account known here. `ignored`: it
+    /// `pending`: it waits in the queue. `processed`: it had its effect, or has none. `linked`: it leaves the
+    /// grant to another event of its payment, which has not come yet. `duplicate`: another event did. `unmatched`: it names no account known here. `ignored`: it
     /// needs you. `failed`: its queue gave it up.
     status: EventStatus,
     /// More about that.
