@@ -113,13 +113,13 @@ create table balance (
   low_mark integer
 ) strict;
 
--- Every change of credits, for ever: triggers refuse deletes, and updates of all but `listed`. `n` counts
--- an account's entries without gaps; the public id of an entry is made of account, n and time. A job
--- reserves once per `round` (a retry starts a new one), and the unique index lets each reservation be
--- released and charged once. It does so by `part`. Of what is reserved
--- and released, 0 is the free part and 1 the paid one. A charge is posted in a part for each grant that pays for it,
--- numbered from 0, so that another charge would have a part 0 too; `grant_id` is null where no grant covers it. `price` is the price it was computed with, `stripe_event` the
--- event of Stripe's that gave or took back.
+-- Every change of credits, for ever: triggers refuse deletes, and updates of all but `listed`. `n` counts an
+-- account's entries without gaps; the public id of an entry is made of account, n and time. A job reserves
+-- once per `round` (a retry starts a new one), and the unique index lets each reservation be released and
+-- charged once. It does so by `part`. Of what is reserved and released, 0 is the free part and 1 the paid
+-- one. A charge is posted in a part for each grant that pays for it, numbered from 0, so that another charge
+-- would have a part 0 too; `grant_id` is null where no grant covers it. `price` is the price it was computed
+-- with, `stripe_event` the event of Stripe's that gave or took back.
 create table ledger (
   seq integer primary key,
   account integer not null references account (seq),
@@ -167,11 +167,11 @@ create index credit_grant_to_spend
   on credit_grant (account, bucket, coalesce(expires_at, 9223372036854775807), id) where remaining > 0;
 create index credit_grant_to_expire on credit_grant (expires_at) where remaining > 0 and expires_at is not null;
 
--- What a key spent in a month of UTC, and what is set aside for its jobs that are not over; keys that replaced one
--- another count as the first. A job counts in the month in which it was accepted. The limits are those
--- of the month: of the key when it first spent something, of the project as it is now. `key_told` and `project_told` are
--- the highest parts in percent, of the key's budget and of its project's, that endpoints were told of: the project's
--- is the highest of its rows.
+-- What a key spent in a month of UTC, and what is set aside for its jobs that are not over; keys that
+-- replaced one another count as the first. A job counts in the month in which it was accepted. The limits are
+-- those of the month: of the key when it first spent something, of the project as it is now. `key_told` and
+-- `project_told` are the highest parts in percent, of the key's budget and of its project's, that endpoints
+-- were told of: the project's is the highest of its rows.
 create table spending (
   seq integer primary key,
   account integer not null references account (seq),
@@ -207,13 +207,14 @@ begin select raise(abort, 'prices are append-only'); end;
 create trigger price_keeps_all_versions before delete on price
 begin select raise(abort, 'prices are append-only'); end;
 
--- A job: what is known when it is accepted, and its state. The row is narrow and keeps its size, so
--- that its updates stay within pages that other jobs of the same moment share.
+-- A job: what is known when it is accepted, and its state. The row is narrow and keeps its size, so that its
+-- updates stay within pages that other jobs of the same moment share.
 -- status: 2 queued, 3 running, 4 succeeded, 5 failed, 6 canceled, 7 expired.
 -- `started_at` counts once `attempts` is above zero; until then it holds the time of acceptance. `direct` is 1
--- for a job whose client waits on its connection: it is not tried again. `token_bound` is what it may use at most of
--- the daily tokens of its end user, if it has one. `price_list` is the newest `price` when its reservation was made:
--- it is charged at the prices up to there. `completion_bound` is for how many completion tokens that was made.
+-- for a job whose client waits on its connection: it is not tried again. `token_bound` is what it may use at
+-- most of the daily tokens of its end user, if it has one. `price_list` is the newest `price` when its
+-- reservation was made: it is charged at the prices up to there. `completion_bound` is for how many completion
+-- tokens that was made.
 create table job (
   seq integer primary key,
   account integer not null references account (seq),
@@ -312,8 +313,8 @@ create table end_user (
   unique (account, external_id)
 ) strict;
 
--- What an end user's jobs used that succeeded on a day: days since 1970-01-01 in the account's time zone. A new day
--- is a new row, so that nothing has to be reset.
+-- What an end user's jobs used that succeeded on a day: days since 1970-01-01 in the account's time zone. A
+-- new day is a new row, so that nothing has to be reset.
 create table end_user_day (
   account integer not null,
   end_user integer not null,
@@ -431,9 +432,10 @@ create table eval_result (
   primary key (run, n)
 ) strict, without rowid;
 
--- Jobs that were accepted together. How many of them stand where is counted here whenever one of them takes a step; the
--- others are queued. `is_eval` is 1 where they are the cases of an eval. `started_at` is when the first began. Once
--- `cancel_requested_at` is set none of them begins, until one is retried after all were over.
+-- Jobs that were accepted together. How many of them stand where is counted here whenever one of them takes a
+-- step; the others are queued. `is_eval` is 1 where they are the cases of an eval. `started_at` is when the
+-- first began. Once `cancel_requested_at` is set none of them begins, until one is retried after all were
+-- over.
 create table batch (
   seq integer primary key,
   account integer not null references account (seq),
@@ -466,12 +468,13 @@ create table batch_item (
   primary key (batch, n)
 ) strict, without rowid;
 
--- Work that waits or is being done; a row leaves when its work ends. The order of work is kept in
--- memory and made anew from this table at each start, so the table needs no index for it.
+-- Work that waits or is being done; a row leaves when its work ends. The order of work is kept in memory and
+-- made anew from this table at each start, so the table needs no index for it.
 -- queue: 2 generation.create, 3 webhook.delivery, 4 billing.credit_grant, 5 task.run.
--- `subject` is the seq of the job or delivery. Rows of one `lane` share a limit and take turns with
--- those of other lanes; lanes below zero are those of batches and get what others leave. `lease` is null while
--- the row waits; else it names the start of the server (upper half) and the claim (lower half) that may finish it.
+-- `subject` is the seq of the job, delivery or Stripe's event. Rows of one `lane` share a limit and take turns
+-- with those of other lanes; lanes below zero are those of batches and get what others leave. `lease` is null
+-- while the row waits; else it names the start of the server (upper half) and the claim (lower half) that may
+-- finish it.
 create table queue (
   queue integer not null check (queue between 2 and 5),
   subject integer not null,
@@ -566,12 +569,13 @@ create table webhook_attempt (
   primary key (delivery, n)
 ) strict, without rowid;
 
--- What Stripe told, by its events, each once. The tables of Stripe's are the operator's: their `owner` is an account,
--- but no statement of a tenant's reaches them. `payload` is the event as it came, at
--- the end of the row since lists do not need it. `payment` is the payment that it is
--- about. status: `pending` waits in the queue, `unmatched` names no account known here, `ignored` needs the
--- operator, `failed` was given up by the queue; `linked` leaves the grant to another event, which has not come
--- yet; `processed` and `duplicate` are done. `reason` says more. `by_operator`: it is processed because the operator said so.
+-- What Stripe told, by its events, each once. The tables of Stripe's are the operator's: their `owner` is an
+-- account, but no statement of a tenant's reaches them. `payload` is the event as it came, at the end of the
+-- row since lists do not need it. `payment` is the payment that it is about.
+-- status: `pending` waits in the queue, `unmatched` names no account known here, `ignored` needs the operator,
+-- `failed` was given up by the queue; `linked` leaves the grant to another event, which has not come yet;
+-- `processed` and `duplicate` are done.
+-- `reason` says more. `by_operator`: it is processed because the operator said so.
 create table stripe_event (
   seq integer primary key,
   id text not null unique,
@@ -602,9 +606,10 @@ create table stripe_customer (
 ) strict;
 create index stripe_customer_by_owner on stripe_customer (owner);
 
--- One payment, however many of Stripe's objects and events it has. Until it is granted, `owner`, `amount` (in the
--- currency's smallest unit), `currency`, `grant_id` and `granted` are null. `taken_back` is what of `granted` went back so
--- far. `merged_into` is the payment that this one turned out to be: then all of its grant goes back.
+-- One payment, however many of Stripe's objects and events it has. Until it is granted, `owner`, `amount` (in
+-- the currency's smallest unit), `currency`, `grant_id` and `granted` are null. `taken_back` is what of
+-- `granted` went back so far. `merged_into` is the payment that this one turned out to be: then all of its
+-- grant goes back.
 create table stripe_payment (
   seq integer primary key,
   owner integer references account (seq),
@@ -627,8 +632,8 @@ create table stripe_object (
 ) strict, without rowid;
 create index stripe_object_by_payment on stripe_object (payment);
 
--- Money of a payment that went back: by refunds of a charge, all together, or by a dispute that was not won. `whole` is
--- what the charge was, and null for a dispute. `event` is the last one that told of it.
+-- Money of a payment that went back: by refunds of a charge, all together, or by a dispute that was not won.
+-- `whole` is what the charge was, and null for a dispute. `event` is the last one that told of it.
 create table stripe_return (
   id text primary key,
   payment integer not null,
