@@ -158,6 +158,28 @@ fn canceling_a_stream_ends_it_and_what_was_sent_is_paid_for() {
     assert_cut_short(&rig, "One");
 }
 
+#[test]
+fn a_stream_that_is_canceled_again_and_again_is_paid_for() {
+    for _ in 0..10 {
+        let rig = Rig::start();
+        rig.provider.always(silent_after([begins(), says("One")]));
+        let mut stream = rig.stream(&json!({}));
+        stream.read_until("One");
+        let running = rig.accepted();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                let account = rig.account.at(&rig.server);
+                let running = &running;
+                scope.spawn(move || {
+                    let again = |_: &u32| account.deed(running, "cancel").status == 200;
+                    assert_ne!((0..1_000).take_while(again).count(), 1_000, "it never ends");
+                });
+            }
+        });
+        assert_cut_short(&rig, "One");
+    }
+}
+
 /// Fails the call, and lets the job wait for its turn like any other.
 fn retried(rig: &Rig, more: &Value, answer: Answer) -> Value {
     rig.provider.queue(error(500, "oops"));

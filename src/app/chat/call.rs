@@ -63,7 +63,7 @@ pub(super) enum Opened {
 #[derive(Default)]
 struct Executed {
     direct: Option<Direct>,
-    /// Lets the line be cut while the provider is asked.
+    /// Lets the line be cut until the outcome is recorded: whoever cancels a stream twice pays for it too.
     attached: Option<Attached>,
 }
 
@@ -138,9 +138,10 @@ impl Call<'_> {
         let asked = catch_unwind(AssertUnwindSafe(|| {
             self.line.during(|| ask(&self.question(), &self.line, &mut opening))
         }));
-        drop(lock(&executed).attached.take());
+        // What cuts the line from now on comes too late to change anything.
+        let cut = self.line.is_cut();
         let asked = asked.unwrap_or_else(|_| Err(Error::internal("asking panicked")));
-        let ended = self.close(&head, &executed, asked);
+        let ended = self.close(&head, &executed, asked, cut);
         // Where the first transaction failed, the last had nothing to end.
         opening.state.wait().and(ended)
     }
@@ -203,12 +204,13 @@ impl Call<'_> {
         head: &Head,
         executed: &Arc<Mutex<Executed>>,
         asked: Result<Asked>,
+        cut: bool,
     ) -> Result<Ended> {
         let (outcome, result) = match asked {
-            Ok(Asked::Answered(_)) if self.line.is_cut() && self.app.calls.is_closed() => {
+            Ok(Asked::Answered(_)) if cut && self.app.calls.is_closed() => {
                 (failed(direct::stopped(), None, Trail::default()), Err(stopping()))
             }
-            Ok(Asked::Answered(answer)) => match self.answered(head, answer) {
+            Ok(Asked::Answered(answer)) => match self.answered(head, answer, cut) {
                 Ok((outcome, told)) => (outcome, Ok(told)),
                 Err(error) => (failed(broken(), None, Trail::default()), Err(error)),
             },
@@ -231,7 +233,7 @@ impl Call<'_> {
         let recorded = self.record(executed, outcome, body)?;
         let (finished, body) = result?;
         // Whoever still reads a stream that was cut is told that it is not whole.
-        let is_whole = self.render.is_some() || !self.line.is_cut();
+        let is_whole = self.render.is_some() || !cut;
         if recorded && is_whole {
             Ok(Ended::Now { finished: Box::new(finished), body })
         } else {
@@ -240,14 +242,18 @@ impl Call<'_> {
     }
 
     /// A stream whose line was cut has an answer too: as far as it came.
-    fn answered(&self, head: &Head, answer: Answer) -> Result<(Outcome, (Finished, Vec<u8>))> {
+    fn answered(
+        &self,
+        head: &Head,
+        answer: Answer,
+        cut_short: bool,
+    ) -> Result<(Outcome, (Finished, Vec<u8>))> {
         let mut completion = answer.completion.clone();
         if let Some(output) = &answer.output {
             // Without the code fence that the model may have put around it: clients parse it.
             output.get().clone_into(&mut completion.text);
         }
         let model = answer.model.name.clone();
-        let cut_short = self.line.is_cut();
         let success = Success { cut_short, ..Success::of(answer)? };
         let finished = Finished { head: Head { model, ..*head }, completion };
         let body = self.render.map_or(Ok(Vec::new()), |render| render(&finished))?;
