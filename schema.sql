@@ -211,8 +211,9 @@ begin select raise(abort, 'prices are append-only'); end;
 -- updates stay within pages that other jobs of the same moment share.
 -- status: 2 queued, 3 running, 4 succeeded, 5 failed, 6 canceled, 7 expired.
 -- `started_at` counts once `attempts` is above zero; until then it holds the time of acceptance. `direct` is 1
--- for a job whose client waits on its connection: it is not tried again. `token_bound` is what it may use at
--- most of the daily tokens of its end user, if it has one. `price_list` is the newest `price` when its
+-- for a job whose client waits on its connection: it is not tried again. `token_bound` is what it counts
+-- of the daily tokens of its end user while it is not over: what it may use at most; 0 without one, and until it
+-- begins where that is on a later day. `price_list` is the newest `price` when its
 -- reservation was made: it is charged at the prices up to there. `completion_bound` is for how many completion
 -- tokens that was made.
 create table job (
@@ -294,7 +295,7 @@ create table job_event (
 ) strict, without rowid;
 
 -- Somebody whom an account's jobs are for: `external_id` is what `user` of a job says. `open_tokens` is what its
--- jobs that are not over may use at most; `tokens`, `charged` and `jobs` sum up those that succeeded, as its days
+-- jobs that are not over may use today at most; `tokens`, `charged` and `jobs` sum up those that succeeded, as its days
 -- do. `last_active_on` is the day on which the last of those ended.
 create table end_user (
   seq integer primary key,

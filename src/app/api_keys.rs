@@ -26,7 +26,8 @@ use crate::{
     },
 };
 
-/// Keys of an account that work, at most: what a project spends in a month is summed over those that spent.
+/// Keys of an account that work, at most, when another is made. What a project spends in a month is summed over the
+/// keys that spent in it, revoked ones too.
 const KEYS_MAX: u32 = 1_000;
 /// The longest overlap of a rotation: 30 days.
 const OVERLAP_MAX: u64 = 30 * 24 * 3600;

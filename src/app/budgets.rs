@@ -108,14 +108,14 @@ pub(super) fn limit_project(
     limit: Option<Credits>,
 ) -> Result<()> {
     let month = Month::of(tx.now());
-    spending::limit_project(tx, month, project, limit)?;
-    let Some(limit) = limit else { return Ok(()) };
-    let (spent, told) = spending::of_project(tx, month, project)?;
-    let telling = Telling { app, tx, month, project, key: None };
-    match telling.each(limit, spent.charged, told)? {
-        Some(told) => spending::tell_project(tx, month, project, told),
-        None => Ok(()),
-    }
+    let highest = match limit {
+        Some(limit) => {
+            let (spent, told) = spending::of_project(tx, month, project)?;
+            Telling { app, tx, month, project, key: None }.each(limit, spent.charged, told)?
+        }
+        None => None,
+    };
+    spending::limit_project(tx, month, project, limit, highest)
 }
 
 /// Tells endpoints of the parts of the budgets that a charge reached.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(super) use usage::{DailyUse, InFlight, capped_today, close, count};
+pub(super) use usage::{DailyUse, InFlight, capped_today, close, count, count_in};
 
 use super::{App, accounts};
 use crate::{

@@ -198,6 +198,13 @@ pub struct Caller {
     pub request_id: String,
 }
 
+impl Caller {
+    /// Who pays for the jobs that this one makes.
+    fn payer(&self) -> Result<Payer> {
+        self.payer.ok_or_else(|| Error::internal("nobody pays for a job"))
+    }
+}
+
 /// Rows to read for a page: one more than it has, to see whether there is a next one.
 fn one_more(page: &PageRequest) -> u32 {
     u32::try_from(page.limit).unwrap_or(u32::MAX).saturating_add(1)

@@ -139,10 +139,9 @@ impl Model {
         })
     }
 
-    /// What a job may cost at most: its prompt, cached or not, whichever is dearer, and as many completion
-    /// tokens as it may ask for.
-    pub fn estimate(&self, prompt_tokens: u64, max_tokens: Option<u32>) -> Result<Credits> {
-        let usage = Usage::new(prompt_tokens, max_tokens.unwrap_or(self.max_tokens).into());
+    /// What a job may cost at most: its prompt, cached or not, whichever is dearer, and so many completion tokens.
+    pub fn estimate(&self, prompt_tokens: u64, completion_tokens: u32) -> Result<Credits> {
+        let usage = Usage::new(prompt_tokens, completion_tokens.into());
         Ok(self.cost(usage)?.max(self.cost(usage.with_cached(prompt_tokens))?))
     }
 }
@@ -288,7 +287,7 @@ mod tests {
             written in 0..=1_000_000_u32,
         ) {
             let model = model(Tariff::Priced(price(prices)));
-            let most = model.estimate(read, Some(written)).unwrap();
+            let most = model.estimate(read, written).unwrap();
             let usage = Usage::new(read, written.into()).with_cached(kept);
             prop_assert!(model.cost(usage).unwrap() <= most);
         }
@@ -296,15 +295,15 @@ mod tests {
 
     #[test]
     fn a_model_without_a_price_is_refused_unless_it_is_free() {
-        let refused = model(Tariff::Unknown).estimate(1, None).unwrap_err();
+        let refused = model(Tariff::Unknown).estimate(1, 1).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ModelNotPriced);
-        assert_eq!(model(Tariff::Free).estimate(1, None).unwrap(), Credits::ZERO);
+        assert_eq!(model(Tariff::Free).estimate(1, 1).unwrap(), Credits::ZERO);
     }
 
     #[test]
     fn what_cannot_be_held_is_refused() {
         let huge = Tariff::Priced(price([i64::MAX; 4]));
-        assert!(model(huge).estimate(u64::MAX, Some(u32::MAX)).is_err());
+        assert!(model(huge).estimate(u64::MAX, u32::MAX).is_err());
     }
 
     #[test]

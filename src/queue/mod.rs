@@ -18,7 +18,7 @@ pub use ticker::Ticker;
 
 use crate::{
     ambient::lock,
-    domain::{QueueName, Result},
+    domain::{JobErrorCode, QueueName, Result},
     store::{
         Store, SystemScope, Tx,
         queue::{self as table, Claimed},
@@ -56,6 +56,16 @@ pub enum GiveUp {
     Expired,
     /// The server ended during too many attempts.
     CrashLoop,
+}
+
+impl GiveUp {
+    /// The same as what came of the work.
+    pub const fn code(self) -> JobErrorCode {
+        match self {
+            Self::Expired => JobErrorCode::Expired,
+            Self::CrashLoop => JobErrorCode::CrashLoop,
+        }
+    }
 }
 
 /// Tells an attempt that nobody wants its result any more.

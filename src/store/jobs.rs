@@ -90,7 +90,8 @@ pub struct Job {
     pub direct: bool,
     /// The client's own end user.
     pub user: Option<String>,
-    /// How many of that one's tokens it may use at most; 0 without one.
+    /// How many tokens of that one it counts as in flight until it is over: as many as it may use. 0 without one, and
+    /// before it begins where that is on a later day than the one on which it was accepted.
     pub token_bound: u64,
     /// Attempts made in this round.
     pub attempts: u32,

@@ -6,8 +6,22 @@ use super::{
     jobs::{Job, JobAgent, agent},
     ledger::JobRound,
     row::{reserved, status},
+    scope::AccountScope,
+    spending::SetAside,
+    tx::Tx,
 };
-use crate::domain::{JobId, JobStatus, Split};
+use crate::domain::{JobId, JobStatus, Result, Split};
+
+/// What is set aside for a job that is not over, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Reservation<'a> {
+    /// The job and its round.
+    pub of: JobRound,
+    /// What is set aside.
+    pub aside: SetAside,
+    /// The client's own end user.
+    pub user: Option<&'a str>,
+}
 
 /// What is to be known of a job that ends without an answer: all but what it was asked, which may be long.
 #[derive(Clone, Debug)]
@@ -30,7 +44,7 @@ pub struct OpenJob {
     pub batch: Option<i64>,
     /// The client's own end user.
     pub user: Option<String>,
-    /// How many of that one's tokens it may use at most.
+    /// How many of that one's tokens it counts as in flight.
     pub token_bound: u64,
     /// The request that made it.
     pub request_id: String,
@@ -53,6 +67,31 @@ impl OpenJob {
             request_id: job.request_id.clone(),
         }
     }
+
+    /// What is set aside for it.
+    pub fn reservation(&self) -> Reservation<'_> {
+        let Self { round, reserved, spending, token_bound, .. } = *self;
+        let aside = SetAside { held: reserved, spending, tokens: token_bound };
+        Reservation { of: round, aside, user: self.user.as_deref() }
+    }
+}
+
+impl Job {
+    /// What is set aside for it.
+    pub fn reservation(&self) -> Reservation<'_> {
+        let Self { reserved, spending, token_bound, .. } = *self;
+        let aside = SetAside { held: reserved, spending, tokens: token_bound };
+        Reservation { of: self.round(), aside, user: self.user.as_deref() }
+    }
+}
+
+/// Remembers how many tokens of its end user the job counts as in flight.
+pub fn count_tokens(tx: &Tx<'_, AccountScope>, job: i64, tokens: u64) -> Result<()> {
+    tx.execute(
+        "update main.job set token_bound = ?2 where account = current_account() and seq = ?1",
+        (job, tokens),
+    )?;
+    Ok(())
 }
 
 /// Reads an [`OpenJob`] from `job` and the name of its agent.

@@ -16,7 +16,7 @@ pub struct SetAside {
     pub held: Split,
     /// Internal number of the row that counts it in its payer's budgets.
     pub spending: i64,
-    /// How many of its end user's tokens it may use at most; 0 without one.
+    /// How many of its end user's tokens it counts as in flight; 0 without one, and while it need not.
     pub tokens: u64,
 }
 
@@ -85,7 +85,7 @@ pub fn set_aside(
            (account, month, project, api_key, reserved, key_limit, project_limit)
          values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6)
          on conflict (account, month, project, api_key) do update set
-           reserved = reserved + excluded.reserved
+           reserved = reserved + excluded.reserved, project_limit = excluded.project_limit
          returning seq",
         (month.number(), payer.project, payer.key, amount, payer.key_limit, payer.project_limit),
         |row| row.get(0),
@@ -161,32 +161,19 @@ pub fn payer_of(snapshot: &Snapshot<'_, AccountScope>, spending: i64) -> Result<
     )
 }
 
-/// Sets the limit of a project's budget for what was counted in the month.
+/// Sets the limit of a project's budget for what was counted in the month, and the part of it that endpoints were
+/// told of: a higher one than before, or `None`.
 pub fn limit_project(
     tx: &Tx<'_, AccountScope>,
     month: Month,
     project: ProjectId,
     limit: Option<Credits>,
+    told: Option<u8>,
 ) -> Result<()> {
     tx.execute(
-        "update main.spending set project_limit = ?3
+        "update main.spending set project_limit = ?3, project_told = coalesce(?4, project_told)
          where account = current_account() and month = ?1 and project = ?2",
-        (month.number(), project, limit),
-    )?;
-    Ok(())
-}
-
-/// Remembers the part of a project's budget that endpoints were told of.
-pub fn tell_project(
-    tx: &Tx<'_, AccountScope>,
-    month: Month,
-    project: ProjectId,
-    told: u8,
-) -> Result<()> {
-    tx.execute(
-        "update main.spending set project_told = ?3
-         where account = current_account() and month = ?1 and project = ?2",
-        (month.number(), project, told),
+        (month.number(), project, limit, told),
     )?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::{
         App,
         deliveries::{self, DeliveryTask},
     },
-    domain::{EndpointUrl, JobErrorCode, QueueName, Result},
+    domain::{EndpointUrl, QueueName, Result},
     queue::{GiveUp, Kind, Stop},
     store::{SystemScope, Tx, queue::Claimed},
     webhooks::{
@@ -75,10 +75,6 @@ impl Kind for DeliverWebhook {
     }
 
     fn give_up(&self, claimed: &Claimed, why: GiveUp) -> Result<()> {
-        let code = match why {
-            GiveUp::Expired => JobErrorCode::Expired,
-            GiveUp::CrashLoop => JobErrorCode::CrashLoop,
-        };
-        deliveries::give_up(&self.app, claimed, code).wait().map(drop)
+        deliveries::give_up(&self.app, claimed, why.code()).wait().map(drop)
     }
 }

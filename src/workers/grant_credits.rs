@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::record;
 use crate::{
     app::{App, stripe},
-    domain::{JobErrorCode, QueueName, Result},
+    domain::{QueueName, Result},
     queue::{GiveUp, Kind, Stop},
     store::{SystemScope, Tx, queue::Claimed},
 };
@@ -44,10 +44,6 @@ impl Kind for GrantCredits {
     }
 
     fn give_up(&self, claimed: &Claimed, why: GiveUp) -> Result<()> {
-        let code = match why {
-            GiveUp::Expired => JobErrorCode::Expired,
-            GiveUp::CrashLoop => JobErrorCode::CrashLoop,
-        };
-        stripe::give_up(&self.app, claimed, code).map(drop)
+        stripe::give_up(&self.app, claimed, why.code()).map(drop)
     }
 }

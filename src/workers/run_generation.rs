@@ -9,7 +9,7 @@ use crate::{
         asking::{Asked, Question, Trail},
         jobs::{self, Outcome, Success},
     },
-    domain::{ChatMessage, Deadline, Error, JobError, JobErrorCode, Parameters, QueueName, Result},
+    domain::{ChatMessage, Deadline, Error, JobError, Parameters, QueueName, Result},
     providers::ProviderError,
     queue::{GiveUp, Kind, Stop},
     store::{SystemScope, Tx, jobs::Job, queue::Claimed},
@@ -51,11 +51,7 @@ impl Kind for RunGeneration {
     }
 
     fn give_up(&self, claimed: &Claimed, why: GiveUp) -> Result<()> {
-        let code = match why {
-            GiveUp::Expired => JobErrorCode::Expired,
-            GiveUp::CrashLoop => JobErrorCode::CrashLoop,
-        };
-        jobs::give_up(&self.app, claimed, code).wait().map(drop)
+        jobs::give_up(&self.app, claimed, why.code()).wait().map(drop)
     }
 }
 

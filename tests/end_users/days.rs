@@ -152,7 +152,7 @@ fn a_job_of_a_later_day_does_not_begin_above_the_cap() {
     deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
     cap(&deeds, scope, "u", Some(100));
     let later = json!({"user": "u", "run_at": "2026-11-21T00:00:00Z"});
-    let put_off = [(); 3].map(|()| deeds.submit(scope, &later).unwrap());
+    let put_off = [(); 4].map(|()| deeds.submit(scope, &later).unwrap());
     deeds.ambient.jump(time("2026-11-21T00:00:00Z"));
     // As the queue does it: what does not begin leaves it.
     let begin = |at: usize| {
@@ -165,11 +165,22 @@ fn a_job_of_a_later_day_does_not_begin_above_the_cap() {
         });
         (claimed, begun.wait().unwrap())
     };
+    let open_tokens = || view(&deeds, scope, "u").unwrap().user.open_tokens;
+    assert_eq!(open_tokens(), 0);
+    // From then on they count, and those that come are held against them.
     let (claimed, first) = begin(0);
-    assert!(deeds.finish(&claimed, first.unwrap(), used(100)));
-    let (_, second) = begin(1);
-    assert!(second.is_none());
-    let failed = deeds.job(scope, put_off[1].id);
+    let (_, beside) = begin(1);
+    let (first, beside) = (first.unwrap(), beside.unwrap());
+    assert!(first.token_bound > 100, "more than the cap is in flight when the second begins");
+    assert_eq!(open_tokens(), first.token_bound + beside.token_bound);
+    assert!(deeds.submit(scope, &json!({"user": "u"})).is_err());
+    assert_eq!(deeds.job(scope, beside.id).token_bound, beside.token_bound);
+    assert!(deeds.finish(&claimed, first, used(100)));
+    assert_eq!(open_tokens(), beside.token_bound);
+    deeds.verify();
+    let (_, third) = begin(2);
+    assert!(third.is_none());
+    let failed = deeds.job(scope, put_off[2].id);
     let error = failed.result.unwrap().error.unwrap();
     assert_eq!((failed.status, error.code), (JobStatus::Failed, JobErrorCode::RateLimit));
     assert!(
@@ -178,6 +189,6 @@ fn a_job_of_a_later_day_does_not_begin_above_the_cap() {
         error.message
     );
     cap(&deeds, scope, "u", Some(101));
-    assert!(begin(2).1.is_some());
+    assert!(begin(3).1.is_some());
     deeds.verify();
 }

@@ -18,7 +18,7 @@ use skai_server::{
         idempotency, job_events,
         jobs::{self, JobResult},
         ledger::{self, Charge, JobRound},
-        ledger_entries,
+        ledger_entries, open_jobs,
         projects::{self, ProjectChange},
         queue::{self, Lease, WorkId},
         spending::{self, SetAside, Spent},
@@ -510,13 +510,12 @@ fn change_books(calls: &mut Calls<'_>, has: &Theirs) {
         ledger::release(tx, of, held)?;
         Err(skai_server::domain::Error::not_found("job"))
     });
+    let seq = has.job.seq;
+    calls.change("open_jobs::count_tokens", &(), move |tx| open_jobs::count_tokens(tx, seq, 1));
     let spending = has.job.spending;
     let (month, project) = (Month::of(calls.deeds.ambient.now()), payer().project);
     calls.change("spending::limit_project", &(), move |tx| {
-        spending::limit_project(tx, month, project, Some(micros(1)))
-    });
-    calls.change("spending::tell_project", &(), move |tx| {
-        spending::tell_project(tx, month, project, 50)
+        spending::limit_project(tx, month, project, Some(micros(1)), Some(50))
     });
     calls.change("spending::release", &(), move |tx| spending::release(tx, spending, micros(1)));
     calls.change("spending::tell", &(), move |tx| spending::tell(tx, spending, Some(50), None));

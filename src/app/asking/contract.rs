@@ -97,12 +97,12 @@ pub(super) fn mismatch(wrong: &[String], repairs: u32) -> JobError {
     JobError { code: JobErrorCode::OutputSchemaMismatch, message }
 }
 
-/// The text, cut to a number of bytes.
 /// The beginning of an answer, for whoever wants to see what was wrong with it.
 pub(super) fn excerpt(answer: &str) -> String {
     cut(answer, VIOLATIONS_TOLD)
 }
 
+/// The text, cut to a number of bytes.
 fn cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();

@@ -17,7 +17,7 @@ pub(super) use allowance::Allowance;
 
 pub(super) use cancel::CANCELED;
 
-pub(super) use steps::{is_canceling, is_of_eval, may_retry, step};
+pub(super) use steps::{is_canceling, may_retry, step};
 
 use super::{
     App, Caller, Reply, Secrecy,
@@ -101,8 +101,7 @@ pub fn prepare(
         items.push((custom_id, prepared));
     }
     let new = new_batch(app, caller, total, metadata);
-    let payer = payer(caller)?;
-    Ok(PreparedBatch { new, items, payer, estimate })
+    Ok(PreparedBatch { new, items, payer: caller.payer()?, estimate })
 }
 
 /// A batch of these jobs, the cases of an eval, each with its number; `None` where there are none.
@@ -118,12 +117,7 @@ pub(super) fn of_eval(
     let mut estimates = items.iter().map(|(_, prepared)| prepared.estimate);
     let estimate = estimates.try_fold(Credits::ZERO, Credits::checked_add).ok_or_else(too_dear)?;
     let new = NewBatch { is_eval: true, ..new_batch(app, caller, items.len(), None) };
-    let payer = payer(caller)?;
-    Ok(Some(PreparedBatch { new, items, payer, estimate }))
-}
-
-fn payer(caller: &Caller) -> Result<Payer> {
-    caller.payer.ok_or_else(|| Error::internal("nobody pays for a batch"))
+    Ok(Some(PreparedBatch { new, items, payer: caller.payer()?, estimate }))
 }
 
 fn new_batch(

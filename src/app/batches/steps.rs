@@ -26,20 +26,23 @@ struct Completed<'a> {
     request_id: &'a str,
 }
 
-/// Counts that a job of the batch, if it is of one, goes from one status to another. The step that ends the last job of a batch
-/// tells endpoints of it.
+/// Counts that a job of the batch, if it is of one, goes from one status to another; gives the batch as it is then.
+/// The step that ends the last job of a batch tells endpoints of it.
 pub(in crate::app) fn step(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     batch: Option<i64>,
     from: JobStatus,
     to: JobStatus,
-) -> Result<()> {
+) -> Result<Option<Batch>> {
     let (Some(batch), Some(step)) = (batch, BatchStep::of(from, to)) else {
-        return Ok(());
+        return Ok(None);
     };
     let batch = batches::step(tx, batch, step)?;
-    if batch.finished_at.is_some() { tell(app, tx, &batch) } else { Ok(()) }
+    if batch.finished_at.is_some() {
+        tell(app, tx, &batch)?;
+    }
+    Ok(Some(batch))
 }
 
 fn tell(app: &App, tx: &Tx<'_, AccountScope>, batch: &Batch) -> Result<()> {
@@ -61,14 +64,6 @@ pub(in crate::app) fn is_canceling(
     Ok(find(snapshot, job.batch)?.is_some_and(|batch| batch.status() == BatchStatus::Canceling))
 }
 
-/// Whether a job of this batch is a case of an eval.
-pub(in crate::app) fn is_of_eval(
-    snapshot: &Snapshot<'_, AccountScope>,
-    batch: Option<i64>,
-) -> Result<bool> {
-    Ok(find(snapshot, batch)?.is_some_and(|batch| batch.is_eval))
-}
-
 fn find(snapshot: &Snapshot<'_, AccountScope>, batch: Option<i64>) -> Result<Option<Batch>> {
     Ok(batch.map(|batch| batches::by_seq(snapshot, batch)).transpose()?.flatten())
 }
@@ -76,12 +71,13 @@ fn find(snapshot: &Snapshot<'_, AccountScope>, batch: Option<i64>) -> Result<Opt
 /// Refuses to retry a job while its batch is being canceled, as it would be canceled again at once; and one of
 /// an eval's run, whose verdict is on what it came to.
 pub(in crate::app) fn may_retry(snapshot: &Snapshot<'_, AccountScope>, job: &Job) -> Result<()> {
-    if is_canceling(snapshot, job)? {
+    let Some(batch) = find(snapshot, job.batch)? else { return Ok(()) };
+    if batch.status() == BatchStatus::Canceling {
         return Err(conflict(
             "the job's batch is being canceled; retry the job once that has ended",
         ));
     }
-    if is_of_eval(snapshot, job.batch)? {
+    if batch.is_eval {
         return Err(conflict(
             "the job is a case of an eval's run and is judged as it ended; run the eval again",
         ));

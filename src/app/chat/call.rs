@@ -60,17 +60,19 @@ pub(super) enum Opened {
 
 /// What the first transaction did when it was last executed. It may be executed again, and give the job
 /// another number: whatever needs that looks here, at its own time.
-#[derive(Default)]
 struct Executed {
-    direct: Option<Direct>,
+    direct: Direct,
     /// Lets the line be cut until the outcome is recorded: whoever cancels a stream twice pays for it too.
-    attached: Option<Attached>,
+    _attached: Attached,
 }
+
+/// `None` before it was executed, and where it was refused when it was executed again.
+type LastExecuted = Arc<Mutex<Option<Executed>>>;
 
 /// The first transaction on its way to the disk.
 pub(super) struct Opening {
     state: State,
-    executed: Arc<Mutex<Executed>>,
+    executed: LastExecuted,
 }
 
 enum State {
@@ -86,8 +88,8 @@ impl Opening {
             let unfinished = Err(Error::internal("a transaction panicked"));
             let waiting = std::mem::replace(&mut self.state, State::Done(unfinished));
             self.state = State::Done(waiting.wait());
-            if let Some(direct) = &lock(&self.executed).direct {
-                calls.answers(direct.job.seq);
+            if let Some(executed) = &*lock(&self.executed) {
+                calls.answers(executed.direct.job.seq);
             }
         }
         matches!(self.state, State::Done(Ok(_)))
@@ -123,7 +125,7 @@ impl Call<'_> {
         ask: impl FnOnce(&Question<'_>, &Line, &mut Opening) -> Result<Asked>,
     ) -> Result<Ended> {
         let (go, going) = mpsc::sync_channel(1);
-        let executed = Arc::default();
+        let executed = LastExecuted::default();
         let state = State::Waiting(self.open(go, &executed));
         let Ok(created_at) = going.recv() else {
             return match state.wait()? {
@@ -167,13 +169,13 @@ impl Call<'_> {
 
     /// Accepts the job, unless its answer is there already or on its way. `go` is told as soon as the
     /// transaction was executed, which is a hint: it may yet fail.
-    fn open(&self, go: SyncSender<Timestamp>, executed: &Arc<Mutex<Executed>>) -> Commit<Opened> {
+    fn open(&self, go: SyncSender<Timestamp>, executed: &LastExecuted) -> Commit<Opened> {
         let (app, prepared) = (Arc::clone(self.app), self.chat.prepared.clone());
         let (idempotency, line) = (self.idempotency, self.line.clone());
         let executed = Arc::clone(executed);
         let open = move |tx: &Tx<'_, AccountScope>| {
             // What it did before is undone.
-            drop(std::mem::take(&mut *lock(&executed)));
+            drop(lock(&executed).take());
             if let Some(request) = &idempotency
                 && let Some(body) = answered(tx, request)?
             {
@@ -185,8 +187,8 @@ impl Call<'_> {
                 let reserved = direct.job.reserved.total().unwrap_or_default();
                 once::save(&app, tx, request, Saved::Job { job, reserved })?;
             }
-            let attached = Some(app.calls.attach(job, line.clone()));
-            *lock(&executed) = Executed { direct: Some(direct), attached };
+            let attached = app.calls.attach(job, line.clone());
+            *lock(&executed) = Some(Executed { direct, _attached: attached });
             // Full where it was executed before; nobody listens where the caller is gone.
             let _told = go.try_send(tx.now());
             Ok(Opened::Begun)
@@ -202,7 +204,7 @@ impl Call<'_> {
     fn close(
         &self,
         head: &Head,
-        executed: &Arc<Mutex<Executed>>,
+        executed: &LastExecuted,
         asked: Result<Asked>,
         cut: bool,
     ) -> Result<Ended> {
@@ -264,7 +266,7 @@ impl Call<'_> {
     /// else that there is no outcome.
     fn record(
         &self,
-        executed: &Arc<Mutex<Executed>>,
+        executed: &LastExecuted,
         outcome: Outcome,
         body: Option<Vec<u8>>,
     ) -> Result<bool> {
@@ -288,7 +290,7 @@ impl Call<'_> {
     /// Writes down the outcome of the job, and the answer or that there is none.
     fn recording(
         &self,
-        executed: &Arc<Mutex<Executed>>,
+        executed: &LastExecuted,
         outcome: Outcome,
         body: Option<Vec<u8>>,
     ) -> impl Fn() -> Commit<bool> + Send + use<> {
@@ -299,8 +301,7 @@ impl Call<'_> {
             app.store.write(scope, move |tx| {
                 let (executed, outcome, body, request) = &*shared;
                 let executed = lock(executed);
-                // None where it was refused when it was executed again.
-                let Some(direct) = &executed.direct else { return Ok(false) };
+                let Some(Executed { direct, .. }) = &*executed else { return Ok(false) };
                 if !direct::end(&this, tx, direct, outcome)? {
                     return Ok(false);
                 }

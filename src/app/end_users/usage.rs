@@ -4,12 +4,19 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use crate::{
-    app::{App, accounts, jobs::Need},
+    app::{
+        App, accounts,
+        jobs::{self, Need},
+    },
     domain::{
         CapPolicy, Credits, DAILY_TOKEN_CAP_MAX, DailyTokens, Day, DayOfUse, EndUserId, Result,
         TimeZone, Usage,
     },
-    store::{AccountScope, Snapshot, Tx, end_users, jobs::Job, open_jobs::OpenJob},
+    store::{
+        AccountScope, Snapshot, Tx, end_users,
+        jobs::Job,
+        open_jobs::{self, Reservation},
+    },
 };
 
 /// What jobs that are about to be accepted together may use of their end users' days. Those that were looked at
@@ -87,37 +94,56 @@ impl InFlight {
 }
 
 /// Why a job may not begin that did not count when it was accepted, as it was for a later day: its end user has
-/// reached its cap. Those that begin at once do not see one another, so the cap is passed by no more than what the queue
-/// runs at a time.
+/// used up the cap of this one. What is only in flight is not in its way, as it would be refused for good: such jobs
+/// may pass the cap together by as much as the queue runs at a time.
 pub(in crate::app) fn capped_today(
     app: &App,
     snapshot: &Snapshot<'_, AccountScope>,
     job: &Job,
 ) -> Result<Option<String>> {
-    let Some(user) = job.user.as_deref().filter(|_| job.token_bound == 0) else { return Ok(None) };
+    let Some(user) = uncounted(job) else { return Ok(None) };
     let policy = accounts::cap_policy(app, snapshot)?;
     let now = snapshot.now();
-    let tokens = end_users::tokens(snapshot, user, policy.timezone.day(now))?;
-    Ok(policy.admit(user, tokens, now).err().map(|refused| refused.message().to_owned()))
+    let today = end_users::tokens(snapshot, user, policy.timezone.day(now))?;
+    let refused = policy.admit(user, DailyTokens { in_flight: 0, ..today }, now).err();
+    Ok(refused.map(|refused| refused.message().to_owned()))
+}
+
+/// A job begins: one that did not count yet does so until it ends. Gives what it counts.
+pub(in crate::app) fn count_in(app: &App, tx: &Tx<'_, AccountScope>, job: &Job) -> Result<u64> {
+    let Some(user) = uncounted(job) else { return Ok(job.token_bound) };
+    let tokens = jobs::tokens_of(job)?;
+    end_users::open(tx, EndUserId::from_uuid(app.ambient.uuid()), user, tokens)?;
+    open_jobs::count_tokens(tx, job.seq, tokens)?;
+    Ok(tokens)
+}
+
+/// The end user whose tokens in flight the job is not among, if any.
+fn uncounted(job: &Job) -> Option<&str> {
+    job.user.as_deref().filter(|_| job.token_bound == 0)
 }
 
 /// A job is over without success: nothing of it counts.
-pub(in crate::app) fn close(tx: &Tx<'_, AccountScope>, job: &OpenJob) -> Result<()> {
-    let Some(user) = &job.user else { return Ok(()) };
-    end_users::close(tx, user, job.token_bound)
+pub(in crate::app) fn close(
+    tx: &Tx<'_, AccountScope>,
+    user: Option<&str>,
+    tokens: u64,
+) -> Result<()> {
+    let Some(user) = user else { return Ok(()) };
+    end_users::close(tx, user, tokens)
 }
 
 /// A job succeeded: what it used counts for the day on which it ends, where it has an end user.
 pub(in crate::app) fn count(
     app: &App,
     tx: &Tx<'_, AccountScope>,
-    job: &OpenJob,
+    job: Reservation<'_>,
     usage: Usage,
     charged: Credits,
 ) -> Result<()> {
-    let Some(user) = &job.user else { return Ok(()) };
+    let Some(user) = job.user else { return Ok(()) };
     let day = accounts::cap_policy(app, tx)?.timezone.day(tx.now());
     // What is above the largest cap says no more than it, and sums stay within their columns.
     let tokens = usage.total_tokens.min(DAILY_TOKEN_CAP_MAX);
-    end_users::count(tx, user, job.token_bound, &DayOfUse { day, tokens, charged })
+    end_users::count(tx, user, job.aside.tokens, &DayOfUse { day, tokens, charged })
 }

@@ -7,20 +7,20 @@ use serde_json::value::RawValue;
 use super::{
     App, Caller,
     admit::admit,
-    afford::{Need, afford},
+    afford::{Need, set_aside},
+    bounds::{Bounds, prompt_bound},
     once,
 };
 use crate::{
     domain::{
-        Catalog, ChatMessage, Credits, Error, ErrorKind, GenerationRequest, Idempotency, JobId,
-        JobStatus, Parameters, Payer, QueueName, Result, Split, Timestamp, prompt_upper_bound,
+        Catalog, ChatMessage, Credits, Error, GenerationRequest, Idempotency, JobId, JobStatus,
+        Parameters, Payer, QueueName, Result, Split, Timestamp,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
         idempotency::Answer,
         job_events,
         jobs::{self, Job, JobAgent, JobRequest, NewJob},
-        ledger::JobRound,
         queue::{self, Waiting, WorkId},
         spending::SetAside,
     },
@@ -130,12 +130,8 @@ pub(in crate::app) fn prepare_with(
 /// Gives a job its id and what it may cost with this catalog.
 pub fn draft(app: &App, catalog: &Catalog, caller: &Caller, draft: Draft) -> Result<Prepared> {
     let now = app.ambient.now();
-    let payer = caller.payer.ok_or_else(|| Error::internal("nobody pays for a job"))?;
-    let Parameters { fallback_models, max_tokens, .. } = &draft.parameters;
-    let models = (draft.model.as_str(), fallback_models.as_slice());
-    let completion_bound = completion_bound(catalog, models, *max_tokens)?;
-    let estimate = dearest(catalog, models, draft.prompt_tokens, Some(completion_bound))?;
-    let tokens = draft.prompt_tokens.saturating_add(completion_bound.into());
+    let payer = caller.payer()?;
+    let bounds = Bounds::of(catalog, &draft.model, &draft.parameters, draft.prompt_tokens)?;
     let parameters = serde_json::to_string(&draft.parameters).map_err(Error::internal)?;
     let new = NewJob {
         id: JobId::from_uuid(app.ambient.uuid()),
@@ -151,31 +147,13 @@ pub fn draft(app: &App, catalog: &Catalog, caller: &Caller, draft: Draft) -> Res
         request_id: caller.request_id.clone(),
         run_at: draft.run_at.map_or(now, |at| at.max(now)),
         price_list: catalog.price_list(),
-        completion_bound,
+        completion_bound: bounds.completion,
         messages: draft.messages,
         output_schema: draft.output_schema,
         metadata: draft.metadata,
         parameters,
     };
-    Ok(Prepared { new, payer, estimate, tokens })
-}
-
-/// At least as many tokens as a provider can count for the prompt. Among what is handed through are the
-/// tools, which are read as part of it.
-pub fn prompt_bound(
-    messages: &[ChatMessage],
-    output_schema: Option<&RawValue>,
-    parameters: &Parameters,
-) -> u64 {
-    let schema = output_schema.map(RawValue::get);
-    let extras = parameters.extras.values().map(|extra| extra.get());
-    prompt_upper_bound(messages, schema.into_iter().chain(extras))
-}
-
-/// Refuses models that are not there or have no price.
-pub(in crate::app) fn check_models(app: &App, model: &str, parameters: &Parameters) -> Result<()> {
-    let models = (model, parameters.fallback_models.as_slice());
-    dearest(&app.catalog.current(), models, 0, parameters.max_tokens).map(drop)
+    Ok(Prepared { new, payer, estimate: bounds.estimate, tokens: bounds.tokens })
 }
 
 /// The job that an earlier request with this idempotency key was answered with. Blocks while it reads.
@@ -188,44 +166,6 @@ pub fn accepted_before(
         Some(Answer::Job { job, reserved }) => as_accepted(snapshot, job, reserved).map(Some),
         _ => Ok(None),
     })
-}
-
-/// What the job may cost with the dearest of the models that may answer: the one asked for, and those to fall
-/// back to.
-pub(super) fn dearest(
-    catalog: &Catalog,
-    (model, fallbacks): (&str, &[String]),
-    prompt: u64,
-    max_tokens: Option<u32>,
-) -> Result<Credits> {
-    let mut most = catalog.find(model, "model")?.estimate(prompt, max_tokens)?;
-    for (at, name) in fallbacks.iter().enumerate() {
-        let param = format!("fallback_models/{at}");
-        let estimate = catalog.find(name, &param)?.estimate(prompt, max_tokens);
-        most = most.max(estimate.map_err(|error| match error.kind() {
-            ErrorKind::ModelNotPriced => error.with_param(param),
-            _ => error,
-        })?);
-    }
-    Ok(most)
-}
-
-/// How many completion tokens the job may use, whichever of the models answers. What it may cost is estimated with
-/// it, so that a model whose own bound is raised later still keeps within what was set aside.
-pub(super) fn completion_bound(
-    catalog: &Catalog,
-    (model, fallbacks): (&str, &[String]),
-    max_tokens: Option<u32>,
-) -> Result<u32> {
-    if let Some(asked) = max_tokens {
-        return Ok(asked);
-    }
-    let mut most = catalog.find(model, "model")?.max_tokens;
-    for (at, name) in fallbacks.iter().enumerate() {
-        let param = format!("fallback_models/{at}");
-        most = most.max(catalog.find(name, &param)?.max_tokens);
-    }
-    Ok(most)
 }
 
 /// Accepts a job: the answer saved under its key, the reservation, the job, its first event and its
@@ -274,13 +214,11 @@ fn as_accepted(snapshot: &Snapshot<'_, AccountScope>, seq: i64, reserved: Credit
 /// The transaction of [`submit`].
 fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<Job> {
     admit(app, 1)?;
-    let (Prepared { new, payer, .. }, need) = (prepared, prepared.need());
-    let mut setting = afford(app, tx, payer, need)?.open(app, tx)?;
-    let aside = setting.next(need)?;
-    let seq = insert(app, tx, new, aside)?;
-    setting.reserve(JobRound { job: seq, round: 1 }, aside)?;
-    setting.close()?;
-    Ok(as_inserted(tx, new, seq, aside))
+    let Prepared { new, payer, .. } = prepared;
+    set_aside(app, tx, payer, prepared.need(), |aside| {
+        let job = as_inserted(tx, new, insert(app, tx, new, aside)?, aside);
+        Ok((job.round(), job))
+    })
 }
 
 /// Adds a job, its first event and its place in the queue; gives its internal number.

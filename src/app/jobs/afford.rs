@@ -1,6 +1,6 @@
 //! What jobs need before they are accepted, and what becomes of it when they are over: credits, room in the
 //! budgets of whoever pays for them, and tokens that their end users may still use today. Every door sets aside by
-//! [`afford`] or [`afford_all`], every end gives back by [`release`] or [`charge`].
+//! [`set_aside`] or [`afford_all`], every end gives back by [`release`] or [`charge`].
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::{
     store::{
         AccountScope, Tx,
         ledger::{self, Charge, Cover, Hold, HoldParts, JobRound},
-        open_jobs::OpenJob,
+        open_jobs::Reservation,
         spending::{self, SetAside},
     },
 };
@@ -42,17 +42,24 @@ pub(in crate::app) struct Afforded<'a> {
     required: Credits,
 }
 
-/// What one job needs, as [`afford_all`].
-pub(in crate::app) fn afford<'a>(
+/// Sets aside what one job needs, for the job that `keep` writes. What is refused is that of [`afford_all`].
+pub(super) fn set_aside<T>(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     payer: &Payer,
-    need: Need<'a>,
-) -> Result<Afforded<'a>> {
+    need: Need<'_>,
+    keep: impl FnOnce(SetAside) -> Result<(JobRound, T)>,
+) -> Result<T> {
     let (hold, month) = afford_credits(app, tx, payer, need.estimate, 1)?;
     let mut daily = DailyUse::default();
     daily.add(app, tx, need)?;
-    Ok(Afforded { daily, hold, month, payer: *payer, required: need.estimate })
+    let afforded = Afforded { daily, hold, month, payer: *payer, required: need.estimate };
+    let mut setting = afforded.open(app, tx)?;
+    let aside = setting.next(need)?;
+    let (of, kept) = keep(aside)?;
+    setting.reserve(of, aside)?;
+    setting.close()?;
+    Ok(kept)
 }
 
 /// What jobs need that may cost `required` together. Else 402, or 429 where too many are open or an end user has
@@ -132,10 +139,11 @@ impl SettingAside<'_, '_> {
 }
 
 /// Gives back what was set aside for a job that ended without success.
-pub(super) fn release(tx: &Tx<'_, AccountScope>, job: &OpenJob) -> Result<()> {
-    ledger::release(tx, job.round, job.reserved)?;
-    end_users::close(tx, job)?;
-    spending::release(tx, job.spending, held(job))
+pub(super) fn release(tx: &Tx<'_, AccountScope>, job: Reservation<'_>) -> Result<()> {
+    let SetAside { held, spending, tokens } = job.aside;
+    ledger::release(tx, job.of, held)?;
+    end_users::close(tx, job.user, tokens)?;
+    spending::release(tx, spending, held.total().unwrap_or_default())
 }
 
 /// Gives back what was set aside for a job that succeeded, takes what it costs, counts what it used, and tells
@@ -143,19 +151,17 @@ pub(super) fn release(tx: &Tx<'_, AccountScope>, job: &OpenJob) -> Result<()> {
 pub(super) fn charge(
     app: &App,
     tx: &Tx<'_, AccountScope>,
-    job: &OpenJob,
+    job: Reservation<'_>,
     cost: Charge,
     usage: Usage,
 ) -> Result<()> {
-    let change = ledger::settle(tx, job.round, job.reserved, cost)?;
+    let SetAside { held, spending, .. } = job.aside;
+    let change = ledger::settle(tx, job.of, held, cost)?;
     credits::tell_low(app, tx, &change)?;
     end_users::count(app, tx, job, usage, cost.cost)?;
-    let counted = spending::settle(tx, job.spending, held(job), cost.cost)?;
-    budgets::tell(app, tx, job.spending, &counted)
-}
-
-fn held(job: &OpenJob) -> Credits {
-    job.reserved.total().unwrap_or_default()
+    let held = held.total().unwrap_or_default();
+    let counted = spending::settle(tx, spending, held, cost.cost)?;
+    budgets::tell(app, tx, spending, &counted)
 }
 
 /// The details of a 402. Not `json!`, which would read the numbers as floats.

@@ -23,12 +23,13 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
             fail(app, tx, &job, to, &error, None)?;
             return Ok(None);
         }
+        let token_bound = end_users::count_in(app, tx, &job)?;
         batches::step(app, tx, job.batch, job.status, JobStatus::Running)?;
         jobs::start(tx, job.seq, claimed.attempts)?;
         let data = format!(r#"{{"attempt":{}}}"#, claimed.attempts);
         job_events::add(tx, job.seq, job.id, "started", Some(&data))?;
-        let started_at = Some(tx.now());
-        Ok(Some(Job { status: JobStatus::Running, attempts: claimed.attempts, started_at, ..job }))
+        let (attempts, started_at) = (claimed.attempts, Some(tx.now()));
+        Ok(Some(Job { status: JobStatus::Running, attempts, started_at, token_bound, ..job }))
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     accept::{Prepared, as_inserted},
-    afford::afford,
+    afford::set_aside,
     outcome::{Outcome, fail, record},
 };
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
     store::{
         AccountScope, Snapshot, SystemScope, Tx, job_events,
         jobs::{self, Job},
-        ledger::JobRound,
         queue::{self, Lease, WorkId},
     },
 };
@@ -36,19 +35,17 @@ pub(in crate::app) fn begin(
     tx: &Tx<'_, AccountScope>,
     prepared: &Prepared,
 ) -> Result<Direct> {
-    let (Prepared { new, payer, .. }, need) = (prepared, prepared.need());
-    let mut setting = afford(app, tx, payer, need)?.open(app, tx)?;
-    let aside = setting.next(need)?;
-    let seq = jobs::insert(tx, new, aside)?;
-    setting.reserve(JobRound { job: seq, round: 1 }, aside)?;
-    setting.close()?;
-    job_events::begin(tx, seq, new.id, "started")?;
-    let id = WorkId { queue: QueueName::GenerationCreate, subject: seq };
+    let Prepared { new, payer, .. } = prepared;
+    let job = set_aside(app, tx, payer, prepared.need(), |aside| {
+        let job = as_inserted(tx, new, jobs::insert(tx, new, aside)?, aside);
+        Ok((job.round(), job))
+    })?;
+    job_events::begin(tx, job.seq, new.id, "started")?;
+    let id = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
     // Claims of this start count from 1 in its lower half, so that none has this token.
     let lease = Lease { id, token: app.boot << 32 };
     let expires_at = tx.now().plus(app.settings.job_ttl);
     queue::hold(tx, lease, tx.scope().seq().number(), expires_at)?;
-    let job = as_inserted(tx, new, seq, aside);
     let started_at = Some(tx.now());
     Ok(Direct { job: Job { status: JobStatus::Running, attempts: 1, started_at, ..job }, lease })
 }

@@ -5,29 +5,31 @@ mod accept;
 mod admit;
 mod afford;
 mod begin;
+mod bounds;
 pub mod direct;
 mod outcome;
 
 use std::sync::Arc;
 
-pub use accept::{
-    Draft, Prepared, Submitted, accepted_before, draft, prepare, prompt_bound, submit,
-};
+pub use accept::{Draft, Prepared, Submitted, accepted_before, draft, prepare, submit};
 pub use begin::begin;
+pub use bounds::prompt_bound;
 pub use outcome::{Outcome, Success, finish, give_up};
 
-use accept::{Waits, completion_bound, dearest, enqueue};
-use afford::afford;
+use accept::{Waits, enqueue};
+use afford::set_aside;
+use bounds::Bounds;
 
-pub(in crate::app) use accept::{check_models, insert, prepare_with};
+pub(in crate::app) use accept::{insert, prepare_with};
 pub(in crate::app) use admit::{admit, admit_early};
 pub(in crate::app) use afford::{Need, afford_all};
+pub(in crate::app) use bounds::{check_models, tokens_of};
 
 use super::{App, Caller, Reply, Secrecy, asking::Trail, batches, once};
 use crate::{
     domain::{
-        Catalog, ChatMessage, Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId,
-        JobStatus, Page, Parameters, Payer, QueueName, Result, Timestamp,
+        Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId, JobStatus, Page,
+        Payer, QueueName, Result,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
@@ -135,7 +137,7 @@ pub(super) fn requeue(
         return Err(ended(&job, "cannot be retried"));
     }
     let catalog = app.catalog.current();
-    let (need, completion_bound) = need_again(&catalog, &job, tx.now())?;
+    let Bounds { completion, tokens, estimate } = Bounds::again(&catalog, &job)?;
     admit(app, 1)?;
     batches::may_retry(tx, &job)?;
     let payer = match payer {
@@ -143,33 +145,18 @@ pub(super) fn requeue(
         None => spending::payer_of(tx, job.spending)?
             .ok_or_else(|| Error::internal("a job was paid by nobody"))?,
     };
-    let mut setting = afford(app, tx, &payer, need)?.open(app, tx)?;
-    let aside = setting.next(need)?;
-    let round = JobRound { job: job.seq, round: job.round + 1 };
-    jobs::restart(tx, round, aside, catalog.price_list(), completion_bound)?;
-    setting.reserve(round, aside)?;
-    setting.close()?;
+    let need = Need { estimate, tokens, user: job.user.as_deref(), run_at: tx.now() };
+    set_aside(app, tx, &payer, need, |aside| {
+        let round = JobRound { job: job.seq, round: job.round + 1 };
+        jobs::restart(tx, round, aside, catalog.price_list(), completion)?;
+        Ok((round, ()))
+    })?;
     let work = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
     dead_letters::redriven(tx, work)?;
     job_events::add(tx, job.seq, job.id, "queued", Some(r#"{"retry":true}"#))?;
     batches::step(app, tx, job.batch, job.status, JobStatus::Queued)?;
     let Job { seq, batch, priority, .. } = job;
     enqueue(app, tx, Waits { job: seq, batch, priority, run_at: tx.now() })
-}
-
-/// What a job needs with this catalog, and how many completion tokens it may use.
-fn need_again<'a>(catalog: &Catalog, job: &'a Job, now: Timestamp) -> Result<(Need<'a>, u32)> {
-    let messages: Vec<ChatMessage> =
-        serde_json::from_str(job.request.messages.get()).map_err(Error::internal)?;
-    let parameters: Parameters =
-        serde_json::from_str(&job.request.parameters).map_err(Error::internal)?;
-    let prompt = prompt_bound(&messages, job.request.output_schema.as_deref(), &parameters);
-    let models = (job.model.as_str(), parameters.fallback_models.as_slice());
-    let completion_bound = completion_bound(catalog, models, parameters.max_tokens)?;
-    let estimate = dearest(catalog, models, prompt, Some(completion_bound))?;
-    let tokens = prompt.saturating_add(completion_bound.into());
-    let need = Need { estimate, tokens, user: job.user.as_deref(), run_at: now };
-    Ok((need, completion_bound))
 }
 
 fn must_find(tx: &Tx<'_, AccountScope>, id: JobId) -> Result<Job> {

@@ -17,7 +17,9 @@ use crate::{
         JobId, JobStatus, Result, Timestamp, Usage,
     },
     store::{
-        AccountScope, Commit, Tx, agent_hours, dead_letters, job_events,
+        AccountScope, Commit, Tx, agent_hours,
+        batches::Batch,
+        dead_letters, job_events,
         jobs::{self, Job, JobAgent, JobResult},
         ledger::Charge,
         open_jobs::OpenJob,
@@ -241,8 +243,8 @@ fn put_off(
 fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -> Result<()> {
     let cost = success.cost;
     let charged = Charge { cost, price: success.price };
-    charge(app, tx, &OpenJob::of(job), charged, success.usage)?;
-    batches::step(app, tx, job.batch, job.status, JobStatus::Succeeded)?;
+    charge(app, tx, job.reservation(), charged, success.usage)?;
+    let batch = batches::step(app, tx, job.batch, job.status, JobStatus::Succeeded)?;
     jobs::end(tx, job.seq, JobStatus::Succeeded, &success.result())?;
     let reserved = job.reserved.total().unwrap_or_default();
     let data = Succeeded {
@@ -259,7 +261,7 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -
     let latency = tx.now().since(job.started_at.unwrap_or(job.created_at));
     let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
     let totals = AgentTotals::success(success.trail.repairs, latency_ms, success.usage, cost);
-    count(tx, job.agent.as_ref(), job.batch, totals)?;
+    count(tx, job.agent.as_ref(), batch.as_ref(), totals)?;
     let completed = Completed {
         job_id: job.id,
         account_id: tx.scope().account_id(),
@@ -278,11 +280,11 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -
 fn count(
     tx: &Tx<'_, AccountScope>,
     agent: Option<&JobAgent>,
-    batch: Option<i64>,
+    batch: Option<&Batch>,
     ended: AgentTotals,
 ) -> Result<()> {
     match agent {
-        Some(agent) if !batches::is_of_eval(tx, batch)? => {
+        Some(agent) if batch.is_none_or(|batch| !batch.is_eval) => {
             agent_hours::add(tx, agent.seq, agent.version, &ended)
         }
         _ => Ok(()),
@@ -311,8 +313,8 @@ pub(super) fn fail_after(
     answer: Option<&BrokenAnswer>,
     trail: &Trail,
 ) -> Result<()> {
-    release(tx, job)?;
-    batches::step(app, tx, job.batch, job.status, to)?;
+    release(tx, job.reservation())?;
+    let batch = batches::step(app, tx, job.batch, job.status, to)?;
     let result = JobResult {
         output_text: answer.map(|answer| answer.text.clone()),
         model: answer.map(|answer| answer.model.clone()),
@@ -328,7 +330,8 @@ pub(super) fn fail_after(
     let data = serde_json::to_string(&data).map_err(Error::internal)?;
     job_events::add(tx, job.seq, job.id, to.as_str(), Some(&data))?;
     if to != JobStatus::Canceled {
-        count(tx, job.agent.as_ref(), job.batch, AgentTotals::failure(trail.repairs, error.code))?;
+        let totals = AgentTotals::failure(trail.repairs, error.code);
+        count(tx, job.agent.as_ref(), batch.as_ref(), totals)?;
     }
     let kind = match to {
         JobStatus::Canceled => EventType::JobCanceled,

@@ -296,7 +296,7 @@ fn bury(
 }
 
 /// The transaction of redriving a dead letter: the event waits in its queue again.
-pub fn requeue(app: &App, tx: &Tx<'_, AccountScope>, seq: i64) -> Result<()> {
+pub(in crate::app) fn requeue(app: &App, tx: &Tx<'_, AccountScope>, seq: i64) -> Result<()> {
     app.push_event(tx, seq)?;
     dead_letters::redriven(tx, work(seq))
 }

@@ -10,7 +10,8 @@ mod whose;
 
 use std::time::Duration;
 
-pub use conclude::{begin, conclude, fail, give_up, requeue};
+pub(super) use conclude::requeue;
+pub use conclude::{begin, conclude, fail, give_up};
 pub use customers::{CustomerRequest, add_customer, customers, remove_customer};
 pub use events::{ProcessRequest, event, events, process, troubled};
 pub use prove::{SIGNATURE, admit};
