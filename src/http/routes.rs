@@ -120,6 +120,8 @@ pub(crate) struct Route {
     pub(super) response: Option<SchemaOf>,
     pub(super) media_types: &'static [&'static str],
     pub(super) errors: &'static [ErrorKind],
+    /// Whether it sets credits aside for jobs, and so is refused where there are none left.
+    pub(super) spends: bool,
     /// Headers of its success beyond those that every answer has.
     pub(super) headers: &'static [&'static str],
     /// Whose words its errors use.
@@ -172,6 +174,7 @@ impl Route {
             query: Vec::new(),
             reads: Vec::new(),
             is_once: false,
+            spends: false,
             request: None,
             success: StatusCode::OK,
             response: None,
@@ -295,6 +298,12 @@ impl Route {
     }
 
     /// Errors of this route beyond those that its access and body bring.
+    /// Queues jobs, for which it sets credits and tokens aside: it fails where a limit leaves none.
+    pub(crate) fn spends(mut self) -> Self {
+        self.spends = true;
+        self
+    }
+
     pub(crate) fn errors(mut self, errors: &'static [ErrorKind]) -> Self {
         self.errors = errors;
         self

@@ -32,7 +32,8 @@ pub(super) fn routes() -> [Route; 2] {
             .summary("Puts work back into its queue: a job with a new reservation, a delivery with all its retries, a payment.")
             .scope(Scope::JobsWrite)
             .answers::<DeadLetterBody<'_>>(StatusCode::ACCEPTED)
-            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull, ErrorKind::DailyTokenCap]),
+            .spends()
+            .errors(&[ErrorKind::Conflict]),
     ]
 }
 

@@ -29,14 +29,12 @@ pub(super) fn routes() -> [Route; 1] {
             .takes::<ChatRequest>()
             .answers::<CompletionBody<'_>>(StatusCode::OK)
             .media_types(&["text/event-stream"])
+            .spends()
             .errors(&[
                 ErrorKind::InvalidSchema,
                 ErrorKind::UnknownModel,
                 ErrorKind::InputSchemaMismatch,
                 ErrorKind::ModelNotPriced,
-                ErrorKind::InsufficientCredits,
-                ErrorKind::QueueFull,
-                ErrorKind::DailyTokenCap,
                 ErrorKind::Conflict,
                 ErrorKind::ProviderFailed,
                 ErrorKind::OutputSchemaMismatch,
