@@ -129,7 +129,6 @@ impl Server {
         metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
         metrics::pull_audit(&app);
-        metrics::pull_stripe_events(&app);
         let tickers = work::tick(&config, &app, &generations, &deliveries, &grants)?;
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
