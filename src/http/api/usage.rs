@@ -20,8 +20,8 @@ use crate::{
 pub(super) fn routes() -> [Route; 1] {
     [Route::get("/v1/usage/spending", "listSpending", handler!(spending))
         .summary(
-            "Lists what each key spent in a month, in the order in which they first spent something. Also as \
-             CSV, up to 10,000 rows where no limit is given; the header `Link` then says where it goes on.",
+            "Lists what each key spent in a month, newest first by when it first spent something. Also as CSV, up \
+             to 10,000 rows where no limit is given; the header `Link` then says where it goes on.",
         )
         .scope(Scope::UsageRead)
         .paged()
@@ -35,8 +35,6 @@ pub(super) fn routes() -> [Route; 1] {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Spending")]
 struct SpendingBody {
-    #[schemars(extend("const" = "spending"))]
-    object: &'static str,
     /// The month in UTC. A job counts in the month in which it was accepted.
     month: String,
     project_id: ProjectId,
@@ -51,7 +49,6 @@ struct SpendingBody {
 impl SpendingBody {
     fn of(month: Month, row: &KeySpent) -> Self {
         Self {
-            object: "spending",
             month: month.to_string(),
             project_id: row.project,
             api_key_id: row.key,
