@@ -1,6 +1,12 @@
 //! What handlers are given: a request that passed every check that does not depend on the resource.
 
-use std::{borrow::Cow, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    borrow::{Borrow, Cow},
+    net::IpAddr,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{
     HeaderMap, Method, Uri,
@@ -84,7 +90,7 @@ impl Request {
     /// Does blocking work, such as reading the database, on a thread that may block.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&App) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let app = Arc::clone(&self.app);
         tokio::task::spawn_blocking(move || work(&app)).await.map_err(Error::internal)?
@@ -94,7 +100,7 @@ impl Request {
     /// stay free for reads. 503 where none gets free in time.
     pub(crate) async fn heavy<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&App) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let place = self.heavy.enter().await?;
         self.blocking(move |app| {
@@ -125,6 +131,26 @@ impl Request {
         let parsed = self.query_text(name).map(str::parse).transpose();
         parsed.map_err(|_| Error::invalid(name, format!("{name} must be {allowed}")))
     }
+    /// A query parameter that names one of `all`, as in `choice("kind", EntryKind::ALL, EntryKind::as_str)`; `None`
+    /// where it is not given.
+    pub(crate) fn choice<T: Copy, N: Borrow<str>>(
+        &self,
+        name: &str,
+        all: impl IntoIterator<Item = T>,
+        name_of: impl Fn(T) -> N,
+    ) -> Result<Option<T>> {
+        let Some(given) = self.query_text(name) else { return Ok(None) };
+        let mut names = Vec::new();
+        for one in all {
+            let known = name_of(one);
+            if known.borrow() == given {
+                return Ok(Some(one));
+            }
+            names.push(known);
+        }
+        Err(Error::invalid(name, format!("{name} must be one of {}", names.join(", "))))
+    }
+
 
     /// A query parameter as text.
     pub(crate) fn query_text(&self, name: &str) -> Option<&str> {

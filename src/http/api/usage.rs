@@ -1,5 +1,7 @@
 //! `/v1/usage`: what the account used.
 
+use std::sync::Arc;
+
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -62,12 +64,14 @@ impl SpendingBody {
 async fn spending(request: Request) -> Result<Reply> {
     let scope = request.session()?.scope;
     let (month, (page, is_csv)) = (month(&request)?, csv::page(&request)?);
-    let page = request.blocking(move |app| usage::spending(app, scope, month, &page)).await?;
-    let bodies: Vec<_> = page.data.iter().map(|row| SpendingBody::of(month, row)).collect();
+    let list = move |app: &Arc<_>| {
+        let page = usage::spending(app, scope, month, &page);
+        page.map(|page| page.map(|row| SpendingBody::of(month, &row)))
+    };
     if is_csv {
-        return file(&bodies)?.reply(&request, "spending.csv", page.next_cursor.as_deref());
+        return csv::reply(&request, "spending.csv", list, file).await;
     }
-    Reply::ok(&Page::of(bodies, page.next_cursor))
+    Reply::ok(&request.blocking(list).await?)
 }
 
 fn month(request: &Request) -> Result<Month> {

@@ -60,7 +60,7 @@ async fn complete(request: &Request, caller: Caller, body: ChatRequest) -> Resul
     let (app, scope, idempotency) = (Arc::clone(&request.app), caller.scope, request.idempotency);
     if let Some(idempotency) = idempotency {
         // It needs no place, no agent and no price any more.
-        let before = move |app: &App| chat::answered_before(app, scope, &idempotency);
+        let before = move |app: &Arc<App>| chat::answered_before(app, scope, &idempotency);
         if let Some(answer) = request.blocking(before).await? {
             return Ok(answer);
         }
