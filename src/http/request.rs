@@ -9,14 +9,14 @@ use std::{
 };
 
 use hyper::{
-    HeaderMap, Method, Uri,
+    HeaderMap, Uri,
     body::Bytes,
     header::{ACCEPT, HeaderName},
 };
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
-use super::{RequestId, heavy::Heavy, routes::Route};
+use super::{RequestId, routes::Route, turns::Turns};
 use crate::{
     app::{
         App, Caller,
@@ -57,11 +57,10 @@ pub(crate) struct Request {
     pub(crate) idempotency: Option<Idempotency>,
     /// How often a silent stream says that it is alive.
     pub(crate) keep_alive: Duration,
-    pub(super) heavy: Arc<Heavy>,
+    pub(super) heavy: Turns,
     pub(super) route: Arc<Route>,
     pub(super) path: Vec<(String, String)>,
     pub(super) query: Vec<(String, String)>,
-    pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
 }
@@ -96,8 +95,8 @@ impl Request {
         tokio::task::spawn_blocking(move || work(&app)).await.map_err(Error::internal)?
     }
 
-    /// Does blocking work that may take seconds, on one of the few threads for such work, so that all others
-    /// stay free for reads. 503 where none gets free in time.
+    /// Does blocking work that may take seconds, when one of the few places for such work is free, so that most
+    /// threads stay free for reads. 503 where none gets free in time.
     pub(crate) async fn heavy<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
@@ -131,6 +130,7 @@ impl Request {
         let parsed = self.query_text(name).map(str::parse).transpose();
         parsed.map_err(|_| Error::invalid(name, format!("{name} must be {allowed}")))
     }
+
     /// A query parameter that names one of `all`, as in `choice("kind", EntryKind::ALL, EntryKind::as_str)`; `None`
     /// where it is not given.
     pub(crate) fn choice<T: Copy, N: Borrow<str>>(
@@ -150,7 +150,6 @@ impl Request {
         }
         Err(Error::invalid(name, format!("{name} must be one of {}", names.join(", "))))
     }
-
 
     /// A query parameter as text.
     pub(crate) fn query_text(&self, name: &str) -> Option<&str> {
@@ -193,11 +192,6 @@ impl Request {
     /// True where the client names this media type and does not prefer JSON to it.
     pub(crate) fn accepts(&self, media_type: &str) -> bool {
         self.header(&ACCEPT).is_some_and(|accept| prefers(accept, media_type))
-    }
-
-    /// The method; `HEAD` for a route of `GET` too.
-    pub(crate) fn method(&self) -> &Method {
-        &self.method
     }
 
     /// The path as it was requested.

@@ -145,11 +145,6 @@ impl Route {
         Self::new(Method::PATCH, path, operation, handler)
     }
 
-    /// A route that sets something.
-    pub(crate) fn put(path: &'static str, operation: &'static str, handler: Handler) -> Self {
-        Self::new(Method::PUT, path, operation, handler)
-    }
-
     /// A route that takes something away.
     pub(crate) fn delete(path: &'static str, operation: &'static str, handler: Handler) -> Self {
         Self::new(Method::DELETE, path, operation, handler)
@@ -174,12 +169,12 @@ impl Route {
             query: Vec::new(),
             reads: Vec::new(),
             is_once: false,
-            spends: false,
             request: None,
             success: StatusCode::OK,
             response: None,
             media_types: &[],
             errors: &[],
+            spends: false,
             headers: &[],
             dialect: Dialect::Own,
         }
@@ -298,14 +293,14 @@ impl Route {
     }
 
     /// Errors of this route beyond those that its access and body bring.
-    /// Queues jobs, for which it sets credits and tokens aside: it fails where a limit leaves none.
-    pub(crate) fn spends(mut self) -> Self {
-        self.spends = true;
+    pub(crate) fn errors(mut self, errors: &'static [ErrorKind]) -> Self {
+        self.errors = errors;
         self
     }
 
-    pub(crate) fn errors(mut self, errors: &'static [ErrorKind]) -> Self {
-        self.errors = errors;
+    /// Queues jobs, for which it sets credits and tokens aside: it fails where a limit leaves none.
+    pub(crate) fn spends(mut self) -> Self {
+        self.spends = true;
         self
     }
 
