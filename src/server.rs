@@ -129,7 +129,6 @@ impl Server {
         metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
         metrics::pull_audit(&app);
-        metrics::pull_stripe_events(&app);
         let tickers = work::tick(&config, &app, &generations, &deliveries, &grants)?;
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
@@ -161,18 +160,21 @@ impl Server {
     }
 
     /// Lets SIGTERM and SIGINT end the server; the second ends the process at once. SIGHUP lets it take over
-    /// models and prices from what `load` gives.
-    pub fn obey_signals(&self, hangup: Hangup, load: Load) -> io::Result<()> {
+    /// models and prices from what `load` gives; without it, SIGHUP ends the server too.
+    pub fn obey_signals(&self, hangup: Hangup, load: Option<Load>) -> io::Result<()> {
         let tell = self.tell.clone();
         let stop = move || {
             // Where nobody listens the server has ended already.
             let _sent = tell.send(Event::Stop);
         };
-        let reload = reload::start(&self.app, self.config.clone(), load)?;
-        signals::obey(hangup, stop, move || {
-            // Where one is asked for already, that will do.
-            let _asked = reload.try_send(());
-        })
+        let reload = load.map(|load| reload::start(&self.app, self.config.clone(), load));
+        let reload = reload.transpose()?.map(|ask| {
+            move || {
+                // Where one is asked for already, that will do.
+                let _asked = ask.try_send(());
+            }
+        });
+        signals::obey(hangup, stop, reload)
     }
 
     /// Waits until a signal or the disk ends the server, and stops it.

@@ -50,7 +50,7 @@ pub struct AuthSettings {
     pub rate_limits: RateLimits,
     /// The operator's requests per rate class.
     pub operator_rate_limit: RateLimit,
-    /// Refused keys and operator tokens per client address.
+    /// Refused keys, operator tokens and events of Stripe's per client address.
     pub failed_attempts: RateLimit,
     /// What it costs to hash a new key.
     pub hash_cost: HashCost,

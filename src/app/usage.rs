@@ -9,15 +9,15 @@ use crate::{
     },
 };
 
-/// What each key spent in a month, in the order in which they first spent something.
+/// What each key spent in a month, newest first by when it first spent something.
 pub fn spending(
     app: &App,
     scope: AccountScope,
     month: Month,
     page: &PageRequest,
 ) -> Result<Page<KeySpent>> {
-    let after = page.after.as_ref().map(Cursor::number).transpose()?.unwrap_or(0);
+    let before = page.after.as_ref().map(Cursor::number).transpose()?.unwrap_or(i64::MAX);
     let limit = super::one_more(page);
-    let rows = app.store.read(scope, |it| spending::list(it, month, after, limit))?;
+    let rows = app.store.read(scope, |it| spending::list(it, month, before, limit))?;
     Ok(Page::cut(rows, page.limit, |row| Cursor::from_number(row.seq)))
 }

@@ -98,9 +98,8 @@ impl Demo {
         if self.exit {
             server.stop();
         } else {
-            // It has models of its own, which no file knows.
-            let load = |running: &Config| Ok(running.clone());
-            server.obey_signals(Hangup::register()?, Box::new(load))?;
+            // It has models of its own, which no file knows: it ends with its terminal.
+            server.obey_signals(Hangup::register()?, None)?;
             say(&format!(
                 "The server stays up until Ctrl-C:\n  address  http://{address}\n  key      {key}"
             ))?;

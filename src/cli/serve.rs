@@ -13,7 +13,7 @@ pub(super) fn run(config: Config, ambient: &Ambient, load: Load) -> anyhow::Resu
     let began = ambient.monotonic();
     let hangup = Hangup::register()?;
     let server = Server::start(config, ambient.clone())?;
-    server.obey_signals(hangup, load)?;
+    server.obey_signals(hangup, Some(load))?;
     let took_ms =
         u64::try_from(ambient.monotonic().saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
     let line = format!("listening on http://{}", server.address());

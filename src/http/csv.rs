@@ -1,9 +1,14 @@
 //! Lists as CSV files (RFC 4180), for spreadsheets.
 
+use std::sync::Arc;
+
 use hyper::header::HeaderValue;
 
 use super::{reply::Reply, request::Request};
-use crate::domain::{Error, PageRequest, Result};
+use crate::{
+    app::App,
+    domain::{Error, Page, PageRequest, Result},
+};
 
 /// Rows of a file; what is beyond them comes with the next request.
 const ROWS: usize = 10_000;
@@ -30,22 +35,28 @@ impl Csv {
     pub(super) fn bytes(self) -> Result<Vec<u8>> {
         self.0.into_inner().map_err(|error| Error::internal(error.to_string()))
     }
+}
 
-    /// The file, called `name`, and in `Link` (RFC 8288) where it goes on.
-    pub(super) fn reply(
-        self,
-        request: &Request,
-        name: &'static str,
-        next_cursor: Option<&str>,
-    ) -> Result<Reply> {
-        let reply = Reply::text("text/csv; charset=utf-8; header=present", self.bytes()?);
-        let disposition = format!("attachment; filename=\"{name}\"");
-        let disposition = HeaderValue::try_from(disposition).map_err(Error::internal)?;
-        let reply = reply.header("content-disposition", disposition);
-        let Some(cursor) = next_cursor else { return Ok(reply) };
-        let link = format!("<{}>; rel=\"next\"", request.continued(cursor));
-        Ok(reply.header("link", HeaderValue::try_from(link).map_err(Error::internal)?))
-    }
+/// A file, called `name`, of the page that `list` finds, and in `Link` (RFC 8288) where it goes on. It may be long,
+/// so it is also written where blocking is allowed.
+pub(super) async fn reply<T: 'static>(
+    request: &Request,
+    name: &'static str,
+    list: impl FnOnce(&Arc<App>) -> Result<Page<T>> + Send + 'static,
+    write: fn(&[T]) -> Result<Csv>,
+) -> Result<Reply> {
+    let written = request.blocking(move |app| {
+        let page = list(app)?;
+        Ok((write(&page.data)?.bytes()?, page.next_cursor))
+    });
+    let (bytes, next_cursor) = written.await?;
+    let reply = Reply::text("text/csv; charset=utf-8; header=present", bytes);
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let disposition = HeaderValue::try_from(disposition).map_err(Error::internal)?;
+    let reply = reply.header("content-disposition", disposition);
+    let Some(cursor) = next_cursor else { return Ok(reply) };
+    let link = format!("<{}>; rel=\"next\"", request.continued(&cursor));
+    Ok(reply.header("link", HeaderValue::try_from(link).map_err(Error::internal)?))
 }
 
 /// The page of a list that is asked for, and whether it is wanted as a file. A file has more rows where no limit

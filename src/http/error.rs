@@ -132,7 +132,9 @@ pub(super) fn render(
     if dialect == Dialect::OpenAi {
         openai::advise(error.kind(), headers);
     }
-    if let Some(seconds) = retry_after(error) {
+    // Every 429 has one, also those of OpenAI's dialect that no retry helps soon.
+    let latest = (status == StatusCode::TOO_MANY_REQUESTS).then_some(RETRY_AFTER_MAX);
+    if let Some(seconds) = retry_after(error).or(latest) {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if status == StatusCode::UNAUTHORIZED {
@@ -162,13 +164,11 @@ pub(super) fn body(error: &Error, request_id: &str, dialect: Dialect) -> Vec<u8>
 /// less would have its clients come back in vain.
 fn retry_after(error: &Error) -> Option<u64> {
     use ErrorKind as Kind;
-    let (default, most) = match error.kind() {
-        Kind::RateLimit | Kind::QueueFull | Kind::IdempotencyInProgress => {
-            (Some(1), RETRY_AFTER_MAX)
-        }
-        Kind::Unavailable => (Some(5), RETRY_AFTER_MAX),
-        Kind::DailyTokenCap => (None, u64::MAX),
-        _ => (None, RETRY_AFTER_MAX),
+    let most = if error.kind() == Kind::DailyTokenCap { u64::MAX } else { RETRY_AFTER_MAX };
+    let default = match error.kind() {
+        Kind::RateLimit | Kind::QueueFull | Kind::IdempotencyInProgress => Some(1),
+        Kind::Unavailable => Some(5),
+        _ => None,
     };
     let given = error.retry_after().map(seconds_up);
     given.or(default).map(|seconds| seconds.clamp(1, most))

@@ -1,13 +1,11 @@
 //! The HTTP edge: from a connection to a deed, and back. Statuses exist only here.
 
-#![expect(dead_code, reason = "the resources that use the rest of the edge come one by one")]
-
 mod activity;
-mod heavy;
 mod listen;
 mod middleware;
 mod router;
 mod routes;
+mod turns;
 
 mod api;
 
@@ -29,20 +27,19 @@ use std::{
 
 use hyper::{Response, body::Incoming, header::HeaderValue};
 use ipnet::IpNet;
-use tokio::sync::Semaphore;
 
 pub use body::Body;
-pub use heavy::HEAVY_MAX;
 pub use listen::{ConnectionLimits, Shutdown, serve};
 pub use router::BadTable;
+pub use turns::HEAVY_MAX;
 
 pub(crate) use middleware::RequestId;
 
 use crate::app::{App, auth::Session};
-use heavy::Heavy;
 use middleware::Exchange;
 use router::Router;
 use routes::{BodyLimit, Route};
+use turns::Turns;
 
 /// What the edge is told by the configuration.
 #[derive(Clone, Debug)]
@@ -60,8 +57,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call the API; `*` for all. None means no CORS headers at all.
     pub cors_origins: Vec<HeaderValue>,
-    /// How long work that takes seconds waits for its turn.
-    pub heavy_patience: Duration,
+    /// How long work that takes seconds, and a body behind a gate, wait for their turn.
+    pub patience: Duration,
     /// Whether `/metrics` is open to everyone.
     pub metrics_open: bool,
 }
@@ -75,7 +72,7 @@ impl Default for Settings {
             keep_alive: Duration::from_secs(15),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
-            heavy_patience: Duration::from_secs(10),
+            patience: Duration::from_secs(10),
             metrics_open: false,
         }
     }
@@ -125,12 +122,9 @@ pub struct Edge {
     router: Router,
     settings: Settings,
     observer: Observer,
-    /// Places for bodies beyond the usual limit.
-    large_bodies: Semaphore,
-    /// Places for bodies of routes with a gate.
-    gated_bodies: Semaphore,
-    /// Places for long work.
-    heavy: Arc<Heavy>,
+    large_bodies: Turns,
+    gated_bodies: Turns,
+    heavy: Turns,
 }
 
 impl Edge {
@@ -146,9 +140,9 @@ impl Edge {
         settings: Settings,
         observer: Observer,
     ) -> Result<Self, BadTable> {
-        let large_bodies = Semaphore::new(middleware::LARGE_MAX);
-        let gated_bodies = Semaphore::new(middleware::GATED_MAX);
-        let heavy = Arc::new(Heavy::new(settings.heavy_patience));
+        let large_bodies = Turns::of_large_bodies(settings.body_timeout);
+        let gated_bodies = Turns::of_gated_bodies(settings.patience);
+        let heavy = Turns::of_work(settings.patience);
         let router = Router::new(table)?;
         Ok(Self { app, router, settings, observer, large_bodies, gated_bodies, heavy })
     }

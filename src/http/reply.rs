@@ -86,13 +86,6 @@ impl Reply {
         }
     }
 
-    /// The same answer with another status.
-    #[must_use]
-    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
-        self
-    }
-
     fn of(status: StatusCode, content_type: Option<HeaderValue>, body: Body) -> Self {
         Self { status, content_type, body, headers: Vec::new() }
     }

@@ -1,16 +1,22 @@
 //! What handlers are given: a request that passed every check that does not depend on the resource.
 
-use std::{borrow::Cow, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    borrow::{Borrow, Cow},
+    net::IpAddr,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{
-    HeaderMap, Method, Uri,
+    HeaderMap, Uri,
     body::Bytes,
     header::{ACCEPT, HeaderName},
 };
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
-use super::{RequestId, heavy::Heavy, routes::Route};
+use super::{RequestId, routes::Route, turns::Turns};
 use crate::{
     app::{
         App, Caller,
@@ -51,11 +57,10 @@ pub(crate) struct Request {
     pub(crate) idempotency: Option<Idempotency>,
     /// How often a silent stream says that it is alive.
     pub(crate) keep_alive: Duration,
-    pub(super) heavy: Arc<Heavy>,
+    pub(super) heavy: Turns,
     pub(super) route: Arc<Route>,
     pub(super) path: Vec<(String, String)>,
     pub(super) query: Vec<(String, String)>,
-    pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
 }
@@ -84,17 +89,17 @@ impl Request {
     /// Does blocking work, such as reading the database, on a thread that may block.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&App) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let app = Arc::clone(&self.app);
         tokio::task::spawn_blocking(move || work(&app)).await.map_err(Error::internal)?
     }
 
-    /// Does blocking work that may take seconds, on one of the few threads for such work, so that all others
-    /// stay free for reads. 503 where none gets free in time.
+    /// Does blocking work that may take seconds, when one of the few places for such work is free, so that most
+    /// threads stay free for reads. 503 where none gets free in time.
     pub(crate) async fn heavy<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&App) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let place = self.heavy.enter().await?;
         self.blocking(move |app| {
@@ -124,6 +129,26 @@ impl Request {
     pub(crate) fn query<T: FromStr>(&self, name: &str, allowed: &str) -> Result<Option<T>> {
         let parsed = self.query_text(name).map(str::parse).transpose();
         parsed.map_err(|_| Error::invalid(name, format!("{name} must be {allowed}")))
+    }
+
+    /// A query parameter that names one of `all`, as in `choice("kind", EntryKind::ALL, EntryKind::as_str)`; `None`
+    /// where it is not given.
+    pub(crate) fn choice<T: Copy, N: Borrow<str>>(
+        &self,
+        name: &str,
+        all: impl IntoIterator<Item = T>,
+        name_of: impl Fn(T) -> N,
+    ) -> Result<Option<T>> {
+        let Some(given) = self.query_text(name) else { return Ok(None) };
+        let mut names = Vec::new();
+        for one in all {
+            let known = name_of(one);
+            if known.borrow() == given {
+                return Ok(Some(one));
+            }
+            names.push(known);
+        }
+        Err(Error::invalid(name, format!("{name} must be one of {}", names.join(", "))))
     }
 
     /// A query parameter as text.
@@ -167,11 +192,6 @@ impl Request {
     /// True where the client names this media type and does not prefer JSON to it.
     pub(crate) fn accepts(&self, media_type: &str) -> bool {
         self.header(&ACCEPT).is_some_and(|accept| prefers(accept, media_type))
-    }
-
-    /// The method; `HEAD` for a route of `GET` too.
-    pub(crate) fn method(&self) -> &Method {
-        &self.method
     }
 
     /// The path as it was requested.

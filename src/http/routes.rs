@@ -120,6 +120,8 @@ pub(crate) struct Route {
     pub(super) response: Option<SchemaOf>,
     pub(super) media_types: &'static [&'static str],
     pub(super) errors: &'static [ErrorKind],
+    /// Whether it sets credits aside for jobs, and so is refused where there are none left.
+    pub(super) spends: bool,
     /// Headers of its success beyond those that every answer has.
     pub(super) headers: &'static [&'static str],
     /// Whose words its errors use.
@@ -141,11 +143,6 @@ impl Route {
     /// A route that changes something.
     pub(crate) fn patch(path: &'static str, operation: &'static str, handler: Handler) -> Self {
         Self::new(Method::PATCH, path, operation, handler)
-    }
-
-    /// A route that sets something.
-    pub(crate) fn put(path: &'static str, operation: &'static str, handler: Handler) -> Self {
-        Self::new(Method::PUT, path, operation, handler)
     }
 
     /// A route that takes something away.
@@ -177,6 +174,7 @@ impl Route {
             response: None,
             media_types: &[],
             errors: &[],
+            spends: false,
             headers: &[],
             dialect: Dialect::Own,
         }
@@ -297,6 +295,12 @@ impl Route {
     /// Errors of this route beyond those that its access and body bring.
     pub(crate) fn errors(mut self, errors: &'static [ErrorKind]) -> Self {
         self.errors = errors;
+        self
+    }
+
+    /// Queues jobs, for which it sets credits and tokens aside: it fails where a limit leaves none.
+    pub(crate) fn spends(mut self) -> Self {
+        self.spends = true;
         self
     }
 

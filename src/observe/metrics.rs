@@ -249,7 +249,7 @@ impl Metrics {
         self.jobs.get_or_create(&StatusLabels { status }).inc();
     }
 
-    /// Counts a call to a provider of the configuration, and how long it took if it was made.
+    /// Counts a call to a provider of the configuration or to test mode's, and how long it took if it was made.
     pub fn provider_call(&self, provider: &str, outcome: &'static str, took: Option<Duration>) {
         let labels = ProviderLabels { provider: provider.to_owned(), outcome };
         self.provider_calls.get_or_create(&labels).inc();

@@ -186,14 +186,17 @@ pub enum ProviderSettings {
     Sandbox,
 }
 
-/// Told about each call: the provider's name, how it ended, and how long it took, if it was made.
+/// Told about each call: the provider's name, or `sandbox (test)` in test mode, how it ended, and how long it took, if it was made.
 ///
 /// It ended `ok`, with an error's code, or `canceled` by its caller. One that was not made ended
 /// `breaker_open` or `busy`.
 pub type Observer = Arc<dyn Fn(&str, &'static str, Option<Duration>) + Send + Sync>;
 
-/// The name of the sandbox that is there whatever is configured.
+/// The name of the sandbox that is there whatever is configured, in jobs.
 pub const SANDBOX: &str = "sandbox";
+
+/// The same for the observer, who must not take test traffic for that of a configured sandbox.
+const TEST_SANDBOX: &str = "sandbox (test)";
 
 /// The configured providers by name, and a sandbox for what is for tests.
 pub struct Providers {
@@ -228,7 +231,7 @@ impl Providers {
         let configured = settings.into_iter().map(guard).collect();
         let sandbox: Box<dyn Provider> = Box::new(Sandbox::of_test_mode());
         let (sandbox, unlimited) = ((sandbox, sandbox::TIMEOUT), ProviderLimits::default());
-        let sandbox = Guarded::new(SANDBOX.to_owned(), sandbox, unlimited, ambient, observer);
+        let sandbox = Guarded::new(TEST_SANDBOX.to_owned(), sandbox, unlimited, ambient, observer);
         Self { configured, sandbox: Arc::new(sandbox) }
     }
 

@@ -12,15 +12,13 @@ use crate::{ambient::lock, wire};
 pub(super) struct Places {
     most: u32,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     taken: u32,
-    /// The tickets of those who wait, the first in front.
-    waiting: VecDeque<u64>,
-    last_ticket: u64,
+    /// What wakes those who wait, the first in front.
+    waiting: VecDeque<Arc<Condvar>>,
 }
 
 /// A place, until it is dropped.
@@ -28,7 +26,7 @@ pub(super) struct Place(Arc<Places>);
 
 impl Places {
     pub(super) fn new(most: u32) -> Arc<Self> {
-        Arc::new(Self { most, state: Mutex::default(), changed: Condvar::new() })
+        Arc::new(Self { most, state: Mutex::default() })
     }
 
     /// The number of places.
@@ -44,21 +42,23 @@ impl Places {
 
     /// Waits for a place, no longer than this and only until the line of this thread's call is cut.
     pub(super) fn wait(self: &Arc<Self>, longest: Duration) -> Option<Place> {
-        let this = Arc::clone(self);
-        let _waiting = wire::on_cut(move || this.wake());
+        let bell = Arc::new(Condvar::new());
+        let (this, own) = (Arc::clone(self), Arc::clone(&bell));
+        let _waiting = wire::on_cut(move || this.wake(&own));
         let mut state = lock(&self.state);
-        let ticket = state.queue_up();
+        state.waiting.push_back(Arc::clone(&bell));
         let not_yet = |state: &mut State| {
-            let is_next = state.taken < self.most && state.waiting.front() == Some(&ticket);
+            let is_next = state.taken < self.most && state.is_first(&bell);
             !is_next && !wire::is_cut()
         };
-        let waited = self.changed.wait_timeout_while(state, longest, not_yet);
+        let waited = bell.wait_timeout_while(state, longest, not_yet);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let is_next = state.waiting.front() == Some(&ticket);
-        state.waiting.retain(|waiting| *waiting != ticket);
+        let is_first = state.is_first(&bell);
+        state.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &bell));
+        let place = if wire::is_cut() || !is_first { None } else { self.take(&mut state) };
         // Another is in front now, who may find a place too.
-        self.changed.notify_all();
-        if wire::is_cut() || !is_next { None } else { self.take(&mut state) }
+        self.call_first(&state);
+        place
     }
 
     fn take(self: &Arc<Self>, state: &mut State) -> Option<Place> {
@@ -69,25 +69,31 @@ impl Places {
         Some(Place(Arc::clone(self)))
     }
 
-    /// Wakes all: the one that is cut is among them. Whoever looked before sleeps now, for want of the lock.
-    fn wake(&self) {
+    /// Wakes who is in front where there is a place for it.
+    fn call_first(&self, state: &State) {
+        if let Some(bell) = state.waiting.front().filter(|_| state.taken < self.most) {
+            bell.notify_one();
+        }
+    }
+
+    /// Wakes the one that is cut. If it looked before, it sleeps now, for want of the lock.
+    fn wake(&self, bell: &Condvar) {
         drop(lock(&self.state));
-        self.changed.notify_all();
+        bell.notify_one();
     }
 }
 
 impl State {
-    fn queue_up(&mut self) -> u64 {
-        self.last_ticket += 1;
-        self.waiting.push_back(self.last_ticket);
-        self.last_ticket
+    fn is_first(&self, bell: &Arc<Condvar>) -> bool {
+        self.waiting.front().is_some_and(|first| Arc::ptr_eq(first, bell))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.0.state).taken -= 1;
-        self.0.changed.notify_all();
+        let mut state = lock(&self.0.state);
+        state.taken -= 1;
+        self.0.call_first(&state);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Numbers that are asked for when somebody looks at the metrics.
 
 use std::sync::{
-    Arc, Weak,
+    Arc, Mutex, Weak,
     atomic::{AtomicUsize, Ordering},
 };
 
 use crate::{
+    ambient::lock,
     app::{App, stripe},
     domain::{QueueName, stripe::EventStatus},
     observe::metrics::Sample,
@@ -113,18 +114,32 @@ pub(super) fn pull_audit(app: &Arc<App>) {
     });
 }
 
-/// Events of Stripe's for which something has still to be done.
+/// Events of Stripe's for which something has still to be done, as they were last counted.
+#[derive(Clone, Default)]
+pub(super) struct StripeEvents(Arc<Mutex<Vec<(EventStatus, u64)>>>);
+
+impl StripeEvents {
+    /// Shows them in the metrics.
+    pub(super) fn pull(app: &App) -> Self {
+        let events = Self::default();
+        events.count(app);
+        let shown = events.clone();
+        app.metrics.pull(move || lock(&shown.0).iter().map(stripe_sample).collect());
+        events
+    }
+
+    /// Counts them again. Blocks while it reads; where that fails, the numbers stay.
+    pub(super) fn count(&self, app: &App) {
+        if let Ok(counts) = stripe::troubled(app) {
+            *lock(&self.0) = counts;
+        }
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
-pub(super) fn pull_stripe_events(app: &Arc<App>) {
-    let app_of = Arc::downgrade(app);
-    app.metrics.pull(move || {
-        let counts = app_of.upgrade().and_then(|app| stripe::troubled(&app).ok());
-        let sample = |(status, count): (EventStatus, u64)| {
-            let help = "Events of Stripe's that are not done, by status";
-            Sample::gauge("stripe_events", help, count as f64).label("status", status.as_str())
-        };
-        counts.into_iter().flatten().map(sample).collect()
-    });
+fn stripe_sample((status, count): &(EventStatus, u64)) -> Sample {
+    let help = "Events of Stripe's that are not done, by status";
+    Sample::gauge("stripe_events", help, *count as f64).label("status", status.as_str())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are never that many connections")]

@@ -28,11 +28,11 @@ impl Hangup {
 }
 
 /// Calls `stop` at the first SIGTERM or SIGINT; the second ends the process at once. Calls `reload` at each SIGHUP
-/// until then. Neither may block.
+/// until then; where there is nothing to reload, SIGHUP stops too. Neither may block.
 pub(super) fn obey(
     hangup: Hangup,
     stop: impl FnOnce() + Send + 'static,
-    reload: impl Fn() + Send + 'static,
+    reload: Option<impl Fn() + Send + 'static>,
 ) -> io::Result<()> {
     let Hangup { runtime, signal } = hangup;
     // Registered before this returns, so that no early signal kills the process.
@@ -42,7 +42,7 @@ pub(super) fn obey(
     };
     ambient::thread("signals", move || {
         runtime.block_on(async {
-            while signals.next().await == Told::Reload {
+            while let (Told::Reload, Some(reload)) = (signals.next().await, &reload) {
                 reload();
             }
             tracing::info!("stopping; a second signal ends the process at once");

@@ -2,7 +2,10 @@
 
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
-use super::{StartError, assemble, metrics::outcome_of};
+use super::{
+    StartError, assemble,
+    metrics::{StripeEvents, outcome_of},
+};
 use crate::{
     ambient,
     app::{App, jobs},
@@ -107,10 +110,15 @@ pub(super) fn tick(
         }
     };
     let (maintenance, judging) = (Maintenance::new(Arc::clone(app)), Judging::new(Arc::clone(app)));
+    let (events, counted) = (StripeEvents::pull(app), Arc::clone(app));
+    let maintain = move || {
+        maintenance.tick();
+        events.count(&counted);
+    };
     let auditing = Auditing::new(Arc::clone(app), config.ledger.verify_at);
     Ok([
         Ticker::start(&app.ambient, queues)?,
-        Ticker::start(&app.ambient, move || maintenance.tick())?,
+        Ticker::start(&app.ambient, maintain)?,
         Ticker::start(&app.ambient, move || judging.tick())?,
         Ticker::start(&app.ambient, move || auditing.tick())?,
     ])

@@ -191,16 +191,16 @@ pub struct KeySpent {
     pub spent: Spent,
 }
 
-/// What each key spent in a month, in the order of the internal numbers, after number `after`.
+/// What each key spent in a month, from the highest internal number below `before` down.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     month: Month,
-    after: i64,
+    before: i64,
     limit: u32,
 ) -> Result<Vec<KeySpent>> {
     snapshot.all(
-        "select * from spending where month = ?1 and seq > ?2 order by seq limit ?3",
-        (month.number(), after, limit),
+        "select * from spending where month = ?1 and seq < ?2 order by seq desc limit ?3",
+        (month.number(), before, limit),
         |row| {
             Ok(KeySpent {
                 seq: row.get("seq")?,

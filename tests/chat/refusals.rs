@@ -101,7 +101,7 @@ fn too_few_credits_are_insufficient_quota() {
     for stream in [false, true] {
         let reply = account.client.post(CHAT, &job(&json!({ "stream": stream }))).expect(429);
         assert!(is_futile(&reply));
-        assert_eq!(reply.header("retry-after"), None);
+        assert_eq!(reply.header("retry-after"), Some("60"));
         let error = error_of(&reply.json(), "insufficient_quota");
         assert_eq!(error["type"], "insufficient_quota");
         assert_eq!(error["details"]["available"], 1);

@@ -3,7 +3,13 @@
 mod commands;
 mod configuration;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 
@@ -178,5 +184,22 @@ fn the_demo_holds_and_leaves_nothing_behind() {
     assert_eq!(demo.status.code(), Some(0), "{told}");
     assert!(told.contains("Everything held.") && !told.contains("FAILED"), "{told}");
     assert_eq!(told.matches("  ok ").count(), 15, "{told}");
+    assert_eq!(fs::read_dir(temporary).unwrap().count(), 0);
+}
+
+#[test]
+fn the_demo_ends_with_its_terminal_and_leaves_nothing_behind() {
+    let program = Program::new();
+    let temporary = program.path().join("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = program.command(&["demo"]);
+    command.env("TMPDIR", &temporary).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut demo = command.spawn().unwrap();
+    let mut told = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.starts_with("  key ")), "it does not stay up");
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 1);
+    let pid = demo.id().to_string();
+    assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().unwrap().success());
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
     assert_eq!(fs::read_dir(temporary).unwrap().count(), 0);
 }

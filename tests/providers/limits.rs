@@ -290,3 +290,19 @@ fn a_call_waits_no_longer_than_its_time_and_not_after_a_cut() {
     first.join().unwrap().unwrap();
     assert_eq!(bench.server.received().len(), 1, "who waited in vain called nobody");
 }
+
+#[test]
+fn calls_of_test_mode_are_told_of_by_a_name_of_their_own() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&told);
+    let observer: Observer = Arc::new(move |provider: &str, outcome, _| {
+        noted.lock().unwrap().push((provider.to_owned(), outcome));
+    });
+    let settings = [("sandbox".to_owned(), ProviderSettings::Sandbox, ProviderLimits::default())];
+    let providers = Providers::limited(&Ambient::system(), settings, &observer);
+    for provider in [providers.get("sandbox").unwrap(), providers.sandbox()] {
+        with_call(|_| (), |call| provider.complete(call)).unwrap();
+    }
+    let expected = ["sandbox", "sandbox (test)"].map(|name| (name.to_owned(), "ok"));
+    assert_eq!(*told.lock().unwrap(), expected);
+}

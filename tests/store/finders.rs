@@ -400,7 +400,7 @@ fn find_spending(calls: &mut Calls<'_>, has: &Theirs) {
         |it| spending::of_key(it, month, theirs.project, theirs.key),
         nothing,
     );
-    calls.find("spending::list", |it| spending::list(it, month, 0, 9), Vec::is_empty);
+    calls.find("spending::list", |it| spending::list(it, month, i64::MAX, 9), Vec::is_empty);
     calls.find("spending::payer_of", |it| spending::payer_of(it, job.spending), Option::is_none);
 }
 

@@ -148,14 +148,12 @@ fn intent_of_session(id: &str, changes: &Value) -> Value {
 fn what_is_left_to_another_event_is_done_with_it() {
     let rig = Rig::new();
     assert_eq!(rig.done(&intent_of_session("evt_i", &json!({})))["status"], "linked");
-    let linked = "skai_stripe_events{status=\"linked\"} 1";
-    let metrics = || rig.server.operator().get("/metrics").expect(200).text().to_owned();
-    assert!(metrics().contains(linked));
+    rig.counts("linked", 1);
     let session = json!({"id": "cs_test_a1MPUwrfTJDnVr"});
     rig.done(&rig.named("checkout_session_completed", "evt_s", &session));
     assert_eq!(rig.settled("evt_s")["status"], "processed");
     assert_eq!(rig.settled("evt_i")["status"], "duplicate");
-    assert!(!metrics().contains(linked));
+    rig.counts("linked", 0);
 }
 
 #[test]

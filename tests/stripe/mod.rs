@@ -156,6 +156,17 @@ impl Rig {
         }
     }
 
+    /// Waits until the metrics say that so many events stand there: they are counted once a second.
+    #[track_caller]
+    fn counts(&self, status: &str, count: u64) {
+        let line = format!("skai_stripe_events{{status=\"{status}\"}} {count}.0\n");
+        let deadline = Instant::now() + LIMIT;
+        while !self.server.client().get("/metrics").expect(200).text().contains(&line) {
+            assert!(Instant::now() < deadline, "not in the metrics: {line}");
+            std::thread::yield_now();
+        }
+    }
+
     fn look(&self, id: &str) -> Reply {
         self.server.operator().get(&format!("/admin/v1/stripe/events/{id}"))
     }

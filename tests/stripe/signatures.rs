@@ -1,5 +1,7 @@
 //! Only what Stripe signed, and not long ago, is taken.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{Rig, SECRETS, WEBHOOK, event, now, sign};
@@ -90,22 +92,6 @@ fn what_cannot_be_stripe_s_is_refused_before_its_body_is_read() {
 }
 
 #[test]
-fn few_bodies_are_read_at_the_same_time() {
-    let rig = Rig::with(|config| config.auth.failed_attempts.limit = 1000);
-    let signature = format!("Stripe-Signature: t={},v1=00\r\n", now());
-    let mut open: Vec<_> = (0..32).map(|_| announce(&rig, &signature, 1)).collect();
-    assert!(open.iter().all(|(is_read, _)| *is_read));
-    let event = rig.named("checkout_session_completed", "evt_1", &json!({})).to_string();
-    let header = sign(&event, SECRETS[0], now());
-    let refused = rig.send(&event, Some(&header)).expect(503);
-    assert_eq!(refused.header("retry-after"), Some("1"));
-    let (_, mut first) = open.pop().unwrap();
-    first.write(b"x").unwrap();
-    first.read_reply(true).unwrap().expect(400);
-    rig.send(&event, Some(&header)).expect(200);
-}
-
-#[test]
 fn too_many_false_signatures_keep_their_address_out() {
     let rig = Rig::with(|config| config.auth.failed_attempts.limit = 3);
     let event = rig.named("checkout_session_completed", "evt_1", &json!({})).to_string();
@@ -116,6 +102,25 @@ fn too_many_false_signatures_keep_their_address_out() {
     let refused = rig.send(&event, Some(&bad)).expect(429);
     assert!(refused.header("retry-after").is_some());
     rig.send(&event, Some(&sign(&event, SECRETS[0], now()))).expect(429);
+}
+
+#[test]
+fn bodies_that_do_not_come_count_too_and_those_announced_as_too_long_do_not() {
+    let rig = Rig::with(|config| {
+        config.auth.failed_attempts.limit = 3;
+        config.http.body_timeout = Duration::from_millis(100);
+    });
+    let signature = format!("t={},v1=00", now());
+    let large = "x".repeat((1 << 20) + 1);
+    for _ in 0..4 {
+        rig.send(&large, Some(&signature)).expect(413);
+    }
+    for _ in 0..3 {
+        let (is_read, mut body) = announce(&rig, &format!("Stripe-Signature: {signature}\r\n"), 1);
+        assert!(is_read);
+        body.read_reply(true).unwrap().expect(400);
+    }
+    rig.send("x", Some(&signature)).expect(429);
 }
 
 #[test]

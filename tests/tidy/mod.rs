@@ -3,7 +3,7 @@
 mod floors;
 mod source;
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use source::{collect, files, has_word, top};
 
@@ -188,6 +188,20 @@ fn the_map_names_every_folder() {
         .filter(|name| name != "lib" && !has_word(&map, name))
         .collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md does not speak of {missing:?}");
+}
+
+#[test]
+fn the_map_leads_to_files_that_are_there() {
+    let map = fs::read_to_string(top().join("ARCHITECTURE.md")).unwrap();
+    let is_rust = |quoted: &str| Path::new(quoted).extension().is_some_and(|end| end == "rs");
+    let quoted = map.split('`').skip(1).step_by(2).filter(|quoted| is_rust(quoted));
+    let paths: Vec<&str> = quoted.filter(|it| it.contains('/') && !it.contains('<')).collect();
+    assert!(paths.len() > 20, "{paths:?}");
+    let lost: Vec<_> = paths
+        .iter()
+        .filter(|path| !["", "src"].iter().any(|folder| top().join(folder).join(path).exists()))
+        .collect();
+    assert!(lost.is_empty(), "ARCHITECTURE.md speaks of {lost:?}");
 }
 
 #[test]

@@ -178,8 +178,8 @@ impl App {
         })
     }
 
-    /// Asks and hands the answer to `sink` piece by piece. Where `sink` breaks, or the thread's line is cut
-    /// after the first piece, the question ends with the answer as far as it came.
+    /// Asks and hands the answer to `sink` piece by piece. Where `sink` breaks, or the thread's line is cut after the
+    /// first piece or after the prompt's tokens were reported, the question ends with the answer as far as it came.
     pub fn ask_streaming(
         &self,
         question: &Question<'_>,

@@ -1,5 +1,7 @@
 //! `/admin/v1/accounts`: the operator's view of tenants and their credits.
 
+use std::sync::Arc;
+
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -91,7 +93,7 @@ pub(super) async fn list(request: Request) -> Result<Reply> {
 /// `GET /admin/v1/accounts/{id}`
 pub(super) async fn get(request: Request) -> Result<Reply> {
     let id = request.id("id")?;
-    let look = move |app: &_| {
+    let look = move |app: &Arc<_>| {
         let balance = credits::balance(app, accounts::scope(app, id)?)?;
         let twin = accounts::test_scope(app, id)?;
         let test_balance = twin.map(|twin| credits::balance(app, twin)).transpose()?;

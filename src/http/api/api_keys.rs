@@ -127,8 +127,8 @@ fn with_secret(created: &CreatedKey) -> Result<Vec<u8>> {
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let body: KeyRequest = request.json()?;
     let (scope, granted) = (request.session()?.home, request.session()?.scopes);
-    let prepare = move |app: &_| api_keys::prepare(app, scope, granted, &body);
-    let prepared = request.blocking(prepare).await?;
+    let prepared = request.blocking(move |app| api_keys::prepare(app, scope, granted, &body));
+    let prepared = prepared.await?;
     let idempotency = request.idempotency;
     let done = api_keys::create(&request.app, prepared, idempotency, with_secret).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
@@ -164,8 +164,9 @@ pub(super) async fn revoke(request: Request) -> Result<Reply> {
 pub(super) async fn rotate(request: Request) -> Result<Reply> {
     let (id, body): (_, RotateRequest) = (request.id("id")?, request.json()?);
     let (scope, granted) = (request.session()?.home, request.session()?.scopes);
-    let prepare = move |app: &_| api_keys::prepare_rotation(app, scope, granted, id, &body);
-    let rotation = request.blocking(prepare).await?;
+    let rotation = request
+        .blocking(move |app| api_keys::prepare_rotation(app, scope, granted, id, &body))
+        .await?;
     let idempotency = request.idempotency;
     let done = api_keys::rotate(&request.app, rotation, idempotency, with_secret).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
@@ -242,8 +243,10 @@ pub(super) async fn list_of_account(request: Request) -> Result<Reply> {
     let account: AccountId = request.query("account_id", AN_ID)?.ok_or_else(|| {
         Error::invalid("account_id", "account_id must name the account whose keys to list")
     })?;
-    let look = move |app: &_| api_keys::list(app, accounts::scope(app, account)?, &page);
-    keys(&request.blocking(look).await?)
+    let listed = request
+        .blocking(move |app| api_keys::list(app, accounts::scope(app, account)?, &page))
+        .await?;
+    keys(&listed)
 }
 
 /// `DELETE /admin/v1/keys/{id}`

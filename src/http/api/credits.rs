@@ -1,5 +1,7 @@
 //! `/v1/credits`: the balance, the ledger and the grants.
 
+use std::sync::Arc;
+
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -176,32 +178,27 @@ pub(super) async fn balance(request: Request) -> Result<Reply> {
 pub(super) async fn ledger(request: Request) -> Result<Reply> {
     let scope = request.session()?.scope;
     let (filter, (page, is_csv)) = (entry_filter(&request)?, csv::page(&request)?);
-    let entries = move |app: &_| credits::entries(app, scope, filter, &page);
-    let page = request.blocking(entries).await?;
+    let list = move |app: &Arc<_>| credits::entries(app, scope, filter, &page);
     if is_csv {
-        return file(&page.data)?.reply(&request, "ledger.csv", page.next_cursor.as_deref());
+        return csv::reply(&request, "ledger.csv", list, file).await;
     }
+    let page = request.blocking(list).await?;
     let bodies: Vec<_> = page.data.iter().map(EntryBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }
 
 fn entry_filter(request: &Request) -> Result<EntryFilter> {
-    let kind = request.query_text("kind").map(|name| {
-        let names = || EntryKind::ALL.map(EntryKind::as_str).join(", ");
-        EntryKind::parse(name)
-            .ok_or_else(|| Error::invalid("kind", format!("kind must be one of {}", names())))
-    });
     let after: Option<Timestamp> = request.query("created_after", A_TIME)?;
     let before: Option<Timestamp> = request.query("created_before", A_TIME)?;
     let always = Timestamp::default()..Timestamp::from_millis(i64::MAX);
     Ok(EntryFilter {
-        kind: kind.transpose()?,
+        kind: request.choice("kind", EntryKind::ALL, EntryKind::as_str)?,
         job: request.query("job_id", AN_ID)?,
         created: Some(after.unwrap_or(always.start)..before.unwrap_or(always.end)),
     })
 }
 
-/// The names of the JSON fields as the first row.
+/// The names of the JSON fields as the first row, but of a price the version alone.
 fn file(entries: &[LedgerEntry]) -> Result<Csv> {
     let mut csv = Csv::of(&[
         "id",

@@ -8,8 +8,7 @@ use super::json;
 use crate::{
     app::dead_letters,
     domain::{
-        DeadLetterId, DeliveryId, Error, ErrorKind, JobId, Page, QueueName, Result, Scope,
-        Timestamp,
+        DeadLetterId, DeliveryId, ErrorKind, JobId, Page, QueueName, Result, Scope, Timestamp,
     },
     http::{
         reply::Reply,
@@ -32,7 +31,8 @@ pub(super) fn routes() -> [Route; 2] {
             .summary("Puts work back into its queue: a job with a new reservation, a delivery with all its retries, a payment.")
             .scope(Scope::JobsWrite)
             .answers::<DeadLetterBody<'_>>(StatusCode::ACCEPTED)
-            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull, ErrorKind::DailyTokenCap]),
+            .spends()
+            .errors(&[ErrorKind::Conflict]),
     ]
 }
 
@@ -66,7 +66,7 @@ impl<'a> DeadLetterBody<'a> {
         Self {
             id: letter.id,
             object: "dead_letter",
-            queue: format!("{}.dlq", letter.work.queue.as_str()),
+            queue: name_of(letter.work.queue),
             job_id: letter.job_id,
             delivery_id: letter.delivery_id,
             reason: &letter.reason,
@@ -78,6 +78,11 @@ impl<'a> DeadLetterBody<'a> {
     }
 }
 
+/// What the dead letters of a queue are called.
+fn name_of(queue: QueueName) -> String {
+    format!("{}.dlq", queue.as_str())
+}
+
 fn bytes(letter: &DeadLetter) -> Result<Vec<u8>> {
     json(&DeadLetterBody::of(letter))
 }
@@ -85,17 +90,10 @@ fn bytes(letter: &DeadLetter) -> Result<Vec<u8>> {
 /// `GET /v1/dlq`
 pub(super) async fn list(request: Request) -> Result<Reply> {
     let (page, caller) = (request.page()?, request.caller()?);
-    let queue = request.query_text("queue").map(queue).transpose()?;
+    let queue = request.choice("queue", QueueName::ALL, name_of)?;
     let page = request.blocking(move |app| dead_letters::list(app, &caller, queue, &page)).await?;
     let bodies: Vec<_> = page.data.iter().map(DeadLetterBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
-}
-
-fn queue(name: &str) -> Result<QueueName> {
-    QueueName::parse_dead(name).ok_or_else(|| {
-        let names = QueueName::ALL.map(|queue| format!("{}.dlq", queue.as_str())).join(", ");
-        Error::invalid("queue", format!("queue must be one of {names}"))
-    })
 }
 
 /// `POST /v1/dlq/{id}/redrive`

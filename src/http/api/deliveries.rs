@@ -135,31 +135,17 @@ pub(super) struct LogBody<'a> {
 /// `GET /v1/webhooks/deliveries`
 pub(super) async fn list(request: Request) -> Result<Reply> {
     let (page, caller) = (request.page()?, request.caller()?);
+    let event_type = request.choice("event_type", EventType::ALL, EventType::as_str)?;
     let filter = DeliveryFilter {
-        status: request.query_text("status").map(status).transpose()?,
+        status: request.choice("status", DeliveryStatus::ALL, DeliveryStatus::as_str)?,
         endpoint: request.query("endpoint_id", AN_ID)?,
-        event_type: request.query_text("event_type").map(event_type).transpose()?,
+        event_type: event_type.map(|known| known.as_str().to_owned()),
         before: page.after.as_ref().map(Cursor::uuid).transpose()?.map(DeliveryId::from_uuid),
     };
     let limit = page.limit;
     let page = request.blocking(move |app| deliveries::list(app, &caller, &filter, limit)).await?;
     let bodies: Vec<_> = page.data.iter().map(DeliveryBody::of).collect::<Result<_>>()?;
     Reply::ok(&Page::of(bodies, page.next_cursor))
-}
-
-fn status(name: &str) -> Result<DeliveryStatus> {
-    DeliveryStatus::parse(name).ok_or_else(|| {
-        let names = DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ");
-        Error::invalid("status", format!("status must be one of {names}"))
-    })
-}
-
-fn event_type(name: &str) -> Result<String> {
-    let known = EventType::parse(name).ok_or_else(|| {
-        let names = EventType::ALL.map(EventType::as_str).join(", ");
-        Error::invalid("event_type", format!("event_type must be one of {names}"))
-    })?;
-    Ok(known.as_str().to_owned())
 }
 
 /// `GET /v1/webhooks/deliveries/{id}`

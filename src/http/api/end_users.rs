@@ -1,5 +1,7 @@
 //! `/v1/end-users`: the people that an account's jobs are for, and what they use.
 
+use std::sync::Arc;
+
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -102,16 +104,17 @@ impl<'a> EndUserBody<'a> {
 async fn list(request: Request) -> Result<Reply> {
     let scope = request.session()?.scope;
     let (page, is_csv) = csv::page(&request)?;
-    let page = request.blocking(move |app| end_users::list(app, scope, &page)).await?;
-    let bodies: Vec<_> = page.data.iter().map(EndUserBody::of).collect();
+    let list = move |app: &Arc<_>| end_users::list(app, scope, &page);
     if is_csv {
-        return file(&bodies)?.reply(&request, "end-users.csv", page.next_cursor.as_deref());
+        return csv::reply(&request, "end-users.csv", list, file).await;
     }
+    let page = request.blocking(list).await?;
+    let bodies: Vec<_> = page.data.iter().map(EndUserBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }
 
 /// The names of the JSON fields as the first row.
-fn file(users: &[EndUserBody<'_>]) -> Result<Csv> {
+fn file(users: &[EndUserView]) -> Result<Csv> {
     let mut csv = Csv::of(&[
         "id",
         "external_id",
@@ -127,7 +130,7 @@ fn file(users: &[EndUserBody<'_>]) -> Result<Csv> {
         "last_active_on",
         "created_at",
     ])?;
-    for user in users {
+    for user in users.iter().map(EndUserBody::of) {
         csv.row([
             user.id.to_string(),
             csv::text(user.external_id),

@@ -99,9 +99,7 @@ pub(super) async fn ready(request: Request) -> Result<Reply> {
 /// `GET /metrics`: `OpenMetrics` 1.0, which Prometheus reads by its media type.
 pub(super) async fn metrics(request: Request) -> Result<Reply> {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    // Some numbers are asked of the database.
-    let text = request.blocking(|app| Ok(app.metrics.render())).await?;
-    Ok(Reply::text(OPEN_METRICS, text))
+    Ok(Reply::text(OPEN_METRICS, request.app.metrics.render()))
 }
 
 /// `GET /openapi.json`

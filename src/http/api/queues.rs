@@ -1,5 +1,7 @@
 //! `/admin/v1/stats` and `/admin/v1/queues`: how the server is doing.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -68,7 +70,7 @@ struct WriterBody {
 
 /// `GET /admin/v1/stats`
 pub(super) async fn stats(request: Request) -> Result<Reply> {
-    let look = |app: &_| Ok((queues::look(app)?, app.store.size()));
+    let look = |app: &Arc<_>| Ok((queues::look(app)?, app.store.size()));
     let (states, database_bytes) = request.blocking(look).await?;
     let (totals, trouble) = (request.app.store.totals(), request.app.store.trouble());
     let busy_ms = u64::try_from(totals.busy.as_millis()).unwrap_or(u64::MAX);
@@ -99,7 +101,7 @@ async fn set_paused(request: Request, paused: bool) -> Result<Reply> {
         Error::new(ErrorKind::NotFound, format!("no such queue; the queues are {names}"))
     })?;
     queues::set_paused(&request.app, name, paused).await?;
-    let states = request.blocking(queues::look).await?;
+    let states = request.blocking(|app| queues::look(app)).await?;
     let state = states.iter().find(|state| state.name == name);
     Reply::ok(&QueueBody::of(state.ok_or_else(|| Error::internal("a queue is gone"))?))
 }

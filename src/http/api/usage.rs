@@ -1,5 +1,7 @@
 //! `/v1/usage`: what the account used.
 
+use std::sync::Arc;
+
 use hyper::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,8 +22,8 @@ use crate::{
 pub(super) fn routes() -> [Route; 1] {
     [Route::get("/v1/usage/spending", "listSpending", handler!(spending))
         .summary(
-            "Lists what each key spent in a month, in the order in which they first spent something. Also as \
-             CSV, up to 10,000 rows where no limit is given; the header `Link` then says where it goes on.",
+            "Lists what each key spent in a month, newest first by when it first spent something. Also as CSV, up \
+             to 10,000 rows where no limit is given; the header `Link` then says where it goes on.",
         )
         .scope(Scope::UsageRead)
         .paged()
@@ -35,8 +37,6 @@ pub(super) fn routes() -> [Route; 1] {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Spending")]
 struct SpendingBody {
-    #[schemars(extend("const" = "spending"))]
-    object: &'static str,
     /// The month in UTC. A job counts in the month in which it was accepted.
     month: String,
     project_id: ProjectId,
@@ -51,7 +51,6 @@ struct SpendingBody {
 impl SpendingBody {
     fn of(month: Month, row: &KeySpent) -> Self {
         Self {
-            object: "spending",
             month: month.to_string(),
             project_id: row.project,
             api_key_id: row.key,
@@ -65,12 +64,14 @@ impl SpendingBody {
 async fn spending(request: Request) -> Result<Reply> {
     let scope = request.session()?.scope;
     let (month, (page, is_csv)) = (month(&request)?, csv::page(&request)?);
-    let page = request.blocking(move |app| usage::spending(app, scope, month, &page)).await?;
-    let bodies: Vec<_> = page.data.iter().map(|row| SpendingBody::of(month, row)).collect();
+    let list = move |app: &Arc<_>| {
+        let page = usage::spending(app, scope, month, &page);
+        page.map(|page| page.map(|row| SpendingBody::of(month, &row)))
+    };
     if is_csv {
-        return file(&bodies)?.reply(&request, "spending.csv", page.next_cursor.as_deref());
+        return csv::reply(&request, "spending.csv", list, file).await;
     }
-    Reply::ok(&Page::of(bodies, page.next_cursor))
+    Reply::ok(&request.blocking(list).await?)
 }
 
 fn month(request: &Request) -> Result<Month> {

@@ -85,6 +85,7 @@ mod tests {
             let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
             assert_eq!((found.as_u16(), body["error"]["code"].as_str()), (status, Some(code)));
             assert_eq!(headers.contains_key("x-should-retry"), !should_retry, "{code}");
+            assert!(status != 429 || headers.contains_key("retry-after"), "{code}");
             let fields: Vec<_> = body["error"].as_object().unwrap().keys().collect();
             assert_eq!(fields, ["type", "code", "message", "param", "request_id"]);
         }

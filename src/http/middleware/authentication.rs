@@ -8,7 +8,10 @@ use super::client::Client;
 use crate::{
     app::auth::{Attempt, Authenticator, Pending, not_the_operator, unauthenticated},
     domain::{Environment, Error, ErrorKind, Result, Scope},
-    http::{request::Identity, routes::Access},
+    http::{
+        request::{Identity, only_header},
+        routes::Access,
+    },
 };
 
 /// A key that changes again and again while it is verified is asked for so often.
@@ -99,10 +102,6 @@ pub(super) fn authorize(access: Access, identity: &Identity) -> Result<()> {
 
 /// The credentials of the one `Authorization: Bearer` header (RFC 6750 §2.1).
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).into_iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = only_header(headers, AUTHORIZATION.as_str())?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

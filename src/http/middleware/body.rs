@@ -8,7 +8,7 @@ use hyper::{
     body::{Body as _, Bytes, Incoming},
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use tokio::{sync::SemaphorePermit, time::timeout};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use crate::{
     domain::{Error, ErrorKind, Result},
@@ -24,36 +24,28 @@ const DISCARDED_MAX: usize = 8 << 20;
 /// For how long.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
-/// Bodies beyond the usual limit that are in memory at the same time.
-pub(in crate::http) const LARGE_MAX: usize = 8;
-
-/// Bodies of routes with a gate that are in memory at the same time: anybody may send them.
-pub(in crate::http) const GATED_MAX: usize = 32;
-
-/// Waits for a place for a body that may be larger than usual, until its request is answered: a client with
-/// many connections must not fill the memory. 503 where none gets free in time; at a route with a gate, where there is
-/// none at once.
-pub(super) async fn place<'e>(
-    edge: &'e Edge,
+/// Waits for a place for a body that may be larger than usual or that anybody may send, until its request is
+/// answered: a client with many connections must not fill the memory. 503 where none gets free in time.
+pub(super) async fn place(
+    edge: &Edge,
     route: &Route,
     limit: usize,
     body: &Incoming,
-) -> Result<Option<SemaphorePermit<'e>>> {
+) -> Result<Option<OwnedSemaphorePermit>> {
     if route.gate.is_some() {
-        return edge.gated_bodies.try_acquire().map(Some).map_err(|_| too_many());
+        return edge.gated_bodies.enter().await.map(Some);
     }
     let usual = edge.settings.body_limit;
     let is_usual = |most| usize::try_from(most).is_ok_and(|most: usize| most <= usual);
     if limit <= usual || body.size_hint().upper().is_some_and(is_usual) {
         return Ok(None);
     }
-    let place = timeout(edge.settings.body_timeout, edge.large_bodies.acquire()).await;
-    place.ok().and_then(std::result::Result::ok).map(Some).ok_or_else(too_many)
+    edge.large_bodies.enter().await.map(Some)
 }
 
-fn too_many() -> Error {
-    let message = "too many such bodies are being sent at the same time; retry in a moment";
-    Error::unavailable(message, Duration::from_secs(1))
+/// True of a body that is announced as too long: nothing of it is read.
+pub(super) fn is_too_long(body: &Incoming, limit: usize) -> bool {
+    body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX)
 }
 
 /// Reads the body whole. 415 where it is not declared as JSON, 413 where it is too long, 400 where
@@ -73,7 +65,7 @@ pub(super) async fn read(
     if is_there && kind != BodyKind::Raw {
         check_media_type(headers)?;
     }
-    if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+    if is_too_long(body, limit) {
         return Err(too_large(limit));
     }
     let read = timeout(time, collect(body, limit)).await;

@@ -90,10 +90,11 @@ pub(super) async fn pass(
     }
     let limit = edge.settings.body_limit_of(route.body_limit);
     let _place = body::place(edge, &route, limit, body).await?;
+    let is_suspect = route.gate.is_some() && !body::is_too_long(body, limit);
     let read = body::read(route.body, &parts.headers, body, limit, edge.settings.body_timeout);
     let bytes = read.await.inspect_err(|_| {
         // Else those who send no body could hold all places for as long as they like.
-        if route.gate.is_some() {
+        if is_suspect {
             auth.record_forgery(exchange.client.address);
         }
     })?;
@@ -106,10 +107,9 @@ pub(super) async fn pass(
         body: bytes,
         idempotency,
         keep_alive: edge.settings.keep_alive,
-        heavy: Arc::clone(&edge.heavy),
+        heavy: edge.heavy.clone(),
         path,
         query,
-        method: parts.method,
         uri: parts.uri,
         headers: parts.headers,
         route: Arc::clone(&route),
@@ -236,7 +236,7 @@ impl Exchange {
     }
 }
 
-pub(super) use body::{GATED_MAX, LARGE_MAX, discard};
+pub(super) use body::discard;
 
 /// A handler that panics fails its own request and no other on the connection.
 async fn catch_panic(mut answering: Answering) -> Result<Reply> {

@@ -120,12 +120,11 @@ fn errors_of(route: &Route) -> Vec<ErrorKind> {
         Access::Metrics | Access::Operator => {
             kinds.extend([Kind::Unauthenticated, Kind::RateLimit]);
         }
+        // Also where no scope is needed: a key may be bound to networks.
         Access::AnyKey | Access::Tenant(_) => {
-            kinds.extend([Kind::Unauthenticated, Kind::RateLimit, Kind::AccountSuspended]);
+            kinds.extend([Kind::Unauthenticated, Kind::RateLimit]);
+            kinds.extend([Kind::AccountSuspended, Kind::InsufficientScope]);
         }
-    }
-    if matches!(route.access, Access::Tenant(_)) {
-        kinds.push(Kind::InsufficientScope);
     }
     match route.body {
         BodyKind::None => {}
@@ -139,6 +138,10 @@ fn errors_of(route: &Route) -> Vec<ErrorKind> {
     }
     if route.is_idempotent() {
         kinds.extend([Kind::IdempotencyKeyConflict, Kind::IdempotencyInProgress]);
+    }
+    if route.spends {
+        kinds.extend([Kind::InsufficientCredits, Kind::BudgetExceeded]);
+        kinds.extend([Kind::QueueFull, Kind::DailyTokenCap]);
     }
     for kind in route.errors {
         if !kinds.contains(kind) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::{
-    domain::{Credits, ErrorKind, JobStatus, Message, Page, Result, Scope},
+    domain::{Credits, JobStatus, Message, Page, Result, Scope},
     http::{reply::Reply, request::Request, routes::handler},
 };
 
@@ -34,12 +34,15 @@ fn example() -> Value {
             .scope(Scope::JobsWrite)
             .takes::<Thing>()
             .answers::<Thing>(StatusCode::CREATED)
-            .errors(&[ErrorKind::InsufficientCredits]),
+            .spends(),
         Route::get("/v1/things", "listThings", handler!(nothing))
             .scope(Scope::JobsRead)
             .query::<JobStatus>("status", "Only of this status.")
             .paged()
             .answers::<Page<Thing>>(StatusCode::OK),
+        Route::get("/v1/owner", "getOwner", handler!(nothing))
+            .access(Access::AnyKey)
+            .answers::<Thing>(StatusCode::OK),
         Route::delete("/v1/things/{id}", "deleteThing", handler!(nothing))
             .access(Access::Operator)
             .answers_nothing(),
@@ -91,6 +94,11 @@ fn statuses_headers_and_security_come_from_the_row() {
     assert_eq!(create["security"], json!([{"apiKey": ["jobs:write"]}]));
     assert!(create["responses"]["201"]["headers"]["Idempotent-Replayed"].is_object());
     assert!(create["responses"]["401"]["headers"]["WWW-Authenticate"].is_object());
+    let refused = |status: &str| create["responses"][status]["description"].as_str();
+    assert_eq!(refused("402"), Some("`INSUFFICIENT_CREDITS`, `BUDGET_EXCEEDED`"));
+    assert_eq!(refused("429"), Some("`RATE_LIMIT`, `QUEUE_FULL`, `DAILY_TOKEN_CAP`"));
+    let owner = &document["paths"]["/v1/owner"]["get"]["responses"];
+    assert_eq!(owner["403"]["description"], "`ACCOUNT_SUSPENDED`, `INSUFFICIENT_SCOPE`");
     let delete = &document["paths"]["/v1/things/{id}"]["delete"];
     assert_eq!(delete["parameters"][0]["schema"]["format"], "uuid");
     assert!(delete["responses"]["204"].get("content").is_none());

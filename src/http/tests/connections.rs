@@ -117,7 +117,7 @@ fn connections_beyond_the_limit_wait() {
 
 #[test]
 fn long_work_waits_for_its_turn_and_holds_up_nothing_else() {
-    let settings = Settings { heavy_patience: Duration::from_millis(200), ..Settings::default() };
+    let settings = Settings { patience: Duration::from_millis(200), ..Settings::default() };
     let server = Server::start(settings, ConnectionLimits::default());
     let held = lock(&HEAVY_HELD);
     let mut working: Vec<_> = (0..HEAVY_MAX).map(|_| server.connect()).collect();
@@ -137,6 +137,40 @@ fn long_work_waits_for_its_turn_and_holds_up_nothing_else() {
         assert_eq!(Answer::read(stream).status, 204);
     }
     assert_eq!(server.get("/heavy", "").status, 204);
+}
+
+/// A body that is announced; what the server says to that.
+fn announce(server: &Server) -> (TcpStream, u16) {
+    let mut stream = server.connect();
+    let head =
+        "POST /gated HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let said = Answer::read(&mut stream).status;
+    (stream, said)
+}
+
+#[test]
+fn few_bodies_behind_a_gate_are_read_at_the_same_time_and_others_wait() {
+    const PLACES: usize = 32;
+    let settings = Settings { patience: Duration::from_millis(200), ..Settings::default() };
+    let impatient = Server::start(settings, ConnectionLimits::default());
+    let held: Vec<_> = (0..PLACES).map(|_| announce(&impatient)).collect();
+    assert!(held.iter().all(|(_, said)| *said == 100));
+    let refused = impatient.post("/gated", "", "x");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+
+    let server = Server::usual();
+    let mut held: Vec<_> = (0..PLACES).map(|_| announce(&server)).collect();
+    let mut waiting = server.connect();
+    waiting.write_all(b"POST /gated HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx").unwrap();
+    waiting.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert_eq!(waiting.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    let (mut first, said) = held.remove(0);
+    assert_eq!(said, 100);
+    first.write_all(b"x").unwrap();
+    assert_eq!(Answer::read(&mut first).status, 204);
+    waiting.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(Answer::read(&mut waiting).status, 204);
 }
 
 #[test]

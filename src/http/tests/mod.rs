@@ -106,6 +106,7 @@ fn table() -> Vec<Route> {
         Route::get("/stream", "stream", handler!(stream)),
         Route::get("/slow", "slow", handler!(slow)),
         Route::get("/heavy", "heavy", handler!(heavy)),
+        Route::post("/gated", "gated", handler!(nothing)).takes_raw().gate(|_, _, _| Ok(())),
         Route::get("/forever", "forever", handler!(forever)),
     ]
 }

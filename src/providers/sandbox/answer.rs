@@ -21,7 +21,7 @@ pub(super) fn completion(
     directives: &Directives<'_>,
 ) -> Result<Completion, ProviderError> {
     let answer = match directives.tool {
-        Some(name) => calling(calls_of(call, name)?),
+        Some(name) => calling(call, calls_of(call, name)?),
         None => saying(call, directives)?,
     };
     let read = estimate_prompt_tokens(call.messages);
@@ -36,9 +36,9 @@ pub(super) fn completion(
     })
 }
 
-fn calling(calls: Box<RawValue>) -> Completion {
+fn calling(call: &Call<'_>, calls: Box<RawValue>) -> Completion {
     Completion {
-        usage: Usage::new(0, estimate_tokens(calls.get())),
+        usage: Usage::new(0, estimate_tokens(calls.get()).min(limit(call))),
         finish_reason: Some("tool_calls".to_owned()),
         tool_calls: Some(calls),
         ..Completion::default()
@@ -114,9 +114,14 @@ fn bad_request(message: &str) -> ProviderError {
     ProviderError::new(JobErrorCode::BadRequest, message)
 }
 
+/// The tokens that were set aside for the answer: no more are counted.
+fn limit(call: &Call<'_>) -> u64 {
+    u64::from(call.max_tokens())
+}
+
 /// Text is cut to `max_tokens` as a model would; JSON stays whole, since half of it is of no use.
 fn cut(call: &Call<'_>, mut text: String, is_json: bool) -> Completion {
-    let limit = call.max_tokens.map_or(u64::MAX, u64::from);
+    let limit = limit(call);
     let too_long = estimate_tokens(&text) > limit && !is_json;
     if too_long {
         let bytes = usize::try_from(limit.saturating_mul(4)).unwrap_or(usize::MAX);

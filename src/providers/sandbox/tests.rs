@@ -84,6 +84,15 @@ fn cuts_text_at_max_tokens() {
 }
 
 #[test]
+fn no_answer_has_more_tokens_than_were_set_aside_for_it() {
+    let long = "long ".repeat(500);
+    let answer = ask(&format!("[sandbox:text={long}]")).unwrap();
+    assert_eq!(answer.usage.completion_tokens, 100);
+    assert_eq!(answer.finish_reason.as_deref(), Some("length"));
+    assert_eq!(answer.text, long[..400]);
+}
+
+#[test]
 fn fails_as_told() {
     for code in ["RATE_LIMIT", "TIMEOUT", "SERVER_ERROR", "BAD_REQUEST"] {
         let error = ask(&format!("Hello [sandbox:fail={code}]")).unwrap_err();
@@ -249,6 +258,11 @@ fn tools_are_called_as_told() {
     let calls: Value = serde_json::from_str(call.tool_calls.unwrap().get()).unwrap();
     assert_eq!(calls[0]["function"], json!({"name": "find", "arguments": r#"{"city":"Oslo"}"#}));
     assert_eq!((call.finish_reason.as_deref(), &*call.text), (Some("tool_calls"), ""));
+    let bounded = ask_with("[sandbox:tool=find]", |call| {
+        (call.extras, call.default_max_tokens) = (extras, 3);
+    });
+    assert_eq!(bounded.unwrap().usage.completion_tokens, 3);
+    assert!(call.usage.completion_tokens > 3);
 
     let (pieces, _) = stream_with("[sandbox:tool=find]", |call| call.extras = extras, 99);
     let delta: Value = serde_json::from_str(pieces[0].delta.get()).unwrap();

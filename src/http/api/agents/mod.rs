@@ -4,7 +4,7 @@ mod body;
 mod health;
 mod routes;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use hyper::{StatusCode, header::HeaderValue};
 use schemars::JsonSchema;
@@ -37,8 +37,8 @@ pub(in crate::http::api) struct ActivateRequest {
 /// `POST /v1/agents`
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let (body, caller): (AgentRequest, _) = (request.json()?, request.caller()?);
-    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
-    let create = move |_: &_| agents::create(&app, &caller, &body, idempotency, agent_bytes);
+    let idempotency = request.idempotency;
+    let create = move |app: &_| agents::create(app, &caller, &body, idempotency, agent_bytes);
     let done = request.blocking(create).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }
@@ -88,10 +88,9 @@ pub(super) async fn version(request: Request) -> Result<Reply> {
 /// `POST /v1/agents/{name}/versions`
 pub(super) async fn add_version(request: Request) -> Result<Reply> {
     let (body, caller): (VersionRequest, _) = (request.json()?, request.caller()?);
-    let name = request.segment("name")?.to_owned();
-    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
+    let (name, idempotency) = (request.segment("name")?.to_owned(), request.idempotency);
     let add =
-        move |_: &_| agents::add_version(&app, &caller, name, &body, idempotency, version_bytes);
+        move |app: &_| agents::add_version(app, &caller, name, &body, idempotency, version_bytes);
     let done = request.blocking(add).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }

@@ -95,12 +95,10 @@ pub(in crate::http::api) fn runs() -> [Route; 2] {
             .query::<Whole<0, 60>>("wait", "Seconds to wait for a terminal status.")
             .answers::<JobBody<'_>>(StatusCode::ACCEPTED)
             .headers(&["Location"])
+            .spends()
             .errors(&[
                 ErrorKind::UnknownModel,
                 ErrorKind::ModelNotPriced,
-                ErrorKind::InsufficientCredits,
-                ErrorKind::QueueFull,
-                ErrorKind::DailyTokenCap,
                 ErrorKind::Conflict,
                 ErrorKind::InputSchemaMismatch,
             ]),

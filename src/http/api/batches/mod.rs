@@ -24,14 +24,14 @@ use body::{BatchBody, ResultBody, bytes};
 /// `POST /v1/batches`
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let (caller, body) = (request.caller()?, request.body.clone());
-    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
-    let accept = move |_: &_| {
-        if let Some(done) = batches::accepted_before(&app, &caller, idempotency.as_ref())? {
+    let idempotency = request.idempotency;
+    let accept = move |app: &Arc<_>| {
+        if let Some(done) = batches::accepted_before(app, &caller, idempotency.as_ref())? {
             return Ok(done);
         }
         let (requests, metadata) = body::read(&body)?;
-        let prepared = batches::prepare(&app, &caller, requests, metadata)?;
-        batches::submit(&app, &caller, prepared, idempotency, bytes).wait()
+        let prepared = batches::prepare(app, &caller, requests, metadata)?;
+        batches::submit(app, &caller, prepared, idempotency, bytes).wait()
     };
     let done = request.heavy(accept).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
@@ -48,7 +48,7 @@ pub(super) async fn list(request: Request) -> Result<Reply> {
 /// `GET /v1/batches/{id}`
 pub(super) async fn get(request: Request) -> Result<Reply> {
     let (id, scope) = (request.id::<BatchId>("id")?, request.session()?.scope);
-    let look = move |app: &_| batches::get(app, scope, id);
+    let look = move |app: &Arc<_>| batches::get(app, scope, id);
     let batch = match patience(&request)? {
         Duration::ZERO => request.blocking(look).await?,
         patience => {
@@ -76,8 +76,8 @@ pub(super) async fn results(request: Request) -> Result<Reply> {
 /// `POST /v1/batches/{id}/cancel`
 pub(super) async fn cancel(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id::<BatchId>("id")?, request.caller()?);
-    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
-    let cancel = move |_: &_| batches::cancel(&app, &caller, id, idempotency, bytes);
+    let idempotency = request.idempotency;
+    let cancel = move |app: &_| batches::cancel(app, &caller, id, idempotency, bytes);
     let done = request.heavy(cancel).await?;
     Ok(Reply::json_bytes(StatusCode::OK, done.body).replayed(done.replayed))
 }

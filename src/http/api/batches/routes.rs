@@ -20,15 +20,13 @@ pub(in crate::http::api) fn routes() -> [Route; 5] {
             .takes::<BatchRequest>()
             .body_limit(BodyLimit::Batch)
             .answers::<BatchBody<'_>>(StatusCode::ACCEPTED)
+            .spends()
             .errors(&[
                 ErrorKind::InputSchemaMismatch,
                 ErrorKind::Conflict,
                 ErrorKind::InvalidSchema,
                 ErrorKind::UnknownModel,
                 ErrorKind::ModelNotPriced,
-                ErrorKind::InsufficientCredits,
-                ErrorKind::QueueFull,
-                ErrorKind::DailyTokenCap,
             ]),
         Route::get("/v1/batches", "listBatches", handler!(super::list))
             .summary("Lists batches, newest first.")

@@ -29,14 +29,12 @@ pub(super) fn routes() -> [Route; 1] {
             .takes::<ChatRequest>()
             .answers::<CompletionBody<'_>>(StatusCode::OK)
             .media_types(&["text/event-stream"])
+            .spends()
             .errors(&[
                 ErrorKind::InvalidSchema,
                 ErrorKind::UnknownModel,
                 ErrorKind::InputSchemaMismatch,
                 ErrorKind::ModelNotPriced,
-                ErrorKind::InsufficientCredits,
-                ErrorKind::QueueFull,
-                ErrorKind::DailyTokenCap,
                 ErrorKind::Conflict,
                 ErrorKind::ProviderFailed,
                 ErrorKind::OutputSchemaMismatch,
@@ -62,7 +60,7 @@ async fn complete(request: &Request, caller: Caller, body: ChatRequest) -> Resul
     let (app, scope, idempotency) = (Arc::clone(&request.app), caller.scope, request.idempotency);
     if let Some(idempotency) = idempotency {
         // It needs no place, no agent and no price any more.
-        let before = move |app: &App| chat::answered_before(app, scope, &idempotency);
+        let before = move |app: &Arc<App>| chat::answered_before(app, scope, &idempotency);
         if let Some(answer) = request.blocking(before).await? {
             return Ok(answer);
         }

@@ -35,9 +35,8 @@ pub(in crate::http::api) struct RunRequest {
 /// `POST /v1/agents/{name}/evals`
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let (body, caller): (EvalRequest, _) = (request.json()?, request.caller()?);
-    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
-    let agent = request.segment("name")?.to_owned();
-    let create = move |_: &_| evals::create(&app, &caller, agent, &body, idempotency, eval_bytes);
+    let (agent, idempotency) = (request.segment("name")?.to_owned(), request.idempotency);
+    let create = move |app: &_| evals::create(app, &caller, agent, &body, idempotency, eval_bytes);
     let done = request.heavy(create).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }
@@ -63,9 +62,9 @@ pub(super) async fn get(request: Request) -> Result<Reply> {
 pub(super) async fn run(request: Request) -> Result<Reply> {
     let (body, caller): (RunRequest, _) = (request.json()?, request.caller()?);
     let (agent, id) = (request.segment("name")?.to_owned(), request.id::<EvalId>("id")?);
-    let (app, idempotency) = (Arc::clone(&request.app), request.idempotency);
+    let idempotency = request.idempotency;
     let run =
-        move |_: &_| evals::run(&app, &caller, &agent, id, body.version, idempotency, run_bytes);
+        move |app: &_| evals::run(app, &caller, &agent, id, body.version, idempotency, run_bytes);
     let done = request.heavy(run).await?;
     Ok(Reply::json_bytes(StatusCode::ACCEPTED, done.body).replayed(done.replayed))
 }
@@ -83,7 +82,7 @@ pub(super) async fn runs(request: Request) -> Result<Reply> {
 pub(super) async fn report(request: Request) -> Result<Reply> {
     let (id, run) = ids(&request).await?;
     let scope = request.session()?.scope;
-    let look = move |app: &_| evals::report(app, scope, id, run);
+    let look = move |app: &Arc<_>| evals::report(app, scope, id, run);
     let report = match patience(&request)? {
         Duration::ZERO => request.blocking(look).await?,
         patience => {

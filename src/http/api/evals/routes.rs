@@ -43,11 +43,10 @@ pub(in crate::http::api) fn routes() -> [Route; 7] {
             .scope(Scope::JobsWrite)
             .may_take::<RunRequest>()
             .answers::<RunBody<'_>>(StatusCode::ACCEPTED)
+            .spends()
             .errors(&[
                 ErrorKind::UnknownModel,
                 ErrorKind::ModelNotPriced,
-                ErrorKind::InsufficientCredits,
-                ErrorKind::QueueFull,
                 ErrorKind::Conflict,
             ]),
         Route::get(RUNS, "listEvalRuns", handler!(super::runs))

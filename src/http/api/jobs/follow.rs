@@ -35,7 +35,7 @@ pub(in crate::http::api) async fn wait_for(
     patience: Duration,
 ) -> Result<Job> {
     let watch = request.app.watches.job(id)?;
-    let look = move |app: &App| jobs::get(app, scope, id);
+    let look = move |app: &Arc<App>| jobs::get(app, scope, id);
     until(request, watch, patience, look, |job| job.status.is_terminal()).await
 }
 
@@ -44,7 +44,7 @@ pub(in crate::http::api) async fn until<T: Send + 'static>(
     request: &Request,
     mut watch: Watch,
     patience: Duration,
-    look: impl Fn(&App) -> Result<T> + Copy + Send + 'static,
+    look: impl Fn(&Arc<App>) -> Result<T> + Copy + Send + 'static,
     is_over: impl Fn(&T) -> bool,
 ) -> Result<T> {
     let deadline = Instant::now() + patience;

@@ -48,7 +48,7 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
 pub(super) async fn list(request: Request) -> Result<Reply> {
     let page = request.page()?;
     let filter = JobFilter {
-        status: request.query_text("status").map(status).transpose()?,
+        status: request.choice("status", JobStatus::ALL, JobStatus::as_str)?,
         model: request.query_text("model").map(str::to_owned),
         agent: request.query_text("agent").map(str::to_owned),
         user: request.query_text("user").map(str::to_owned),
@@ -62,13 +62,6 @@ pub(super) async fn list(request: Request) -> Result<Reply> {
     // The rows are borrowed by their bodies, so the page is written here.
     let bodies: Vec<_> = page.data.iter().map(JobBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
-}
-
-fn status(name: &str) -> Result<JobStatus> {
-    JobStatus::parse(name).ok_or_else(|| {
-        let names = JobStatus::ALL.map(JobStatus::as_str).join(", ");
-        Error::invalid("status", format!("status must be one of {names}"))
-    })
 }
 
 /// `GET /v1/jobs/{id}`

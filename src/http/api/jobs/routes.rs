@@ -17,13 +17,11 @@ pub(in crate::http::api) fn routes() -> [Route; 6] {
             .takes::<GenerationRequest>()
             .answers::<JobBody<'_>>(StatusCode::ACCEPTED)
             .headers(&["Location"])
+            .spends()
             .errors(&[
                 ErrorKind::InvalidSchema,
                 ErrorKind::UnknownModel,
                 ErrorKind::ModelNotPriced,
-                ErrorKind::InsufficientCredits,
-                ErrorKind::QueueFull,
-                ErrorKind::DailyTokenCap,
             ]),
         Route::get("/v1/jobs", "listJobs", handler!(super::list))
             .summary("Lists jobs, newest first. A page ends before its limit where jobs are large, at some 4 MiB, and \
@@ -61,6 +59,7 @@ pub(in crate::http::api) fn routes() -> [Route; 6] {
             .summary("Queues a job again that failed, expired or was canceled.")
             .scope(Scope::JobsWrite)
             .answers::<JobBody<'_>>(StatusCode::ACCEPTED)
-            .errors(&[ErrorKind::Conflict, ErrorKind::InsufficientCredits, ErrorKind::QueueFull, ErrorKind::DailyTokenCap]),
+            .spends()
+            .errors(&[ErrorKind::Conflict]),
     ]
 }

@@ -13,7 +13,7 @@ use crate::{
         App,
         stripe::{self, CustomerRequest, ProcessRequest, SIGNATURE},
     },
-    domain::{AccountId, Error, ErrorKind, Page, Result, stripe::EventStatus},
+    domain::{AccountId, ErrorKind, Page, Result, stripe::EventStatus},
     http::{
         reply::Reply,
         request::{AN_ID, Request, only_header},
@@ -113,8 +113,8 @@ fn admit(app: &App, headers: &HeaderMap, client: IpAddr) -> Result<()> {
 async fn receive(request: Request) -> Result<Reply> {
     let signature = request.only_header(SIGNATURE).map(str::to_owned);
     let (client, body) = (request.client, request.body.clone());
-    let read = move |app: &_| stripe::read(app, signature.as_deref(), &body, client);
-    if let Some(event) = request.blocking(read).await? {
+    let read = request.blocking(move |app| stripe::read(app, signature.as_deref(), &body, client));
+    if let Some(event) = read.await? {
         stripe::receive(&request.app, event).await?;
     }
     Reply::ok(&ReceivedBody { received: true })
@@ -143,20 +143,13 @@ async fn remove_customer(request: Request) -> Result<Reply> {
 
 /// `GET /admin/v1/stripe/events`
 async fn list_events(request: Request) -> Result<Reply> {
-    let status = request.query_text("status").map(status).transpose()?;
+    let status = request.choice("status", EventStatus::ALL, EventStatus::as_str)?;
     let (kind, account) =
         (request.query_text("type").map(str::to_owned), request.query("account_id", AN_ID)?);
     let (filter, page) = (EventFilter { status, kind, account }, request.page()?);
     let page = request.blocking(move |app| stripe::events(app, &filter, &page)).await?;
     let bodies: Vec<_> = page.data.iter().map(EventBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
-}
-
-fn status(name: &str) -> Result<EventStatus> {
-    EventStatus::parse(name).ok_or_else(|| {
-        let names = EventStatus::ALL.map(EventStatus::as_str).join(", ");
-        Error::invalid("status", format!("status must be one of {names}"))
-    })
 }
 
 /// `GET /admin/v1/stripe/events/{event_id}`
