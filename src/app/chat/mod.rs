@@ -52,15 +52,17 @@ pub enum Piece {
 /// Takes the pieces of an answer; once it breaks, nobody wants the rest.
 pub type Pieces<'a> = dyn FnMut(Piece) -> ControlFlow<()> + 'a;
 
-/// The answer that was given to this request before. An error where it is on its way, or where the key
-/// stands for another request. Blocks while it reads.
-pub fn answered_before(
+/// Answers a call that is refused before it begins: as an earlier request with the same idempotency key was, since
+/// that needs no place, no agent and no price any more. Blocks while it reads.
+pub fn refuse(
     app: &App,
     scope: AccountScope,
-    request: &Idempotency,
-) -> Result<Option<Reply>> {
+    request: Option<&Idempotency>,
+    refusal: Error,
+) -> Result<Reply> {
+    let Some(request) = request else { return Err(refusal) };
     let body = app.store.read(scope, |snapshot| call::answered(snapshot, request))?;
-    Ok(body.map(|body| Reply { body, replayed: true }))
+    body.map(|body| Reply { body, replayed: true }).ok_or(refusal)
 }
 
 /// Runs a call and gives its whole answer, or that of an earlier request with the same idempotency key.

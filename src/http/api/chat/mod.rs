@@ -58,21 +58,22 @@ pub(super) async fn create(request: Request) -> Result<Reply> {
 /// request again under its idempotency key gets the answer.
 async fn complete(request: &Request, caller: Caller, body: ChatRequest) -> Result<Answer> {
     let (app, scope, idempotency) = (Arc::clone(&request.app), caller.scope, request.idempotency);
-    if let Some(idempotency) = idempotency {
-        // It needs no place, no agent and no price any more.
-        let before = move |app: &Arc<App>| chat::answered_before(app, scope, &idempotency);
-        if let Some(answer) = request.blocking(before).await? {
-            return Ok(answer);
-        }
-    }
     let (answer, answered) = oneshot::channel();
-    request.app.calls.run(scope.seq(), move |place| {
-        let prepared = chat::prepare(&app, &caller, body);
-        let completed = prepared
-            .and_then(|chat| chat::complete(&app, &caller, &chat, idempotency, body::completion));
+    let begun = request.app.calls.run(scope.seq(), move |place| {
+        let completed = match chat::prepare(&app, &caller, body) {
+            Ok(chat) => chat::complete(&app, &caller, &chat, idempotency, body::completion),
+            Err(refusal) => chat::refuse(&app, scope, idempotency.as_ref(), refusal),
+        };
         drop(place);
         // The client may be gone; the job has its outcome all the same.
         let _sent = answer.send(completed);
-    })?;
-    answered.await.map_err(Error::internal)?
+    });
+    match begun {
+        Ok(()) => answered.await.map_err(Error::internal)?,
+        Err(refusal) => {
+            let refuse =
+                move |app: &Arc<App>| chat::refuse(app, scope, idempotency.as_ref(), refusal);
+            request.blocking(refuse).await
+        }
+    }
 }
