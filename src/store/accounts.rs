@@ -12,10 +12,8 @@ use crate::domain::{AccountId, AccountSettings, Environment, ProjectId, Result, 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Internal number.
-    pub seq: AccountSeq,
-    /// Public id.
-    pub id: AccountId,
+    /// The right to its rows, which names it.
+    pub scope: AccountScope,
     /// What people call it.
     pub name: String,
     /// When the operator suspended it, if so.
@@ -26,10 +24,16 @@ pub struct Account {
     pub created_at: Timestamp,
 }
 
-fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+impl Account {
+    /// Public id.
+    pub const fn id(&self) -> AccountId {
+        self.scope.account_id()
+    }
+}
+
+fn account(row: &Row<'_>, system: SystemScope) -> rusqlite::Result<Account> {
     Ok(Account {
-        seq: row.get("seq")?,
-        id: row.get("id")?,
+        scope: system.account(row.get("seq")?, row.get("id")?, row.get("environment")?),
         name: row.get("name")?,
         suspended_at: row.get("suspended_at")?,
         settings: settings(row)?,
@@ -67,7 +71,7 @@ pub fn insert(
 
 /// Adds the twin of an account that has none: its part for tests, with an empty balance and the same settings.
 pub fn insert_twin(tx: &Tx<'_, SystemScope>, of: &Account) -> Result<AccountScope> {
-    let twin = insert_row(tx, of.id, Environment::Test, &of.name)?;
+    let twin = insert_row(tx, of.id(), Environment::Test, &of.name)?;
     tx.within(twin, |tx| account_settings::set(tx, &of.settings))?;
     Ok(twin)
 }
@@ -92,7 +96,10 @@ pub fn find(
     id: AccountId,
     environment: Environment,
 ) -> Result<Option<Account>> {
-    snapshot.one(select_account!("a.id = ?1 and a.environment = ?2"), (id, environment), account)
+    let system = snapshot.scope();
+    snapshot.one(select_account!("a.id = ?1 and a.environment = ?2"), (id, environment), |row| {
+        account(row, system)
+    })
 }
 
 /// Accounts older than `before`, newest first.
@@ -101,12 +108,13 @@ pub fn list(
     before: Option<AccountId>,
     limit: u32,
 ) -> Result<Vec<Account>> {
+    let system = snapshot.scope();
     snapshot.all(
         select_account!(
             "a.environment = 'live' and (?1 is null or a.id < ?1) order by a.id desc limit ?2"
         ),
         (before, limit),
-        account,
+        |row| account(row, system),
     )
 }
 

@@ -101,7 +101,7 @@ fn recipient(
     said: Option<AccountId>,
 ) -> Result<AccountScope> {
     if let Some(said) = said {
-        return accounts::within(tx, said, Environment::Live, |tx| Ok(tx.scope()));
+        return accounts::find_scope(tx, said, Environment::Live);
     }
     let customer = event.customer.as_deref().map(|id| customers::find(tx, id)).transpose()?;
     let of_customer = customer.flatten().map(|known| (known.owner, known.account_id));
