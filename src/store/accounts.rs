@@ -4,10 +4,13 @@ use rusqlite::Row;
 
 use super::{
     account_settings::{self, settings},
+    projects::{self, NewProject},
     scope::{AccountScope, AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{AccountId, AccountSettings, Environment, ProjectId, Result, Timestamp};
+use crate::domain::{
+    AccountId, AccountSettings, DEFAULT_PROJECT, Environment, ProjectId, Result, Timestamp,
+};
 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +56,7 @@ macro_rules! select_account {
     };
 }
 
-/// Adds an account with an empty balance and a live project called `default`.
+/// Adds an account with an empty balance and a live project called [`DEFAULT_PROJECT`].
 pub fn insert(
     tx: &Tx<'_, SystemScope>,
     id: AccountId,
@@ -61,11 +64,13 @@ pub fn insert(
     name: &str,
 ) -> Result<AccountScope> {
     let scope = insert_row(tx, id, Environment::Live, name)?;
-    tx.execute(
-        "insert into main.project (account, id, name, environment, created_at)
-         values (?1, ?2, 'default', 'live', ?3)",
-        (scope.seq(), project, tx.now()),
-    )?;
+    let project = NewProject {
+        id: project,
+        name: DEFAULT_PROJECT.to_owned(),
+        environment: Environment::Live,
+        monthly_credit_limit: None,
+    };
+    tx.within(scope, |tx| projects::insert(tx, &project))?;
     Ok(scope)
 }
 
