@@ -179,7 +179,7 @@ mod tests {
             let scope = accounts::insert(tx, account, project, "a")?;
             let event = StripeEvent::read(EVENT.as_bytes())?.unwrap();
             let payment = payments::of_objects(tx, &event.objects)?;
-            let subject = events::insert(tx, &event, payment, EVENT)?.unwrap();
+            let subject = events::insert(tx, &event, None, payment, EVENT)?;
             events::assign(tx, subject, scope.seq(), false)?;
             let half = Returned { amount: 40, currency: None, whole: Some(100) };
             payments::returned(tx, payment, "ch_1", &half, false, "evt_1")?;

@@ -72,19 +72,18 @@ macro_rules! select_event {
     };
 }
 
-/// Keeps an event that was not known; gives its number. `None` where it is.
+/// Keeps an event that is not known, with the account that it is for, where that is known; gives its number.
 pub fn insert(
     tx: &Tx<'_, SystemScope>,
     event: &StripeEvent,
+    owner: Option<AccountSeq>,
     payment: i64,
     payload: &str,
-) -> Result<Option<i64>> {
-    tx.one(
-        "insert into main.stripe_event (id, type, customer, payment, payload, status, created_at)
-         values (?1, ?2, ?3, ?4, ?5, 'pending', ?6)
-         on conflict (id) do nothing returning seq",
-        (&event.id, &event.kind, &event.customer, payment, payload, tx.now()),
-        |row| row.get(0),
+) -> Result<i64> {
+    tx.insert(
+        "insert into main.stripe_event (id, type, owner, customer, payment, payload, status, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7)",
+        (&event.id, &event.kind, owner, &event.customer, payment, payload, tx.now()),
     )
 }
 
@@ -204,12 +203,6 @@ pub fn assign(
         (seq, owner, by_operator),
     )?;
     Ok(())
-}
-
-/// Says which account an event is for, where nothing said so before.
-pub fn set_owner(tx: &Tx<'_, SystemScope>, seq: i64, owner: AccountSeq) -> Result<()> {
-    let sql = "update main.stripe_event set owner = ?2 where seq = ?1 and owner is null";
-    tx.execute(sql, (seq, owner)).map(drop)
 }
 
 /// Says which payment an event is about.
