@@ -181,13 +181,13 @@ pub(in crate::store) const LISTS: [&str; 4] = [
      order by seq limit ?2",
 ];
 
-/// How many events have each status that is not an end.
-pub(in crate::store) const NOT_DONE: &str = "select status, count(*) from main.stripe_event
-     where status not in ('processed', 'duplicate') group by status";
+/// In the words of [`EventStatus::TROUBLED`], so that the index of all statuses gives them.
+pub(in crate::store) const TROUBLED: &str = "select status, count(*) from main.stripe_event
+     where status in ('pending', 'linked', 'unmatched', 'ignored', 'failed') group by status";
 
 /// How many events have each status that is not an end.
 pub fn counts(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<(EventStatus, u64)>> {
-    snapshot.all(NOT_DONE, [], |row| Ok((named(row, "status", EventStatus::parse)?, row.get(1)?)))
+    snapshot.all(TROUBLED, [], |row| Ok((named(row, "status", EventStatus::parse)?, row.get(1)?)))
 }
 
 /// Lets an event wait in the queue of an account.

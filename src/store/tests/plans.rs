@@ -2,9 +2,12 @@
 //! and stops, without sorting.
 
 use super::{Rig, forever};
-use crate::store::{
-    SystemScope, agent_hours, agents, batches, deliveries, end_users, evals, grants, job_list,
-    ledger_entries, stripe::events,
+use crate::{
+    domain::stripe::EventStatus,
+    store::{
+        SystemScope, agent_hours, agents, batches, deliveries, end_users, evals, grants, job_list,
+        ledger_entries, stripe::events,
+    },
 };
 
 fn plan(sql: &str) -> String {
@@ -90,11 +93,13 @@ fn events_of_stripe_are_found_by_their_indexes() {
         (of_status, "SEARCH e USING INDEX stripe_event_by_status (status=? AND rowid<?)"),
         (some, "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (unmatched, "USING COVERING INDEX stripe_event_unmatched (customer=?)"),
-        (events::NOT_DONE, "USING COVERING INDEX stripe_event_in_trouble"),
+        (events::TROUBLED, "USING COVERING INDEX stripe_event_by_status (status=?)"),
     ] {
         let plan = plan(sql);
         assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{way}\n{plan}");
     }
+    let words = EventStatus::TROUBLED.map(|status| format!("'{}'", status.as_str())).join(", ");
+    assert!(events::TROUBLED.contains(&format!("status in ({words})")), "{words}");
 }
 
 #[test]
