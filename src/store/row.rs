@@ -18,7 +18,7 @@ macro_rules! blobs {
     ($($id:ident)+) => {$(
         impl ToSql for $id {
             fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
-                Ok(ToSqlOutput::from(self.uuid().as_bytes().to_vec()))
+                Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self.as_bytes())))
             }
         }
 
