@@ -113,15 +113,12 @@ pub fn list(
     before: Option<AccountId>,
     limit: u32,
 ) -> Result<Vec<Account>> {
-    let system = snapshot.scope();
-    snapshot.all(
-        select_account!(
-            "a.environment = 'live' and (?1 is null or a.id < ?1) order by a.id desc limit ?2"
-        ),
-        (before, limit),
-        |row| account(row, system),
-    )
+    let (system, before) = (snapshot.scope(), before.unwrap_or(AccountId::MAX));
+    snapshot.all(LIST, (before, limit), |row| account(row, system))
 }
+
+pub(in crate::store) const LIST: &str =
+    select_account!("a.environment = 'live' and a.id < ?1 order by a.id desc limit ?2");
 
 /// Changes what is given, of its twin too; false where there is no such account.
 pub fn update(

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use rusqlite::{Row, ToSql};
-use uuid::Uuid;
 
 use super::{
     listing::{self, ListSql, Listing},
@@ -247,5 +246,5 @@ pub fn grants(
     before: Option<GrantId>,
     limit: u32,
 ) -> Result<Vec<Grant>> {
-    snapshot.all(GRANTS, (before.unwrap_or(GrantId::from_uuid(Uuid::max())), limit), read_grant)
+    snapshot.all(GRANTS, (before.unwrap_or(GrantId::MAX), limit), read_grant)
 }

@@ -5,8 +5,9 @@ use super::{Rig, forever};
 use crate::{
     domain::stripe::EventStatus,
     store::{
-        SystemScope, agent_hours, agents, batches, deliveries, end_users, evals, grants, job_list,
-        ledger_entries, stripe::events,
+        SystemScope, accounts, agent_hours, agents, api_keys, batches, dead_letters, deliveries,
+        end_users, evals, grants, job_list, ledger_entries, projects, queue, stripe::events,
+        webhooks,
     },
 };
 
@@ -103,6 +104,32 @@ fn events_of_stripe_are_found_by_their_indexes() {
 }
 
 #[test]
+fn short_lists_are_read_from_their_newest_end_too() {
+    for (sql, way) in [
+        (accounts::LIST, "SEARCH a USING INDEX sqlite_autoindex_account_1 (id<?)"),
+        (
+            projects::LIST,
+            "SEARCH project USING INDEX sqlite_autoindex_project_1 (account=? AND id<?)",
+        ),
+        (
+            api_keys::LIST,
+            "SEARCH api_key USING INDEX sqlite_autoindex_api_key_2 (account=? AND id<?)",
+        ),
+        (
+            webhooks::LIST,
+            "SEARCH webhook_endpoint USING INDEX sqlite_autoindex_webhook_endpoint_1 (account=? AND id<?)",
+        ),
+        (
+            dead_letters::LIST,
+            "SEARCH dead_letter USING INDEX sqlite_autoindex_dead_letter_1 (account=? AND id<?)",
+        ),
+    ] {
+        let plan = plan(sql).replace("main.", "");
+        assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{way}\n{plan}");
+    }
+}
+
+#[test]
 fn end_users_are_read_with_their_days_from_their_newest_end() {
     let plan = plan(end_users::LIST);
     for way in [
@@ -129,4 +156,12 @@ fn grants_are_found_without_those_that_are_spent() {
     }
     let way = "USING INDEX credit_grant_to_spend (account=? AND bucket=? AND <expr><?)";
     assert!(plan(grants::OVERDUE).contains(way));
+}
+
+#[test]
+fn what_a_crash_left_of_direct_jobs_is_found_by_the_queue() {
+    let plan = plan(queue::LEFT_DIRECT);
+    let ways = ["SEARCH q USING PRIMARY KEY (queue=?)", "SEARCH j USING INTEGER PRIMARY KEY"];
+    assert!(ways.iter().all(|way| plan.contains(way)), "{plan}");
+    assert!(plan.find(ways[0]) < plan.find(ways[1]) && !plan.contains("TEMP B-TREE"), "{plan}");
 }
