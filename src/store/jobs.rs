@@ -76,8 +76,6 @@ pub struct Job {
     pub status: JobStatus,
     /// Which reservation is the newest.
     pub round: u32,
-    /// Internal number of the key that asked for it.
-    pub api_key: i64,
     /// The model as the client names it.
     pub model: String,
     /// The version of an agent that it runs.
@@ -208,7 +206,6 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         id: row.get("id")?,
         status: status(row)?,
         round: row.get("round")?,
-        api_key: row.get("api_key")?,
         model: row.get("model")?,
         agent: agent(row)?,
         batch: row.get("batch")?,
