@@ -7,7 +7,11 @@ use crate::{
         AccountId, GrantId, Result, Timestamp,
         stripe::{EventStatus, StripeEvent},
     },
-    store::{AccountSeq, Snapshot, SystemScope, Tx, row::named},
+    store::{
+        AccountSeq, Snapshot, SystemScope, Tx,
+        listing::{Looked, last_looked_at},
+        row::named,
+    },
 };
 
 /// An event as it is kept.
@@ -109,9 +113,6 @@ pub fn payload(snapshot: &Snapshot<'_, SystemScope>, seq: i64) -> Result<Option<
     snapshot.one(sql, [seq], |row| row.get(0))
 }
 
-/// The events that one page of a list by type or account looks at, at most: these have no index.
-const LOOKED_AT: i64 = 10_000;
-
 /// Which events to list.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
@@ -123,50 +124,35 @@ pub struct EventFilter {
     pub account: Option<AccountId>,
 }
 
-/// A page of events.
-#[derive(Debug)]
-pub struct EventRows {
-    /// The events.
-    pub rows: Vec<StoredEvent>,
-    /// The next page has those before this number; `None` on the last page.
-    pub next_before: Option<i64>,
-}
-
-/// Events before that number, newest first: up to `limit`, fewer where they are hard to find.
+/// Events before that number, newest first: up to `limit`, fewer where they are hard to find. Neither type nor
+/// account has an index.
 pub fn list(
     snapshot: &Snapshot<'_, SystemScope>,
     filter: &EventFilter,
     before: i64,
     limit: usize,
-) -> Result<EventRows> {
+) -> Result<Looked<StoredEvent, i64>> {
     let more = limit.saturating_add(1);
     let status = filter.status.map(EventStatus::as_str);
-    let mut above = None;
-    let mut rows = match (filter, status) {
+    let mut last = None;
+    let found = match (filter, status) {
         (EventFilter { kind: None, account: None, .. }, None) => {
-            snapshot.all(LISTS[0], (before, more), event)?
+            snapshot.page(LISTS[0], (before, more), limit, event)?
         }
         (EventFilter { kind: None, account: None, .. }, Some(status)) => {
-            snapshot.all(LISTS[1], (status, before, more), event)?
+            snapshot.page(LISTS[1], (status, before, more), limit, event)?
         }
         (EventFilter { kind, account, .. }, status) => {
-            above = last_looked_at(snapshot, before)?;
-            let params = (before, above.unwrap_or(0), status, kind, account, more);
-            snapshot.all(LISTS[2], params, event)?
+            last = last_looked_at(snapshot, LAST, before)?;
+            let params = (before, last.unwrap_or(0), status, kind, account, more);
+            snapshot.page(LISTS[2], params, limit, event)?
         }
     };
-    let is_full = rows.len() > limit;
-    rows.truncate(limit);
-    let last = rows.last().filter(|_| is_full).map(|event| event.seq);
-    Ok(EventRows { rows, next_before: last.or(above) })
+    Ok(Looked::of(found, last, |event| event.seq))
 }
 
-/// The last event before that number that a page looks at; `None` where there are fewer than it may.
-fn last_looked_at(snapshot: &Snapshot<'_, SystemScope>, before: i64) -> Result<Option<i64>> {
-    let sql =
-        "select seq from main.stripe_event where seq < ?1 order by seq desc limit 1 offset ?2 - 1";
-    snapshot.one(sql, (before, LOOKED_AT), |row| row.get(0))
-}
+const LAST: &str =
+    "select seq from main.stripe_event where seq < ?1 order by seq desc limit 1 offset ?2 - 1";
 
 /// All events, those of a status, some, and the unmatched ones of a customer.
 pub(in crate::store) const LISTS: [&str; 4] = [

@@ -27,8 +27,8 @@ fn plan(sql: &str) -> String {
 fn lists_are_read_from_their_newest_end() {
     let [unlisted, listed, of_agent, unsuccessful, open] = job_list::LISTS;
     let [last_listed, last_of_agent, last_unsuccessful, last_open, newest] = job_list::LASTS;
-    let [ledger_unlisted, ledger_listed] = ledger_entries::LISTS;
-    let [deliveries_unlisted, deliveries_listed] = deliveries::LISTS;
+    let [ledger_unlisted, ledger_listed, last_entry, newest_entry] = ledger_entries::LISTS;
+    let [deliveries_unlisted, deliveries_listed, last_delivery] = deliveries::LISTS;
     let [agents, versions] = agents::LISTS;
     let [evals, eval_runs] = evals::LISTS;
     let [batches, items, open_items] = batches::LISTS;
@@ -66,15 +66,18 @@ fn lists_are_read_from_their_newest_end() {
         (last_open, "SEARCH queue USING PRIMARY KEY (queue=? AND subject<?)"),
         (newest, "SEARCH job USING INDEX job_by_account (account=? AND rowid<?)"),
         (ledger_unlisted, "SEARCH ledger USING INTEGER PRIMARY KEY (rowid>?)"),
-        (ledger_listed, "SEARCH ledger USING INDEX ledger_by_account (account=? AND n<?)"),
+        (ledger_listed, "SEARCH ledger USING INDEX ledger_by_account (account=? AND n>? AND n<?)"),
+        (last_entry, "SEARCH ledger USING COVERING INDEX ledger_by_account (account=? AND n<?)"),
+        (newest_entry, "SEARCH ledger USING INDEX ledger_by_account (account=? AND n<?)"),
         (
             deliveries_unlisted,
             "SEARCH webhook_delivery USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
         ),
         (
             deliveries_listed,
-            "SEARCH webhook_delivery USING INDEX webhook_delivery_by_account (account=? AND rowid<?)",
+            "SEARCH webhook_delivery USING INDEX webhook_delivery_by_account (account=? AND rowid>? AND rowid<?)",
         ),
+        (last_delivery, "USING COVERING INDEX webhook_delivery_by_account (account=? AND rowid<?)"),
         (agent_hours::BUSY, "SEARCH g USING INTEGER PRIMARY KEY (rowid>?)"),
         (agent_hours::BUSY, "h EXISTS USING PRIMARY KEY (account=? AND agent=? AND hour>?)"),
         (ledger_entries::ENTRIES_OF_JOB, "USING INDEX ledger_by_job (job=? AND round>"),
