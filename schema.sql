@@ -189,7 +189,7 @@ create table spending (
 
 -- What each model cost and costs, a row for each version of its price; the newest are in force. It only grows, by
 -- trigger. No tenant's: everybody may read it. A `free` model has zeros. Amounts are microcredits, those per
--- million for tokens.
+-- million for tokens. `created_at` is for people who look.
 create table price (
   seq integer primary key,
   model text not null,
@@ -215,7 +215,7 @@ begin select raise(abort, 'prices are append-only'); end;
 -- of the daily tokens of its end user while it is not over: what it may use at most; 0 without one, and until it
 -- begins where that is on a later day. `price_list` is the newest `price` when its
 -- reservation was made: it is charged at the prices up to there. `completion_bound` is for how many completion
--- tokens that was made.
+-- tokens that was made. `api_key` is for people who look.
 create table job (
   seq integer primary key,
   account integer not null references account (seq),
@@ -593,8 +593,6 @@ create table stripe_event (
   payload text not null
 ) strict;
 create index stripe_event_by_status on stripe_event (status);
-create index stripe_event_in_trouble on stripe_event (status)
-  where status not in ('processed', 'duplicate');
 create index stripe_event_unmatched on stripe_event (customer) where status = 'unmatched';
 create index stripe_event_by_payment on stripe_event (payment);
 
@@ -610,7 +608,7 @@ create index stripe_customer_by_owner on stripe_customer (owner);
 -- One payment, however many of Stripe's objects and events it has. Until it is granted, `owner`, `amount` (in
 -- the currency's smallest unit), `currency`, `grant_id` and `granted` are null. `taken_back` is what of
 -- `granted` went back so far. `merged_into` is the payment that this one turned out to be: then all of its
--- grant goes back.
+-- grant goes back. `created_at` is for people who look.
 create table stripe_payment (
   seq integer primary key,
   owner integer references account (seq),

@@ -22,9 +22,13 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    str::FromStr,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use serde::Serialize;
 
 use crate::{
@@ -107,6 +111,14 @@ impl Output {
     fn print(self, object: &impl Serialize, text: &str) -> io::Result<()> {
         if self.json { say(&serde_json::to_string(object)?) } else { say(text) }
     }
+}
+
+/// Takes one of these names, which the help shows.
+fn one_of<T>(names: [&'static str; 2]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse())
 }
 
 /// Prints a line to standard output.

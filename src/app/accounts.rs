@@ -87,7 +87,7 @@ pub fn list(app: &App, page: &PageRequest) -> Result<Page<Account>> {
     let rows = app.store.read(SystemScope::new(), |snapshot| {
         accounts::list(snapshot, before, super::one_more(page))
     })?;
-    Ok(Page::cut(rows, page.limit, |account| Cursor::from_uuid(account.id.uuid())))
+    Ok(Page::cut(rows, page.limit, |account| Cursor::from_uuid(account.id().uuid())))
 }
 
 /// The account of that id.
@@ -102,16 +102,13 @@ pub fn scope(app: &App, id: AccountId) -> Result<AccountScope> {
 
 /// The same for either environment.
 pub fn scope_of(app: &App, id: AccountId, environment: Environment) -> Result<AccountScope> {
-    let find = |snapshot: &Snapshot<'_, _>| must_find(snapshot, id, environment);
-    let account = app.store.read(SystemScope::new(), find)?;
-    Ok(SystemScope::new().account(account.seq, id, environment))
+    app.store.read(SystemScope::new(), |snapshot| find_scope(snapshot, id, environment))
 }
 
 /// The right to the rows of the account's twin for tests, if it has one.
 pub fn test_scope(app: &App, id: AccountId) -> Result<Option<AccountScope>> {
     let find = |snapshot: &Snapshot<'_, _>| accounts::find(snapshot, id, Environment::Test);
-    let twin = app.store.read(SystemScope::new(), find)?;
-    Ok(twin.map(|twin| SystemScope::new().account(twin.seq, id, Environment::Test)))
+    Ok(app.store.read(SystemScope::new(), find)?.map(|twin| twin.scope))
 }
 
 /// Renames, suspends or resumes an account, or changes its settings.
@@ -143,8 +140,16 @@ pub(super) fn within<T>(
     environment: Environment,
     part: impl FnOnce(&Tx<'_, AccountScope>) -> Result<T>,
 ) -> Result<T> {
-    let account = must_find(tx, id, environment)?;
-    tx.within(tx.scope().account(account.seq, id, environment), part)
+    tx.within(find_scope(tx, id, environment)?, part)
+}
+
+/// The right to the account's rows of that environment.
+pub(super) fn find_scope(
+    snapshot: &Snapshot<'_, SystemScope>,
+    id: AccountId,
+    environment: Environment,
+) -> Result<AccountScope> {
+    Ok(must_find(snapshot, id, environment)?.scope)
 }
 
 fn must_find(

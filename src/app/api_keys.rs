@@ -12,12 +12,12 @@ use std::{sync::Arc, time::Duration};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{App, Reply, Secrecy, once, projects::DEFAULT};
+use super::{App, Reply, Secrecy, once};
 use crate::{
     domain::{
-        ApiKey as WholeKey, ApiKeyId, Credits, Cursor, Environment, Error, ErrorKind, Idempotency,
-        Networks, Page, PageRequest, ProjectId, RateLimit, RefusedScope, Result, ScopeSet, Secret,
-        Timestamp,
+        ApiKey as WholeKey, ApiKeyId, Credits, Cursor, DEFAULT_PROJECT, Environment, Error,
+        ErrorKind, Idempotency, Networks, Page, PageRequest, ProjectId, RateLimit, RefusedScope,
+        Result, ScopeSet, Secret, Timestamp,
     },
     store::{
         AccountScope, Commit, Snapshot, SystemScope, Tx,
@@ -221,7 +221,7 @@ fn project(snapshot: &Snapshot<'_, AccountScope>, id: Option<ProjectId>) -> Resu
         Some(id) => projects::find(snapshot, id)?.ok_or_else(|| {
             Error::invalid("project_id", "project_id names no project of this account")
         }),
-        None => projects::by_name(snapshot, DEFAULT)?
+        None => projects::by_name(snapshot, DEFAULT_PROJECT)?
             .ok_or_else(|| Error::internal("an account has no default project")),
     }
 }

@@ -1,6 +1,6 @@
 //! What can be done with credits, apart from jobs: look, give, correct, and let expire.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,14 +25,16 @@ const ACCOUNTS_PER_ROUND: u32 = 10_000;
 const WRITES_AT_ONCE: usize = 64;
 
 /// Which entries of the ledger to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct EntryFilter {
     /// Only this kind.
     pub kind: Option<EntryKind>,
     /// Only this job's.
     pub job: Option<JobId>,
-    /// Only from this time (included) to that (excluded).
-    pub created: Option<Range<Timestamp>>,
+    /// Only made at this time or later.
+    pub created_after: Option<Timestamp>,
+    /// Only made before this time.
+    pub created_before: Option<Timestamp>,
 }
 
 /// Credits that the operator gives.
@@ -103,19 +105,19 @@ pub fn balance(app: &App, scope: AccountScope) -> Result<Balance> {
     app.store.read(scope, ledger::balance)
 }
 
-/// The account's ledger, newest first.
+/// The account's ledger, newest first: up to the page's limit, fewer where entries are hard to find.
 pub fn entries(
     app: &App,
     scope: AccountScope,
     filter: EntryFilter,
     page: &PageRequest,
 ) -> Result<Page<LedgerEntry>> {
-    let EntryFilter { kind, job, created } = filter;
+    let EntryFilter { kind, job, created_after, created_before } = filter;
     let before = page.after.as_ref().map(Cursor::number).transpose()?;
-    let filter = LedgerFilter { kind, job, created, before };
-    let rows =
+    let filter = LedgerFilter { kind, job, created_after, created_before, before };
+    let found =
         app.store.read(scope, |snapshot| ledger_entries::entries(snapshot, &filter, page.limit))?;
-    Ok(Page::read(rows, |entry| Cursor::from_number(entry.n)))
+    Ok(super::page_of(found, |n| Cursor::from_number(*n)))
 }
 
 /// The account's grants, newest first.

@@ -34,17 +34,17 @@ pub struct DeliveryLog {
     pub attempts: Vec<Attempt>,
 }
 
-/// The account's deliveries, newest first: up to `limit`, fewer where they are large. Blocks while it
-/// reads.
+/// The account's deliveries, newest first: up to `limit`, fewer where they are large or hard to find. Blocks
+/// while it reads.
 pub fn list(
     app: &App,
     caller: &Caller,
     filter: &DeliveryFilter,
     limit: usize,
 ) -> Result<Page<Delivery>> {
-    let rows =
+    let found =
         app.store.read(caller.scope, |snapshot| deliveries::list(snapshot, filter, limit))?;
-    Ok(Page::read(rows, |delivery| Cursor::from_uuid(delivery.id.uuid())))
+    Ok(super::page_of(found, |id| Cursor::from_uuid(id.uuid())))
 }
 
 /// The delivery of that id and its tries. Blocks while it reads.

@@ -58,12 +58,12 @@ use serde::{Deserialize, Deserializer};
 use crate::{
     ambient::Ambient,
     domain::{
-        Backoff, CapPolicy, Credits, DriftLimits, Error, PageRequest, Payer, Result, RetryPolicy,
-        Timestamp,
+        Backoff, CapPolicy, Credits, Cursor, DriftLimits, Error, Page, PageRequest, Payer, Result,
+        RetryPolicy, Timestamp,
     },
     observe::Metrics,
     providers::Providers,
-    store::{AccountScope, Store},
+    store::{AccountScope, Store, listing::Looked},
     webhooks::guard::Guard,
 };
 
@@ -208,6 +208,12 @@ impl Caller {
 /// Rows to read for a page: one more than it has, to see whether there is a next one.
 fn one_more(page: &PageRequest) -> u32 {
     u32::try_from(page.limit).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// The page of what was found, whose next begins after the row with this cursor.
+fn page_of<T, P>(found: Looked<T, P>, cursor: impl FnOnce(&P) -> Cursor) -> Page<T> {
+    let next = found.next_after.as_ref().map(|place| cursor(place).text());
+    Page::of(found.rows, next)
 }
 
 /// Adds up what came of each duty; all are done. Gives the first error, and logs the others.

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use super::{App, Reply, Secrecy, accounts::within, budgets, credits, once};
 use crate::{
     domain::{
-        Bucket, Credits, Cursor, Environment, Error, ErrorKind, GrantId, Idempotency, Page,
-        PageRequest, ProjectId, Result,
+        Bucket, Credits, Cursor, DEFAULT_PROJECT, Environment, Error, ErrorKind, GrantId,
+        Idempotency, Page, PageRequest, ProjectId, Result,
     },
     store::{
         AccountScope, Commit, Snapshot, SystemScope, Tx, accounts,
@@ -22,9 +22,6 @@ use crate::{
         projects::{self, NewProject, Project, ProjectChange},
     },
 };
-
-/// The project of keys that name none. Every account has it.
-pub const DEFAULT: &str = "default";
 
 /// Projects of one account.
 const PROJECTS_MAX: u32 = 1_000;
@@ -166,7 +163,7 @@ fn apply(tx: &Tx<'_, AccountScope>, id: ProjectId, change: &ProjectChange) -> Re
 }
 
 fn may_be_renamed(project: &Project) -> Result<()> {
-    if project.name != DEFAULT {
+    if project.name != DEFAULT_PROJECT {
         return Ok(());
     }
     let message = "the project `default` keeps its name, as keys that name no project are made in it; \

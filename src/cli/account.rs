@@ -69,7 +69,7 @@ impl Create {
         let grant = credits.map(|amount| credits::request(amount, Bucket::Paid)).transpose()?;
         let app = &local.app;
         let made = accounts::create(app, NewAccount { name: self.name }).wait()?;
-        let account = made.account.id;
+        let account = made.account.id();
         let key = key::issue(local, account, &request)?;
         if let Some(grant) = grant {
             crate::app::credits::grant(app, account, grant, None).wait()?;
@@ -93,7 +93,7 @@ impl List {
         let rows: Vec<_> = accounts
             .iter()
             .map(|account| json!({
-                "account_id": account.id, "name": account.name, "created_at": account.created_at,
+                "account_id": account.id(), "name": account.name, "created_at": account.created_at,
                 "suspended": account.suspended_at.is_some(),
             }))
             .collect();
@@ -101,7 +101,7 @@ impl List {
             .iter()
             .map(|account| {
                 let state = if account.suspended_at.is_some() { "suspended" } else { "active" };
-                format!("{}  {state:<9}  {}", account.id, account.name)
+                format!("{}  {state:<9}  {}", account.id(), account.name)
             })
             .collect();
         Ok(self.output.print(&json!({"accounts": rows}), &lines.join("\n"))?)

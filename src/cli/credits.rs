@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{DONE, Output, local::Local};
+use super::{DONE, Output, local::Local, one_of};
 use crate::{
     ambient::Ambient,
     app::{
@@ -31,11 +31,11 @@ pub(super) struct Grant {
     #[arg(long, value_name = "X")]
     amount: domain::Credits,
     /// Where they go; free ones are used first
-    #[arg(long, default_value = "paid", value_parser = ["paid", "free"])]
-    bucket: String,
+    #[arg(long, default_value = "paid", value_parser = one_of::<Bucket>(["paid", "free"]))]
+    bucket: Bucket,
     /// Live credits, or those that the account's test keys spend
-    #[arg(long, default_value = "live", value_parser = ["live", "test"])]
-    environment: String,
+    #[arg(long, default_value = "live", value_parser = one_of::<Environment>(["live", "test"]))]
+    environment: Environment,
     #[command(flatten)]
     output: Output,
 }
@@ -52,20 +52,19 @@ impl Credits {
 
 impl Grant {
     fn run(self, local: &Local) -> anyhow::Result<()> {
-        let bucket = Bucket::parse(&self.bucket).unwrap_or(Bucket::Paid);
-        let environment = Environment::parse(&self.environment).unwrap_or_default();
+        let Self { bucket, environment, .. } = self;
         let request = GrantRequest { environment, ..request(self.amount, bucket)? };
         let grant = credits::grant(&local.app, self.account, request, None).wait()?;
         let scope = accounts::scope_of(&local.app, self.account, environment)?;
         let balance = credits::balance(&local.app, scope)?;
         let available = balance.available.total().unwrap_or_default();
         let text =
-            format!("granted {} {} credits; {available} available", grant.amount, self.bucket);
+            format!("granted {} {} credits; {available} available", grant.amount, bucket.as_str());
         let granted = Granted {
             grant_id: grant.id,
             account_id: self.account,
             amount: grant.amount,
-            bucket: &self.bucket,
+            bucket,
             available,
         };
         Ok(self.output.print(&granted, &text)?)
@@ -74,11 +73,11 @@ impl Grant {
 
 /// What the command prints. Not `json!`, which would read the numbers as floats.
 #[derive(Serialize)]
-struct Granted<'a> {
+struct Granted {
     grant_id: GrantId,
     account_id: AccountId,
     amount: domain::Credits,
-    bucket: &'a str,
+    bucket: Bucket,
     available: domain::Credits,
 }
 

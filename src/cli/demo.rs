@@ -165,7 +165,7 @@ fn tell(
 fn make_account(app: &Arc<App>, evidence: &mut Evidence) -> anyhow::Result<String> {
     evidence.step("An account with a key and 10 credits")?;
     let made = accounts::create(app, NewAccount { name: "Demo".to_owned() }).wait()?;
-    let account = made.account.id;
+    let account = made.account.id();
     let request = KeyRequest {
         name: "demo".to_owned(),
         scopes: vec!["*".to_owned()],

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{DONE, Output, local::Local};
+use super::{DONE, Output, local::Local, one_of};
 use crate::{
     ambient::Ambient,
     app::{Caller, accounts, dead_letters},
@@ -29,8 +29,8 @@ struct Whose {
     #[arg(long, value_name = "ID")]
     account: AccountId,
     /// Those of live work, or of what the account's test keys asked for
-    #[arg(long, default_value = "live", value_parser = ["live", "test"])]
-    environment: String,
+    #[arg(long, default_value = "live", value_parser = one_of::<Environment>(["live", "test"]))]
+    environment: Environment,
 }
 
 #[derive(Args)]
@@ -98,8 +98,7 @@ fn queue(name: &str) -> Result<QueueName> {
 impl Whose {
     /// Redriving makes no job, so no project and no key are asked for, and whoever paid before pays again.
     fn caller(&self, local: &Local) -> Result<Caller> {
-        let environment = Environment::parse(&self.environment).unwrap_or_default();
-        let scope = accounts::scope_of(&local.app, self.account, environment)?;
+        let scope = accounts::scope_of(&local.app, self.account, self.environment)?;
         let request_id = local.app.ambient.uuid().to_string();
         Ok(Caller { scope, project: 0, key: 0, payer: None, request_id })
     }

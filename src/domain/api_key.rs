@@ -7,6 +7,9 @@ use std::fmt;
 
 use super::{Environment, Secret};
 
+/// The project of keys that name none. Every account has it.
+pub const DEFAULT_PROJECT: &str = "default";
+
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const START_LEN: usize = "sk_live_".len();
 const PREFIX_LEN: usize = 12;

@@ -1,5 +1,7 @@
 //! The two environments of an account.
 
+use std::str::FromStr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -34,11 +36,17 @@ impl Environment {
     }
 }
 
+impl FromStr for Environment {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::parse(name).ok_or_else(|| names::unknown(name, &Self::ALL.map(Self::as_str)))
+    }
+}
+
 impl<'de> Deserialize<'de> for Environment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        names::read(deserializer, |name| {
-            Self::parse(name).ok_or_else(|| names::unknown(name, &Self::ALL.map(Self::as_str)))
-        })
+        names::read(deserializer, str::parse)
     }
 }
 
@@ -51,9 +59,11 @@ mod tests {
         for environment in Environment::ALL {
             let name = environment.as_str();
             assert_eq!(Environment::parse(name), Some(environment));
+            assert_eq!(name.parse(), Ok(environment));
             assert_eq!(serde_json::to_value(environment).unwrap(), name);
             assert_eq!(serde_json::from_value::<Environment>(name.into()).unwrap(), environment);
         }
         assert!(serde_json::from_str::<Environment>("\"staging\"").is_err());
+        assert!("staging".parse::<Environment>().is_err());
     }
 }

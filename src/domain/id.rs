@@ -30,6 +30,9 @@ macro_rules! ids {
         pub struct $name(Uuid);
 
         impl $name {
+            /// Above every other: a list that nothing was shown of begins below it.
+            pub const MAX: Self = Self(Uuid::max());
+
             /// Makes the id from a UUID that `ambient` or the store gave.
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
@@ -38,6 +41,11 @@ macro_rules! ids {
             /// The id as a UUID.
             pub const fn uuid(self) -> Uuid {
                 self.0
+            }
+
+            /// The id as the store keeps it.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
             }
         }
 

@@ -1,5 +1,7 @@
 //! The words of the credits ledger and how an amount is split over its two buckets.
 
+use std::str::FromStr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -33,11 +35,17 @@ impl Bucket {
     }
 }
 
+impl FromStr for Bucket {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::parse(name).ok_or_else(|| names::unknown(name, &Self::ALL.map(Self::as_str)))
+    }
+}
+
 impl<'de> Deserialize<'de> for Bucket {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        names::read(deserializer, |name| {
-            Self::parse(name).ok_or_else(|| names::unknown(name, &Self::ALL.map(Self::as_str)))
-        })
+        names::read(deserializer, str::parse)
     }
 }
 

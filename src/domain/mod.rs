@@ -44,7 +44,7 @@ mod tokens;
 mod webhook;
 
 pub use agent::{AgentDefinition, AgentRequest, RunRequest, VersionRequest};
-pub use api_key::{ApiKey, MalformedApiKey};
+pub use api_key::{ApiKey, DEFAULT_PROJECT, MalformedApiKey};
 pub use batch::{BatchCounts, BatchStatus, BatchStep, check_custom_id};
 pub use batch_request::{BatchRequest, Named};
 pub use budget::{Month, Payer, thresholds_reached};

@@ -4,18 +4,19 @@ use rusqlite::Row;
 
 use super::{
     account_settings::{self, settings},
+    projects::{self, NewProject},
     scope::{AccountScope, AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{AccountId, AccountSettings, Environment, ProjectId, Result, Timestamp};
+use crate::domain::{
+    AccountId, AccountSettings, DEFAULT_PROJECT, Environment, ProjectId, Result, Timestamp,
+};
 
 /// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Internal number.
-    pub seq: AccountSeq,
-    /// Public id.
-    pub id: AccountId,
+    /// The right to its rows, which names it.
+    pub scope: AccountScope,
     /// What people call it.
     pub name: String,
     /// When the operator suspended it, if so.
@@ -26,10 +27,16 @@ pub struct Account {
     pub created_at: Timestamp,
 }
 
-fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+impl Account {
+    /// Public id.
+    pub const fn id(&self) -> AccountId {
+        self.scope.account_id()
+    }
+}
+
+fn account(row: &Row<'_>, system: SystemScope) -> rusqlite::Result<Account> {
     Ok(Account {
-        seq: row.get("seq")?,
-        id: row.get("id")?,
+        scope: system.account(row.get("seq")?, row.get("id")?, row.get("environment")?),
         name: row.get("name")?,
         suspended_at: row.get("suspended_at")?,
         settings: settings(row)?,
@@ -49,7 +56,7 @@ macro_rules! select_account {
     };
 }
 
-/// Adds an account with an empty balance and a live project called `default`.
+/// Adds an account with an empty balance and a live project called [`DEFAULT_PROJECT`].
 pub fn insert(
     tx: &Tx<'_, SystemScope>,
     id: AccountId,
@@ -57,17 +64,19 @@ pub fn insert(
     name: &str,
 ) -> Result<AccountScope> {
     let scope = insert_row(tx, id, Environment::Live, name)?;
-    tx.execute(
-        "insert into main.project (account, id, name, environment, created_at)
-         values (?1, ?2, 'default', 'live', ?3)",
-        (scope.seq(), project, tx.now()),
-    )?;
+    let project = NewProject {
+        id: project,
+        name: DEFAULT_PROJECT.to_owned(),
+        environment: Environment::Live,
+        monthly_credit_limit: None,
+    };
+    tx.within(scope, |tx| projects::insert(tx, &project))?;
     Ok(scope)
 }
 
 /// Adds the twin of an account that has none: its part for tests, with an empty balance and the same settings.
 pub fn insert_twin(tx: &Tx<'_, SystemScope>, of: &Account) -> Result<AccountScope> {
-    let twin = insert_row(tx, of.id, Environment::Test, &of.name)?;
+    let twin = insert_row(tx, of.id(), Environment::Test, &of.name)?;
     tx.within(twin, |tx| account_settings::set(tx, &of.settings))?;
     Ok(twin)
 }
@@ -92,7 +101,10 @@ pub fn find(
     id: AccountId,
     environment: Environment,
 ) -> Result<Option<Account>> {
-    snapshot.one(select_account!("a.id = ?1 and a.environment = ?2"), (id, environment), account)
+    let system = snapshot.scope();
+    snapshot.one(select_account!("a.id = ?1 and a.environment = ?2"), (id, environment), |row| {
+        account(row, system)
+    })
 }
 
 /// Accounts older than `before`, newest first.
@@ -101,14 +113,12 @@ pub fn list(
     before: Option<AccountId>,
     limit: u32,
 ) -> Result<Vec<Account>> {
-    snapshot.all(
-        select_account!(
-            "a.environment = 'live' and (?1 is null or a.id < ?1) order by a.id desc limit ?2"
-        ),
-        (before, limit),
-        account,
-    )
+    let (system, before) = (snapshot.scope(), before.unwrap_or(AccountId::MAX));
+    snapshot.all(LIST, (before, limit), |row| account(row, system))
 }
+
+pub(in crate::store) const LIST: &str =
+    select_account!("a.environment = 'live' and a.id < ?1 order by a.id desc limit ?2");
 
 /// Changes what is given, of its twin too; false where there is no such account.
 pub fn update(

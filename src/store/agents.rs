@@ -2,7 +2,6 @@
 
 use rusqlite::Row;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 use super::{
     row::{raw, unknown},
@@ -251,7 +250,7 @@ pub fn list(
     before: Option<AgentId>,
     limit: usize,
 ) -> Result<Rows<(Agent, AgentVersion)>> {
-    let before = before.unwrap_or(AgentId::from_uuid(Uuid::max()));
+    let before = before.unwrap_or(AgentId::MAX);
     snapshot.page(LIST, (archived, before, limit.saturating_add(1)), limit, both)
 }
 

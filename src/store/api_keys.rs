@@ -221,13 +221,12 @@ pub fn list(
     before: Option<ApiKeyId>,
     limit: u32,
 ) -> Result<Vec<ApiKey>> {
-    snapshot.all(
-        "select k.*, p.id as project_id from api_key k join project p on p.seq = k.project
-         where ?1 is null or k.id < ?1 order by k.id desc limit ?2",
-        (before, limit),
-        api_key,
-    )
+    snapshot.all(LIST, (before.unwrap_or(ApiKeyId::MAX), limit), api_key)
 }
+
+pub(in crate::store) const LIST: &str =
+    "select k.*, p.id as project_id from api_key k join project p on p.seq = k.project
+     where k.id < ?1 order by k.id desc limit ?2";
 
 /// Ends a key at once; false where there is none or it was revoked before.
 pub fn revoke(tx: &Tx<'_, AccountScope>, id: ApiKeyId) -> Result<bool> {

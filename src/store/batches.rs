@@ -2,7 +2,6 @@
 
 use rusqlite::Row;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 use super::{
     jobs::{JobResult, job_result, result_columns},
@@ -194,7 +193,7 @@ pub fn list(
     before: Option<BatchId>,
     limit: u32,
 ) -> Result<Vec<Batch>> {
-    let before = before.unwrap_or(BatchId::from_uuid(Uuid::max()));
+    let before = before.unwrap_or(BatchId::MAX);
     snapshot.all(LIST, (before, limit), batch)
 }
 

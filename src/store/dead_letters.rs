@@ -90,15 +90,14 @@ pub fn list(
     before: Option<DeadLetterId>,
     limit: u32,
 ) -> Result<Vec<DeadLetter>> {
-    snapshot.all(
-        select_dead_letter!(
-            "where l.redriven_at is null and (?1 is null or l.queue = ?1)
-             and (?2 is null or l.id < ?2) order by l.id desc limit ?3"
-        ),
-        (queue.map(QueueName::number), before, limit),
-        dead_letter,
-    )
+    let before = before.unwrap_or(DeadLetterId::MAX);
+    snapshot.all(LIST, (queue.map(QueueName::number), before, limit), dead_letter)
 }
+
+pub(in crate::store) const LIST: &str = select_dead_letter!(
+    "where l.redriven_at is null and (?1 is null or l.queue = ?1) and l.id < ?2
+     order by l.id desc limit ?3"
+);
 
 /// Marks all dead letters of the work as redriven: it waits in its queue again.
 pub fn redriven(tx: &Tx<'_, AccountScope>, work: WorkId) -> Result<()> {

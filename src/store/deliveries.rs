@@ -3,14 +3,12 @@
 use rusqlite::{Row, ToSql};
 
 use super::{
-    listing::{self, ListSql, Listing},
+    listing::{self, ListSql, Listing, Looked, last_looked_at},
     row::unknown,
     scope::AccountScope,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{
-    Cursor, DeliveryId, DeliveryStatus, EndpointId, EventId, Result, Rows, Timestamp,
-};
+use crate::domain::{Cursor, DeliveryId, DeliveryStatus, EndpointId, EventId, Result, Timestamp};
 
 /// A status as the table keeps it.
 const fn number(status: DeliveryStatus) -> i64 {
@@ -121,8 +119,10 @@ macro_rules! listed_deliveries {
 
 const LIST: ListSql = ListSql {
     unlisted: select_delivery!("d.seq > ?1", listed_deliveries!()),
-    listed: select_delivery!("d.listed = 1", listed_deliveries!()),
+    listed: select_delivery!("d.listed = 1 and d.seq > ?1", listed_deliveries!()),
 };
+const LAST: &str = "select seq from webhook_delivery where listed = 1 and seq < ?1
+    order by seq desc limit 1 offset ?2 - 1";
 
 /// Adds a pending delivery; gives its internal number.
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewDelivery<'_>) -> Result<i64> {
@@ -157,16 +157,33 @@ pub struct DeliveryFilter {
     pub before: Option<DeliveryId>,
 }
 
-/// The account's deliveries, newest first: up to `limit`, fewer where they are large.
+impl DeliveryFilter {
+    /// Whether deliveries can fail it, so that many may be looked at for one that is shown.
+    fn is_filtered(&self) -> bool {
+        self.status.is_some() || self.endpoint.is_some() || self.event_type.is_some()
+    }
+}
+
+/// The account's deliveries, newest first: up to `limit`, fewer where they are large or hard to find.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &DeliveryFilter,
     limit: usize,
-) -> Result<Rows<Delivery>> {
+) -> Result<Looked<Delivery, DeliveryId>> {
     let before = filter.before.map_or(Ok(i64::MAX), |id| place(snapshot, id))?;
+    let last = if filter.is_filtered() { last_looked_at(snapshot, LAST, before)? } else { None };
+    let above = last.map_or(0, |last| last - 1);
     let (status, rows) = (filter.status.map(number), limit.saturating_add(1));
     let params: [&dyn ToSql; 5] = [&before, &status, &filter.endpoint, &filter.event_type, &rows];
-    listing::read(snapshot, Listing::Deliveries, LIST, &params, limit, delivery)
+    let found =
+        listing::read(snapshot, Listing::Deliveries, LIST, above, &params, limit, delivery)?;
+    let last = last.map(|last| id_of(snapshot, last)).transpose()?.flatten();
+    Ok(Looked::of(found, last, |delivery| delivery.id))
+}
+
+/// The delivery of that number.
+fn id_of(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<DeliveryId>> {
+    snapshot.one("select id from webhook_delivery where seq = ?1", [seq], |row| row.get(0))
 }
 
 /// The number of the delivery that a page ended with.
@@ -176,7 +193,7 @@ fn place(snapshot: &Snapshot<'_, AccountScope>, id: DeliveryId) -> Result<i64> {
 }
 
 #[cfg(test)]
-pub(in crate::store) const LISTS: [&str; 2] = [LIST.unlisted, LIST.listed];
+pub(in crate::store) const LISTS: [&str; 3] = [LIST.unlisted, LIST.listed, LAST];
 
 /// Failed deliveries to an endpoint since a time, oldest first.
 pub fn failed_since(

@@ -79,8 +79,7 @@ pub fn list(
     today: Day,
     limit: u32,
 ) -> Result<Vec<EndUser>> {
-    // Nothing is above the greatest id.
-    let before = before.unwrap_or(EndUserId::from_uuid(uuid::Uuid::max()));
+    let before = before.unwrap_or(EndUserId::MAX);
     snapshot.all(LIST, (today, before, limit), end_user)
 }
 

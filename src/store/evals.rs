@@ -4,14 +4,14 @@ use rusqlite::Row;
 use serde_json::value::RawValue;
 
 use super::{
-    row::{named, raw, status_number, unknown},
+    row::{job_error, raw, status_of, unknown},
     scope::{AccountScope, SystemScope},
     signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    BatchId, Credits, Cursor, EvalId, EvalRunId, JobError, JobErrorCode, JobId, JobStatus, Result,
-    Rows, Timestamp,
+    BatchId, Credits, Cursor, EvalId, EvalRunId, JobError, JobId, JobStatus, Result, Rows,
+    Timestamp,
 };
 
 /// Outputs that [`results`] reads, in bytes; the others are left out.
@@ -156,25 +156,16 @@ fn run(row: &Row<'_>) -> rusqlite::Result<EvalRun> {
 }
 
 fn result(row: &Row<'_>) -> rusqlite::Result<EvalResult> {
-    let error = match row.get::<_, Option<String>>("error_code")? {
-        None => None,
-        Some(_) => Some(JobError {
-            code: named(row, "error_code", JobErrorCode::parse)?,
-            message: row.get("error_message")?,
-        }),
-    };
-    let stored: Option<i64> = row.get("status")?;
-    let status =
-        |stored| JobStatus::ALL.into_iter().find(|status| status_number(*status) == stored);
+    let status: Option<i64> = row.get("status")?;
     Ok(EvalResult {
         n: row.get("n")?,
         job: row.get("job_id")?,
-        status: stored.map(|stored| status(stored).ok_or_else(|| unknown("status"))).transpose()?,
+        status: status.map(status_of).transpose()?,
         passed: row.get("passed")?,
         reasons: raw(row, "reasons")?,
         output: raw(row, "output")?,
         output_text: row.get("output_text")?,
-        error,
+        error: job_error(row)?,
         latency_ms: row.get("latency_ms")?,
         charged: row.get("charged")?,
     })

@@ -1,28 +1,15 @@
-//! Lists of an account's jobs.
-//!
-//! Most filters have no index: each would be a page more to write for every job. So a list goes through the
-//! jobs of the best index there is from their newest end, and a page ends early where it has looked at
-//! [`LOOKED_AT`] of them, so that none takes long however much history an account has. Jobs that are not over
-//! are few: they are found by their rows in the queue.
-
-use std::time::Duration;
+//! Lists of an account's jobs. Those that are not over are few: they are found by their rows in the queue.
 
 use rusqlite::{ToSql, params};
 
 use super::{
     jobs::{Job, job, job_columns, job_tables, select_job},
-    listing::Listing,
+    listing::{LOOKED_AT, Listing, Looked, between},
     row::status_number,
     scope::AccountScope,
     tx::{Filling, Snapshot},
 };
 use crate::domain::{Cursor, JobId, JobStatus, Result, Timestamp};
-
-/// The jobs that one page of a filtered list looks at, at most.
-const LOOKED_AT: i64 = 20_000;
-/// Jobs are numbered in the order of their times but where the clock was set back. By up to this much, no
-/// list misses a job because of it.
-const CLOCK_STEP: Duration = Duration::from_hours(1);
 
 /// The conditions of [`JobFilter`] that remain when its times have become numbers as far as they can.
 macro_rules! matches_filter {
@@ -95,15 +82,6 @@ pub struct JobFilter {
     pub before: Option<JobId>,
 }
 
-/// A page of jobs.
-#[derive(Debug, Default)]
-pub struct JobRows {
-    /// The jobs.
-    pub rows: Vec<Job>,
-    /// The job that the next page begins after, which need not be one of these; `None` on the last page.
-    pub next_after: Option<JobId>,
-}
-
 /// Where jobs are looked for.
 #[derive(Clone, Copy)]
 enum Way {
@@ -171,15 +149,15 @@ pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &JobFilter,
     limit: usize,
-) -> Result<JobRows> {
+) -> Result<Looked<Job, JobId>> {
     let agent = filter.agent.as_deref().map(|name| agent_named(snapshot, name)).transpose()?;
     let way = Way::of(filter.status, agent.flatten());
     let is_idle = matches!(way, Way::Open) && open_jobs(snapshot)? == 0;
     if agent == Some(None) || is_idle {
-        return Ok(JobRows::default());
+        return Ok(Looked { rows: Vec::new(), next_after: None });
     }
     let mark = snapshot.fact(Listing::Jobs.mark())?;
-    let (above, below) = bounds(snapshot, filter, mark)?;
+    let (above, below) = bounds(snapshot, filter)?;
     let last = if way.is_filtered(filter) { way.last(snapshot, below)? } else { None };
     let last = last.filter(|last| *last > above + 1);
     let above = last.map_or(above, |last| last - 1);
@@ -194,60 +172,16 @@ pub fn list(
             snapshot.fill(&mut filling, sql, params, &job)?;
         }
     }
-    let is_full = filling.is_full();
-    let rows = filling.rows().rows;
-    let next_after = match last {
-        _ if is_full => rows.last().map(|job| job.id),
-        Some(last) => {
-            snapshot.one("select id from job where seq = ?1", [last], |row| row.get(0))?
-        }
-        None => None,
-    };
-    Ok(JobRows { rows, next_after })
+    let last = last.map(|last| id_of(snapshot, last)).transpose()?.flatten();
+    Ok(Looked::of(filling.rows(), last, |job| job.id))
 }
 
 /// The numbers that all jobs are between that the filter's page and times leave, both exclusive.
-fn bounds(
-    snapshot: &Snapshot<'_, AccountScope>,
-    filter: &JobFilter,
-    mark: i64,
-) -> Result<(i64, i64)> {
-    let mut above = 0;
-    let mut below = filter.before.map_or(Ok(i64::MAX), |id| place(snapshot, id))?;
-    if let Some(time) = filter.created_after {
-        let first = first_since(snapshot, time.minus(CLOCK_STEP), mark)?;
-        above = first.map_or(mark, |first| first - 1);
-    }
-    if let Some(time) = filter.created_before
-        && let Some(first) = first_since(snapshot, time.plus(CLOCK_STEP), mark)?
-    {
-        below = below.min(first);
-    }
-    Ok((above, below))
-}
-
-/// The number of the account's first listed job that was accepted at this time or later: found by halves, as
-/// times rise with numbers.
-fn first_since(
-    snapshot: &Snapshot<'_, AccountScope>,
-    time: Timestamp,
-    mark: i64,
-) -> Result<Option<i64>> {
-    let newest = |up_to: i64| {
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Timestamp>(1)?));
-        let found = snapshot.one(NEWEST_LISTED, [up_to], read)?;
-        Ok(found.filter(|(_, created_at)| *created_at >= time).map(|(seq, _)| seq))
-    };
-    let Some(mut first) = newest(mark)? else { return Ok(None) };
-    let mut earlier = 0;
-    while first - earlier > 1 {
-        let middle = earlier + (first - earlier) / 2;
-        match newest(middle)? {
-            Some(seq) => first = seq,
-            None => earlier = middle,
-        }
-    }
-    Ok(Some(first))
+fn bounds(snapshot: &Snapshot<'_, AccountScope>, filter: &JobFilter) -> Result<(i64, i64)> {
+    let JobFilter { created_after, created_before, before, .. } = *filter;
+    let before = before.map_or(Ok(i64::MAX), |id| place(snapshot, id))?;
+    let (above, below) = between(snapshot, NEWEST_LISTED, created_after, created_before)?;
+    Ok((above, below.min(before)))
 }
 
 fn open_jobs(snapshot: &Snapshot<'_, AccountScope>) -> Result<i64> {
@@ -258,6 +192,11 @@ fn open_jobs(snapshot: &Snapshot<'_, AccountScope>) -> Result<i64> {
 /// The internal number of the agent of that name.
 fn agent_named(snapshot: &Snapshot<'_, AccountScope>, name: &str) -> Result<Option<i64>> {
     snapshot.one("select seq from agent where name = ?1", [name], |row| row.get(0))
+}
+
+/// The job of that number.
+fn id_of(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<JobId>> {
+    snapshot.one("select id from job where seq = ?1", [seq], |row| row.get(0))
 }
 
 /// The number of the job that a page ended with.

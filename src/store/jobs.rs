@@ -5,15 +5,13 @@ use serde_json::value::RawValue;
 
 use super::{
     ledger::JobRound,
-    row::{named, raw, reserved, status, status_number, unknown, usage},
+    row::{job_error, raw, reserved, status, status_number, unknown, usage},
     scope::AccountScope,
     signal::Signal,
     spending::SetAside,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{
-    Credits, JobError, JobErrorCode, JobId, JobStatus, Result, Split, Timestamp, Usage,
-};
+use crate::domain::{Credits, JobError, JobId, JobStatus, Result, Split, Timestamp, Usage};
 
 /// What a new job is made of. JSON is kept as the text it was sent as.
 #[derive(Clone, Debug)]
@@ -78,8 +76,6 @@ pub struct Job {
     pub status: JobStatus,
     /// Which reservation is the newest.
     pub round: u32,
-    /// Internal number of the key that asked for it.
-    pub api_key: i64,
     /// The model as the client names it.
     pub model: String,
     /// The version of an agent that it runs.
@@ -211,7 +207,6 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         id: row.get("id")?,
         status: status(row)?,
         round: row.get("round")?,
-        api_key: row.get("api_key")?,
         model: row.get("model")?,
         agent: agent(row)?,
         batch: row.get("batch")?,
@@ -246,13 +241,6 @@ pub(in crate::store) fn agent(row: &Row<'_>) -> rusqlite::Result<Option<JobAgent
 /// Reads what came of a job; `None` where it is not over.
 pub(in crate::store) fn job_result(row: &Row<'_>) -> rusqlite::Result<Option<JobResult>> {
     let Some(finished_at) = row.get("finished_at")? else { return Ok(None) };
-    let error = match row.get::<_, Option<String>>("error_code")? {
-        None => None,
-        Some(_) => Some(JobError {
-            code: named(row, "error_code", JobErrorCode::parse)?,
-            message: row.get("error_message")?,
-        }),
-    };
     Ok(Some(JobResult {
         output: raw(row, "output")?,
         output_text: row.get("output_text")?,
@@ -261,7 +249,7 @@ pub(in crate::store) fn job_result(row: &Row<'_>) -> rusqlite::Result<Option<Job
         estimated: row.get("estimated")?,
         usage: usage(row)?,
         charged: row.get("charged")?,
-        error,
+        error: job_error(row)?,
         finished_at,
     }))
 }

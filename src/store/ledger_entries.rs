@@ -1,20 +1,17 @@
 //! Reading credits: the lines of the ledger, and the grants.
 
-use std::ops::Range;
-
 use rusqlite::{Row, ToSql};
-use uuid::Uuid;
 
 use super::{
-    listing::{self, ListSql, Listing},
+    listing::{self, ListSql, Listing, Looked, between, last_looked_at},
     prices::{self, RecordedPrice},
     row::{derived_uuid, named, usage},
     scope::AccountScope,
     tx::Snapshot,
 };
 use crate::domain::{
-    Bucket, Credits, EntryKind, GrantId, JobId, LedgerEntryId, PriceVersion, Result, Rows,
-    Timestamp, Usage,
+    Bucket, Credits, EntryKind, GrantId, JobId, LedgerEntryId, PriceVersion, Result, Timestamp,
+    Usage,
 };
 
 /// One line of the ledger.
@@ -116,8 +113,10 @@ pub struct LedgerFilter {
     pub kind: Option<EntryKind>,
     /// Only this job's.
     pub job: Option<JobId>,
-    /// Only from this time (included) to that (excluded).
-    pub created: Option<Range<Timestamp>>,
+    /// Only made at this time or later.
+    pub created_after: Option<Timestamp>,
+    /// Only made before this time.
+    pub created_before: Option<Timestamp>,
     /// Only entries with a lower number.
     pub before: Option<i64>,
 }
@@ -152,8 +151,8 @@ macro_rules! select_entries {
             entry_tables!(),
             " where ",
             $found,
-            " and l.n < ?2 and (?3 is null or l.kind = ?3) and l.created_at >= ?4 \
-             and l.created_at < ?5 order by "
+            " and l.n < ?2 and (?3 is null or l.kind = ?3) and (?4 is null or l.created_at >= ?4) \
+             and (?5 is null or l.created_at < ?5) order by "
         )
     };
 }
@@ -161,34 +160,40 @@ macro_rules! select_entries {
 const LIST: ListSql = ListSql {
     // The numbers of an account's entries rise with those of the rows.
     unlisted: concat!(select_entries!("l.seq > ?1"), "l.seq desc limit ?6"),
-    listed: concat!(select_entries!("l.listed = 1"), "l.n desc limit ?6"),
+    listed: concat!(select_entries!("l.listed = 1 and l.n > ?1"), "l.n desc limit ?6"),
 };
+const LAST: &str =
+    "select n from ledger where listed = 1 and n < ?1 order by n desc limit 1 offset ?2 - 1";
+const NEWEST_LISTED: &str =
+    "select n, created_at from ledger where listed = 1 and n <= ?1 order by n desc limit 1";
 
-/// The account's entries, newest first.
+/// The account's entries, newest first: up to `limit`, fewer where they are hard to find.
 pub fn entries(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &LedgerFilter,
     limit: usize,
-) -> Result<Rows<LedgerEntry>> {
-    let always = Timestamp::default()..Timestamp::from_millis(i64::MAX);
-    let created = filter.created.clone().unwrap_or(always);
+) -> Result<Looked<LedgerEntry, i64>> {
+    let LedgerFilter { kind, created_after, created_before, .. } = *filter;
     let before = filter.before.unwrap_or(i64::MAX);
-    let kind = filter.kind.map(EntryKind::as_str);
-    let rows = limit.saturating_add(1);
-    let params: [&dyn ToSql; 5] = [&before, &kind, &created.start, &created.end, &rows];
-    let Some(job) = filter.job else {
-        return listing::read(snapshot, Listing::Ledger, LIST, &params, limit, entry);
-    };
-    let seq = snapshot.one("select seq from job where id = ?1", [job], |row| row.get(0))?;
-    let Some(seq): Option<i64> = seq else {
-        return Ok(Rows { rows: Vec::new(), has_more: false });
-    };
-    let params = [&[&seq as &dyn ToSql], &params[..]].concat();
-    snapshot.page(ENTRIES_OF_JOB, params.as_slice(), limit, entry)
+    let (name, rows) = (kind.map(EntryKind::as_str), limit.saturating_add(1));
+    if let Some(job) = filter.job {
+        let params = (job, before, name, created_after, created_before, rows);
+        let found = snapshot.page(ENTRIES_OF_JOB, params, limit, entry)?;
+        return Ok(Looked::of(found, None, |entry| entry.n));
+    }
+    let (above, below) = between(snapshot, NEWEST_LISTED, created_after, created_before)?;
+    let below = below.min(before);
+    let is_filtered = kind.is_some() || created_after.or(created_before).is_some();
+    let last = if is_filtered { last_looked_at(snapshot, LAST, below)? } else { None };
+    let last = last.filter(|last| *last > above + 1);
+    let above = last.map_or(above, |last| last - 1);
+    let params: [&dyn ToSql; 5] = [&below, &name, &created_after, &created_before, &rows];
+    let found = listing::read(snapshot, Listing::Ledger, LIST, above, &params, limit, entry)?;
+    Ok(Looked::of(found, last, |entry| entry.n))
 }
 
 #[cfg(test)]
-pub(in crate::store) const LISTS: [&str; 2] = [LIST.unlisted, LIST.listed];
+pub(in crate::store) const LISTS: [&str; 4] = [LIST.unlisted, LIST.listed, LAST, NEWEST_LISTED];
 
 /// The bounds of `round`, which hold always, make the planner prefer the index `ledger_by_job` to
 /// the account's whole ledger.
@@ -197,8 +202,8 @@ pub(in crate::store) const ENTRIES_OF_JOB: &str = concat!(
     entry_columns!(),
     " from job j join ledger l on l.job = j.seq and l.round >= 1 and l.round <= j.round ",
     entry_tables!(),
-    " where j.seq = ?1 and l.n < ?2 and (?3 is null or l.kind = ?3) \
-       and l.created_at >= ?4 and l.created_at < ?5 \
+    " where j.id = ?1 and l.n < ?2 and (?3 is null or l.kind = ?3) \
+       and (?4 is null or l.created_at >= ?4) and (?5 is null or l.created_at < ?5) \
      order by l.n desc limit ?6"
 );
 
@@ -247,5 +252,5 @@ pub fn grants(
     before: Option<GrantId>,
     limit: u32,
 ) -> Result<Vec<Grant>> {
-    snapshot.all(GRANTS, (before.unwrap_or(GrantId::from_uuid(Uuid::max())), limit), read_grant)
+    snapshot.all(GRANTS, (before.unwrap_or(GrantId::MAX), limit), read_grant)
 }

@@ -6,14 +6,26 @@
 //! only the rows with `listed = 1`, and [`advance`] gives them that mark many at a time, in the order
 //! of their numbers. A list reads the few rows after the last marked one by number and the others by the
 //! index; both are in the file since their own commit, so nothing is missing at any time.
+//!
+//! Most filters have no index: each would be a page more to write for every row. So a list goes through the rows
+//! of the best index there is from their newest end, and a page ends early where it has looked at [`LOOKED_AT`]
+//! of them, so that none takes long however much history an account has.
+
+use std::time::Duration;
 
 use rusqlite::{Row, ToSql};
 
 use super::{
-    scope::{AccountScope, SystemScope},
+    scope::{AccountScope, Scope, SystemScope},
     tx::{Filling, Snapshot, Tx},
 };
-use crate::domain::{Result, Rows};
+use crate::domain::{Result, Rows, Timestamp};
+
+/// The rows that one page of a filtered list looks at, at most.
+pub(in crate::store) const LOOKED_AT: i64 = 20_000;
+/// Rows are numbered in the order of their times but where the clock was set back. By up to this much, no list
+/// misses a row because of it.
+const CLOCK_STEP: Duration = Duration::from_hours(1);
 
 /// A table that is listed by account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,29 +90,116 @@ pub fn advance(tx: &Tx<'_, SystemScope>, table: Listing, limit: i64) -> Result<(
     Ok(())
 }
 
-/// The statements that read a list. `?1` is bound to the number of the last row that the index has.
+/// A page of a list, which ends early where its rows are large or hard to find.
+#[derive(Debug)]
+pub struct Looked<T, P> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// The place that the next page begins after, which need not be of one of these; `None` on the last page.
+    pub next_after: Option<P>,
+}
+
+impl<T, P> Looked<T, P> {
+    /// The next page begins after the last row of these where there are more, and else after the `last` that was
+    /// looked at.
+    pub(in crate::store) fn of(
+        Rows { rows, has_more }: Rows<T>,
+        last: Option<P>,
+        place: impl FnOnce(&T) -> P,
+    ) -> Self {
+        let next_after = if has_more { rows.last().map(place) } else { last };
+        Self { rows, next_after }
+    }
+}
+
+/// The last row below a number that a page looks at; `None` where there are fewer than it may. The statement
+/// finds the `?2`th below `?1`.
+pub(in crate::store) fn last_looked_at<S: Scope>(
+    snapshot: &Snapshot<'_, S>,
+    sql: &'static str,
+    below: i64,
+) -> Result<Option<i64>> {
+    snapshot.one(sql, (below, LOOKED_AT), |row| row.get(0))
+}
+
+/// The numbers, both exclusive, that all rows are between that were made at these times (`after` included,
+/// `before` excluded). `newest` finds number and time of the account's newest listed row up to number `?1`.
+pub(in crate::store) fn between(
+    snapshot: &Snapshot<'_, AccountScope>,
+    newest: &'static str,
+    after: Option<Timestamp>,
+    before: Option<Timestamp>,
+) -> Result<(i64, i64)> {
+    let (mut above, mut below) = (0, i64::MAX);
+    if let Some(time) = after {
+        above = match first_since(snapshot, newest, time.minus(CLOCK_STEP))? {
+            Some(first) => first - 1,
+            None => newest_up_to(snapshot, newest, i64::MAX)?.map_or(0, |(last, _)| last),
+        };
+    }
+    if let Some(time) = before
+        && let Some(first) = first_since(snapshot, newest, time.plus(CLOCK_STEP))?
+    {
+        below = first;
+    }
+    Ok((above, below))
+}
+
+/// The number of the account's first listed row of this time or later: found by halves, as times rise with
+/// numbers.
+fn first_since(
+    snapshot: &Snapshot<'_, AccountScope>,
+    newest: &'static str,
+    time: Timestamp,
+) -> Result<Option<i64>> {
+    let late = |up_to: i64| {
+        let found = newest_up_to(snapshot, newest, up_to)?;
+        Result::Ok(found.filter(|(_, created_at)| *created_at >= time).map(|(number, _)| number))
+    };
+    let Some(mut first) = late(i64::MAX)? else { return Ok(None) };
+    let mut earlier = 0;
+    while first - earlier > 1 {
+        let middle = earlier + (first - earlier) / 2;
+        match late(middle)? {
+            Some(number) => first = number,
+            None => earlier = middle,
+        }
+    }
+    Ok(Some(first))
+}
+
+fn newest_up_to(
+    snapshot: &Snapshot<'_, AccountScope>,
+    newest: &'static str,
+    number: i64,
+) -> Result<Option<(i64, Timestamp)>> {
+    snapshot.one(newest, [number], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// The statements that read a list, newest first.
 #[derive(Clone, Copy)]
 pub(in crate::store) struct ListSql {
-    /// Reads rows with `seq > ?1`, newest first.
+    /// Reads rows with `seq > ?1`, which the index does not have.
     pub(in crate::store) unlisted: &'static str,
-    /// Reads rows with `listed = 1`, newest first.
+    /// Reads rows with `listed = 1` whose number is above `?1`.
     pub(in crate::store) listed: &'static str,
 }
 
-/// The account's rows, newest first: up to `limit`, fewer where they are large. `params` are bound to
-/// `?2` and on.
+/// The account's rows, newest first: up to `limit`, fewer where they are large; of those that the index has, only
+/// those `above` a number. `params` are bound to `?2` and on.
 pub(in crate::store) fn read<T>(
     snapshot: &Snapshot<'_, AccountScope>,
     table: Listing,
     sql: ListSql,
+    above: i64,
     params: &[&dyn ToSql],
     limit: usize,
     read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Rows<T>> {
     let mark = snapshot.fact(table.mark())?;
-    let params = [&[&mark as &dyn ToSql], params].concat();
     let mut filling = Filling::new(limit);
-    for sql in [sql.unlisted, sql.listed] {
+    for (sql, above) in [(sql.unlisted, mark), (sql.listed, above)] {
+        let params = [&[&above as &dyn ToSql], params].concat();
         if !filling.is_full() {
             snapshot.fill(&mut filling, sql, params.as_slice(), &read)?;
         }

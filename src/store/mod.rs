@@ -120,7 +120,7 @@ pub struct CommitTotals {
     pub commits: u64,
     /// Deeds within them.
     pub deeds: u64,
-    /// Time spent on them, the disk included.
+    /// Time spent on them, the disk included, but not the wait of patient ones for company.
     pub busy: Duration,
 }
 
@@ -148,6 +148,7 @@ impl Store {
             shared: Arc::clone(&shared),
             ambient: ambient.clone(),
             batch: settings.batch,
+            idle: Duration::ZERO,
             dead: false,
             announce: settings.announce,
         };
@@ -168,7 +169,7 @@ impl Store {
     }
 
     /// The same for what somebody will soon write more about: its commit waits a millisecond for the next
-    /// write, so that one wait for the disk is enough for both.
+    /// writes, so that one wait for the disk is enough for all.
     pub fn write_patiently<S, T, F>(&self, scope: S, deed: F) -> Commit<T>
     where
         S: Scope,

@@ -91,12 +91,11 @@ pub fn list(
     before: Option<ProjectId>,
     limit: u32,
 ) -> Result<Vec<Project>> {
-    snapshot.all(
-        "select * from project where ?1 is null or id < ?1 order by id desc limit ?2",
-        (before, limit),
-        project,
-    )
+    snapshot.all(LIST, (before.unwrap_or(ProjectId::MAX), limit), project)
 }
+
+pub(in crate::store) const LIST: &str =
+    "select * from project where id < ?1 order by id desc limit ?2";
 
 /// Changes what is given; false where there is no such project. A new name must be new.
 pub fn update(tx: &Tx<'_, AccountScope>, id: ProjectId, change: &ProjectChange) -> Result<bool> {

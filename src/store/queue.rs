@@ -262,22 +262,24 @@ pub fn expired(
 }
 
 /// Direct jobs whose row was leased by an earlier start than `boot`, or was given back since: at most `limit`,
-/// by subject. Reads the whole queue.
+/// by subject. Reads the whole queue, but no job that only waits: the row of a direct one is leased from its first
+/// moment, and whoever gives it back counts a crash.
 pub fn left_direct(
     snapshot: &Snapshot<'_, SystemScope>,
     boot: i64,
     limit: u32,
 ) -> Result<Vec<(AccountScope, i64)>> {
     let system = snapshot.scope();
-    snapshot.all(
-        "select q.account, a.id, a.environment, q.subject from main.queue q
-         join main.job j on j.seq = q.subject join main.account a on a.seq = q.account
-         where q.queue = 2 and (q.lease is null or q.lease < ?1) and j.direct = 1
-         order by q.subject limit ?2",
-        (boot << 32, limit),
-        |row| Ok((system.account(row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?)),
-    )
+    snapshot.all(LEFT_DIRECT, (boot << 32, limit), |row| {
+        Ok((system.account(row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?))
+    })
 }
+
+pub(in crate::store) const LEFT_DIRECT: &str =
+    "select q.account, a.id, a.environment, q.subject from main.queue q
+     join main.job j on j.seq = q.subject join main.account a on a.seq = q.account
+     where q.queue = 2 and (q.lease < ?1 or (q.lease is null and q.crashes > 0)) and j.direct = 1
+     order by q.subject limit ?2";
 
 /// The number of this start of the server on this file; every start has a higher one.
 pub fn boot(tx: &Tx<'_, SystemScope>) -> Result<i64> {

@@ -10,15 +10,15 @@ use uuid::Uuid;
 use super::scope::AccountSeq;
 use crate::domain::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, Day, DeadLetterId, DeliveryId,
-    EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId, GrantId, JobId, JobStatus,
-    LedgerEntryId, ProjectId, Split, Timestamp, Usage,
+    EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId, GrantId, JobError,
+    JobErrorCode, JobId, JobStatus, LedgerEntryId, ProjectId, Split, Timestamp, Usage,
 };
 
 macro_rules! blobs {
     ($($id:ident)+) => {$(
         impl ToSql for $id {
             fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
-                Ok(ToSqlOutput::from(self.uuid().as_bytes().to_vec()))
+                Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self.as_bytes())))
             }
         }
 
@@ -109,11 +109,22 @@ pub(in crate::store) fn status_number(status: JobStatus) -> i64 {
 
 /// Reads the status of a job.
 pub(in crate::store) fn status(row: &Row<'_>) -> Result<JobStatus> {
-    let stored: i64 = row.get("status")?;
-    JobStatus::ALL
-        .into_iter()
-        .find(|status| status_number(*status) == stored)
-        .ok_or_else(|| unknown("status"))
+    status_of(row.get("status")?)
+}
+
+/// The status of that number.
+pub(in crate::store) fn status_of(number: i64) -> Result<JobStatus> {
+    let mut all = JobStatus::ALL.into_iter();
+    all.find(|status| status_number(*status) == number).ok_or_else(|| unknown("status"))
+}
+
+/// Reads why a job has no output; `None` where it has, or is not over.
+pub(in crate::store) fn job_error(row: &Row<'_>) -> Result<Option<JobError>> {
+    if row.get_ref("error_code")? == ValueRef::Null {
+        return Ok(None);
+    }
+    let code = named(row, "error_code", JobErrorCode::parse)?;
+    Ok(Some(JobError { code, message: row.get("error_message")? }))
 }
 
 /// Reads what is set aside, of each bucket.

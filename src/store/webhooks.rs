@@ -136,13 +136,11 @@ pub fn list(
     before: Option<EndpointId>,
     limit: u32,
 ) -> Result<Vec<Endpoint>> {
-    snapshot.all(
-        "select * from webhook_endpoint
-         where deleted_at is null and (?1 is null or id < ?1) order by id desc limit ?2",
-        (before, limit),
-        endpoint,
-    )
+    snapshot.all(LIST, (before.unwrap_or(EndpointId::MAX), limit), endpoint)
 }
+
+pub(in crate::store) const LIST: &str = "select * from webhook_endpoint
+    where deleted_at is null and id < ?1 order by id desc limit ?2";
 
 /// An endpoint that is sent events, as much of it as a new delivery needs.
 #[derive(Clone, Debug)]

@@ -63,7 +63,7 @@ fn the_ledger_is_listed_by_job_kind_time_and_page() {
         credits::entries(&deeds.app, scope, filter, &page).unwrap()
     };
     let of_job = credits::EntryFilter { job: Some(job.id), ..Default::default() };
-    let page = list(scope, of_job.clone(), "100", None);
+    let page = list(scope, of_job, "100", None);
     let lines: Vec<_> = page
         .data
         .iter()
@@ -81,12 +81,13 @@ fn the_ledger_is_listed_by_job_kind_time_and_page() {
     assert!(page.data.iter().all(|entry| entry.job_id == Some(job.id)
         && entry.product_name.as_deref() == Some("m")
         && entry.request_id.as_deref() == Some("req-1")));
-    assert!(list(other, of_job.clone(), "100", None).data.is_empty());
+    assert!(list(other, of_job, "100", None).data.is_empty());
 
     let charges = credits::EntryFilter { kind: Some(EntryKind::Charge), ..of_job };
     assert_eq!(list(scope, charges, "100", None).data.len(), 2);
-    let created = Some(before..before.plus(Duration::from_secs(1)));
-    let early = credits::EntryFilter { created, ..Default::default() };
+    let created_before = Some(before.plus(Duration::from_secs(1)));
+    let early =
+        credits::EntryFilter { created_after: Some(before), created_before, ..Default::default() };
     assert!(list(scope, early, "100", None).data.iter().all(|e| e.kind == EntryKind::Grant));
 
     let first = list(scope, credits::EntryFilter::default(), "5", None);

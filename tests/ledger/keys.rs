@@ -6,6 +6,7 @@ use serde_json::json;
 use skai_server::{
     app::{accounts, api_keys, ledger_audit},
     domain::{ApiKey, ErrorKind, Idempotency, IdempotencyKey, PageRequest, ScopeSet},
+    store::accounts::Account,
 };
 
 use crate::support::deeds::Deeds;
@@ -17,7 +18,7 @@ fn accounts_are_made_renamed_suspended_and_listed() {
     let ids: Vec<_> = ["a", "b", "c"].map(|name| deeds.account(name).account_id()).into();
     let page = PageRequest::parse(Some("2"), None).unwrap();
     let listed = accounts::list(app, &page).unwrap();
-    assert_eq!(listed.data.iter().map(|a| a.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
+    assert_eq!(listed.data.iter().map(Account::id).collect::<Vec<_>>(), [ids[2], ids[1]]);
 
     let change = |body: &str| {
         let change = serde_json::from_str(body).unwrap();

@@ -5,6 +5,7 @@ mod finders;
 mod idempotency;
 mod job_lists;
 mod listing;
+mod long_lists;
 mod prices;
 mod schema;
 mod writer;

@@ -11,7 +11,7 @@ use skai_server::{
     ambient::Ambient,
     domain::{Environment, Error, ErrorKind, ProjectId, QueueName, Timestamp},
     store::{
-        EngineSettings, Signal, Store, SystemScope, Tx, accounts,
+        Commit, EngineSettings, Signal, Store, SystemScope, Tx, accounts,
         queue::{self, Waiting, WorkId},
     },
 };
@@ -186,6 +186,36 @@ fn listeners_hear_of_what_was_committed_and_of_nothing_else() {
         assert_eq!(commit.wait().is_ok(), n % 3 != 0);
     }
     assert_eq!(signals.try_iter().collect::<Vec<_>>(), [1, 2, 4, 5]);
+}
+
+/// A patient deed that takes two milliseconds, in which the next of so many comes.
+fn chained(store: &Store, ambient: &Ambient, more: u32, commits: &mpsc::Sender<Commit<()>>) {
+    let (next, clock, told) = (store.clone(), ambient.clone(), commits.clone());
+    let deed = move |_: &Tx<'_, SystemScope>| {
+        clock.advance(Duration::from_millis(2));
+        if more > 0 {
+            chained(&next, &clock, more - 1, &told);
+        }
+        Ok(())
+    };
+    commits.send(store.write_patiently(SystemScope::new(), deed)).unwrap();
+}
+
+#[test]
+fn a_commit_waits_a_millisecond_in_all_however_many_patient_deeds_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let ambient = Ambient::manual(Timestamp::from_millis(1_000), 7);
+    let engine = EngineSettings { durable: false, ..EngineSettings::default() };
+    let (store, _writer) = Store::open(&file(folder.path()), &engine, &ambient).unwrap();
+    let (sender, commits) = mpsc::channel();
+    chained(&store, &ambient, 5, &sender);
+    for _ in 0..6 {
+        commits.recv_timeout(LIMIT).unwrap().wait().unwrap();
+    }
+    let totals = store.totals();
+    // The second of each two ends when the patience of the first is over.
+    assert_eq!((totals.deeds, totals.commits), (6, 3));
+    assert_eq!(totals.busy, Duration::from_millis(12));
 }
 
 #[test]

@@ -150,7 +150,7 @@ impl Deeds {
     pub(crate) fn account(&self, name: &str) -> AccountScope {
         let new = accounts::NewAccount { name: name.to_owned() };
         let created = accounts::create(&self.app, new).wait().unwrap();
-        accounts::scope(&self.app, created.account.id).unwrap()
+        created.account.scope
     }
 
     pub(crate) fn grant(

@@ -41,9 +41,8 @@ pub(super) fn change(
         return Ok(());
     }
     for environment in [Environment::Live, Environment::Test] {
-        if let Some(found) = accounts::find(tx, account.id, environment)? {
-            let scope = tx.scope().account(found.seq, found.id, environment);
-            tx.within(scope, |tx| account_settings::set(tx, &settings))?;
+        if let Some(found) = accounts::find(tx, account.id(), environment)? {
+            tx.within(found.scope, |tx| account_settings::set(tx, &settings))?;
         }
     }
     Ok(())

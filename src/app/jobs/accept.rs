@@ -247,7 +247,6 @@ pub(super) fn as_inserted(
         id: new.id,
         status: JobStatus::Queued,
         round: 1,
-        api_key: new.api_key,
         model: new.model.clone(),
         agent: new.agent.clone(),
         batch: new.batch,

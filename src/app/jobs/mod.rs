@@ -34,7 +34,7 @@ use crate::{
     store::{
         AccountScope, Commit, Tx, dead_letters,
         job_events::{self, JobEvent},
-        job_list::{self, JobFilter, JobRows},
+        job_list::{self, JobFilter},
         jobs::{self, Job},
         ledger::JobRound,
         open_jobs::OpenJob,
@@ -52,8 +52,7 @@ pub fn get(app: &App, scope: AccountScope, id: JobId) -> Result<Job> {
 /// The account's jobs, newest first: up to `limit`, fewer where they are large or hard to find.
 pub fn list(app: &App, scope: AccountScope, filter: &JobFilter, limit: usize) -> Result<Page<Job>> {
     let page = app.store.read(scope, |snapshot| job_list::list(snapshot, filter, limit))?;
-    let JobRows { rows, next_after } = page;
-    Ok(Page::of(rows, next_after.map(|id| Cursor::from_uuid(id.uuid()).text())))
+    Ok(super::page_of(page, |id| Cursor::from_uuid(id.uuid())))
 }
 
 /// A job and up to `limit` of its steps after number `after`, oldest first.

@@ -14,7 +14,7 @@ use crate::{
     app::credits,
     domain::{
         Bucket, Credits, DeadLetterId, Error, ErrorKind, GrantId, JobErrorCode, Result,
-        stripe::{EventStatus, Meaning, Paid, StripeEvent, taken_back},
+        stripe::{EventStatus, Meaning, Paid, StripeEvent},
     },
     store::{
         AccountScope, Commit, SystemScope, Tx, dead_letters,
@@ -194,11 +194,7 @@ pub(super) fn unsettled(tx: &Tx<'_, SystemScope>, payment: i64) -> Result<Vec<Un
     let returned = payments::all_returned(tx, payment)?;
     let event = payments::last_returned(tx, payment)?;
     let of = |payment: GrantedPayment| {
-        let target = if payment.is_merged {
-            payment.granted
-        } else {
-            taken_back(payment.granted, payment.amount, &payment.currency, &returned)
-        };
+        let target = payment.to_take_back(&returned);
         Unsettled { event: event.clone().filter(|_| !payment.is_merged), payment, target }
     };
     let differs = |it: &Unsettled| it.target != it.payment.taken_back;

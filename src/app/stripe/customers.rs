@@ -38,7 +38,7 @@ pub fn add_customer(app: &Arc<App>, request: CustomerRequest) -> Commit<StripeCu
     let this = Arc::clone(app);
     write(app, move |tx| {
         let CustomerRequest { account_id, stripe_customer_id: id } = &request;
-        let scope = accounts::within(tx, *account_id, Environment::Live, |tx| Ok(tx.scope()))?;
+        let scope = accounts::find_scope(tx, *account_id, Environment::Live)?;
         match customers::find(tx, id)? {
             None => customers::insert(tx, id, scope.seq())?,
             Some(known) if known.account_id == *account_id => {}

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    super::{App, accounts},
+    super::{App, accounts, page_of},
     look, scope_of, work, write,
 };
 use crate::{
@@ -36,8 +36,7 @@ pub struct ProcessRequest {
 pub fn events(app: &App, filter: &EventFilter, page: &PageRequest) -> Result<Page<StoredEvent>> {
     let before = page.after.as_ref().map(Cursor::number).transpose()?.unwrap_or(i64::MAX);
     let found = look(app, |snapshot| events::list(snapshot, filter, before, page.limit))?;
-    let next = found.next_before.map(|before| Cursor::from_number(before).text());
-    Ok(Page::of(found.rows, next))
+    Ok(page_of(found, |seq| Cursor::from_number(*seq)))
 }
 
 /// The event of that id of Stripe's, and its body as it came. Blocks while it reads.
@@ -101,7 +100,7 @@ fn recipient(
     said: Option<AccountId>,
 ) -> Result<AccountScope> {
     if let Some(said) = said {
-        return accounts::within(tx, said, Environment::Live, |tx| Ok(tx.scope()));
+        return accounts::find_scope(tx, said, Environment::Live);
     }
     let customer = event.customer.as_deref().map(|id| customers::find(tx, id)).transpose()?;
     let of_customer = customer.flatten().map(|known| (known.owner, known.account_id));

@@ -52,18 +52,16 @@ fn take(app: &App, tx: &Tx<'_, SystemScope>, received: &Received) -> Result<()> 
     }
     if let Some(reason) = app.settings.stripe.policy.refuses(event) {
         // It must not touch payments that count, so it is one of its own.
-        let seq = keep(tx, event, payments::of_objects(tx, &[])?, payload)?;
+        let seq = events::insert(tx, event, None, payments::of_objects(tx, &[])?, payload)?;
         tracing::warn!(event = event.id, reason, "an event of Stripe's is ignored");
         return events::set_status(tx, seq, EventStatus::Ignored, Some(reason));
     }
     let payment = understand(tx, event)?;
-    let seq = keep(tx, event, payment, payload)?;
     let account = whose::account_of(app, tx, event, payment)?;
-    if let Some(account) = account {
-        events::set_owner(tx, seq, account.seq())?;
-    }
+    let owner = account.map(|account| account.seq());
+    let seq = events::insert(tx, event, owner, payment, payload)?;
     match (&event.meaning, account) {
-        (Meaning::Paid(_), Some(account)) => app.queue_event(tx, seq, account, false),
+        (Meaning::Paid(_), Some(account)) => tx.within(account, |tx| app.push_event(tx, seq)),
         (Meaning::Paid(_), None) => {
             tracing::warn!(event = event.id, "an event of Stripe's is for no account known here");
             let reason = "it names no account and no customer known here";
@@ -71,11 +69,6 @@ fn take(app: &App, tx: &Tx<'_, SystemScope>, received: &Received) -> Result<()> 
         }
         _ => take_without_grant(app, tx, (seq, event), payment, account),
     }
-}
-
-fn keep(tx: &Tx<'_, SystemScope>, event: &StripeEvent, payment: i64, payload: &str) -> Result<i64> {
-    let seq = events::insert(tx, event, payment, payload)?;
-    seq.ok_or_else(|| Error::internal("an event came twice in a transaction"))
 }
 
 /// The payment that the event is about, with what it says of its objects, and of its money that went back.

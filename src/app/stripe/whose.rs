@@ -41,7 +41,7 @@ pub(super) fn account_of(
 fn named_account(tx: &Tx<'_, SystemScope>, event: &StripeEvent) -> Result<Option<AccountScope>> {
     for id in event.accounts.iter().filter_map(|text| text.parse::<AccountId>().ok()) {
         if let Some(account) = accounts::find(tx, id, Environment::Live)? {
-            return Ok(Some(scope_of(tx, (account.seq, account.id))));
+            return Ok(Some(account.scope));
         }
     }
     Ok(None)

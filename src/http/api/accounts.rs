@@ -40,7 +40,7 @@ pub(super) struct AccountBody<'a> {
 impl<'a> AccountBody<'a> {
     fn of(account: &'a Account) -> Self {
         Self {
-            id: account.id,
+            id: account.id(),
             object: "account",
             name: &account.name,
             suspended: account.suspended_at.is_some(),

@@ -34,8 +34,9 @@ pub(super) fn routes() -> [Route; 3] {
             .answers::<BalanceBody>(StatusCode::OK),
         Route::get("/v1/credits/ledger", "listLedgerEntries", handler!(ledger))
             .summary(
-                "Lists the ledger, newest first. As CSV, up to 10,000 rows where no limit is \
-                 given; the header `Link` then says where it goes on.",
+                "Lists the ledger, newest first. A page ends before its limit where few entries match among \
+                 many: then it may be empty and `next_cursor` still leads on. As CSV, up to 10,000 rows \
+                 where no limit is given; the header `Link` then says where it goes on.",
             )
             .scope(Scope::CreditsRead)
             .paged()
@@ -188,13 +189,11 @@ pub(super) async fn ledger(request: Request) -> Result<Reply> {
 }
 
 fn entry_filter(request: &Request) -> Result<EntryFilter> {
-    let after: Option<Timestamp> = request.query("created_after", A_TIME)?;
-    let before: Option<Timestamp> = request.query("created_before", A_TIME)?;
-    let always = Timestamp::default()..Timestamp::from_millis(i64::MAX);
     Ok(EntryFilter {
         kind: request.choice("kind", EntryKind::ALL, EntryKind::as_str)?,
         job: request.query("job_id", AN_ID)?,
-        created: Some(after.unwrap_or(always.start)..before.unwrap_or(always.end)),
+        created_after: request.query("created_after", A_TIME)?,
+        created_before: request.query("created_before", A_TIME)?,
     })
 }
 

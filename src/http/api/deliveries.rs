@@ -24,7 +24,10 @@ use crate::{
 pub(super) fn routes() -> [Route; 3] {
     [
         Route::get("/v1/webhooks/deliveries", "listDeliveries", handler!(list))
-            .summary("Lists deliveries, newest first.")
+            .summary(
+                "Lists deliveries, newest first. A page ends before its limit where few match among many: \
+                 then it may be empty and `next_cursor` still leads on.",
+            )
             .scope(Scope::WebhooksRead)
             .paged()
             .query::<DeliveryStatus>("status", "Only deliveries with this status.")

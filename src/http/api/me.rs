@@ -59,8 +59,8 @@ struct OwnAccount<'a> {
 
 impl<'a> OwnAccount<'a> {
     fn of(account: &'a Account) -> Self {
-        let Account { id, name, created_at, .. } = account;
-        Self { id: *id, object: "account", name, created_at: *created_at }
+        let Account { name, created_at, .. } = account;
+        Self { id: account.id(), object: "account", name, created_at: *created_at }
     }
 }
 

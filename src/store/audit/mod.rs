@@ -76,8 +76,10 @@ pub fn run(snapshot: &Snapshot<'_, SystemScope>, stopped: &dyn Fn() -> bool) -> 
     for broken in [charges::broken, payments::broken] {
         go_on()?;
         let left = PROBLEMS_MAX.saturating_sub(problems.len());
-        for breach in broken(snapshot, left)? {
-            problems.push(problem(snapshot, breach)?);
+        if left > 0 {
+            for breach in broken(snapshot, left)? {
+                problems.push(problem(snapshot, breach)?);
+            }
         }
     }
     let count = |sql| {

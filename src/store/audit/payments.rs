@@ -1,97 +1,57 @@
 //! Payments of Stripe's: each gave once what its grant's entry says, what went back is what the ledger says and what was
 //! returned, and no event is lost.
 
-use rusqlite::Row;
+use std::collections::HashMap;
 
 use super::Breach;
 use crate::{
-    domain::{
-        Credits, Result,
-        stripe::{Returned, taken_back},
-    },
+    domain::{Result, stripe::Returned},
     store::{
         scope::SystemScope,
-        stripe::payments::{read_returned, returned_columns},
+        stripe::payments::{GrantedPayment, granted, read_returned, returned_columns},
         tx::Snapshot,
     },
 };
 
-/// Granted payments of which something went back or should have, each with what was returned of it, but those for which
-/// something is still to be done.
-const TAKEN_BACK: &str = concat!(
-    "select p.seq, p.owner, p.amount as paid, p.currency as paid_in, p.granted, p.taken_back,
-       p.merged_into is not null as is_merged, r.id is not null as is_returned, ",
+/// What of each payment's money went back and stayed there.
+const RETURNED: &str = concat!(
+    "select r.payment, ",
     returned_columns!(),
-    " from main.stripe_payment p left join main.stripe_return r on r.payment = p.seq and r.won = 0
-     where p.grant_id is not null
-       and (p.merged_into is not null or p.taken_back > 0 or r.id is not null)
-       and not exists (select 1 from main.stripe_event e
-         where e.payment = coalesce(p.merged_into, p.seq) and e.status in ('pending', 'failed'))
-     order by p.seq"
+    " from main.stripe_return r where r.won = 0"
 );
 
-/// A payment of [`TAKEN_BACK`].
-struct Settlement {
-    seq: i64,
-    owner: i64,
-    paid: i64,
-    paid_in: String,
-    granted: Credits,
-    taken_back: Credits,
-    is_merged: bool,
-    returned: Vec<Returned>,
-}
+/// Granted payments of which something went back or should have, but those for which something is still to be done.
+const TAKEN_BACK: &str = "select p.*, a.id as account_id from main.stripe_payment p
+     join main.account a on a.seq = p.owner
+     where p.grant_id is not null
+       and (p.merged_into is not null or p.taken_back > 0
+         or exists (select 1 from main.stripe_return r where r.payment = p.seq and r.won = 0))
+       and not exists (select 1 from main.stripe_event e
+         where e.payment = coalesce(p.merged_into, p.seq) and e.status in ('pending', 'failed'))
+     order by p.seq";
 
 /// Up to `limit` payments of which other than what went back of their money was taken back. The arithmetic is not
 /// SQLite's: a product of money and credits may need more than 64 bits.
 pub(super) fn broken(snapshot: &Snapshot<'_, SystemScope>, limit: usize) -> Result<Vec<Breach>> {
-    let mut breaches = Vec::new();
-    let mut last: Option<Settlement> = None;
-    let mut look = |payment: Option<Settlement>| {
-        breaches
-            .extend(payment.and_then(|payment| wrong(&payment)).filter(|_| breaches.len() < limit));
-    };
-    snapshot.each(TAKEN_BACK, [], |row| {
-        let seq: i64 = row.get("seq")?;
-        let mut payment = match last.take() {
-            Some(payment) if payment.seq == seq => payment,
-            other => {
-                look(other);
-                settlement(row)?
-            }
-        };
-        if row.get("is_returned")? {
-            payment.returned.push(read_returned(row)?);
-        }
-        last = Some(payment);
+    let system = snapshot.scope();
+    let mut returned: HashMap<i64, Vec<Returned>> = HashMap::new();
+    snapshot.each(RETURNED, [], |row| {
+        returned.entry(row.get("payment")?).or_default().push(read_returned(row)?);
         Ok(())
     })?;
-    look(last);
+    let mut breaches = Vec::new();
+    snapshot.each(TAKEN_BACK, [], |row| {
+        let payment = granted(row, system)?;
+        let returned = returned.get(&payment.seq).map_or(&[][..], Vec::as_slice);
+        breaches.extend(wrong(&payment, returned).filter(|_| breaches.len() < limit));
+        Ok(())
+    })?;
     Ok(breaches)
 }
 
-fn settlement(row: &Row<'_>) -> rusqlite::Result<Settlement> {
-    Ok(Settlement {
-        seq: row.get("seq")?,
-        owner: row.get("owner")?,
-        paid: row.get("paid")?,
-        paid_in: row.get("paid_in")?,
-        granted: row.get("granted")?,
-        taken_back: row.get("taken_back")?,
-        is_merged: row.get("is_merged")?,
-        returned: Vec::new(),
-    })
-}
-
-/// A payment that turned out to be another one goes back whole; of any other goes back what its returns demand.
-fn wrong(payment: &Settlement) -> Option<Breach> {
-    let Settlement { seq, owner, paid, ref paid_in, granted, taken_back: back, .. } = *payment;
-    let expected = if payment.is_merged {
-        granted
-    } else {
-        taken_back(granted, paid, paid_in, &payment.returned)
-    };
-    let (back, expected) = (back.micros(), expected.micros());
+fn wrong(payment: &GrantedPayment, returned: &[Returned]) -> Option<Breach> {
+    let (seq, owner) = (payment.seq, payment.scope.seq().number());
+    let (back, expected) = (payment.taken_back.micros(), payment.to_take_back(returned).micros());
     if back == expected {
         return None;
     }
@@ -179,7 +139,7 @@ mod tests {
             let scope = accounts::insert(tx, account, project, "a")?;
             let event = StripeEvent::read(EVENT.as_bytes())?.unwrap();
             let payment = payments::of_objects(tx, &event.objects)?;
-            let subject = events::insert(tx, &event, payment, EVENT)?.unwrap();
+            let subject = events::insert(tx, &event, None, payment, EVENT)?;
             events::assign(tx, subject, scope.seq(), false)?;
             let half = Returned { amount: 40, currency: None, whole: Some(100) };
             payments::returned(tx, payment, "ch_1", &half, false, "evt_1")?;

@@ -32,7 +32,7 @@ use crate::{
 /// How often to look whether another process wrote.
 const LOOK_ELSEWHERE: Duration = Duration::from_millis(500);
 
-/// How long the commit of patient deeds waits for another.
+/// How long the commit of patient deeds waits for others.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// A deed on its way through the writer.
@@ -112,6 +112,8 @@ pub(in crate::store) struct Writer {
     pub(in crate::store) shared: Arc<Shared>,
     pub(in crate::store) ambient: Ambient,
     pub(in crate::store) batch: usize,
+    /// How long this commit waited for company.
+    pub(in crate::store) idle: Duration,
     /// A commit could not be synced: nothing is written any more.
     pub(in crate::store) dead: bool,
     pub(in crate::store) announce: bool,
@@ -188,6 +190,7 @@ impl Writer {
             return refuse(deeds);
         }
         let started = self.ambient.monotonic();
+        self.idle = Duration::ZERO;
         let changes = self.connection.sql.total_changes();
         let signals = RefCell::new(Vec::new());
         match self.commit(&mut deeds, &signals) {
@@ -197,7 +200,7 @@ impl Writer {
                     self.shared.recovered();
                 }
                 let taken = self.ambient.monotonic().saturating_sub(started);
-                self.shared.committed(deeds.len(), taken);
+                self.shared.committed(deeds.len(), taken.saturating_sub(self.idle));
                 self.shared.publish(&signals.into_inner());
             }
             Err(error) => self.fail(&mut deeds, error),
@@ -248,16 +251,20 @@ impl Writer {
         self.statement("commit")
     }
 
-    /// While all deeds are patient, waits a little for the next, and runs it in the same transaction.
+    /// While all deeds are patient, waits for more until their patience is over, and runs them in the same
+    /// transaction.
     fn linger(
-        &self,
+        &mut self,
         deeds: &mut Vec<Box<dyn Deed>>,
         now: Timestamp,
         signals: &RefCell<Vec<Signal>>,
     ) -> Option<(usize, Ran)> {
+        let until = self.ambient.monotonic().saturating_add(PATIENCE);
         while deeds.len() < self.batch && deeds.iter().all(|deed| deed.is_patient()) {
-            let ran = deeds.len();
-            deeds.push(self.deeds.recv_timeout(PATIENCE).ok()?);
+            let (ran, from) = (deeds.len(), self.ambient.monotonic());
+            let next = self.deeds.recv_timeout(until.checked_sub(from)?);
+            self.idle += self.ambient.monotonic().saturating_sub(from);
+            deeds.push(next.ok()?);
             self.take_waiting(deeds);
             let spoiler = self.run_together(deeds, ran, now, signals);
             if spoiler.is_some() {

@@ -485,8 +485,6 @@ create table stripe_event (
   payload text not null
 ) strict;
 create index stripe_event_by_status on stripe_event (status);
-create index stripe_event_in_trouble on stripe_event (status)
-  where status not in ('processed', 'duplicate');
 create index stripe_event_unmatched on stripe_event (customer) where status = 'unmatched';
 create index stripe_event_by_payment on stripe_event (payment);
 

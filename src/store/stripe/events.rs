@@ -7,7 +7,11 @@ use crate::{
         AccountId, GrantId, Result, Timestamp,
         stripe::{EventStatus, StripeEvent},
     },
-    store::{AccountSeq, Snapshot, SystemScope, Tx, row::named},
+    store::{
+        AccountSeq, Snapshot, SystemScope, Tx,
+        listing::{Looked, last_looked_at},
+        row::named,
+    },
 };
 
 /// An event as it is kept.
@@ -72,19 +76,18 @@ macro_rules! select_event {
     };
 }
 
-/// Keeps an event that was not known; gives its number. `None` where it is.
+/// Keeps an event that is not known, with the account that it is for, where that is known; gives its number.
 pub fn insert(
     tx: &Tx<'_, SystemScope>,
     event: &StripeEvent,
+    owner: Option<AccountSeq>,
     payment: i64,
     payload: &str,
-) -> Result<Option<i64>> {
-    tx.one(
-        "insert into main.stripe_event (id, type, customer, payment, payload, status, created_at)
-         values (?1, ?2, ?3, ?4, ?5, 'pending', ?6)
-         on conflict (id) do nothing returning seq",
-        (&event.id, &event.kind, &event.customer, payment, payload, tx.now()),
-        |row| row.get(0),
+) -> Result<i64> {
+    tx.insert(
+        "insert into main.stripe_event (id, type, owner, customer, payment, payload, status, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7)",
+        (&event.id, &event.kind, owner, &event.customer, payment, payload, tx.now()),
     )
 }
 
@@ -110,9 +113,6 @@ pub fn payload(snapshot: &Snapshot<'_, SystemScope>, seq: i64) -> Result<Option<
     snapshot.one(sql, [seq], |row| row.get(0))
 }
 
-/// The events that one page of a list by type or account looks at, at most: these have no index.
-const LOOKED_AT: i64 = 10_000;
-
 /// Which events to list.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
@@ -124,50 +124,35 @@ pub struct EventFilter {
     pub account: Option<AccountId>,
 }
 
-/// A page of events.
-#[derive(Debug)]
-pub struct EventRows {
-    /// The events.
-    pub rows: Vec<StoredEvent>,
-    /// The next page has those before this number; `None` on the last page.
-    pub next_before: Option<i64>,
-}
-
-/// Events before that number, newest first: up to `limit`, fewer where they are hard to find.
+/// Events before that number, newest first: up to `limit`, fewer where they are hard to find. Neither type nor
+/// account has an index.
 pub fn list(
     snapshot: &Snapshot<'_, SystemScope>,
     filter: &EventFilter,
     before: i64,
     limit: usize,
-) -> Result<EventRows> {
+) -> Result<Looked<StoredEvent, i64>> {
     let more = limit.saturating_add(1);
     let status = filter.status.map(EventStatus::as_str);
-    let mut above = None;
-    let mut rows = match (filter, status) {
+    let mut last = None;
+    let found = match (filter, status) {
         (EventFilter { kind: None, account: None, .. }, None) => {
-            snapshot.all(LISTS[0], (before, more), event)?
+            snapshot.page(LISTS[0], (before, more), limit, event)?
         }
         (EventFilter { kind: None, account: None, .. }, Some(status)) => {
-            snapshot.all(LISTS[1], (status, before, more), event)?
+            snapshot.page(LISTS[1], (status, before, more), limit, event)?
         }
         (EventFilter { kind, account, .. }, status) => {
-            above = last_looked_at(snapshot, before)?;
-            let params = (before, above.unwrap_or(0), status, kind, account, more);
-            snapshot.all(LISTS[2], params, event)?
+            last = last_looked_at(snapshot, LAST, before)?;
+            let params = (before, last.unwrap_or(0), status, kind, account, more);
+            snapshot.page(LISTS[2], params, limit, event)?
         }
     };
-    let is_full = rows.len() > limit;
-    rows.truncate(limit);
-    let last = rows.last().filter(|_| is_full).map(|event| event.seq);
-    Ok(EventRows { rows, next_before: last.or(above) })
+    Ok(Looked::of(found, last, |event| event.seq))
 }
 
-/// The last event before that number that a page looks at; `None` where there are fewer than it may.
-fn last_looked_at(snapshot: &Snapshot<'_, SystemScope>, before: i64) -> Result<Option<i64>> {
-    let sql =
-        "select seq from main.stripe_event where seq < ?1 order by seq desc limit 1 offset ?2 - 1";
-    snapshot.one(sql, (before, LOOKED_AT), |row| row.get(0))
-}
+const LAST: &str =
+    "select seq from main.stripe_event where seq < ?1 order by seq desc limit 1 offset ?2 - 1";
 
 /// All events, those of a status, some, and the unmatched ones of a customer.
 pub(in crate::store) const LISTS: [&str; 4] = [
@@ -182,13 +167,13 @@ pub(in crate::store) const LISTS: [&str; 4] = [
      order by seq limit ?2",
 ];
 
-/// How many events have each status that is not an end.
-pub(in crate::store) const NOT_DONE: &str = "select status, count(*) from main.stripe_event
-     where status not in ('processed', 'duplicate') group by status";
+/// In the words of [`EventStatus::TROUBLED`], so that the index of all statuses gives them.
+pub(in crate::store) const TROUBLED: &str = "select status, count(*) from main.stripe_event
+     where status in ('pending', 'linked', 'unmatched', 'ignored', 'failed') group by status";
 
 /// How many events have each status that is not an end.
 pub fn counts(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<(EventStatus, u64)>> {
-    snapshot.all(NOT_DONE, [], |row| Ok((named(row, "status", EventStatus::parse)?, row.get(1)?)))
+    snapshot.all(TROUBLED, [], |row| Ok((named(row, "status", EventStatus::parse)?, row.get(1)?)))
 }
 
 /// Lets an event wait in the queue of an account.
@@ -204,12 +189,6 @@ pub fn assign(
         (seq, owner, by_operator),
     )?;
     Ok(())
-}
-
-/// Says which account an event is for, where nothing said so before.
-pub fn set_owner(tx: &Tx<'_, SystemScope>, seq: i64, owner: AccountSeq) -> Result<()> {
-    let sql = "update main.stripe_event set owner = ?2 where seq = ?1 and owner is null";
-    tx.execute(sql, (seq, owner)).map(drop)
 }
 
 /// Says which payment an event is about.

@@ -6,7 +6,10 @@
 use rusqlite::Row;
 
 use crate::{
-    domain::{AccountId, Credits, Environment, GrantId, Result, stripe::Returned},
+    domain::{
+        AccountId, Credits, Environment, GrantId, Result,
+        stripe::{Returned, taken_back},
+    },
     store::{AccountScope, AccountSeq, Snapshot, SystemScope, Tx},
 };
 
@@ -31,7 +34,22 @@ pub struct GrantedPayment {
     pub is_merged: bool,
 }
 
-fn granted(row: &Row<'_>, system: SystemScope) -> rusqlite::Result<GrantedPayment> {
+impl GrantedPayment {
+    /// How much of it is to be taken back in all. What turned out to be another payment goes back whole; of any
+    /// other goes back what its returns demand.
+    pub fn to_take_back(&self, returned: &[Returned]) -> Credits {
+        if self.is_merged {
+            return self.granted;
+        }
+        taken_back(self.granted, self.amount, &self.currency, returned)
+    }
+}
+
+/// Reads what a payment gave, with its account's id.
+pub(in crate::store) fn granted(
+    row: &Row<'_>,
+    system: SystemScope,
+) -> rusqlite::Result<GrantedPayment> {
     let merged: Option<i64> = row.get("merged_into")?;
     Ok(GrantedPayment {
         seq: row.get("seq")?,

@@ -1,6 +1,7 @@
 //! Tests of the engine that need statements of their own, as no table function would run them.
 
 mod disk;
+mod left;
 mod plans;
 mod tenancy;
 

@@ -2,9 +2,13 @@
 //! and stops, without sorting.
 
 use super::{Rig, forever};
-use crate::store::{
-    SystemScope, agent_hours, agents, batches, deliveries, end_users, evals, grants, job_list,
-    ledger_entries, stripe::events,
+use crate::{
+    domain::stripe::EventStatus,
+    store::{
+        SystemScope, accounts, agent_hours, agents, api_keys, batches, dead_letters, deliveries,
+        end_users, evals, grants, job_list, ledger_entries, projects, queue, stripe::events,
+        webhooks,
+    },
 };
 
 fn plan(sql: &str) -> String {
@@ -23,8 +27,8 @@ fn plan(sql: &str) -> String {
 fn lists_are_read_from_their_newest_end() {
     let [unlisted, listed, of_agent, unsuccessful, open] = job_list::LISTS;
     let [last_listed, last_of_agent, last_unsuccessful, last_open, newest] = job_list::LASTS;
-    let [ledger_unlisted, ledger_listed] = ledger_entries::LISTS;
-    let [deliveries_unlisted, deliveries_listed] = deliveries::LISTS;
+    let [ledger_unlisted, ledger_listed, last_entry, newest_entry] = ledger_entries::LISTS;
+    let [deliveries_unlisted, deliveries_listed, last_delivery] = deliveries::LISTS;
     let [agents, versions] = agents::LISTS;
     let [evals, eval_runs] = evals::LISTS;
     let [batches, items, open_items] = batches::LISTS;
@@ -62,15 +66,18 @@ fn lists_are_read_from_their_newest_end() {
         (last_open, "SEARCH queue USING PRIMARY KEY (queue=? AND subject<?)"),
         (newest, "SEARCH job USING INDEX job_by_account (account=? AND rowid<?)"),
         (ledger_unlisted, "SEARCH ledger USING INTEGER PRIMARY KEY (rowid>?)"),
-        (ledger_listed, "SEARCH ledger USING INDEX ledger_by_account (account=? AND n<?)"),
+        (ledger_listed, "SEARCH ledger USING INDEX ledger_by_account (account=? AND n>? AND n<?)"),
+        (last_entry, "SEARCH ledger USING COVERING INDEX ledger_by_account (account=? AND n<?)"),
+        (newest_entry, "SEARCH ledger USING INDEX ledger_by_account (account=? AND n<?)"),
         (
             deliveries_unlisted,
             "SEARCH webhook_delivery USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
         ),
         (
             deliveries_listed,
-            "SEARCH webhook_delivery USING INDEX webhook_delivery_by_account (account=? AND rowid<?)",
+            "SEARCH webhook_delivery USING INDEX webhook_delivery_by_account (account=? AND rowid>? AND rowid<?)",
         ),
+        (last_delivery, "USING COVERING INDEX webhook_delivery_by_account (account=? AND rowid<?)"),
         (agent_hours::BUSY, "SEARCH g USING INTEGER PRIMARY KEY (rowid>?)"),
         (agent_hours::BUSY, "h EXISTS USING PRIMARY KEY (account=? AND agent=? AND hour>?)"),
         (ledger_entries::ENTRIES_OF_JOB, "USING INDEX ledger_by_job (job=? AND round>"),
@@ -90,9 +97,37 @@ fn events_of_stripe_are_found_by_their_indexes() {
         (of_status, "SEARCH e USING INDEX stripe_event_by_status (status=? AND rowid<?)"),
         (some, "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         (unmatched, "USING COVERING INDEX stripe_event_unmatched (customer=?)"),
-        (events::NOT_DONE, "USING COVERING INDEX stripe_event_in_trouble"),
+        (events::TROUBLED, "USING COVERING INDEX stripe_event_by_status (status=?)"),
     ] {
         let plan = plan(sql);
+        assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{way}\n{plan}");
+    }
+    let words = EventStatus::TROUBLED.map(|status| format!("'{}'", status.as_str())).join(", ");
+    assert!(events::TROUBLED.contains(&format!("status in ({words})")), "{words}");
+}
+
+#[test]
+fn short_lists_are_read_from_their_newest_end_too() {
+    for (sql, way) in [
+        (accounts::LIST, "SEARCH a USING INDEX sqlite_autoindex_account_1 (id<?)"),
+        (
+            projects::LIST,
+            "SEARCH project USING INDEX sqlite_autoindex_project_1 (account=? AND id<?)",
+        ),
+        (
+            api_keys::LIST,
+            "SEARCH api_key USING INDEX sqlite_autoindex_api_key_2 (account=? AND id<?)",
+        ),
+        (
+            webhooks::LIST,
+            "SEARCH webhook_endpoint USING INDEX sqlite_autoindex_webhook_endpoint_1 (account=? AND id<?)",
+        ),
+        (
+            dead_letters::LIST,
+            "SEARCH dead_letter USING INDEX sqlite_autoindex_dead_letter_1 (account=? AND id<?)",
+        ),
+    ] {
+        let plan = plan(sql).replace("main.", "");
         assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{way}\n{plan}");
     }
 }
@@ -124,4 +159,12 @@ fn grants_are_found_without_those_that_are_spent() {
     }
     let way = "USING INDEX credit_grant_to_spend (account=? AND bucket=? AND <expr><?)";
     assert!(plan(grants::OVERDUE).contains(way));
+}
+
+#[test]
+fn what_a_crash_left_of_direct_jobs_is_found_by_the_queue() {
+    let plan = plan(queue::LEFT_DIRECT);
+    let ways = ["SEARCH q USING PRIMARY KEY (queue=?)", "SEARCH j USING INTEGER PRIMARY KEY"];
+    assert!(ways.iter().all(|way| plan.contains(way)), "{plan}");
+    assert!(plan.find(ways[0]) < plan.find(ways[1]) && !plan.contains("TEMP B-TREE"), "{plan}");
 }
