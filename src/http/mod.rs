@@ -12,6 +12,7 @@ mod api;
 mod body;
 mod csv;
 mod error;
+mod json;
 mod openapi;
 mod reply;
 mod request;

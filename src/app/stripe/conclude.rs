@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{
     super::App,
     look,
-    receive::understand,
+    outcome::{GRANTED, Outcome, outcome_without_grant, understand},
     whose::{contradiction, contradicts},
     work, write,
 };
@@ -26,9 +26,6 @@ use crate::{
         },
     },
 };
-
-/// Why an event has no effect.
-pub(super) const GRANTED: &str = "another event granted this payment";
 
 /// A try begins, in the transaction that leases the event; gives its body. `None` where it had its effect already.
 pub fn begin(tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<String>> {
@@ -67,9 +64,6 @@ pub fn conclude(app: &Arc<App>, claimed: &Claimed, payload: &str) -> Commit<bool
         Ok(true)
     })
 }
-
-/// Where an event stands now, and why.
-pub(super) type Outcome = (EventStatus, Option<String>);
 
 fn conclude_within(
     app: &App,
@@ -119,21 +113,6 @@ fn outcome(
             Ok((EventStatus::Processed, None))
         }
         _ => Ok(outcome_without_grant(event)),
-    }
-}
-
-/// Where an event stands that grants nothing, with no reason where that depends on what is to be taken back.
-pub(super) fn outcome_without_grant(event: &StripeEvent) -> Outcome {
-    match &event.meaning {
-        Meaning::Unreadable(what) => {
-            tracing::error!(event = event.id, what, "an event of Stripe's cannot be read");
-            (EventStatus::Ignored, Some((*what).to_owned()))
-        }
-        Meaning::Left { why, .. } => (EventStatus::Linked, Some((*why).to_owned())),
-        Meaning::Linked(why) => (EventStatus::Processed, Some((*why).to_owned())),
-        Meaning::Paid(_) | Meaning::Refunded { .. } | Meaning::Disputed { .. } => {
-            (EventStatus::Processed, None)
-        }
     }
 }
 

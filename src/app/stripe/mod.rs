@@ -4,6 +4,7 @@
 mod conclude;
 mod customers;
 mod events;
+mod outcome;
 mod prove;
 mod receive;
 mod whose;

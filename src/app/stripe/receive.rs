@@ -4,7 +4,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use super::{
     super::App,
-    conclude::{self, GRANTED, outcome_without_grant},
+    conclude,
+    outcome::{GRANTED, outcome_without_grant, understand},
     prove::verify,
     whose, write,
 };
@@ -69,21 +70,6 @@ fn take(app: &App, tx: &Tx<'_, SystemScope>, received: &Received) -> Result<()> 
         }
         _ => take_without_grant(app, tx, (seq, event), payment, account),
     }
-}
-
-/// The payment that the event is about, with what it says of its objects, and of its money that went back.
-pub(super) fn understand(tx: &Tx<'_, SystemScope>, event: &StripeEvent) -> Result<i64> {
-    let payment = payments::of_objects(tx, &event.objects)?;
-    match &event.meaning {
-        Meaning::Refunded { charge, returned } => {
-            payments::returned(tx, payment, charge, returned, false, &event.id)?;
-        }
-        Meaning::Disputed { dispute, returned, won } => {
-            payments::returned(tx, payment, dispute, returned, *won, &event.id)?;
-        }
-        _ => {}
-    }
-    Ok(payment)
 }
 
 /// An event that grants nothing may tell whose its payment is, that it was granted, or what is to be taken back.

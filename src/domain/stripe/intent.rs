@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    event::{Meaning, named_price, paid},
+    meaning::{Meaning, named_price, paid},
     read::{Object, is_id},
 };
 

@@ -3,12 +3,14 @@
 
 mod event;
 mod intent;
+mod meaning;
 mod policy;
 mod read;
 mod status;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Line, Meaning, Paid, Returned, StripeEvent};
+pub use event::StripeEvent;
+pub use meaning::{Line, Meaning, Paid, Returned};
 pub use policy::{CreditPolicy, taken_back};
 pub use status::EventStatus;

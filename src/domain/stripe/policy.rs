@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::event::{Line, Paid, Returned, StripeEvent};
+use super::{
+    event::StripeEvent,
+    meaning::{Line, Paid, Returned},
+};
 use crate::domain::Credits;
 
 /// The most that one payment buys: a billion credits, in microcredits.

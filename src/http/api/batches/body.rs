@@ -12,7 +12,7 @@ use crate::{
     },
     http::{
         api::jobs::{JobCredits, UsageBody},
-        request::read_object,
+        json::read_object,
     },
     store::batches::{Batch, BatchItem},
 };
