@@ -108,7 +108,7 @@ impl Deeds {
         providers: impl IntoIterator<Item = (String, ProviderSettings, ProviderLimits)>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        let engine = EngineSettings { durable: false, readers: 2, ..EngineSettings::default() };
+        let engine = EngineSettings { durable: false, readers: 1, ..EngineSettings::default() };
         let (store, _writer) =
             Store::open(&folder.path().join("skai.db"), &engine, &ambient).unwrap();
         let limit: RateLimit = "1000,1m".parse().unwrap();
@@ -144,6 +144,11 @@ impl Deeds {
         };
         prices::put_in_force(&app, models.into_iter().collect()).unwrap();
         Self { app: Arc::new(app), ambient, folder }
+    }
+
+    /// A connection to the database past the store.
+    pub(crate) fn outside(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.app.store.path()).unwrap()
     }
 
     /// A new account without credits.
