@@ -93,6 +93,18 @@ fn event(fixture: &str, id: &str, changes: &Value) -> Value {
     event
 }
 
+/// Ends every id of these kinds in its run.
+fn rename(value: &mut Value, kinds: &[&str], run: usize) {
+    match value {
+        Value::String(text) if kinds.iter().any(|kind| text.starts_with(kind)) => {
+            *text = format!("{text}r{run}");
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, kinds, run)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| rename(field, kinds, run)),
+        _ => {}
+    }
+}
+
 fn configure(config: &mut Config) {
     config.stripe.webhook_secrets = secrets();
     let price = StripePrice { credits: ExactCredits("1500".parse().unwrap()) };
