@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::{PROMPT, USED, capped, look, set, set_cap};
+use super::{PROMPT, USED, at_noon, capped, look, set, set_cap};
 use crate::{
     batches::{self, BATCHES},
     support::{
@@ -22,7 +22,10 @@ fn set_up() -> (TestServer, Account, Provider) {
     let provider = Provider::start();
     let server = TestServer::builder()
         .provider(&provider)
-        .config(|config| config.queues.generation_create.backoff.clear())
+        .config(|config| {
+            config.queues.generation_create.backoff.clear();
+            at_noon(config);
+        })
         .start();
     let account = server.account();
     let agent = json!({
@@ -251,18 +254,20 @@ fn caps_are_off_until_somebody_wants_them() {
 #[test]
 fn the_configuration_says_what_holds_for_accounts_of_which_nothing_is_said() {
     let provider = Provider::start();
+    let mut ends_at = 0;
     let server = TestServer::builder()
         .provider(&provider)
         .config(|config| {
             config.end_users.daily_token_caps = true;
             config.end_users.daily_token_cap = 1;
-            config.end_users.timezone = "Asia/Tokyo".parse().unwrap();
+            ends_at = at_noon(config);
         })
         .start();
     let account = server.account();
     account.run_job(&json!({"user": "u"}));
     capped(account.client.post(JOBS, &job(&json!({"user": "u"}))));
-    assert!(look(&account, "u")["resets_at"].as_str().unwrap().ends_with("T15:00:00.000Z"));
+    let end = format!("T{ends_at:02}:00:00.000Z");
+    assert!(look(&account, "u")["resets_at"].as_str().unwrap().ends_with(&end));
     set(&server, &account, &json!({"daily_token_caps": false}));
     account.run_job(&json!({"user": "u"}));
 }
