@@ -287,15 +287,6 @@ impl Account {
         events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Waits until the job has had `count` events of this type.
-    pub(crate) fn wait_event(&self, job: &Value, kind: &str, count: usize) {
-        let accept = [("Accept", "text/event-stream")];
-        let mut stream = self.client.stream(&format!("{}/events", path(job)), &accept);
-        for _ in 0..count {
-            stream.read_until(&format!("event: {kind}\n"));
-        }
-    }
-
     /// An endpoint at the receiver.
     pub(crate) fn endpoint(&self, receiver: &Receiver, place: &str, more: &Value) -> Endpoint {
         let mut body = json!({"url": receiver.url(place)});
