@@ -14,7 +14,6 @@ use std::{
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     sync::{LazyLock, Mutex, PoisonError},
-    time::Instant,
 };
 
 use serde_json::{Value, json};
@@ -25,8 +24,8 @@ use skai_server::{
 };
 
 use crate::support::{
-    LIMIT,
     client::Reply,
+    eventually,
     server::{Account, TestServer},
 };
 
@@ -157,15 +156,9 @@ impl Rig {
     /// The event once it does not wait any more.
     #[track_caller]
     fn settled(&self, id: &str) -> Value {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            let event = self.look(id).expect(200).json();
-            if event["status"] != "pending" {
-                return event;
-            }
-            assert!(Instant::now() < deadline, "the event waits: {event}");
-            std::thread::yield_now();
-        }
+        eventually("the event is done", || {
+            Some(self.look(id).expect(200).json()).filter(|event| event["status"] != "pending")
+        })
     }
 
     fn look(&self, id: &str) -> Reply {
