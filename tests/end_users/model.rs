@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use skai_server::{
     app::jobs,
-    domain::{Bucket, Day, ErrorKind, JobId, JobStatus},
+    domain::{Day, ErrorKind, JobId, JobStatus},
     store::{AccountScope, jobs::Job, queue::Claimed},
 };
 
@@ -80,8 +80,7 @@ impl Model {
             settings.end_users.daily_token_cap = 1_000;
             settings.job_ttl = Duration::from_hours(10_000);
         });
-        let scope = deeds.account("a");
-        deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000_000, None);
+        let scope = deeds.funded(1_000_000_000);
         Self { deeds, scope, users: [None, None, None], jobs: Vec::new(), token: 100 }
     }
 
@@ -173,8 +172,7 @@ impl Model {
     fn cancel(&mut self, at: usize) {
         let open = |status| matches!(status, JobStatus::Queued | JobStatus::Running);
         let Some(at) = self.pick(at, open) else { return };
-        let (app, caller) = (&self.deeds.app, caller(self.scope));
-        jobs::cancel(app, &caller, self.jobs[at].id, None, |_| Ok(Vec::new())).wait().unwrap();
+        self.deeds.cancel(&caller(self.scope), self.jobs[at].id).unwrap();
         // The late answer of an attempt that was being made is discarded.
         if let Some((claimed, job)) = self.jobs[at].running.take() {
             assert!(!self.deeds.finish(&claimed, job, used(9_999)));

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use skai_server::{app::ledger_audit, domain::Bucket, workers::Auditing};
+use skai_server::{app::ledger_audit, workers::Auditing};
 
 use crate::support::deeds::{Deeds, model};
 
 /// Books with a balance that is not the sum of its entries.
 fn broken_books() -> Deeds {
     let deeds = Deeds::new([model("m", 0)]);
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000, None);
+    deeds.funded(1_000);
     deeds.outside().execute("update balance set paid = 999, open_jobs = 2", []).unwrap();
     deeds
 }

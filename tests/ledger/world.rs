@@ -342,8 +342,7 @@ impl World {
     fn cancel(&mut self, at: usize) {
         let job = &self.jobs[at];
         let caller = self.caller(job.account, job.paid_in.1);
-        let app = &self.deeds.app;
-        let canceled = jobs::cancel(app, &caller, job.job.id, None, |_| Ok(Vec::new())).wait();
+        let canceled = self.deeds.cancel(&caller, job.job.id);
         if job.status.is_terminal() {
             assert_eq!(canceled.unwrap_err().kind(), ErrorKind::Conflict);
             return;

@@ -238,7 +238,7 @@ fn attempt() -> deliveries::Attempt {
 
 /// All rows of all tenants, as text.
 fn rows(deeds: &Deeds, account: i64) -> Vec<String> {
-    let outside = rusqlite::Connection::open(deeds.app.store.path()).unwrap();
+    let outside = deeds.outside();
     let mut rows = Vec::new();
     for table in skai_server::store::tenant_tables() {
         let sql = format!("select * from {table} where account = {account}");
