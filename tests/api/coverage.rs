@@ -273,10 +273,7 @@ impl World {
     /// An event of Stripe's for nobody known.
     fn stripe_event(&self) -> String {
         let id = Self::new_name();
-        let body = crate::stripe::unmatched(&id).to_string();
-        let headers = [("Stripe-Signature", &*crate::stripe::sign_now(&body))];
-        let client = self.server.client();
-        client.send("POST", crate::stripe::WEBHOOK, &headers, Some(body.as_bytes())).expect(200);
+        crate::stripe::tell(&self.server.client(), &crate::stripe::unmatched(&id));
         id
     }
 
@@ -455,13 +452,7 @@ fn listed(world: &World) -> [Vec<Value>; 7] {
 fn no_test_key_reaches_live_objects_of_its_account() {
     let world = World::new();
     let document = Document::of(&world.server);
-    let test = {
-        let body = json!({"name": "tests", "environment": "test"});
-        let project = world.account.client.post("/v1/projects", &body).expect(201).json();
-        let more = json!({"project_id": project["id"]});
-        let key = world.server.key(&world.account.id, &json!(["*"]), &more);
-        world.server.client().with_key(&key)
-    };
+    let test = world.account.twin(&world.server).client;
     let (mut of_keys, mut of_objects) = (0, 0);
     for operation in document.operations() {
         let Access::Tenant(scope) = &operation.access else { continue };

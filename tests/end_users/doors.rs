@@ -276,12 +276,7 @@ fn the_configuration_says_what_holds_for_accounts_of_which_nothing_is_said() {
 fn test_keys_are_held_to_the_same_policy_and_have_end_users_of_their_own() {
     let (server, account, _provider) = set_up();
     set(&server, &account, &json!({"daily_token_caps": true, "daily_token_cap": 1}));
-    let project = json!({"name": "staging", "environment": "test"});
-    let project = account.client.post("/v1/projects", &project).expect(201).json();
-    let key = json!({"name": "ci", "scopes": ["*"], "project_id": project["id"]});
-    let key = account.client.post("/v1/api-keys", &key).expect(201).json();
-    let client = server.client().with_key(key["key"].as_str().unwrap());
-    let test = Account { id: account.id.clone(), client };
+    let test = account.twin(&server);
     // What was set before the account had test keys holds for them, and so does what is set later.
     test.run_job(&json!({"user": "u"}));
     capped(test.client.post(JOBS, &job(&json!({"user": "u"}))));

@@ -59,7 +59,7 @@ struct User {
 struct Known {
     id: JobId,
     seq: i64,
-    user: Option<usize>,
+    user: usize,
     bound: u64,
     status: JobStatus,
     running: Option<(Claimed, Job)>,
@@ -130,7 +130,7 @@ impl Model {
         let (job, bound) = (submitted.unwrap(), PROMPT + max_tokens);
         assert_eq!(job.token_bound, bound);
         self.users[user].get_or_insert_default().in_flight += bound;
-        let (status, user) = (JobStatus::Queued, Some(user));
+        let status = JobStatus::Queued;
         self.jobs.push(Known { id: job.id, seq: job.seq, user, bound, status, running: None });
     }
 
@@ -149,7 +149,7 @@ impl Model {
         let today = self.today();
         let known = &mut self.jobs[at];
         known.status = JobStatus::Succeeded;
-        let user = self.users[known.user.unwrap()].as_mut().unwrap();
+        let user = self.users[known.user].as_mut().unwrap();
         user.in_flight -= known.bound;
         *user.days.entry(today).or_default() += u64::from(tokens);
         user.charged += i64::from(tokens);
@@ -183,7 +183,7 @@ impl Model {
     fn end(&mut self, at: usize, status: JobStatus) {
         let job = &mut self.jobs[at];
         job.status = status;
-        self.users[job.user.unwrap()].as_mut().unwrap().in_flight -= job.bound;
+        self.users[job.user].as_mut().unwrap().in_flight -= job.bound;
     }
 
     fn retry(&mut self, at: usize) {
@@ -191,7 +191,7 @@ impl Model {
         let Some(at) = self.pick(at, unsuccessful) else { return };
         let (app, caller) = (&self.deeds.app, caller(self.scope));
         let retried = jobs::retry(app, &caller, self.jobs[at].id, None, |_| Ok(Vec::new())).wait();
-        let user = self.jobs[at].user.unwrap();
+        let user = self.jobs[at].user;
         if !self.lets_in(user) {
             assert_eq!(retried.unwrap_err().kind(), ErrorKind::DailyTokenCap);
             return;
@@ -222,7 +222,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_figures_are_those_of_the_model(steps in prop::collection::vec(step(), 1..80)) {

@@ -131,10 +131,9 @@ fn a_currency_that_is_not_sold_waits_for_the_operator() {
     assert!(event["reason"].as_str().unwrap().contains("stripe.credits_per_unit.jpy"), "{event}");
     assert_eq!(rig.entries(), []);
     let (id, price) = (rig.account.id.clone(), "7.25".parse().unwrap());
-    let server = rig.server.restart_with(|config| {
+    let rig = rig.restart_with(|config| {
         config.stripe.credits_per_unit.insert("jpy".to_owned(), super::ExactCredits(price));
     });
-    let rig = Rig { account: rig.account.at(&server), server };
     assert_eq!(rig.account.id, id);
     let path = "/admin/v1/stripe/events/evt_1/process";
     let again = rig.server.operator().send("POST", path, &[], None).expect(202).json();
@@ -200,15 +199,13 @@ fn events_of_others_and_of_test_mode_may_count_for_nothing() {
     }
     rig.done(&of_test);
     assert!((rig.available() - 2000.0).abs() < f64::EPSILON);
-    let server = rig.server.restart_with(|config| config.stripe.accept_test_events = false);
-    let rig = Rig { account: rig.account.at(&server), server };
+    let rig = rig.restart_with(|config| config.stripe.accept_test_events = false);
     let new = json!({"id": "pi_2", "latest_charge": "ch_2"});
     let event = rig.done(&rig.named("payment_intent_succeeded", "evt_t2", &new));
     assert_eq!(event["status"], "ignored");
     assert!(event["reason"].as_str().unwrap().contains("accept_test_events"), "{event}");
     // It counts once the operator lets it.
-    let server = rig.server.restart_with(|config| config.stripe.accept_test_events = true);
-    let rig = Rig { account: rig.account.at(&server), server };
+    let rig = rig.restart_with(|config| config.stripe.accept_test_events = true);
     rig.process("evt_t2", &rig.account.id).expect(202);
     assert_eq!(rig.settled("evt_t2")["status"], "processed");
     let twice = rig.named("payment_intent_succeeded", "evt_t3", &new);

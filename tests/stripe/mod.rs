@@ -24,12 +24,13 @@ use skai_server::{
 };
 
 use crate::support::{
+    Client,
     client::Reply,
     eventually,
     server::{Account, TestServer},
 };
 
-pub(crate) const WEBHOOK: &str = "/internal/stripe/webhook";
+const WEBHOOK: &str = "/internal/stripe/webhook";
 /// The secrets that the servers of these tests know.
 const SECRETS: [&str; 2] = ["whsec_of_the_tests", "whsec_that_is_rolled"];
 
@@ -64,6 +65,15 @@ fn sign(body: &str, secret: &str, timestamp: i64) -> String {
 /// The same as Stripe does it now.
 pub(crate) fn sign_now(body: &str) -> String {
     sign(body, SECRETS[0], now())
+}
+
+/// Sends an event as Stripe does.
+#[track_caller]
+pub(crate) fn tell(client: &Client, event: &Value) {
+    let body = event.to_string();
+    let headers = [("Stripe-Signature", &*sign_now(&body))];
+    let reply = client.send("POST", WEBHOOK, &headers, Some(body.as_bytes())).expect(200);
+    assert_eq!(reply.json(), json!({"received": true}));
 }
 
 /// What the servers of tests know.
@@ -132,6 +142,12 @@ impl Rig {
         Self { server, account }
     }
 
+    /// Starts again with another configuration.
+    fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        let server = self.server.restart_with(change);
+        Self { account: self.account.at(&server), server }
+    }
+
     fn send(&self, body: &str, signature: Option<&str>) -> Reply {
         let headers: Vec<_> =
             signature.map(|header| ("Stripe-Signature", header)).into_iter().collect();
@@ -141,9 +157,7 @@ impl Rig {
     /// Sends an event as Stripe does.
     #[track_caller]
     fn tell(&self, event: &Value) {
-        let body = event.to_string();
-        let reply = self.send(&body, Some(&sign_now(&body))).expect(200);
-        assert_eq!(reply.json(), json!({"received": true}));
+        tell(&self.server.client(), event);
     }
 
     /// Sends an event and waits until it had its effect; gives it as the operator sees it.

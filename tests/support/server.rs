@@ -252,6 +252,21 @@ impl Account {
         Self { id: self.id.clone(), client }
     }
 
+    /// The same account by a key of a new test project.
+    #[track_caller]
+    pub(crate) fn twin(&self, server: &TestServer) -> Self {
+        let body = json!({"name": "tests", "environment": "test"});
+        let project = self.client.post("/v1/projects", &body).expect(201).json();
+        self.in_project(server, &project)
+    }
+
+    /// The same account by a key of that project which may do everything.
+    #[track_caller]
+    pub(crate) fn in_project(&self, server: &TestServer, project: &Value) -> Self {
+        let key = server.key(&self.id, &json!(["*"]), &json!({"project_id": project["id"]}));
+        Self { id: self.id.clone(), client: server.client().with_key(&key) }
+    }
+
     /// Posts the smallest job with `more` in it, which must be accepted.
     #[track_caller]
     pub(crate) fn post_job(&self, more: &Value) -> Value {
