@@ -52,5 +52,8 @@ fi
 sdks="${CARGO_TARGET_DIR:-$PWD/target}/tmp/sdks"
 install_sdks
 
+# A test has a thousand connections open, both ends in its process; many systems allow a thousand files in all.
+ulimit -n 8192 2>/dev/null || true
+
 SKAI_TEST_SDKS="$sdks" cargo test --locked --lib --bins --test main -- "$@"
 [ $# -gt 0 ] || cargo test --locked --doc

@@ -24,7 +24,7 @@ pub struct Charge {
 
 /// What is about to be set aside, and the balance that it is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "nothing is set aside before `reserve`"]
+#[must_use = "nothing is set aside before its `HoldParts` are closed"]
 pub struct Hold {
     balance: Balance,
     /// The parts of the buckets.
@@ -67,15 +67,8 @@ pub fn cover(snapshot: &Snapshot<'_, AccountScope>, amount: Credits) -> Result<C
     Ok(Cover::Held(Hold { balance, split }))
 }
 
-/// Sets aside what [`cover`] found in the same transaction.
-pub fn reserve(tx: &Tx<'_, AccountScope>, of: JobRound, hold: Hold) -> Result<()> {
-    let mut parts = HoldParts::of(tx, hold);
-    parts.reserve(of, hold.split)?;
-    parts.close()
-}
-
-/// What [`cover`] found for many jobs together, set aside job by job: each has its own entries, and the
-/// balance is written once.
+/// What [`cover`] found in the same transaction, for one job or many, set aside job by job: each has its own
+/// entries, and the balance is written once.
 pub struct HoldParts<'t, 'c> {
     books: Books<'t, 'c>,
     /// What no job was given yet.

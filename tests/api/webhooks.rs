@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::conventions::refused;
 use crate::support::{
-    Answer, LIMIT, Received, Receiver,
+    Answer, LIMIT, Received, Receiver, eventually,
     receiver::{verify, verify_standard},
     server::{Account, Endpoint, TestServer},
 };
@@ -14,15 +14,10 @@ use crate::support::{
 /// The only delivery to the endpoint, once it has this status.
 fn wait_delivery(account: &Account, endpoint: &Endpoint, status: &str) -> Value {
     let path = format!("/v1/webhooks/deliveries?endpoint_id={}", endpoint.id);
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        let rows = account.list(&path);
-        if let Some(row) = rows.iter().find(|row| row["status"] == status) {
-            return account.client.get(&delivery_path(row, "")).expect(200).json();
-        }
-        assert!(Instant::now() < deadline, "no delivery is {status}: {rows:?}");
-        std::thread::yield_now();
-    }
+    let row = eventually(&format!("a delivery is {status}"), || {
+        account.list(&path).into_iter().find(|row| row["status"] == status)
+    });
+    account.client.get(&delivery_path(&row, "")).expect(200).json()
 }
 
 fn delivery_path(delivery: &Value, rest: &str) -> String {
@@ -227,11 +222,9 @@ fn wait_delivered(account: &Account, count: usize) {
 
 /// The outcome of a try is written after its answer came, and nothing tells of it but the list.
 fn wait_rows(account: &Account, path: &str, count: usize) {
-    let deadline = Instant::now() + LIMIT;
-    while account.list(path).len() != count {
-        assert!(Instant::now() < deadline, "{path} never had {count} rows");
-        std::thread::yield_now();
-    }
+    eventually(&format!("{path} has {count} rows"), || {
+        (account.list(path).len() == count).then_some(())
+    });
 }
 
 #[test]

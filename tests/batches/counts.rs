@@ -2,7 +2,7 @@
 
 use skai_server::{
     app::{batches, jobs},
-    domain::{BatchCounts, BatchStatus, Bucket, ErrorKind, JobErrorCode, JobStatus},
+    domain::{BatchCounts, BatchStatus, ErrorKind, JobErrorCode, JobStatus},
     store::{AccountScope, SystemScope, batches::Batch, jobs::Job},
 };
 
@@ -16,8 +16,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let deeds = Deeds::new([model("m", 1)]);
-        let scope = deeds.account("a");
-        deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+        let scope = deeds.funded(1_000_000);
         Self { deeds, scope }
     }
 
@@ -81,7 +80,7 @@ fn every_way_of_a_job_is_counted() {
     let (claimed, job) = rig.deeds.begin(jobs[1].seq, 4);
     assert!(rig.deeds.finish(&claimed, job, failure(None)));
     let me = caller(rig.scope);
-    jobs::cancel(&rig.deeds.app, &me, jobs[2].id, None, |_| Ok(Vec::new())).wait().unwrap();
+    rig.deeds.cancel(&me, jobs[2].id).unwrap();
     let now = rig.look(&batch);
     assert_eq!(
         now.counts,

@@ -101,13 +101,7 @@ impl World {
 
     /// What endpoints were told, oldest first.
     fn told(&self) -> Vec<Value> {
-        let outside = rusqlite::Connection::open(self.deeds.app.store.path()).unwrap();
-        let mut rows =
-            outside.prepare("select payload from webhook_delivery order by seq").unwrap();
-        let payloads = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
-        payloads
-            .map(|payload| serde_json::from_str::<Value>(&payload.unwrap()).unwrap()["data"].take())
-            .collect()
+        self.deeds.told().iter_mut().map(|event| event["data"].take()).collect()
     }
 
     /// Whose budget endpoints were told of, and how far it was spent.
@@ -189,18 +183,7 @@ fn a_job_counts_in_the_month_in_which_it_was_accepted() {
 fn a_batch_counts_as_a_whole() {
     let world = World::new();
     let caller = world.caller(payer(KEY, Some(250), None));
-    let batch = |requests: usize| {
-        let asked = |n| {
-            let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
-            let request = serde_json::from_str(&body.to_string()).unwrap();
-            let work = skai_server::app::batches::Work::Generation(Box::new(request));
-            skai_server::app::batches::Asked { custom_id: format!("{n}"), work }
-        };
-        let asked = (0..requests).map(asked).collect();
-        let app = &world.deeds.app;
-        let prepared = skai_server::app::batches::prepare(app, &caller, asked, None).unwrap();
-        skai_server::app::batches::submit(app, &caller, prepared, None, |_| Ok(Vec::new())).wait()
-    };
+    let batch = |requests| world.deeds.try_batch_as(&caller, requests);
     // Each may cost 100.
     assert_eq!(refusal(&batch(3).unwrap_err())["required"], json!(0.000_3));
     assert_eq!(world.spent(), (0, 0));
@@ -246,7 +229,7 @@ fn at_a_command_line_whoever_paid_before_pays_again_under_todays_limit() {
     let letters = dead_letters::list(&app, &operator, None, &PageRequest::default()).unwrap().data;
     let redrive =
         || dead_letters::redrive(&app, &operator, letters[0].id, None, |_| Ok(Vec::new())).wait();
-    let outside = rusqlite::Connection::open(app.store.path()).unwrap();
+    let outside = world.deeds.outside();
     outside.execute("update project set monthly_credit_limit = 99", []).unwrap();
     assert_eq!(refusal(&redrive().unwrap_err())["limit"], json!(0.000_099));
     // What holds is the limit of today, also in another month.
@@ -254,7 +237,7 @@ fn at_a_command_line_whoever_paid_before_pays_again_under_todays_limit() {
     outside.execute("update project set monthly_credit_limit = 140", []).unwrap();
     let other = world.submit(Payer { project_limit: None, ..payer }, 41).unwrap();
     refusal(&redrive().unwrap_err());
-    jobs::cancel(&app, &operator, other.id, None, |_| Ok(Vec::new())).wait().unwrap();
+    world.deeds.cancel(&operator, other.id).unwrap();
     redrive().unwrap();
     world.deeds.verify();
 }
@@ -314,12 +297,9 @@ fn a_budget_holds_for_jobs_at_once() {
     let caller = Arc::new(world.caller(payer));
     let accepted: usize = std::thread::scope(|threads| {
         let ask = || {
-            let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
-            let request = serde_json::from_str(&body.to_string()).unwrap();
             let mut accepted = 0;
             for _ in 0..20 {
-                let prepared = jobs::prepare(&world.deeds.app, &caller, &request).unwrap();
-                match jobs::submit(&world.deeds.app, &caller, prepared, None).wait() {
+                match world.deeds.submit_as(&caller, &json!({})) {
                     Ok(_) => accepted += 1,
                     Err(error) => assert_eq!(error.kind(), ErrorKind::BudgetExceeded),
                 }

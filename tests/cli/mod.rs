@@ -59,7 +59,7 @@ fn a_signal_lets_the_job_end_and_the_next_start_knows_it() {
     let job = again.client(&account.key).get(&path).expect(200).json();
     assert_eq!((&job["status"], &job["attempts"]), (&"succeeded".into(), &1.into()));
     drop(again);
-    assert_eq!(program.json(&["ledger", "verify", "--json"])["ok"], true);
+    program.verify();
 }
 
 #[test]

@@ -54,12 +54,6 @@ fn kill_during(
     })
 }
 
-/// Counts, credits and the queue fit together.
-fn verify(world: &World) {
-    let report = world.program.json(&["ledger", "verify", "--json"]);
-    assert_eq!(report["ok"], true, "{report}");
-}
-
 /// The batch once it has ended.
 fn ended(client: &Client, id: &str) -> Value {
     let path = format!("{BATCHES}/{id}?wait=60");
@@ -82,7 +76,7 @@ fn kills_leave_batches_whole() {
             client.try_send("POST", BATCHES, &key, Some(text_of_body.as_bytes()))
         });
         let server = world.serve();
-        verify(&world);
+        world.program.verify();
         let client = world.client(&server);
         let before = all(&client, BATCHES);
         let again = client.post_once(BATCHES, name, &body).expect(202);
@@ -97,7 +91,7 @@ fn kills_leave_batches_whole() {
         world.provider.wait_for(calls, LIMIT);
         server.kill();
         let server = world.serve();
-        verify(&world);
+        world.program.verify();
         drop(server);
     }
     for (round, id) in accepted.iter().enumerate() {
@@ -108,7 +102,7 @@ fn kills_leave_batches_whole() {
         let path = format!("{BATCHES}/{}/cancel", text(&canceled["id"]));
         kill_during(&world, server, round * 40, |client| client.try_send("POST", &path, &[], None));
         let server = world.serve();
-        verify(&world);
+        world.program.verify();
         let client = world.client(&server);
         let asked = client.get(&format!("{BATCHES}/{}", text(&canceled["id"]))).expect(200).json();
         if !["canceling", "canceled"].contains(&text(&asked["status"])) {
@@ -126,6 +120,6 @@ fn kills_leave_batches_whole() {
         for result in results {
             assert_eq!(result["output_text"], answer_to(text(&result["custom_id"])));
         }
-        verify(&world);
+        world.program.verify();
     }
 }

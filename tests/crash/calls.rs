@@ -36,11 +36,6 @@ fn only_job(client: &Client) -> Value {
     }
 }
 
-fn assert_verified(world: &World) {
-    let report = world.program.json(&["ledger", "verify", "--json"]);
-    assert_eq!(report["ok"], true, "{report}");
-}
-
 /// After a crash the job has failed for nothing, nobody asked again, and its key is free.
 fn prove_lost(world: &World, server: &Running, job: &Value) {
     let client = world.client(server);
@@ -51,7 +46,7 @@ fn prove_lost(world: &World, server: &Running, job: &Value) {
     assert_eq!(balance["available"].as_f64(), Some(super::CREDITS));
     assert_eq!(balance["reserved"].as_f64(), Some(0.0));
     assert_eq!(all(&client, "/v1/dlq"), Vec::<Value>::new());
-    assert_verified(world);
+    world.program.verify();
     assert_eq!(world.provider.received().len(), 1, "it was run again");
 
     world.provider.say(&answer_to("It"));
@@ -60,7 +55,7 @@ fn prove_lost(world: &World, server: &Running, job: &Value) {
     assert_eq!(again.json()["choices"][0]["message"]["content"], answer_to("It"));
     let balance = client.get("/v1/credits/balance").expect(200).json();
     assert_eq!(balance["available"].as_f64(), Some(super::CREDITS - COST));
-    assert_verified(world);
+    world.program.verify();
 }
 
 #[test]
@@ -122,7 +117,7 @@ fn a_signal_lets_calls_end() {
         let job = only_job(&world.client(&server));
         assert_eq!(job["status"], "succeeded");
         assert_eq!(world.provider.received().len(), 1);
-        assert_verified(&world);
+        world.program.verify();
     }
 }
 
@@ -154,7 +149,7 @@ fn a_call_whose_client_left_is_waited_for_too() {
     let reply = world.client(&server).post_once(CHAT, "once", &question(false)).expect(200);
     assert_eq!(reply.header("idempotent-replayed"), Some("true"));
     assert_eq!(world.provider.received().len(), 1);
-    assert_verified(&world);
+    world.program.verify();
 }
 
 #[test]
@@ -173,7 +168,7 @@ fn a_stream_that_outlasts_the_drain_costs_nothing_and_says_so() {
     let job = only_job(&world.client(&server));
     assert_eq!((&job["status"], &job["output_text"]), (&json!("failed"), &json!(null)));
     assert_eq!(job["credits"]["charged"], 0);
-    assert_verified(&world);
+    world.program.verify();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 use skai_server::{
     app::jobs,
-    domain::{Bucket, ErrorKind, JobErrorCode, JobStatus, Timestamp},
+    domain::{ErrorKind, JobErrorCode, JobStatus, Timestamp},
     store::{SystemScope, queue},
 };
 
@@ -35,8 +35,7 @@ fn a_cap_holds_until_midnight_of_the_accounts_time_zone() {
         let deeds = deeds();
         let (at, midnight) = (time(at), time(midnight));
         deeds.ambient.jump(at);
-        let scope = deeds.account("a");
-        deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+        let scope = deeds.funded(1_000_000);
         change(
             &deeds,
             scope,
@@ -66,8 +65,7 @@ fn a_cap_holds_until_midnight_of_the_accounts_time_zone() {
 #[test]
 fn tokens_count_for_the_day_on_which_a_job_ends() {
     let deeds = deeds();
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    let scope = deeds.funded(1_000_000);
     cap(&deeds, scope, "u", Some(100));
     deeds.ambient.jump(time("2026-11-20T23:59:59Z"));
     let job = deeds.submit(scope, &json!({"user": "u"})).unwrap();
@@ -87,8 +85,7 @@ fn tokens_count_for_the_day_on_which_a_job_ends() {
 #[test]
 fn another_time_zone_counts_another_day() {
     let deeds = deeds();
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    let scope = deeds.funded(1_000_000);
     deeds.ambient.jump(time("2026-11-20T20:00:00Z"));
     run(&deeds, scope, "u", 10);
     change(&deeds, scope, &json!({"timezone": "Asia/Tokyo"}));
@@ -103,14 +100,11 @@ fn another_time_zone_counts_another_day() {
 #[test]
 fn a_clock_that_goes_back_does_no_harm() {
     let deeds = deeds();
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    let scope = deeds.funded(1_000_000);
     deeds.ambient.jump(time("2026-11-21T00:00:00Z"));
     let job = deeds.submit(scope, &json!({"user": "u"})).unwrap();
     deeds.ambient.jump(time("2026-11-20T12:00:00Z"));
-    skai_server::app::jobs::cancel(&deeds.app, &caller(scope), job.id, None, |_| Ok(Vec::new()))
-        .wait()
-        .unwrap();
+    deeds.cancel(&caller(scope), job.id).unwrap();
     run(&deeds, scope, "u", 10);
     let seen = view(&deeds, scope, "u").unwrap().user;
     assert_eq!((seen.open_tokens, seen.tokens_today), (0, 10));
@@ -121,8 +115,7 @@ fn a_clock_that_goes_back_does_no_harm() {
 #[test]
 fn jobs_in_flight_are_waited_for_and_jobs_of_another_day_are_not() {
     let deeds = deeds();
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    let scope = deeds.funded(1_000_000);
     cap(&deeds, scope, "u", Some(100));
     let later = json!({"user": "u", "run_at": "2026-11-21T00:00:00Z"});
     for _ in 0..5 {
@@ -138,8 +131,7 @@ fn jobs_in_flight_are_waited_for_and_jobs_of_another_day_are_not() {
     assert!(refused.message().contains("send it again when some of them have ended"));
     // Those of another day go on being accepted.
     deeds.submit(scope, &later).unwrap();
-    let cancel = |id| jobs::cancel(&deeds.app, &caller(scope), id, None, |_| Ok(Vec::new()));
-    cancel(today.id).wait().unwrap();
+    deeds.cancel(&caller(scope), today.id).unwrap();
     deeds.submit(scope, &json!({"user": "u"})).unwrap();
     deeds.verify();
 }
@@ -148,8 +140,7 @@ fn jobs_in_flight_are_waited_for_and_jobs_of_another_day_are_not() {
 #[test]
 fn a_job_of_a_later_day_does_not_begin_above_the_cap() {
     let deeds = deeds();
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    let scope = deeds.funded(1_000_000);
     cap(&deeds, scope, "u", Some(100));
     let later = json!({"user": "u", "run_at": "2026-11-21T00:00:00Z"});
     let put_off = [(); 4].map(|()| deeds.submit(scope, &later).unwrap());

@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::{PROMPT, USED, capped, look, set, set_cap};
+use super::{PROMPT, USED, at_noon, capped, look, set, set_cap};
 use crate::{
     batches::{self, BATCHES},
     support::{
@@ -22,7 +22,10 @@ fn set_up() -> (TestServer, Account, Provider) {
     let provider = Provider::start();
     let server = TestServer::builder()
         .provider(&provider)
-        .config(|config| config.queues.generation_create.backoff.clear())
+        .config(|config| {
+            config.queues.generation_create.backoff.clear();
+            at_noon(config);
+        })
         .start();
     let account = server.account();
     let agent = json!({
@@ -251,18 +254,20 @@ fn caps_are_off_until_somebody_wants_them() {
 #[test]
 fn the_configuration_says_what_holds_for_accounts_of_which_nothing_is_said() {
     let provider = Provider::start();
+    let mut ends_at = 0;
     let server = TestServer::builder()
         .provider(&provider)
         .config(|config| {
             config.end_users.daily_token_caps = true;
             config.end_users.daily_token_cap = 1;
-            config.end_users.timezone = "Asia/Tokyo".parse().unwrap();
+            ends_at = at_noon(config);
         })
         .start();
     let account = server.account();
     account.run_job(&json!({"user": "u"}));
     capped(account.client.post(JOBS, &job(&json!({"user": "u"}))));
-    assert!(look(&account, "u")["resets_at"].as_str().unwrap().ends_with("T15:00:00.000Z"));
+    let end = format!("T{ends_at:02}:00:00.000Z");
+    assert!(look(&account, "u")["resets_at"].as_str().unwrap().ends_with(&end));
     set(&server, &account, &json!({"daily_token_caps": false}));
     account.run_job(&json!({"user": "u"}));
 }
@@ -271,12 +276,7 @@ fn the_configuration_says_what_holds_for_accounts_of_which_nothing_is_said() {
 fn test_keys_are_held_to_the_same_policy_and_have_end_users_of_their_own() {
     let (server, account, _provider) = set_up();
     set(&server, &account, &json!({"daily_token_caps": true, "daily_token_cap": 1}));
-    let project = json!({"name": "staging", "environment": "test"});
-    let project = account.client.post("/v1/projects", &project).expect(201).json();
-    let key = json!({"name": "ci", "scopes": ["*"], "project_id": project["id"]});
-    let key = account.client.post("/v1/api-keys", &key).expect(201).json();
-    let client = server.client().with_key(key["key"].as_str().unwrap());
-    let test = Account { id: account.id.clone(), client };
+    let test = account.twin(&server);
     // What was set before the account had test keys holds for them, and so does what is set later.
     test.run_job(&json!({"user": "u"}));
     capped(test.client.post(JOBS, &job(&json!({"user": "u"}))));

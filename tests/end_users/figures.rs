@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use skai_server::domain::Credits;
 
-use super::{USED, look, set, set_cap};
+use super::{USED, at_noon, look, set, set_cap};
 use crate::{
     api::conventions::refused,
     support::{
@@ -16,7 +16,8 @@ const USERS: &str = "/v1/end-users";
 
 fn set_up() -> (TestServer, Account, Provider) {
     let provider = Provider::start();
-    let server = TestServer::builder().provider(&provider).start();
+    let server = TestServer::builder().provider(&provider).config(|config| _ = at_noon(config));
+    let server = server.start();
     let account = server.account();
     (server, account, provider)
 }

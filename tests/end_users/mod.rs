@@ -7,11 +7,13 @@ mod model;
 
 use serde_json::{Value, json};
 use skai_server::{
+    ambient::Ambient,
     app::{
         accounts::{self, AccountChange},
         end_users::{self, EndUserPatch, EndUserView},
         jobs::Outcome,
     },
+    config::Config,
     domain::Result,
     store::AccountScope,
 };
@@ -27,6 +29,15 @@ use crate::support::{
 const PROMPT: u64 = 82;
 /// Tokens that the provider of the tests counts for each completion.
 const USED: u64 = USAGE.0 + USAGE.1;
+
+/// What a configuration says of days: it is about noon, so that no test meets the end of one. Gives the hour of UTC at
+/// which it ends. By the clock of UTC it is the same date.
+fn at_noon(config: &mut Config) -> i64 {
+    let hour = Ambient::system().now().seconds() / 3600 % 24;
+    // Etc/GMT-5 is five hours ahead of UTC.
+    config.end_users.timezone = format!("Etc/GMT{:+}", hour - 12).parse().unwrap();
+    (hour + 12) % 24
+}
 
 /// What the account is told of an end user.
 #[track_caller]

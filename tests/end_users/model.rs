@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use skai_server::{
     app::jobs,
-    domain::{Bucket, Day, ErrorKind, JobId, JobStatus},
+    domain::{Day, ErrorKind, JobId, JobStatus},
     store::{AccountScope, jobs::Job, queue::Claimed},
 };
 
@@ -59,7 +59,7 @@ struct User {
 struct Known {
     id: JobId,
     seq: i64,
-    user: Option<usize>,
+    user: usize,
     bound: u64,
     status: JobStatus,
     running: Option<(Claimed, Job)>,
@@ -80,8 +80,7 @@ impl Model {
             settings.end_users.daily_token_cap = 1_000;
             settings.job_ttl = Duration::from_hours(10_000);
         });
-        let scope = deeds.account("a");
-        deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000_000, None);
+        let scope = deeds.funded(1_000_000_000);
         Self { deeds, scope, users: [None, None, None], jobs: Vec::new(), token: 100 }
     }
 
@@ -131,7 +130,7 @@ impl Model {
         let (job, bound) = (submitted.unwrap(), PROMPT + max_tokens);
         assert_eq!(job.token_bound, bound);
         self.users[user].get_or_insert_default().in_flight += bound;
-        let (status, user) = (JobStatus::Queued, Some(user));
+        let status = JobStatus::Queued;
         self.jobs.push(Known { id: job.id, seq: job.seq, user, bound, status, running: None });
     }
 
@@ -150,7 +149,7 @@ impl Model {
         let today = self.today();
         let known = &mut self.jobs[at];
         known.status = JobStatus::Succeeded;
-        let user = self.users[known.user.unwrap()].as_mut().unwrap();
+        let user = self.users[known.user].as_mut().unwrap();
         user.in_flight -= known.bound;
         *user.days.entry(today).or_default() += u64::from(tokens);
         user.charged += i64::from(tokens);
@@ -173,8 +172,7 @@ impl Model {
     fn cancel(&mut self, at: usize) {
         let open = |status| matches!(status, JobStatus::Queued | JobStatus::Running);
         let Some(at) = self.pick(at, open) else { return };
-        let (app, caller) = (&self.deeds.app, caller(self.scope));
-        jobs::cancel(app, &caller, self.jobs[at].id, None, |_| Ok(Vec::new())).wait().unwrap();
+        self.deeds.cancel(&caller(self.scope), self.jobs[at].id).unwrap();
         // The late answer of an attempt that was being made is discarded.
         if let Some((claimed, job)) = self.jobs[at].running.take() {
             assert!(!self.deeds.finish(&claimed, job, used(9_999)));
@@ -185,7 +183,7 @@ impl Model {
     fn end(&mut self, at: usize, status: JobStatus) {
         let job = &mut self.jobs[at];
         job.status = status;
-        self.users[job.user.unwrap()].as_mut().unwrap().in_flight -= job.bound;
+        self.users[job.user].as_mut().unwrap().in_flight -= job.bound;
     }
 
     fn retry(&mut self, at: usize) {
@@ -193,7 +191,7 @@ impl Model {
         let Some(at) = self.pick(at, unsuccessful) else { return };
         let (app, caller) = (&self.deeds.app, caller(self.scope));
         let retried = jobs::retry(app, &caller, self.jobs[at].id, None, |_| Ok(Vec::new())).wait();
-        let user = self.jobs[at].user.unwrap();
+        let user = self.jobs[at].user;
         if !self.lets_in(user) {
             assert_eq!(retried.unwrap_err().kind(), ErrorKind::DailyTokenCap);
             return;
@@ -224,7 +222,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_figures_are_those_of_the_model(steps in prop::collection::vec(step(), 1..80)) {

@@ -12,7 +12,7 @@ use skai_server::{
         asking::Trail,
         jobs::{self, Outcome},
     },
-    domain::{Bucket, EndpointId, JobError, JobErrorCode, Usage},
+    domain::{EndpointId, JobError, JobErrorCode, Usage},
     store::{AccountScope, webhooks},
     workers::Maintenance,
 };
@@ -35,8 +35,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let deeds = Deeds::new([model("m", 1)]);
-        let scope = deeds.account("a");
-        deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+        let scope = deeds.funded(1_000_000);
         let maintenance = Maintenance::new(deeds.app.clone());
         let bench = Self { deeds, scope, maintenance, token: 0 };
         bench.make("helper");
@@ -96,16 +95,7 @@ impl Bench {
     fn told(&self) -> Vec<Value> {
         self.deeds.ambient.advance(Duration::from_mins(5));
         self.maintenance.tick();
-        self.payloads()
-    }
-
-    /// The events that were told so far.
-    fn payloads(&self) -> Vec<Value> {
-        let outside = rusqlite::Connection::open(self.deeds.app.store.path()).unwrap();
-        let sql = "select payload from webhook_delivery order by seq";
-        let mut statement = outside.prepare(sql).unwrap();
-        let found = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-        found.map(|text| serde_json::from_str(&text.unwrap()).unwrap()).collect()
+        self.deeds.told()
     }
 }
 
@@ -151,10 +141,9 @@ fn a_job_that_is_canceled_or_tried_again_does_not_count() {
     let later = bench.deeds.ambient.now().plus(HOUR / 4);
     bench.run(Duration::ZERO, failure(Some(later)));
     assert_eq!(bench.health(1).current.totals.jobs, 0);
-    let (app, caller) = (bench.deeds.app.clone(), caller(bench.scope));
-    let waiting = app.store.read(bench.scope, |it| skai_server::store::jobs::by_seq(it, 1));
-    let id = waiting.unwrap().unwrap().id;
-    jobs::cancel(&app, &caller, id, None, |_| Ok(Vec::new())).wait().unwrap();
+    let store = &bench.deeds.app.store;
+    let waiting = store.read(bench.scope, |it| skai_server::store::jobs::by_seq(it, 1));
+    bench.deeds.cancel(&caller(bench.scope), waiting.unwrap().unwrap().id).unwrap();
     assert_eq!(bench.health(1).current.totals.jobs, 0);
 }
 
@@ -208,7 +197,7 @@ fn many_agents_are_looked_at_in_turn() {
         }
     }
     let (app, told) = (&bench.deeds.app, |bench: &Bench| {
-        let agents = bench.payloads().into_iter().map(|event| event["data"]["agent"].clone());
+        let agents = bench.deeds.told().into_iter().map(|event| event["data"]["agent"].clone());
         agents.collect::<Vec<_>>()
     });
     // Those without jobs take no place in a page, and the last page goes on after the one before.
@@ -234,11 +223,11 @@ fn an_agent_that_cannot_be_looked_at_does_not_hold_up_the_others() {
             }
         }
     }
-    let outside = rusqlite::Connection::open(bench.deeds.app.store.path()).unwrap();
+    let outside = bench.deeds.outside();
     outside.execute("update agent_hour set latency_ms = -1000000 where agent = 1", []).unwrap();
     let mut place = None;
     health::watch_drift(&bench.deeds.app, &mut place, 9).unwrap_err();
-    let told = bench.payloads();
+    let told = bench.deeds.told();
     assert_eq!((told.len(), &told[0]["data"]["agent"]), (1, &json!("sound")));
 }
 

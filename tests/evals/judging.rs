@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use skai_server::{
     ambient::Ambient,
-    app::{agents, evals},
-    domain::{Bucket, ErrorKind, EvalId, EvalRunId, Timestamp},
+    app::evals,
+    domain::{ErrorKind, EvalId, EvalRunId, Timestamp},
     store::{AccountScope, evals as stored},
     workers::Judging,
 };
@@ -22,20 +22,9 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let deeds = Deeds::new([model("m", 1)]);
-        let scope = deeds.account("a");
-        deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
-        let (app, caller) = (&deeds.app, caller(scope));
-        let messages = json!([{"role": "user", "content": "hi"}]);
-        let agent = json!({"name": "helper", "model": "m", "messages": messages}).to_string();
-        let new = serde_json::from_str(&agent).unwrap();
-        agents::create(app, &caller, &new, None, |_| Ok(Vec::new())).unwrap();
-        let cases = json!([{"input": {}, "expect": {"max_latency_ms": 1_000}}]);
-        let eval = json!({"name": "e", "cases": cases}).to_string();
-        let eval = serde_json::from_str(&eval).unwrap();
-        let agent = || "helper".to_owned();
-        evals::create(app, &caller, agent(), &eval, None, |_| Ok(Vec::new())).unwrap();
-        let made = app.store.read(scope, |it| stored::by_seq(it, 1)).unwrap().unwrap();
-        Self { deeds, scope, eval: made.id }
+        let scope = deeds.funded(1_000_000);
+        let eval = super::with_eval(&deeds, scope, 1).id;
+        Self { deeds, scope, eval }
     }
 
     /// Begins a run, whose only job is the `nth` of all, and lets it end after the clock was moved.
@@ -76,7 +65,7 @@ fn a_run_that_cannot_be_judged_does_not_hold_up_the_others() {
     let bench = Bench::new();
     let (broken, sound) = (bench.run(1, |_| ()), bench.run(2, |_| ()));
     let break_run = |n: i64| {
-        let outside = rusqlite::Connection::open(bench.deeds.app.store.path()).unwrap();
+        let outside = bench.deeds.outside();
         outside.execute("update eval_result set n = ?1 where run = 1", [n]).unwrap();
     };
     break_run(99);
@@ -93,7 +82,7 @@ fn a_run_that_cannot_be_judged_does_not_hold_up_the_others() {
 #[test]
 fn an_eval_has_only_so_many_runs_and_an_account_so_many_evals() {
     let bench = Bench::new();
-    let outside = rusqlite::Connection::open(bench.deeds.app.store.path()).unwrap();
+    let outside = bench.deeds.outside();
     let fill = |rest: &str, count: i64| {
         let numbers =
             "with recursive n (i) as (select 1 union all select i + 1 from n where i < ?1)";

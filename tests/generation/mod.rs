@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use skai_server::{
     app::Settings,
-    domain::{Bucket, JobErrorCode, JobStatus, Model, Secret, Usage},
+    domain::{JobErrorCode, JobStatus, Model, Secret, Usage},
     providers::{ProviderLimits, ProviderSettings, RemoteSettings},
     queue::{GiveUp, Kind as _, Stop},
     store::{AccountScope, jobs::Job},
@@ -66,8 +66,7 @@ impl Bench {
         let served = [remote("test", &provider, limits), remote("spare", &spare, limits)];
         let deeds = Deeds::served([model("m", 1), spare_model, lost], served, change);
         let worker = RunGeneration::new(deeds.app.clone(), MAX_RUNTIME);
-        let scope = deeds.account("a");
-        deeds.grant(scope.account_id(), Bucket::Paid, 1_000, None);
+        let scope = deeds.funded(1_000);
         Self { deeds, scope, provider, spare, worker, token: 0 }
     }
 

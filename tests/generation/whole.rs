@@ -4,7 +4,6 @@ use std::sync::mpsc::{self, Receiver};
 
 use serde_json::json;
 use skai_server::{
-    app::jobs,
     domain::JobStatus,
     providers::ProviderLimits,
     queue::{QueueSettings, Runner},
@@ -39,9 +38,7 @@ fn run(bench: &Bench, concurrency: usize) -> (Runner<RunGeneration>, Receiver<()
 
 impl Bench {
     fn cancel(&self, job: &Job) {
-        let request = caller(self.scope);
-        let canceled = jobs::cancel(&self.deeds.app, &request, job.id, None, |_| Ok(Vec::new()));
-        canceled.wait().unwrap();
+        self.deeds.cancel(&caller(self.scope), job.id).unwrap();
     }
 
     /// Waits until the job is in that state.

@@ -3,17 +3,15 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use skai_server::{app::ledger_audit, domain::Bucket, workers::Auditing};
+use skai_server::{app::ledger_audit, workers::Auditing};
 
 use crate::support::deeds::{Deeds, model};
 
 /// Books with a balance that is not the sum of its entries.
 fn broken_books() -> Deeds {
     let deeds = Deeds::new([model("m", 0)]);
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000, None);
-    let outside = rusqlite::Connection::open(deeds.app.store.path()).unwrap();
-    outside.execute("update balance set paid = 999, open_jobs = 2", []).unwrap();
+    deeds.funded(1_000);
+    deeds.outside().execute("update balance set paid = 999, open_jobs = 2", []).unwrap();
     deeds
 }
 
@@ -58,6 +56,10 @@ fn it_can_be_switched_off() {
 #[test]
 fn a_plan_says_what_would_mend_each_problem_and_changes_nothing() {
     let deeds = broken_books();
+    let outside = deeds.outside();
+    let version =
+        || outside.query_row("pragma data_version", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = version();
     let report = ledger_audit::verify(&deeds.app).unwrap();
     assert_eq!((report.ok, report.problems.len()), (false, 3));
     let shown = serde_json::to_value(&report).unwrap();
@@ -73,5 +75,7 @@ fn a_plan_says_what_would_mend_each_problem_and_changes_nothing() {
     assert_eq!(json!(repairs), expected);
     assert_eq!(planned["problems"], shown["problems"]);
     assert!(planned["problems"][0].as_str().unwrap().contains("by entries 0 and 1000"));
-    assert_eq!(ledger_audit::verify(&deeds.app).unwrap().problems, report.problems);
+    assert_eq!(version(), before);
+    deeds.outside().execute("update balance set open_jobs = 0", []).unwrap();
+    assert_ne!(version(), before, "a change would have been seen");
 }

@@ -94,6 +94,12 @@ impl Books {
             self.available[grant.bucket] -= part;
         }
     }
+
+    /// Whether anything that is past its date is kept, since it is set aside.
+    pub(super) fn holds_expired(&self, now: Timestamp) -> bool {
+        let mut grants = self.grants.iter();
+        grants.any(|it| it.remaining > 0 && it.expires_at.is_some_and(|at| at <= now))
+    }
 }
 
 /// What a key, or a project, spent in a month.

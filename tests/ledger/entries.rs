@@ -151,7 +151,7 @@ fn a_grant_is_replayed_after_its_date() {
 fn credits_have_an_end() {
     let deeds = Deeds::new([]);
     let scope = deeds.account("a");
-    let outside = rusqlite::Connection::open(deeds.app.store.path()).unwrap();
+    let outside = deeds.outside();
     outside.execute("update balance set paid = 9223372036854775000", []).unwrap();
     let body = json!({"amount": 1, "bucket": "free"});
     let request = serde_json::from_str(&body.to_string()).unwrap();
@@ -176,7 +176,7 @@ fn grants_that_are_held_hide_no_others() {
     assert_eq!(credits::expire_due_grants(&deeds.app).unwrap(), 31);
     let Balance { available, reserved, .. } = deeds.balance(scope);
     assert_eq!((available.total(), reserved.free), (Some(micros(0)), micros(120)));
-    jobs::cancel(&deeds.app, &caller(scope), held.id, None, |_| Ok(Vec::new())).wait().unwrap();
+    deeds.cancel(&caller(scope), held.id).unwrap();
     // A hundred in a write.
     assert_eq!(credits::expire_due_grants(&deeds.app).unwrap(), 100);
     assert_eq!(credits::expire_due_grants(&deeds.app).unwrap(), 20);
@@ -207,13 +207,13 @@ fn nothing_is_written_while_all_that_has_expired_is_set_aside() {
     deeds.grant(scope.account_id(), Bucket::Free, 10, Some(soon));
     let job = deeds.submit(scope, &json!({"max_tokens": 10})).unwrap();
     deeds.ambient.advance(Duration::from_secs(90));
-    let outside = rusqlite::Connection::open(deeds.app.store.path()).unwrap();
+    let outside = deeds.outside();
     let version =
         || outside.query_row("pragma data_version", [], |row| row.get::<_, i64>(0)).unwrap();
     let before = version();
     assert_eq!(credits::expire_due_grants(&deeds.app).unwrap(), 0);
     assert_eq!(version(), before);
-    jobs::cancel(&deeds.app, &caller(scope), job.id, None, |_| Ok(Vec::new())).wait().unwrap();
+    deeds.cancel(&caller(scope), job.id).unwrap();
     assert_eq!(credits::expire_due_grants(&deeds.app).unwrap(), 1);
     deeds.verify();
 }
@@ -239,10 +239,9 @@ fn what_has_expired_is_not_spent_though_nobody_took_it_back_yet() {
 #[test]
 fn a_job_that_was_not_counted_as_open_does_not_end() {
     let deeds = Deeds::new([model("m", 1)]);
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000, None);
+    let scope = deeds.funded(1_000);
     let job = deeds.submit(scope, &json!({})).unwrap();
-    let outside = rusqlite::Connection::open(deeds.app.store.path()).unwrap();
+    let outside = deeds.outside();
     outside.execute("update balance set open_jobs = 0", []).unwrap();
     let cancel = jobs::cancel(&deeds.app, &caller(scope), job.id, None, |_| Ok(Vec::new()));
     assert_eq!(cancel.wait().unwrap_err().kind(), ErrorKind::ServerError);

@@ -9,4 +9,5 @@ mod keys;
 mod low;
 mod race;
 mod step;
+mod tally;
 mod world;

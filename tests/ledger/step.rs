@@ -69,24 +69,25 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
     let job = 0_usize..16;
     let (account, key) = (0_usize..2, 0_usize..KEYS);
     prop_oneof![
-        2 => (account.clone(), any::<bool>(), 1_i64..300, prop::option::of(1_u64..200)).prop_map(
+        4 => (account.clone(), any::<bool>(), 1_i64..300, prop::option::of(1_u64..200)).prop_map(
             |(account, free, amount, expires_in_s)| Step::Grant { account, free, amount, expires_in_s }
         ),
-        1 => (account.clone(), any::<bool>(), (-100_i64..100).prop_filter("not zero", |d| *d != 0))
+        2 => (account.clone(), any::<bool>(), (-100_i64..100).prop_filter("not zero", |d| *d != 0))
             .prop_map(|(account, free, delta)| Step::Adjust { account, free, delta }),
-        4 => (account, key.clone(), 1_i64..80)
+        8 => (account, key.clone(), 1_i64..80)
             .prop_map(|(account, key, estimate)| Step::Submit { account, key, estimate }),
-        2 => job.clone().prop_map(|job| Step::Begin { job }),
-        3 => (job.clone(), 0_i64..160).prop_map(|(job, cost)| Step::Succeed { job, cost }),
-        2 => (job.clone(), any::<bool>()).prop_map(|(job, again)| Step::Fail { job, again }),
-        1 => (job.clone(), any::<bool>()).prop_map(|(job, expired)| Step::GiveUp { job, expired }),
-        1 => job.clone().prop_map(|job| Step::Cancel { job }),
-        2 => (job, key).prop_map(|(job, key)| Step::Retry { job, key }),
-        1 => (1_u64..100).prop_map(|seconds| Step::Pass { seconds }),
-        1 => (1_u64..40).prop_map(|days| Step::PassDays { days }),
-        1 => prop::option::of(1_i64..800).prop_map(|limit| Step::Limit { limit }),
-        1 => (0_usize..2, 0_usize..8, 1_i64..200)
+        4 => job.clone().prop_map(|job| Step::Begin { job }),
+        6 => (job.clone(), 0_i64..160).prop_map(|(job, cost)| Step::Succeed { job, cost }),
+        4 => (job.clone(), any::<bool>()).prop_map(|(job, again)| Step::Fail { job, again }),
+        2 => (job.clone(), any::<bool>()).prop_map(|(job, expired)| Step::GiveUp { job, expired }),
+        2 => job.clone().prop_map(|job| Step::Cancel { job }),
+        4 => (job, key).prop_map(|(job, key)| Step::Retry { job, key }),
+        2 => (1_u64..100).prop_map(|seconds| Step::Pass { seconds }),
+        2 => (1_u64..40).prop_map(|days| Step::PassDays { days }),
+        2 => prop::option::of(1_i64..800).prop_map(|limit| Step::Limit { limit }),
+        2 => (0_usize..2, 0_usize..8, 1_i64..200)
             .prop_map(|(account, grant, amount)| Step::TakeBack { account, grant, amount }),
+        // The dearest: another start prepares everything anew.
         1 => Just(Step::Crash),
     ]
 }

@@ -7,6 +7,7 @@ use super::{
     account::{Account, PROJECT_LIMIT, payer},
     books::{Amounts, Spent},
     step::{Step, step},
+    tally::Tally,
 };
 use crate::support::deeds::{Deeds, caller, failure, micros, model, success};
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -54,6 +55,28 @@ struct World {
     claims: i64,
     boot: i64,
     project_limit: Option<i64>,
+    tally: Tally,
+    audited: Audited,
+}
+
+/// The last version of the database that the audit found nothing wrong with.
+struct Audited {
+    outside: rusqlite::Connection,
+    version: Cell<i64>,
+}
+
+impl Audited {
+    fn nothing(deeds: &Deeds) -> Self {
+        Self { outside: deeds.outside(), version: Cell::new(0) }
+    }
+
+    /// Audits unless the last audit saw these same rows.
+    fn renew(&self, deeds: &Deeds) {
+        let version = self.outside.query_row("pragma data_version", [], |row| row.get(0)).unwrap();
+        if self.version.replace(version) != version {
+            deeds.verify();
+        }
+    }
 }
 
 /// A database serves some worlds, each with accounts of its own: to make one takes longer than many steps. The
@@ -67,7 +90,14 @@ impl World {
 
     fn on(deeds: Deeds, boot: i64) -> Self {
         let accounts = ["one", "two"].map(|name| Account::new(deeds.account(name))).into();
-        Self { deeds, accounts, jobs: Vec::new(), claims: 0, boot, project_limit: PROJECT_LIMIT }
+        let (jobs, project_limit, tally) = (Vec::new(), PROJECT_LIMIT, Tally::default());
+        let audited = Audited::nothing(&deeds);
+        let mut world =
+            Self { deeds, accounts, jobs, claims: 0, boot, project_limit, tally, audited };
+        // One of them has credits that end, so that some end while they are set aside.
+        world.grant(0, true, 150, Some(100));
+        world.grant(1, false, 250, None);
+        world
     }
 
     /// A world with nothing in it, on the database of another that came to its end. The number of the start
@@ -125,13 +155,24 @@ impl World {
         self.deeds.ambient.advance(time);
         credits::expire_due_grants(&self.deeds.app).unwrap();
         let now = self.now();
-        self.accounts.iter_mut().for_each(|account| account.books.expire(now));
+        for account in &mut self.accounts {
+            account.books.expire(now);
+            if account.books.holds_expired(now) {
+                self.tally.saw("expired while held");
+            }
+        }
     }
 
-    /// Whoever held a lease holds it no more; the job waits again.
+    /// Whoever held a lease holds it no more; the job waits again. Where none is open nothing can be lost, and a start
+    /// takes longer than many steps.
     fn crash(&mut self) {
+        if self.jobs.iter().all(|job| job.status.is_terminal()) {
+            return;
+        }
         self.boot += 1;
+        self.tally.saw("crashed while open");
         self.deeds = self.deeds.crashed([model("m", 0)], self.boot);
+        self.audited = Audited::nothing(&self.deeds);
         self.jobs.iter_mut().for_each(|job| job.leased = false);
     }
 
@@ -173,9 +214,6 @@ impl World {
 
     fn take_back(&mut self, account: usize, grant: usize, amount: i64) {
         let account = &mut self.accounts[account];
-        if account.grants.is_empty() {
-            return;
-        }
         let grant = grant % account.grants.len();
         let (id, at) = (account.grants[grant], account.books.grants[grant].bucket);
         let bucket = Bucket::ALL[at];
@@ -190,6 +228,7 @@ impl World {
             grants::remove(tx, Some(id), &by)
         });
         removed.wait().unwrap();
+        self.tally.saw("taken back");
         account.books.take_back(grant, amount);
     }
 
@@ -206,6 +245,7 @@ impl World {
         let limit = self.project_limit;
         let refusal = self.accounts[account].refusal(key, limit, estimate, self.now());
         assert_eq!(submitted.as_ref().err().map(Error::kind), refusal);
+        self.tally.saw(name_of(refusal));
         let Ok(job) = submitted else { return };
         let now = self.now();
         let held = self.accounts[account].set_aside(key, estimate, now);
@@ -249,6 +289,11 @@ impl World {
         let account = &mut self.accounts[job.account];
         account.spent.get_mut(&job.paid_in).unwrap().charged += cost;
         let parts = account.books.charge(cost);
+        self.tally.saw(if parts.iter().any(|(grant, _)| grant.is_none()) {
+            "charged beyond the grants"
+        } else {
+            "charged"
+        });
         job.paid_by = parts
             .into_iter()
             .map(|(grant, part)| (grant.map(|at| account.grants[at]), part))
@@ -270,7 +315,7 @@ impl World {
         let recorded = self.deeds.finish(&claimed, begun, outcome);
         assert_eq!(recorded, job.leased, "only the holder of the lease records an outcome");
         match cost {
-            _ if !recorded => {}
+            _ if !recorded => self.tally.saw("ended too late"),
             None if again => (job.status, job.leased) = (JobStatus::Queued, false),
             None => self.give_back(at, JobStatus::Failed),
             Some(cost) => {
@@ -290,20 +335,21 @@ impl World {
         if recorded {
             let to = if expired { JobStatus::Expired } else { JobStatus::Failed };
             self.give_back(at, to);
+            self.tally.saw("given up");
         }
     }
 
     fn cancel(&mut self, at: usize) {
         let job = &self.jobs[at];
         let caller = self.caller(job.account, job.paid_in.1);
-        let app = &self.deeds.app;
-        let canceled = jobs::cancel(app, &caller, job.job.id, None, |_| Ok(Vec::new())).wait();
+        let canceled = self.deeds.cancel(&caller, job.job.id);
         if job.status.is_terminal() {
             assert_eq!(canceled.unwrap_err().kind(), ErrorKind::Conflict);
             return;
         }
         canceled.unwrap();
         self.give_back(at, JobStatus::Canceled);
+        self.tally.saw("canceled");
     }
 
     /// Whoever retries pays.
@@ -319,6 +365,7 @@ impl World {
         };
         assert_eq!(retried.as_ref().err().map(Error::kind), refusal);
         if retried.is_ok() {
+            self.tally.saw("retried");
             let now = self.now();
             let held = self.accounts[account].set_aside(key, estimate, now);
             let job = &mut self.jobs[at];
@@ -333,7 +380,7 @@ impl World {
             let stored = self.deeds.job(self.accounts[job.account].scope, job.job.id);
             assert_eq!(stored.status, job.status);
         }
-        self.deeds.verify();
+        self.audited.renew(&self.deeds);
     }
 
     fn check_account(&self, account: &Account) {
@@ -378,6 +425,15 @@ fn bucket(free: bool) -> (Bucket, usize) {
     if free { (Bucket::Free, 0) } else { (Bucket::Paid, 1) }
 }
 
+/// What is counted where a job was asked for.
+fn name_of(refusal: Option<ErrorKind>) -> &'static str {
+    match refusal {
+        None => "accepted",
+        Some(ErrorKind::InsufficientCredits) => "refused for want of credits",
+        Some(_) => "refused by a budget",
+    }
+}
+
 fn live_through(world: &mut World, steps: &[Step]) {
     for step in steps {
         world.take(step);
@@ -386,31 +442,45 @@ fn live_through(world: &mut World, steps: &[Step]) {
     world.check_charges();
 }
 
-/// Worlds that many lists of steps are lived through in, one after the other.
-fn interleavings(cases: u32, steps: std::ops::Range<usize>) {
+/// Worlds that many lists of steps are lived through in, one after the other. Gives what happened in them.
+fn interleavings(cases: u32, steps: std::ops::Range<usize>) -> Tally {
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let pool = Cell::new(None);
+    let (pool, tally) = (Cell::new(None), Cell::new(Tally::default()));
     let lived = TestRunner::new(config).run(&prop::collection::vec(step(), steps), |steps| {
         let (mut world, used) = match pool.take() {
             Some((world, used)) if used < WORLDS => (World::next(world), used + 1),
             _ => (World::new(), 1),
         };
         live_through(&mut world, &steps);
+        tally.set(tally.take().and(std::mem::take(&mut world.tally)));
         pool.set(Some((world, used)));
         Ok(())
     });
     lived.unwrap();
+    tally.into_inner()
 }
 
 /// 10,000 interleavings, in parts that share the cores.
 #[test]
 fn the_books_are_those_of_the_model() {
-    std::thread::scope(|threads| {
-        let parts = [(); 4].map(|()| threads.spawn(|| interleavings(2_500, 1..20)));
-        for part in parts {
-            part.join().unwrap();
-        }
+    let tally = std::thread::scope(|threads| {
+        let parts = [(); 4].map(|()| threads.spawn(|| interleavings(2_500, 4..20)));
+        parts.into_iter().map(|part| part.join().unwrap()).fold(Tally::default(), Tally::and)
     });
+    tally.assert_at_least(&[
+        ("accepted", 8_000),
+        ("refused for want of credits", 1_200),
+        ("refused by a budget", 40),
+        ("charged", 2_000),
+        ("charged beyond the grants", 150),
+        ("ended too late", 2_500),
+        ("given up", 800),
+        ("canceled", 600),
+        ("retried", 400),
+        ("taken back", 2_400),
+        ("expired while held", 400),
+        ("crashed while open", 400),
+    ]);
 }
 
 #[test]

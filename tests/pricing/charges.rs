@@ -118,20 +118,6 @@ fn a_job_that_succeeded_costs_the_minimum_and_one_that_failed_nothing() {
 }
 
 #[test]
-fn an_estimate_counts_the_dearer_of_input_and_cached_input() {
-    let provider = Provider::start();
-    let server = TestServer::builder().provider(&provider);
-    let reserved = |prices| {
-        let server = TestServer::builder().config(|config| priced(config, "m", prices)).start();
-        let account = server.account();
-        server.set_paused("generation.create", true);
-        account.post_job(&json!({}))["credits"]["reserved"].clone()
-    };
-    assert_eq!(reserved(["2", "1", "1", "0"]), reserved(["1", "2", "1", "0"]));
-    drop(server);
-}
-
-#[test]
 fn every_entry_says_what_it_is_for() {
     let provider = Provider::start();
     let server = TestServer::builder().provider(&provider).start();

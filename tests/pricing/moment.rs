@@ -2,39 +2,21 @@
 
 use std::thread;
 
-use serde_json::json;
-use skai_server::{
-    app::{agents, evals, prices},
-    domain::Bucket,
-    store::{AccountScope, evals as stored},
-};
+use skai_server::app::{evals, prices};
 
-use crate::support::deeds::{Deeds, caller, model};
+use crate::{
+    evals::with_eval,
+    support::deeds::{Deeds, caller, model},
+};
 
 /// Jobs of a batch, and cases of an eval.
 const JOBS: usize = 500;
 
-/// Adds an agent of that name with an eval.
-fn with_eval(deeds: &Deeds, scope: AccountScope) -> stored::Eval {
-    let (app, caller) = (&deeds.app, caller(scope));
-    let messages = json!([{"role": "user", "content": "hi"}]);
-    let agent = json!({"name": "helper", "model": "m", "messages": messages}).to_string();
-    let agent = serde_json::from_str(&agent).unwrap();
-    agents::create(app, &caller, &agent, None, |_| Ok(Vec::new())).unwrap();
-    let case = json!({"input": {}, "expect": {"max_latency_ms": 1_000}});
-    let eval = json!({"name": "e", "cases": vec![case; JOBS]}).to_string();
-    let eval = serde_json::from_str(&eval).unwrap();
-    let name = "helper".to_owned();
-    evals::create(app, &caller, name, &eval, None, |_| Ok(Vec::new())).unwrap();
-    app.store.read(scope, |it| stored::by_seq(it, 1)).unwrap().unwrap()
-}
-
 #[test]
 fn jobs_that_are_accepted_together_have_one_price_list() {
     let deeds = Deeds::new([model("m", 1)]);
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000_000, None);
-    let eval = with_eval(&deeds, scope);
+    let scope = deeds.funded(1_000_000_000);
+    let eval = with_eval(&deeds, scope, JOBS);
     let (deeds, caller) = (&deeds, caller(scope));
     thread::scope(|threads| {
         let accepting = threads.spawn(move || {
@@ -52,7 +34,7 @@ fn jobs_that_are_accepted_together_have_one_price_list() {
             prices::put_in_force(&deeds.app, vec![model("m", input)]).unwrap();
         }
     });
-    let outside = rusqlite::Connection::open(deeds.app.store.path()).unwrap();
+    let outside = deeds.outside();
     let lists = "select count(distinct price_list) as lists from job group by batch";
     let [most, batches]: [usize; 2] = outside
         .query_row(&format!("select max(lists), count(*) from ({lists})"), [], |row| {

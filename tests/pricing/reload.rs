@@ -23,6 +23,24 @@ impl World {
         world
     }
 
+    /// It runs, its model with `more` in it, and somebody has credits.
+    fn running(more: &str) -> (Self, Running, Client) {
+        let world = Self::new();
+        world.write(1, more);
+        let account = world.program.account("100000");
+        let server = world.serve();
+        let client = server.client(&account.key);
+        (world, server, client)
+    }
+
+    /// Posts a job that runs until the provider is released, after it was called `before` times.
+    fn hold(&self, client: &Client, before: usize) -> String {
+        self.provider.queue(completion("Hello").held());
+        let runs = post(client);
+        self.provider.wait_for_calls(before + 1, LIMIT);
+        runs
+    }
+
     /// Writes the file: one job at a time, and a model with so many credits for a token of input and one for
     /// one of output.
     fn write(&self, input: u32, more: &str) {
@@ -44,10 +62,6 @@ impl World {
 
     fn serve(&self) -> Running {
         Running::start(&mut self.program.command(&["--config", "skai.toml"]))
-    }
-
-    fn verify(&self) {
-        assert_eq!(self.program.json(&["ledger", "verify", "--json"])["ok"], true);
     }
 }
 
@@ -83,15 +97,10 @@ fn charged(client: &Client, path: &str) -> Value {
 
 #[test]
 fn open_jobs_keep_their_price_and_new_ones_have_the_new_one() {
-    let world = World::new();
-    let account = world.program.account("100000");
-    let server = world.serve();
-    let client = server.client(&account.key);
+    let (world, server, client) = World::running("");
     assert_eq!(pricing(&client)["version"], 1);
 
-    world.provider.queue(completion("Hello").held());
-    let runs = post(&client);
-    world.provider.wait_for_calls(1, LIMIT);
+    let runs = world.hold(&client, 0);
     let waits = post(&client);
     world.write(2, "minimum_charge = 3");
     reload(&server, READ);
@@ -114,15 +123,12 @@ fn open_jobs_keep_their_price_and_new_ones_have_the_new_one() {
     let id = waits.rsplit('/').next().unwrap();
     let entries = client.get(&format!("/v1/credits/ledger?kind=charge&job_id={id}")).expect(200);
     assert_eq!(entries.json()["data"][0]["price"]["version"], 1);
-    world.verify();
+    world.program.verify();
 }
 
 #[test]
 fn whatever_is_wrong_the_prices_stay_and_so_does_the_process() {
-    let world = World::new();
-    let account = world.program.account("100000");
-    let server = world.serve();
-    let client = server.client(&account.key);
+    let (world, server, client) = World::running("");
     let local = "[models.test]\nprovider = \"local\"\n";
     for (models, told) in [
         (
@@ -155,10 +161,7 @@ fn whatever_is_wrong_the_prices_stay_and_so_does_the_process() {
 
 #[test]
 fn a_model_may_lose_its_price_and_get_it_back() {
-    let world = World::new();
-    let account = world.program.account("100000");
-    let server = world.serve();
-    let client = server.client(&account.key);
+    let (world, server, client) = World::running("");
     world.write_models("[models.test]\nprovider = \"local\"\n");
     reload(&server, "\"now\":\"none\"");
     client.get("/v1/models/test").expect(404);
@@ -173,21 +176,16 @@ fn a_model_may_lose_its_price_and_get_it_back() {
 
     // A start with the same prices makes no new version.
     let server = world.serve();
-    assert_eq!(pricing(&server.client(&account.key))["version"], 3);
+    let client = Client::new(server.address).with_header("Authorization", client.authorization());
+    assert_eq!(pricing(&client)["version"], 3);
     drop(server);
-    world.verify();
+    world.program.verify();
 }
 
 #[test]
 fn an_open_job_keeps_the_bound_that_it_was_accepted_with() {
-    let world = World::new();
-    world.write(1, "max_tokens = 20");
-    let account = world.program.account("100000");
-    let server = world.serve();
-    let client = server.client(&account.key);
-    world.provider.queue(completion("Hello").held());
-    let runs = post(&client);
-    world.provider.wait_for_calls(1, LIMIT);
+    let (world, server, client) = World::running("max_tokens = 20");
+    let runs = world.hold(&client, 0);
     world.provider.queue(error(400, "no"));
     let (fails, lowered) = (post_with(&client, &Value::Null), post_with(&client, &Value::Null));
     world.write(1, "max_tokens = 4000");
@@ -201,9 +199,7 @@ fn an_open_job_keeps_the_bound_that_it_was_accepted_with() {
     client.send("POST", &format!("{fails}/retry"), &[], None).expect(202);
     charged(&client, &fails);
     // A bound that was lowered counts at once.
-    world.provider.queue(completion("Hello").held());
-    let runs = post(&client);
-    world.provider.wait_for_calls(5, LIMIT);
+    let runs = world.hold(&client, 4);
     let waits = post_with(&client, &Value::Null);
     world.write(1, "max_tokens = 30");
     reload(&server, READ);
@@ -218,24 +214,19 @@ fn an_open_job_keeps_the_bound_that_it_was_accepted_with() {
         .map(|call| serde_json::from_slice::<Value>(&call.body).unwrap()["max_tokens"].clone())
         .collect();
     assert_eq!(asked, [50, 20, 20, 4000, 50, 30]);
-    world.verify();
+    world.program.verify();
 }
 
 #[test]
 fn an_open_job_keeps_its_price_also_where_its_model_lost_it() {
-    let world = World::new();
-    let account = world.program.account("100000");
-    let server = world.serve();
-    let client = server.client(&account.key);
-    world.provider.queue(completion("Hello").held());
-    let runs = post(&client);
-    world.provider.wait_for_calls(1, LIMIT);
+    let (world, server, client) = World::running("");
+    let runs = world.hold(&client, 0);
     let waits = post(&client);
     world.write_models("[models.test]\nprovider = \"local\"\n");
     reload(&server, READ);
     world.provider.release();
     assert_eq!([&runs, &waits].map(|path| charged(&client, path)), [15, 15]);
-    world.verify();
+    world.program.verify();
 }
 
 #[test]

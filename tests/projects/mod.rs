@@ -41,7 +41,7 @@ impl Rig {
             .start();
         let live = server.account();
         let project = make(&live, &json!({"name": "tests", "environment": "test"}));
-        let test = key_in(&server, &live, &project);
+        let test = live.in_project(&server, &project);
         Self { server, provider, live, test, project }
     }
 }
@@ -54,13 +54,4 @@ fn make(account: &Account, body: &Value) -> Value {
 
 fn id(object: &Value) -> &str {
     object["id"].as_str().unwrap()
-}
-
-/// The account by a key of that project which may do everything.
-#[track_caller]
-fn key_in(server: &TestServer, account: &Account, project: &Value) -> Account {
-    let body = json!({"name": "k", "scopes": ["*"], "project_id": project["id"]});
-    let made = account.client.post(KEYS, &body).expect(201).json();
-    let client = server.client().with_key(made["key"].as_str().unwrap());
-    Account { id: account.id.clone(), client }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{KEYS, PROJECTS, Rig, TEST_CREDITS, id, key_in, make};
+use super::{KEYS, PROJECTS, Rig, TEST_CREDITS, id, make};
 use crate::{
     api::conventions::refused,
     support::{
@@ -30,7 +30,7 @@ fn a_test_key_looks_like_one_and_says_where_it_works() {
 fn test_credits_come_once_for_all_test_projects() {
     let rig = Rig::start();
     let second = make(&rig.live, &json!({"name": "more tests", "environment": "test"}));
-    let other = key_in(&rig.server, &rig.live, &second);
+    let other = rig.live.in_project(&rig.server, &second);
     assert_eq!(other.balance(), (json!(TEST_CREDITS), json!(0)));
     let grants = other.list("/v1/credits/grants");
     assert_eq!(grants.len(), 1);
@@ -51,8 +51,7 @@ fn no_test_credits_where_the_operator_gives_none() {
         .config(|config| config.credits.test_credits = "0".parse().unwrap())
         .start();
     let live = server.account();
-    let project = make(&live, &json!({"name": "tests", "environment": "test"}));
-    let test = key_in(&server, &live, &project);
+    let test = live.twin(&server);
     assert_eq!(test.balance(), (json!(0), json!(0)));
     refused(
         &test.client.post("/v1/jobs/generations", &super::work::job("m")),
@@ -147,11 +146,10 @@ fn a_test_key_is_remembered_when_it_was_used() {
     let rig = Rig::start();
     let own = rig.test.client.get("/v1/me").expect(200).json()["key"]["id"].clone();
     let path = format!("{KEYS}/{}", own.as_str().unwrap());
-    let deadline = std::time::Instant::now() + crate::support::LIMIT;
-    while rig.live.client.get(&path).expect(200).json()["last_used_at"].is_null() {
-        assert!(std::time::Instant::now() < deadline, "the key's use was not written down");
-        std::thread::yield_now();
-    }
+    crate::support::eventually("the key's use is written down", || {
+        let key = rig.live.client.get(&path).expect(200).json();
+        (!key["last_used_at"].is_null()).then_some(())
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use skai_server::{
     app::{forget_answers, jobs},
-    domain::{Bucket, ErrorKind, Idempotency, IdempotencyKey, Result},
+    domain::{ErrorKind, Idempotency, IdempotencyKey, Result},
     store::AccountScope,
 };
 
@@ -15,8 +15,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 fn rig() -> (Deeds, AccountScope) {
     let deeds = Deeds::new([model("m", 1)]);
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    let scope = deeds.funded(1_000_000);
     (deeds, scope)
 }
 

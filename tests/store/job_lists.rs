@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use skai_server::{
     app::jobs,
-    domain::{Bucket, Cursor, JobId, JobStatus, Timestamp},
+    domain::{Cursor, JobId, JobStatus, Timestamp},
     store::{AccountScope, job_list::JobFilter},
 };
 
@@ -23,9 +23,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let deeds = Deeds::new([model("m", 1)]);
-        let scope = deeds.account("a");
-        deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
-        let outside = Connection::open(deeds.app.store.path()).unwrap();
+        let scope = deeds.funded(1_000_000);
+        let outside = deeds.outside();
         Self { deeds, scope, outside }
     }
 

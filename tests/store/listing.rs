@@ -184,8 +184,7 @@ fn few_rows_are_left_unlisted_and_many_are_not() {
 #[test]
 fn a_list_that_is_read_while_it_grows_has_no_gap() {
     let deeds = Deeds::new([model("m", 1)]);
-    let scope = deeds.account("a");
-    deeds.grant(scope.account_id(), Bucket::Paid, 1_000_000, None);
+    let scope = deeds.funded(1_000_000);
     let submitted = Mutex::new(Vec::new());
     let count = || submitted.lock().unwrap().len();
     let mut seen = Vec::new();

@@ -1,8 +1,10 @@
 //! Whatever is signed is answered: nothing makes the server fail, and nothing malformed moves a credit.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::{Rig, SECRETS, event, now, sign};
+use super::{Rig, SECRETS, event, now, rename, sign};
 
 #[test]
 fn what_is_no_event_is_refused() {
@@ -69,12 +71,14 @@ fn odd_values_are_kept_for_the_operator() {
         assert_eq!(kept("checkout_session_completed", &changes), "ignored", "{changes:.200}");
     }
     let line = json!({"amount": huge, "quantity": huge, "price": {"id": "price_credits"}});
-    for lines in [
-        json!([line, line]),
-        json!([{"quantity": -1, "price": {"id": "price_credits"}, "amount": 0}]),
-    ] {
-        let status = kept("invoice_paid_basil", &json!({"lines": {"data": lines}}));
-        assert!(["ignored", "processed"].contains(&&*status), "{lines}");
+    // More than anybody may buy, and pieces below zero, which let the amount that was paid count.
+    let below = json!({"quantity": -1, "price": {"id": "price_credits"}, "amount": 0});
+    for (lines, status) in [(json!([line, line]), "ignored"), (json!([below]), "processed")] {
+        assert_eq!(
+            kept("invoice_paid_basil", &json!({"lines": {"data": lines}})),
+            status,
+            "{lines}"
+        );
     }
     for (fixture, field) in
         [("charge_refunded", "amount_refunded"), ("charge_dispute_created", "amount")]
@@ -88,35 +92,79 @@ fn odd_values_are_kept_for_the_operator() {
         }
         assert_eq!(kept(fixture, &json!({field: huge, "charge": "x"})), "processed");
     }
+    assert_eq!(rig.entries(), [("grant".to_owned(), 2000.0)]);
 }
+
+/// The fixture with ids of its own, but for the customer.
+fn own(fixture: &str, n: usize) -> Value {
+    let mut event = event(fixture, &format!("evt_{fixture}"), &json!({}));
+    rename(&mut event, &["evt_", "cs_", "pi_", "in_", "ch_", "du_"], n);
+    event
+}
+
+/// What six events with odd values in a field move together, where that is not what they usually do. A currency of an
+/// invoice need only be a text where its lines have prices, and lines that cannot be read let the amount count.
+const UNUSUAL: [(&str, &str, f64); 16] = [
+    ("charge_dispute_created", "amount", 0.0),
+    ("charge_dispute_created", "id", 0.0),
+    ("charge_refunded", "amount_refunded", 0.0),
+    ("charge_refunded", "id", 0.0),
+    ("checkout_session_completed", "amount_total", 0.0),
+    ("checkout_session_completed", "currency", 0.0),
+    ("checkout_session_completed", "customer", 0.0),
+    ("checkout_session_completed", "payment_status", 0.0),
+    ("invoice_paid_basil", "amount_paid", 0.0),
+    ("invoice_paid_basil", "currency", 3000.0),
+    ("invoice_paid_basil", "customer", 0.0),
+    ("invoice_paid_basil", "id", 0.0),
+    ("invoice_paid_basil", "lines", 12_000.0),
+    ("payment_intent_succeeded", "amount_received", 0.0),
+    ("payment_intent_succeeded", "currency", 0.0),
+    ("payment_intent_succeeded", "customer", 0.0),
+];
+
+type Moved = BTreeMap<(&'static str, String), f64>;
 
 #[test]
 fn no_other_type_of_any_field_makes_it_fail() {
     let rig = Rig::new();
+    let body = json!({"account_id": rig.account.id, "stripe_customer_id": "cus_1"});
+    rig.server.operator().post("/admin/v1/stripe/customers", &body).expect(201);
     let odd = [json!(null), json!(-1), json!({}), json!([[]]), json!(true), json!("\u{0}é")];
+    // What an event gives, after the payment that it is about was granted.
     let fixtures = [
-        "checkout_session_completed",
-        "invoice_paid_basil",
-        "payment_intent_succeeded",
-        "charge_refunded",
-        "charge_dispute_created",
-        "invoice_payment_paid",
+        ("checkout_session_completed", 2000.0, false),
+        ("invoice_paid_basil", 3000.0, false),
+        ("payment_intent_succeeded", 2000.0, false),
+        ("charge_refunded", -500.0, true),
+        ("charge_dispute_created", -2000.0, true),
+        ("invoice_payment_paid", 0.0, true),
     ];
-    let mut n = 0;
-    for fixture in fixtures {
-        let fields: Vec<String> = event(fixture, "e", &json!({}))["data"]["object"]
-            .as_object()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect();
-        for (field, value) in
-            fields.iter().flat_map(|field| odd.iter().map(move |odd| (field, odd)))
-        {
-            n += 1;
-            let event = event(fixture, &format!("evt_{n}"), &json!({field: value}));
-            rig.tell(&event);
+    let (mut n, mut unusual) = (0, Moved::new());
+    for (fixture, usual, is_of_granted) in fixtures {
+        let fields = own(fixture, 0)["data"]["object"].as_object().unwrap().clone();
+        for field in fields.keys() {
+            let mut moved = 0.0;
+            for odd in &odd {
+                n += 1;
+                if is_of_granted {
+                    rig.done(&own("payment_intent_succeeded", n));
+                }
+                let before = rig.available();
+                let mut event = own(fixture, n);
+                event["data"]["object"][field] = odd.clone();
+                let done = rig.done(&event);
+                assert_ne!(done["status"], "failed", "{done}");
+                moved += rig.available() - before;
+            }
+            if (moved - usual * 6.0).abs() > 0.5 {
+                unusual.insert((fixture, field.clone()), moved);
+            }
         }
     }
-    assert_eq!((n > 300, rig.entries()), (true, vec![]));
+    assert!(n > 300, "only {n} were told");
+    assert_eq!(
+        unusual,
+        Moved::from(UNUSUAL.map(|(event, field, moved)| ((event, field.to_owned()), moved)))
+    );
 }

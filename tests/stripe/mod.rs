@@ -14,7 +14,6 @@ use std::{
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     sync::{LazyLock, Mutex, PoisonError},
-    time::Instant,
 };
 
 use serde_json::{Value, json};
@@ -25,12 +24,13 @@ use skai_server::{
 };
 
 use crate::support::{
-    LIMIT,
+    Client,
     client::Reply,
+    eventually,
     server::{Account, TestServer},
 };
 
-pub(crate) const WEBHOOK: &str = "/internal/stripe/webhook";
+const WEBHOOK: &str = "/internal/stripe/webhook";
 /// The secrets that the servers of these tests know.
 const SECRETS: [&str; 2] = ["whsec_of_the_tests", "whsec_that_is_rolled"];
 
@@ -67,6 +67,15 @@ pub(crate) fn sign_now(body: &str) -> String {
     sign(body, SECRETS[0], now())
 }
 
+/// Sends an event as Stripe does.
+#[track_caller]
+pub(crate) fn tell(client: &Client, event: &Value) {
+    let body = event.to_string();
+    let headers = [("Stripe-Signature", &*sign_now(&body))];
+    let reply = client.send("POST", WEBHOOK, &headers, Some(body.as_bytes())).expect(200);
+    assert_eq!(reply.json(), json!({"received": true}));
+}
+
 /// What the servers of tests know.
 pub(crate) fn secrets() -> Vec<Secret<String>> {
     SECRETS.map(|text| Secret::new(text.to_owned())).to_vec()
@@ -91,6 +100,18 @@ fn event(fixture: &str, id: &str, changes: &Value) -> Value {
         event["data"]["object"][field] = value.clone();
     }
     event
+}
+
+/// Ends every id of these kinds in its run.
+fn rename(value: &mut Value, kinds: &[&str], run: usize) {
+    match value {
+        Value::String(text) if kinds.iter().any(|kind| text.starts_with(kind)) => {
+            *text = format!("{text}r{run}");
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, kinds, run)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| rename(field, kinds, run)),
+        _ => {}
+    }
 }
 
 fn configure(config: &mut Config) {
@@ -121,6 +142,12 @@ impl Rig {
         Self { server, account }
     }
 
+    /// Starts again with another configuration.
+    fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        let server = self.server.restart_with(change);
+        Self { account: self.account.at(&server), server }
+    }
+
     fn send(&self, body: &str, signature: Option<&str>) -> Reply {
         let headers: Vec<_> =
             signature.map(|header| ("Stripe-Signature", header)).into_iter().collect();
@@ -130,9 +157,7 @@ impl Rig {
     /// Sends an event as Stripe does.
     #[track_caller]
     fn tell(&self, event: &Value) {
-        let body = event.to_string();
-        let reply = self.send(&body, Some(&sign_now(&body))).expect(200);
-        assert_eq!(reply.json(), json!({"received": true}));
+        tell(&self.server.client(), event);
     }
 
     /// Sends an event and waits until it had its effect; gives it as the operator sees it.
@@ -145,26 +170,19 @@ impl Rig {
     /// The event once it does not wait any more.
     #[track_caller]
     fn settled(&self, id: &str) -> Value {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            let event = self.look(id).expect(200).json();
-            if event["status"] != "pending" {
-                return event;
-            }
-            assert!(Instant::now() < deadline, "the event waits: {event}");
-            std::thread::yield_now();
-        }
+        eventually("the event is done", || {
+            Some(self.look(id).expect(200).json()).filter(|event| event["status"] != "pending")
+        })
     }
 
     /// Waits until the metrics say that so many events stand there: they are counted once a second.
     #[track_caller]
     fn counts(&self, status: &str, count: u64) {
         let line = format!("skai_stripe_events{{status=\"{status}\"}} {count}.0\n");
-        let deadline = Instant::now() + LIMIT;
-        while !self.server.client().get("/metrics").expect(200).text().contains(&line) {
-            assert!(Instant::now() < deadline, "not in the metrics: {line}");
-            std::thread::yield_now();
-        }
+        eventually(&line, || {
+            let metrics = self.server.client().get("/metrics").expect(200);
+            metrics.text().contains(&line).then_some(())
+        });
     }
 
     fn look(&self, id: &str) -> Reply {

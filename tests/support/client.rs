@@ -274,14 +274,6 @@ impl Connection {
         interim && self.read_line().expect("the line after it").is_empty()
     }
 
-    /// True once the server has closed the connection; waits for that or for a byte.
-    pub(crate) fn is_closed(&mut self) -> bool {
-        match self.0.fill_buf() {
-            Ok(bytes) => bytes.is_empty(),
-            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
-        }
-    }
-
     /// False if the server has closed the connection, or sent what nobody asked for.
     fn is_usable(&self) -> bool {
         let stream = self.0.get_ref();

@@ -108,7 +108,7 @@ impl Deeds {
         providers: impl IntoIterator<Item = (String, ProviderSettings, ProviderLimits)>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        let engine = EngineSettings { durable: false, readers: 2, ..EngineSettings::default() };
+        let engine = EngineSettings { durable: false, readers: 1, ..EngineSettings::default() };
         let (store, _writer) =
             Store::open(&folder.path().join("skai.db"), &engine, &ambient).unwrap();
         let limit: RateLimit = "1000,1m".parse().unwrap();
@@ -146,11 +146,23 @@ impl Deeds {
         Self { app: Arc::new(app), ambient, folder }
     }
 
+    /// A connection to the database past the store.
+    pub(crate) fn outside(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.app.store.path()).unwrap()
+    }
+
     /// A new account without credits.
     pub(crate) fn account(&self, name: &str) -> AccountScope {
         let new = accounts::NewAccount { name: name.to_owned() };
         let created = accounts::create(&self.app, new).wait().unwrap();
         created.account.scope
+    }
+
+    /// A new account with so many paid credits.
+    pub(crate) fn funded(&self, amount: i64) -> AccountScope {
+        let scope = self.account("a");
+        self.grant(scope.account_id(), Bucket::Paid, amount, None);
+        scope
     }
 
     pub(crate) fn grant(
@@ -195,13 +207,17 @@ impl Deeds {
     }
 
     pub(crate) fn try_batch(&self, scope: AccountScope, jobs: usize) -> Result<()> {
+        self.try_batch_as(&caller(scope), jobs)
+    }
+
+    /// The same on behalf of this caller.
+    pub(crate) fn try_batch_as(&self, caller: &Caller, jobs: usize) -> Result<()> {
         let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
         let request: GenerationRequest = serde_json::from_str(&body.to_string()).unwrap();
         let work = batches::Work::Generation(Box::new(request));
         let asked = |n| Asked { custom_id: format!("request {n}"), work: work.clone() };
-        let caller = caller(scope);
-        let prepared = batches::prepare(&self.app, &caller, (0..jobs).map(asked).collect(), None)?;
-        batches::submit(&self.app, &caller, prepared, None, |_| Ok(Vec::new())).wait().map(drop)
+        let prepared = batches::prepare(&self.app, caller, (0..jobs).map(asked).collect(), None)?;
+        batches::submit(&self.app, caller, prepared, None, |_| Ok(Vec::new())).wait().map(drop)
     }
 
     /// Leases the job; `None` where it does not wait.
@@ -225,6 +241,10 @@ impl Deeds {
         jobs::finish(&self.app, claimed, job, outcome).wait().unwrap()
     }
 
+    pub(crate) fn cancel(&self, caller: &Caller, id: JobId) -> Result<()> {
+        jobs::cancel(&self.app, caller, id, None, |_| Ok(Vec::new())).wait().map(drop)
+    }
+
     pub(crate) fn job(&self, scope: AccountScope, id: JobId) -> Job {
         let found = self.app.store.read(scope, |tx| skai_server::store::jobs::find(tx, id));
         found.unwrap().expect("the job exists")
@@ -238,6 +258,15 @@ impl Deeds {
             raw.map_or(Value::Null, |raw| serde_json::from_str(raw.get()).unwrap())
         };
         events.unwrap().into_iter().map(|event| (event.name, data(event.data))).collect()
+    }
+
+    /// What endpoints were told, or will be, oldest first.
+    pub(crate) fn told(&self) -> Vec<Value> {
+        let outside = self.outside();
+        let mut rows =
+            outside.prepare("select payload from webhook_delivery order by seq").unwrap();
+        let payloads = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        payloads.map(|payload| serde_json::from_str(&payload.unwrap()).unwrap()).collect()
     }
 
     /// Fails where the books are not right.

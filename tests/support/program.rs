@@ -64,6 +64,14 @@ impl Program {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Fails where the books are not right; gives what was looked at.
+    #[track_caller]
+    pub(crate) fn verify(&self) -> Value {
+        let report = self.json(&["ledger", "verify", "--json"]);
+        assert_eq!(report["ok"], true, "{report}");
+        report
+    }
+
     pub(crate) fn account(&self, credits: &str) -> Account {
         let made = self.json(&["account", "create", "--name", "A", "--credits", credits, "--json"]);
         let text = |name: &str| made[name].as_str().unwrap().to_owned();

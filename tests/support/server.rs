@@ -252,6 +252,21 @@ impl Account {
         Self { id: self.id.clone(), client }
     }
 
+    /// The same account by a key of a new test project.
+    #[track_caller]
+    pub(crate) fn twin(&self, server: &TestServer) -> Self {
+        let body = json!({"name": "tests", "environment": "test"});
+        let project = self.client.post("/v1/projects", &body).expect(201).json();
+        self.in_project(server, &project)
+    }
+
+    /// The same account by a key of that project which may do everything.
+    #[track_caller]
+    pub(crate) fn in_project(&self, server: &TestServer, project: &Value) -> Self {
+        let key = server.key(&self.id, &json!(["*"]), &json!({"project_id": project["id"]}));
+        Self { id: self.id.clone(), client: server.client().with_key(&key) }
+    }
+
     /// Posts the smallest job with `more` in it, which must be accepted.
     #[track_caller]
     pub(crate) fn post_job(&self, more: &Value) -> Value {
@@ -285,15 +300,6 @@ impl Account {
     pub(crate) fn story(&self, job: &Value) -> Vec<String> {
         let events = self.list(&format!("{}/events?limit=100", path(job)));
         events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// Waits until the job has had `count` events of this type.
-    pub(crate) fn wait_event(&self, job: &Value, kind: &str, count: usize) {
-        let accept = [("Accept", "text/event-stream")];
-        let mut stream = self.client.stream(&format!("{}/events", path(job)), &accept);
-        for _ in 0..count {
-            stream.read_until(&format!("event: {kind}\n"));
-        }
     }
 
     /// An endpoint at the receiver.
