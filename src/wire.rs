@@ -60,6 +60,11 @@ impl Line {
         }
     }
 
+    /// Whether both are the same line.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// True once it was cut.
     pub fn is_cut(&self) -> bool {
         lock(&self.0).cut

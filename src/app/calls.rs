@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,6 +44,8 @@ pub struct Calls {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    /// How many calls began.
+    begun: AtomicU32,
     /// Rings when the last call ends.
     idle: Condvar,
 }
@@ -122,6 +127,11 @@ impl Calls {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// A number for a call that begins, below 2³¹ and unlike those of all that are under way.
+    pub(super) fn number(&self) -> u32 {
+        self.shared.begun.fetch_add(1, Ordering::Relaxed) & 0x7FFF_FFFF
+    }
+
     /// Whether the server cuts all calls, since it stops.
     pub(super) fn is_closed(&self) -> bool {
         lock(&self.shared.state).is_closed
@@ -138,17 +148,10 @@ impl Calls {
         if state.is_closed {
             line.cut();
         } else {
-            state.live.insert(job, Live { line, answers: false });
+            state.live.insert(job, Live { line: line.clone(), answers: false });
         }
         drop(state);
-        Attached { job, shared: Arc::clone(&self.shared) }
-    }
-
-    /// The call's client gets the first piece of its answer now.
-    pub(super) fn answers(&self, job: i64) {
-        if let Some(live) = lock(&self.shared.state).live.get_mut(&job) {
-            live.answers = true;
-        }
+        Attached { job, line, shared: Arc::clone(&self.shared) }
     }
 
     /// Ends a call whose client has a part of its answer; false where it has none, or there is no such call.
@@ -221,12 +224,26 @@ impl Drop for Place {
 /// A line that is cut when its job is withdrawn.
 pub(super) struct Attached {
     job: i64,
+    line: Line,
     shared: Arc<Shared>,
+}
+
+impl Attached {
+    /// The call's client gets the first piece of its answer now.
+    pub(super) fn answers(&self) {
+        if let Some(live) = lock(&self.shared.state).live.get_mut(&self.job) {
+            live.answers |= live.line.is(&self.line);
+        }
+    }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        lock(&self.shared.state).live.remove(&self.job);
+        let mut state = lock(&self.shared.state);
+        // Where the job of this one was undone, its number may be that of another call by now.
+        if state.live.get(&self.job).is_some_and(|live| live.line.is(&self.line)) {
+            state.live.remove(&self.job);
+        }
     }
 }
 
@@ -284,11 +301,26 @@ mod tests {
     fn only_what_answers_is_cut_as_an_answer() {
         let calls = calls(1, 1);
         let line = Line::default();
-        let _attached = calls.attach(1, line.clone());
+        let attached = calls.attach(1, line.clone());
         assert!(!calls.cut_answer(1) && !line.is_cut());
-        calls.answers(1);
+        attached.answers();
         assert!(calls.cut_answer(1) && line.is_cut());
         assert!(!calls.cut_answer(2));
+    }
+
+    #[test]
+    fn a_call_whose_job_was_undone_has_no_part_in_the_next_of_its_number() {
+        let calls = calls(1, 1);
+        let [undone, line] = [Line::default(), Line::default()];
+        let before = calls.attach(1, undone.clone());
+        let now = calls.attach(1, line.clone());
+        before.answers();
+        assert!(!calls.cut_answer(1));
+        now.answers();
+        drop(before);
+        assert!(calls.cut_answer(1) && line.is_cut() && !undone.is_cut());
+        drop(now);
+        assert!(!calls.cut_answer(1));
     }
 
     #[test]

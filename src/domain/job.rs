@@ -41,11 +41,6 @@ impl JobStatus {
         }
     }
 
-    /// The status of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
-    }
-
     /// True for the statuses that a job only leaves by a retry.
     pub const fn is_terminal(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)

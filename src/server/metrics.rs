@@ -1,4 +1,4 @@
-//! Numbers that are asked for when somebody looks at the metrics.
+//! Numbers that are asked for when somebody looks at the metrics, and those that are counted for it beforehand.
 
 use std::sync::{
     Arc, Mutex, Weak,

@@ -18,7 +18,7 @@ pub struct EndUser {
     pub external_id: String,
     /// Its own cap of tokens a day.
     pub daily_token_cap: Option<u64>,
-    /// What its jobs that are not over may use at most.
+    /// What its jobs that are not over may use at most, but for those that wait for a later day.
     pub open_tokens: u64,
     /// Tokens of its jobs that succeeded on the day that was asked for.
     pub tokens_today: u64,
@@ -107,7 +107,8 @@ pub fn tokens(
     Ok(found.unwrap_or_default())
 }
 
-/// Counts what jobs that begin to wait may use; makes the end user where there is none of that name.
+/// Counts what jobs may use that are not over from now on, or begin after a wait for their day; makes the end user
+/// where there is none of that name.
 pub fn open(tx: &Tx<'_, AccountScope>, id: EndUserId, external_id: &str, bound: u64) -> Result<()> {
     tx.execute(
         "insert into main.end_user (account, id, external_id, open_tokens, created_at)

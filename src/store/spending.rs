@@ -80,17 +80,34 @@ pub fn set_aside(
     payer: &Payer,
     amount: Credits,
 ) -> Result<i64> {
-    let row = tx.one(
-        "insert into main.spending
-           (account, month, project, api_key, reserved, key_limit, project_limit)
-         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6)
-         on conflict (account, month, project, api_key) do update set
-           reserved = reserved + excluded.reserved, project_limit = excluded.project_limit
+    let known = tx.one(
+        "update main.spending set reserved = reserved + ?4
+         where account = current_account() and month = ?1 and project = ?2 and api_key = ?3
          returning seq",
-        (month.number(), payer.project, payer.key, amount, payer.key_limit, payer.project_limit),
+        (month.number(), payer.project, payer.key, amount),
         |row| row.get(0),
     )?;
-    row.ok_or_else(gone)
+    match known {
+        Some(row) => Ok(row),
+        None => begin(tx, month, payer, amount),
+    }
+}
+
+/// The first that is set aside for a key in the month. Its project's limit is that of the project's other rows, since
+/// whoever pays may have been told before it changed.
+fn begin(tx: &Tx<'_, AccountScope>, month: Month, payer: &Payer, amount: Credits) -> Result<i64> {
+    let (month, project) = (month.number(), payer.project);
+    let limit = tx.one(
+        "select project_limit from spending where month = ?1 and project = ?2 limit 1",
+        (month, project),
+        |row| row.get(0),
+    )?;
+    tx.insert(
+        "insert into main.spending
+           (account, month, project, api_key, reserved, key_limit, project_limit)
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6)",
+        (month, project, payer.key, amount, payer.key_limit, limit.unwrap_or(payer.project_limit)),
+    )
 }
 
 /// Gives back what was set aside for a job that is over and was not charged.

@@ -290,6 +290,21 @@ fn the_parts_of_a_projects_budget_are_told_once_for_all_its_keys() {
 }
 
 /// Of jobs that are asked for at once, as many are accepted as the budget covers.
+/// A session may hold the limit that was there before, for a moment.
+#[test]
+fn a_key_that_begins_to_spend_is_held_to_the_limit_that_the_others_are() {
+    let mut world = World::new();
+    world.listen();
+    world.spend(payer(KEY, None, Some(1_000)), 10);
+    let (month, project) = (Month::of(world.deeds.ambient.now()), payer(0, None, None).project);
+    let lowered = world.deeds.app.store.write(world.scope, move |tx| {
+        spending::limit_project(tx, month, project, Some(micros(100)), None)
+    });
+    lowered.wait().unwrap();
+    world.spend(payer(KEY + 1, None, Some(1_000)), 45);
+    assert_eq!(world.thresholds(), [("project".to_owned(), 50)]);
+}
+
 #[test]
 fn a_budget_holds_for_jobs_at_once() {
     let world = World::new();

@@ -134,3 +134,27 @@ fn a_call_that_cannot_be_accepted_tells_nobody_of_an_answer() {
     drop(locked);
     assert!(rig.account.list("/v1/jobs").is_empty());
 }
+
+#[test]
+fn an_answer_that_is_kept_can_be_had_while_the_database_takes_nothing() {
+    let rig = quickly_troubled();
+    let first = rig.ask_once("k", &json!({})).expect(200);
+    let _locked = rig.server.lock();
+    let again = rig.ask_once("k", &json!({})).expect(200);
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.body, first.body);
+    rig.ask_once("other", &json!({})).expect(503);
+}
+
+/// A call may outlive its job, where that could not be written down: it must not end the next of the same number.
+#[test]
+fn each_call_ends_its_own_job_alone() {
+    let rig = Rig::start();
+    let _calls = ["a", "b"].map(|key| held(&rig, key));
+    rig.provider.wait_for_in_flight(2);
+    let outside = rig.server.outside();
+    let leases = "select count(*), count(distinct lease), min(lease >> 31 & 1) from queue";
+    let found = outside.query_row(leases, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    assert_eq!(found.unwrap(), (2, 2, 1));
+    rig.provider.release();
+}

@@ -19,7 +19,7 @@ use super::{Chat, Finished, Head};
 use crate::{
     ambient::lock,
     app::{
-        App, Caller, Calls, Render,
+        App, Caller, Render,
         asking::{Answer, Asked, BrokenAnswer, Question, Trail},
         calls::Attached,
         jobs::{
@@ -63,7 +63,7 @@ pub(super) enum Opened {
 struct Executed {
     direct: Direct,
     /// Lets the line be cut until the outcome is recorded: whoever cancels a stream twice pays for it too.
-    _attached: Attached,
+    attached: Attached,
 }
 
 /// `None` before it was executed, and where it was refused when it was executed again.
@@ -83,13 +83,13 @@ enum State {
 impl Opening {
     /// Waits until it is there; false where it failed. From then on the call's client has a part of its
     /// answer.
-    pub(super) fn is_committed(&mut self, calls: &Calls) -> bool {
+    pub(super) fn is_committed(&mut self) -> bool {
         if matches!(self.state, State::Waiting(_)) {
             let unfinished = Err(Error::internal("a transaction panicked"));
             let waiting = std::mem::replace(&mut self.state, State::Done(unfinished));
             self.state = State::Done(waiting.wait());
-            if let Some(executed) = &*lock(&self.executed) {
-                calls.answers(executed.direct.job.seq);
+            if let (State::Done(Ok(_)), Some(executed)) = (&self.state, &*lock(&self.executed)) {
+                executed.attached.answers();
             }
         }
         matches!(self.state, State::Done(Ok(_)))
@@ -144,7 +144,7 @@ impl Call<'_> {
         let cut = self.line.is_cut();
         let asked = asked.unwrap_or_else(|_| Err(Error::internal("asking panicked")));
         let ended = self.close(&head, &executed, asked, cut);
-        // Where the first transaction failed, the last had nothing to end.
+        // Where the first transaction failed, the last found no lease to end.
         opening.state.wait().and(ended)
     }
 
@@ -188,7 +188,7 @@ impl Call<'_> {
                 once::save(&app, tx, request, Saved::Job { job, reserved })?;
             }
             let attached = app.calls.attach(job, line.clone());
-            *lock(&executed) = Some(Executed { direct, _attached: attached });
+            *lock(&executed) = Some(Executed { direct, attached });
             // Full where it was executed before; nobody listens where the caller is gone.
             let _told = go.try_send(tx.now());
             Ok(Opened::Begun)

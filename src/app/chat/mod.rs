@@ -11,11 +11,12 @@ pub use prepare::{Chat, prepare};
 use super::{
     App, Caller, Render, Reply,
     asking::{Asked, Question},
+    once,
 };
 use crate::{
-    domain::{Error, Idempotency, JobId, Result, Timestamp},
+    domain::{Error, ErrorKind, Idempotency, JobId, Result, Timestamp},
     providers::{self, Completion, Delta},
-    store::AccountScope,
+    store::{AccountScope, idempotency::Answer},
     wire::Line,
 };
 use call::{Call, Ended, Opening};
@@ -65,6 +66,15 @@ pub fn refuse(
     body.map(|body| Reply { body, replayed: true }).ok_or(refusal)
 }
 
+/// The answer that was saved for this request, if one was.
+fn saved(app: &App, scope: AccountScope, request: Option<Idempotency>) -> Result<Option<Reply>> {
+    let Some(request) = request else { return Ok(None) };
+    Ok(match app.store.read(scope, |snapshot| once::saved(snapshot, &request))? {
+        Some(Answer::Body(body)) => Some(Reply { body, replayed: true }),
+        Some(Answer::Job { .. }) | None => None,
+    })
+}
+
 /// Runs a call and gives its whole answer, or that of an earlier request with the same idempotency key.
 /// Blocks until then.
 pub fn complete(
@@ -78,9 +88,14 @@ pub fn complete(
     let ask = |question: &Question<'_>, line: &Line, _: &mut Opening| {
         app.ask(question, &|| line.is_cut())
     };
-    match call.run(|_| {}, ask)? {
-        Ended::Now { body, .. } => Ok(Reply { body, replayed: false }),
-        Ended::Before(body) => Ok(Reply { body, replayed: true }),
+    match call.run(|_| {}, ask) {
+        Ok(Ended::Now { body, .. }) => Ok(Reply { body, replayed: false }),
+        Ok(Ended::Before(body)) => Ok(Reply { body, replayed: true }),
+        // An answer that is saved can be read also while nothing can be written.
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            saved(app, caller.scope, idempotency)?.ok_or(error)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -101,7 +116,7 @@ pub fn stream(
     };
     let ask = |question: &Question<'_>, line: &Line, opening: &mut Opening| {
         let mut sink = |delta| {
-            if !opening.is_committed(&app.calls) {
+            if !opening.is_committed() {
                 line.cut();
                 return ControlFlow::Break(());
             }

@@ -42,8 +42,10 @@ pub(in crate::app) fn begin(
     })?;
     job_events::begin(tx, job.seq, new.id, "started")?;
     let id = WorkId { queue: QueueName::GenerationCreate, subject: job.seq };
-    // Claims of this start count from 1 in its lower half, so that none has this token.
-    let lease = Lease { id, token: app.boot << 32 };
+    // Of its lower half, claims of this start are below 2³¹. Nor does another call have this token: where the
+    // transaction is undone, the number of the job may be that of another, which this one must not end.
+    let token = app.boot << 32 | 1 << 31 | i64::from(app.calls.number());
+    let lease = Lease { id, token };
     let expires_at = tx.now().plus(app.settings.job_ttl);
     queue::hold(tx, lease, tx.scope().seq().number(), expires_at)?;
     let started_at = Some(tx.now());

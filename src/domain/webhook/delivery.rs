@@ -66,11 +66,6 @@ impl DeliveryStatus {
             Self::Failed => "failed",
         }
     }
-
-    /// The status of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
-    }
 }
 
 #[cfg(test)]
@@ -80,7 +75,6 @@ mod tests {
     #[test]
     fn names_are_the_same_in_json_and_in_the_store() {
         for status in DeliveryStatus::ALL {
-            assert_eq!(DeliveryStatus::parse(status.as_str()), Some(status));
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
         }
         for policy in RetryPolicy::ALL {

@@ -182,8 +182,8 @@ impl<K: Kind> Inner<K> {
             Why::Turn(pick) => (pick.subject, Some(pick.lane), pick.slow),
             Why::Overdue(row) => (row.id.subject, None, false),
         };
-        // From 1: a lease that a row has from its first moment on has 0 there.
-        let claim = (self.claims.fetch_add(1, Ordering::Relaxed) & 0x7FFF_FFFF) + 1;
+        // Below 2³¹: leases that rows have from their first moment on are above.
+        let claim = self.claims.fetch_add(1, Ordering::Relaxed) & 0x7FFF_FFFF;
         let token = (self.boot << 32) | claim;
         let since = self.ambient.monotonic();
         state.running.insert(token, Running { subject, lane, since, slow, stop: Arc::default() });
