@@ -130,10 +130,6 @@ fn the_domain_is_pure() {
     forbid("domain does no I/O", &outside, |path| !is_of(path, "domain"));
 }
 
-/// `(file, reason)`: places that may let time pass.
-const SLEEPERS: [(&str, &str); 1] =
-    [("src/providers/sandbox.rs", "it plays a provider that takes its time")];
-
 #[test]
 fn nothing_is_left_for_later() {
     let mut found = Vec::new();
@@ -143,8 +139,7 @@ fn nothing_is_left_for_later() {
             let stub = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
             let left = stub.iter().any(|word| has_word(line, word));
             let sleeps = ["thread::sleep", "time::sleep"].iter().any(|word| has_word(line, word));
-            let may_sleep = SLEEPERS.iter().any(|(file, _)| *file == source.path)
-                || is_of(&source.path, "http");
+            let may_sleep = is_of(&source.path, "http");
             let is_list = source.path.starts_with("tests/tidy/");
             if !is_list && (left || sleeps && !may_sleep) {
                 found.push(format!("{}:{}: {}", source.path, at + 1, line.trim()));
