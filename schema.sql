@@ -296,7 +296,8 @@ create table job_event (
 
 -- Somebody whom an account's jobs are for: `external_id` is what `user` of a job says. `open_tokens` is what its
 -- jobs that are not over may use today at most; `tokens`, `charged` and `jobs` sum up those that succeeded, as its days
--- do. `last_active_on` is the day on which the last of those ended.
+-- do. `last_active_on` is the day on which the last of those ended. `streak_count` is how many days in a row had some,
+-- up to `streak_day`, the last that was counted.
 create table end_user (
   seq integer primary key,
   account integer not null references account (seq),
@@ -308,6 +309,7 @@ create table end_user (
   charged integer not null default 0,
   jobs integer not null default 0,
   streak_count integer not null default 0 check (streak_count >= 0),
+  streak_day integer,
   last_active_on integer,
   created_at integer not null,
   unique (account, id),
@@ -315,7 +317,7 @@ create table end_user (
 ) strict;
 
 -- What an end user's jobs used that succeeded on a day: days since 1970-01-01 in the account's time zone. A
--- new day is a new row, so that nothing has to be reset.
+-- new day is a new row, so that nothing has to be reset. Day -1 is the sum of those that were forgotten.
 create table end_user_day (
   account integer not null,
   end_user integer not null,
@@ -512,6 +514,118 @@ create table dead_letter (
   unique (account, id)
 ) strict;
 create index dead_letter_open on dead_letter (queue, subject) where redriven_at is null;
+
+-- What a scheduled task can run, by name. `url` to `previous_secret_expires_at` are those of a request to the
+-- account's own server; `headers` and the secrets are sealed with the key file. `agent` and `input` are those of a
+-- run. A function of the server itself has only its name.
+create table function (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  name text not null,
+  kind text not null check (kind in ('http', 'agent', 'builtin')),
+  url text,
+  method text,
+  headers blob,
+  timeout_ms integer check (timeout_ms > 0),
+  secret blob,
+  previous_secret blob,
+  previous_secret_expires_at integer,
+  agent text,
+  input text,
+  created_at integer not null,
+  updated_at integer not null,
+  unique (account, id),
+  unique (account, name),
+  check ((kind = 'http') = (url is not null) and (kind = 'http') = (method is not null)
+    and (kind = 'http') = (timeout_ms is not null) and (kind = 'http') = (secret is not null)
+    and (kind = 'agent') = (agent is not null))
+) strict;
+
+-- Makes tasks again and again: `cron` is five fields, a name such as @daily, or `every 15m`, counted from `anchor`.
+-- `next_at` is its next occurrence, and null while it is paused; `last_at` the last one that was dealt with, so that
+-- none comes twice, whatever the clock does. `project` and `api_key` are those of who made it: what its tasks spend
+-- is theirs. The last three are the occurrences that made no task: how many, the newest, and why.
+create table schedule (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  name text not null,
+  function text not null,
+  payload text,
+  cron text not null,
+  timezone text not null,
+  catch_up text not null check (catch_up in ('skip', 'one', 'all')),
+  overlap text not null check (overlap in ('skip', 'queue', 'allow')),
+  jitter_ms integer not null check (jitter_ms between 0 and 60000),
+  project integer,
+  api_key integer,
+  anchor integer not null,
+  next_at integer,
+  last_at integer,
+  paused_at integer,
+  skipped integer not null default 0,
+  skipped_at integer,
+  skipped_why text,
+  created_at integer not null,
+  updated_at integer not null,
+  unique (account, id),
+  unique (account, name),
+  check ((next_at is null) = (paused_at is not null))
+) strict;
+create index schedule_due on schedule (next_at) where next_at is not null;
+create index schedule_by_function on schedule (account, function);
+
+-- One intent to run a function at a time, and what came of it. Those of a schedule name their `occurrence`, unless
+-- somebody asked for them: the unique index lets each occurrence be one task.
+-- status: 2 pending, 3 running, 4 completed, 5 failed, 6 canceled. `held` is 1 while it waits for an earlier task
+-- of its schedule and so is not in the queue. `job` is what a run of an agent became. `error_code` and
+-- `error_message` are those of the last attempt, also while it waits for the next. `started_at` is when that began.
+create table scheduled_task (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  function text not null,
+  schedule integer,
+  occurrence integer,
+  scheduled_time integer not null,
+  payload text,
+  project integer,
+  api_key integer,
+  request_id text not null,
+  status integer not null check (status between 2 and 6),
+  held integer not null default 0 check (held in (0, 1)),
+  attempts integer not null default 0,
+  job integer,
+  result text,
+  error_code text,
+  error_message text,
+  started_at integer,
+  finished_at integer,
+  created_at integer not null,
+  unique (account, id),
+  check (occurrence is null or schedule is not null),
+  check ((status >= 4) = (finished_at is not null))
+) strict;
+create unique index scheduled_task_once on scheduled_task (schedule, occurrence) where occurrence is not null;
+create index scheduled_task_open on scheduled_task (account, schedule) where status <= 3;
+create index scheduled_task_by_job on scheduled_task (job) where job is not null;
+create index scheduled_task_over on scheduled_task (finished_at) where finished_at is not null;
+create trigger scheduled_task_keeps_newest before delete on scheduled_task
+  when old.seq = (select max(seq) from scheduled_task)
+begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
+
+-- What the server does for itself from time to time: when it is due, and what came of it the last time. `cron` is
+-- what `due_at` was computed with, so that another configuration is seen.
+create table duty (
+  name text primary key,
+  cron text not null,
+  due_at integer,
+  started_at integer,
+  finished_at integer,
+  result text,
+  error text
+) strict, without rowid;
 
 -- A place that receives webhooks. Secrets are sealed with the key file. `failing_since` is the time
 -- of the first failure after the last success; `disabled_reason` says why the server stopped.

@@ -110,6 +110,12 @@ ids! {
     EventId
     /// Work that its queue gave up on.
     DeadLetterId
+    /// What a scheduled task can run.
+    FunctionId
+    /// What makes tasks again and again.
+    ScheduleId
+    /// One intent to run a function at a time.
+    TaskId
 }
 
 #[cfg(test)]

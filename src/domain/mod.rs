@@ -64,7 +64,8 @@ pub use eval::{CaseOutcome, Compile, EvalCase, EvalRequest, Expect, ExpectAt, Ex
 pub use generation::{GenerationRequest, Parameters};
 pub use id::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, DeadLetterId, DeliveryId, EndUserId,
-    EndpointId, EvalId, EvalRunId, EventId, GrantId, JobId, LedgerEntryId, MalformedId, ProjectId,
+    EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId, JobId, LedgerEntryId, MalformedId,
+    ProjectId, ScheduleId, TaskId,
 };
 pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};

@@ -10,8 +10,9 @@ use uuid::Uuid;
 use super::scope::AccountSeq;
 use crate::domain::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, Day, DeadLetterId, DeliveryId,
-    EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId, GrantId, JobError,
-    JobErrorCode, JobId, JobStatus, LedgerEntryId, ProjectId, Split, Timestamp, Usage,
+    EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId, FunctionId, GrantId, JobError,
+    JobErrorCode, JobId, JobStatus, LedgerEntryId, ProjectId, ScheduleId, Split, TaskId, Timestamp,
+    Usage,
 };
 
 macro_rules! blobs {
@@ -33,7 +34,7 @@ macro_rules! blobs {
 
 blobs! {
     AccountId ProjectId ApiKeyId AgentId AgentVersionId BatchId JobId LedgerEntryId GrantId EndpointId
-    DeliveryId EvalId EvalRunId EventId DeadLetterId EndUserId
+    DeliveryId EvalId EvalRunId EventId DeadLetterId EndUserId FunctionId ScheduleId TaskId
 }
 
 macro_rules! integers {

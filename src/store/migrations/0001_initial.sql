@@ -238,6 +238,7 @@ create table end_user (
   charged integer not null default 0,
   jobs integer not null default 0,
   streak_count integer not null default 0 check (streak_count >= 0),
+  streak_day integer,
   last_active_on integer,
   created_at integer not null,
   unique (account, id),
@@ -416,6 +417,104 @@ create table dead_letter (
   unique (account, id)
 ) strict;
 create index dead_letter_open on dead_letter (queue, subject) where redriven_at is null;
+
+create table function (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  name text not null,
+  kind text not null check (kind in ('http', 'agent', 'builtin')),
+  url text,
+  method text,
+  headers blob,
+  timeout_ms integer check (timeout_ms > 0),
+  secret blob,
+  previous_secret blob,
+  previous_secret_expires_at integer,
+  agent text,
+  input text,
+  created_at integer not null,
+  updated_at integer not null,
+  unique (account, id),
+  unique (account, name),
+  check ((kind = 'http') = (url is not null) and (kind = 'http') = (method is not null)
+    and (kind = 'http') = (timeout_ms is not null) and (kind = 'http') = (secret is not null)
+    and (kind = 'agent') = (agent is not null))
+) strict;
+
+create table schedule (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  name text not null,
+  function text not null,
+  payload text,
+  cron text not null,
+  timezone text not null,
+  catch_up text not null check (catch_up in ('skip', 'one', 'all')),
+  overlap text not null check (overlap in ('skip', 'queue', 'allow')),
+  jitter_ms integer not null check (jitter_ms between 0 and 60000),
+  project integer,
+  api_key integer,
+  anchor integer not null,
+  next_at integer,
+  last_at integer,
+  paused_at integer,
+  skipped integer not null default 0,
+  skipped_at integer,
+  skipped_why text,
+  created_at integer not null,
+  updated_at integer not null,
+  unique (account, id),
+  unique (account, name),
+  check ((next_at is null) = (paused_at is not null))
+) strict;
+create index schedule_due on schedule (next_at) where next_at is not null;
+create index schedule_by_function on schedule (account, function);
+
+create table scheduled_task (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  function text not null,
+  schedule integer,
+  occurrence integer,
+  scheduled_time integer not null,
+  payload text,
+  project integer,
+  api_key integer,
+  request_id text not null,
+  status integer not null check (status between 2 and 6),
+  held integer not null default 0 check (held in (0, 1)),
+  attempts integer not null default 0,
+  job integer,
+  result text,
+  error_code text,
+  error_message text,
+  started_at integer,
+  finished_at integer,
+  created_at integer not null,
+  unique (account, id),
+  check (occurrence is null or schedule is not null),
+  check ((status >= 4) = (finished_at is not null))
+) strict;
+create unique index scheduled_task_once on scheduled_task (schedule, occurrence) where occurrence is not null;
+create index scheduled_task_open on scheduled_task (account, schedule) where status <= 3;
+create index scheduled_task_by_job on scheduled_task (job) where job is not null;
+create index scheduled_task_over on scheduled_task (finished_at) where finished_at is not null;
+create trigger scheduled_task_keeps_newest before delete on scheduled_task
+  when old.seq = (select max(seq) from scheduled_task)
+begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
+
+create table duty (
+  name text primary key,
+  cron text not null,
+  due_at integer,
+  started_at integer,
+  finished_at integer,
+  result text,
+  error text
+) strict, without rowid;
 
 create table webhook_endpoint (
   seq integer primary key,

@@ -38,7 +38,7 @@ use super::scope::Scope;
 use crate::ambient::lock;
 
 /// Every table with rows of tenants; a test compares it with the schema. All have a column `account`.
-pub(in crate::store) const TENANT_TABLES: [&str; 28] = [
+pub(in crate::store) const TENANT_TABLES: [&str; 31] = [
     "account_setting",
     "agent",
     "agent_drift",
@@ -55,6 +55,7 @@ pub(in crate::store) const TENANT_TABLES: [&str; 28] = [
     "eval",
     "eval_result",
     "eval_run",
+    "function",
     "idempotency",
     "job",
     "job_event",
@@ -63,6 +64,8 @@ pub(in crate::store) const TENANT_TABLES: [&str; 28] = [
     "ledger",
     "project",
     "queue",
+    "schedule",
+    "scheduled_task",
     "spending",
     "webhook_attempt",
     "webhook_delivery",
