@@ -545,7 +545,7 @@ create table function (
 -- Makes tasks again and again: `cron` is five fields, a name such as @daily, or `every 15m`, counted from `anchor`.
 -- `next_at` is its next occurrence, and null while it is paused; `last_at` the last one that was dealt with, so that
 -- none comes twice, whatever the clock does. `project` and `api_key` are those of who made it: what its tasks spend
--- is theirs. The last three are the occurrences that made no task: how many, the newest, and why.
+-- is theirs. `skipped` counts the occurrences that made no task; the newest of them, and why, are the next two.
 create table schedule (
   seq integer primary key,
   account integer not null references account (seq),
@@ -569,12 +569,12 @@ create table schedule (
   skipped_why text,
   created_at integer not null,
   updated_at integer not null,
+  deleted_at integer,
   unique (account, id),
-  unique (account, name),
-  check ((next_at is null) = (paused_at is not null))
+  check ((next_at is null) = (paused_at is not null or deleted_at is not null))
 ) strict;
 create index schedule_due on schedule (next_at) where next_at is not null;
-create index schedule_by_function on schedule (account, function);
+create index schedule_by_function on schedule (account, function) where deleted_at is null;
 
 -- One intent to run a function at a time, and what came of it. Those of a schedule name their `occurrence`, unless
 -- somebody asked for them: the unique index lets each occurrence be one task.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{App, Caller, Reply, Secrecy, deliveries, jobs, once, stripe};
+use super::{App, Caller, Reply, Secrecy, deliveries, jobs, once, stripe, tasks};
 use crate::{
     domain::{
         Cursor, DeadLetterId, Error, ErrorKind, Idempotency, Page, PageRequest, Payer, QueueName,
@@ -29,8 +29,8 @@ pub fn list(
     Ok(Page::cut(rows, page.limit, |letter| Cursor::from_uuid(letter.id.uuid())))
 }
 
-/// Puts the work back into its queue: a job with a new reservation, a delivery or a payment with all its
-/// retries. [`ErrorKind::Conflict`] where that was done before.
+/// Puts the work back into its queue: a job with a new reservation, a delivery, a payment or a task with
+/// all its retries. [`ErrorKind::Conflict`] where that was done before.
 pub fn redrive(
     app: &Arc<App>,
     caller: &Caller,
@@ -43,7 +43,7 @@ pub fn redrive(
         let letter = must_find(tx, id)?;
         if letter.redriven_at.is_some() {
             return Err(conflict(
-                "this was redriven before; look at its job, delivery or grant for what became of it",
+                "this was redriven before; look at its job, delivery, grant or task for what became of it",
             ));
         }
         requeue(&this, tx, payer, &letter)?;
@@ -66,9 +66,7 @@ fn requeue(
             deliveries::requeue(app, tx, letter.delivery_id.ok_or_else(gone)?)
         }
         QueueName::BillingCreditGrant => stripe::requeue(app, tx, letter.work.subject),
-        QueueName::TaskRun => {
-            Err(conflict("work of this queue cannot be redriven; ask for it anew"))
-        }
+        QueueName::TaskRun => tasks::redrive(app, tx, letter.task_id.ok_or_else(gone)?),
     }
 }
 

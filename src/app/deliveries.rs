@@ -6,12 +6,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use super::{App, Caller, Reply, Secrecy, events, once, vault::Purpose};
+use super::{App, Caller, Reply, Secrecy, events, once};
 use crate::{
     domain::{
         AccountId, Backoff, Cursor, DeadLetterId, DeliveryId, DeliveryStatus, EndpointId, Error,
         ErrorKind, EventType, Idempotency, JobErrorCode, Page, QueueName, Result, Timestamp,
-        WebhookSecret,
     },
     store::{
         AccountScope, Commit, Snapshot, SystemScope, Tx, dead_letters,
@@ -166,17 +165,7 @@ fn fail_unsent(tx: &Tx<'_, AccountScope>, delivery: &Delivery, reason: &str) -> 
 
 /// What signs for the endpoint now.
 pub fn secrets(app: &App, endpoint: &Endpoint) -> Result<Secrets> {
-    let open = |sealed: &[u8]| {
-        let text = app.vault.open_sealed(Purpose::WebhookSecret, sealed)?;
-        let text = String::from_utf8(text).map_err(Error::internal)?;
-        WebhookSecret::parse(&text).map_err(Error::internal)
-    };
-    let now = app.ambient.now();
-    let previous = endpoint.previous_secret.as_ref().filter(|(_, until)| *until > now);
-    Ok(Secrets {
-        newest: open(&endpoint.secret)?,
-        previous: previous.map(|(sealed, _)| open(sealed)).transpose()?,
-    })
+    app.open_secrets(&endpoint.secret, endpoint.previous_secret.as_ref())
 }
 
 /// What a try means for its delivery.
@@ -253,8 +242,8 @@ fn conclude(
         // No dead letter: the endpoint itself said that it wants this no more.
         Verdict::Gone => disable(app, tx, endpoint, "the endpoint answered 410 Gone"),
         Verdict::Exhausted => {
-            let reason = format!("the last try failed: {}", in_words(&attempt.outcome));
-            bury(app, tx, &task.delivery, code(&attempt.outcome), &reason, attempts)?;
+            let reason = format!("the last try failed: {}", attempt.outcome.in_words("endpoint"));
+            bury(app, tx, &task.delivery, attempt.outcome.code(), &reason, attempts)?;
             let since = webhooks::failed(tx, endpoint.seq)?;
             disable_if_long(app, tx, endpoint, since)
         }
@@ -340,31 +329,12 @@ fn work(delivery: &Delivery) -> WorkId {
 fn line(n: u32, attempt: &send::Attempt, created_at: Timestamp) -> Attempt {
     let (status_code, error) = match &attempt.outcome {
         Outcome::Status(status) => (Some(*status), None),
-        other => (None, Some(in_words(other))),
+        other => (None, Some(other.in_words("endpoint"))),
     };
     let body = Some(&attempt.response_body);
     let response = body.filter(|body| status_code.is_some() || !body.is_empty()).cloned();
     let duration_ms = i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX);
     Attempt { n: n.into(), status_code, error, response, duration_ms, created_at }
-}
-
-fn in_words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Status(status) => format!("the endpoint answered {status}"),
-        Outcome::Refused(reason) => format!("not sent: {reason}"),
-        Outcome::Timeout => "the endpoint did not answer in time".to_owned(),
-        Outcome::Connection(reason) => reason.clone(),
-    }
-}
-
-/// The code of a dead letter, by the rules for errors of providers.
-fn code(outcome: &Outcome) -> JobErrorCode {
-    match outcome {
-        Outcome::Status(429) => JobErrorCode::RateLimit,
-        Outcome::Status(408) | Outcome::Timeout => JobErrorCode::Timeout,
-        Outcome::Status(500..) | Outcome::Connection(_) => JobErrorCode::ServerError,
-        Outcome::Status(_) | Outcome::Refused(_) => JobErrorCode::BadRequest,
-    }
 }
 
 /// Nothing can be sent to an endpoint as it is.
@@ -422,21 +392,5 @@ mod tests {
         let response_body = "half".to_owned();
         let dripping = send::Attempt { response_body, ..attempt(Outcome::Timeout) };
         assert_eq!(line(1, &dripping, now).response.unwrap(), "half");
-    }
-
-    #[test]
-    fn dead_letters_carry_the_codes_of_the_api() {
-        for (outcome, expected) in [
-            (Outcome::Status(429), "RATE_LIMIT"),
-            (Outcome::Status(408), "TIMEOUT"),
-            (Outcome::Timeout, "TIMEOUT"),
-            (Outcome::Status(500), "SERVER_ERROR"),
-            (Outcome::Connection(String::new()), "SERVER_ERROR"),
-            (Outcome::Status(301), "BAD_REQUEST"),
-            (Outcome::Status(404), "BAD_REQUEST"),
-            (Outcome::Refused(String::new()), "BAD_REQUEST"),
-        ] {
-            assert_eq!(code(&outcome).as_str(), expected, "{outcome:?}");
-        }
     }
 }

@@ -9,6 +9,7 @@ pub mod auth;
 mod backlog;
 pub mod batches;
 mod budgets;
+pub mod builtins;
 mod calls;
 pub mod chat;
 mod contracts;
@@ -18,6 +19,7 @@ pub mod deliveries;
 pub mod end_users;
 pub mod evals;
 mod events;
+pub mod functions;
 pub mod jobs;
 pub mod ledger_audit;
 mod limits;
@@ -28,8 +30,10 @@ mod once;
 pub mod prices;
 pub mod projects;
 pub mod queues;
+pub mod schedules;
 pub mod schemas;
 pub mod stripe;
+pub mod tasks;
 pub mod usage;
 mod vault;
 mod watch;
@@ -46,6 +50,7 @@ pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
 pub use stripe::StripeSettings;
+pub use tasks::TaskSettings;
 pub use vault::{Vault, create_private};
 pub use watch::{Watch, Watches};
 
@@ -149,6 +154,8 @@ pub struct Settings {
     pub end_users: CapPolicy,
     /// What payments buy, and who may tell of them.
     pub stripe: StripeSettings,
+    /// How tasks are run, and how many there may be.
+    pub tasks: TaskSettings,
 }
 
 impl Settings {

@@ -29,6 +29,7 @@ pub struct Vault {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Purpose {
     WebhookSecret,
+    FunctionHeaders,
     SavedAnswer,
 }
 
@@ -36,6 +37,7 @@ impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::WebhookSecret => b"webhook secret",
+            Self::FunctionHeaders => b"function headers",
             Self::SavedAnswer => b"saved answer",
         }
     }

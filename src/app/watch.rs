@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     ambient::lock,
-    domain::{BatchId, Error, ErrorKind, EvalRunId, JobId, Result},
+    domain::{BatchId, Error, ErrorKind, EvalRunId, JobId, Result, TaskId},
     store::Signal,
 };
 
@@ -54,6 +54,11 @@ impl Watches {
         self.watch(run.uuid())
     }
 
+    /// Watches a scheduled task: each of its steps.
+    pub fn task(&self, task: TaskId) -> Result<Watch> {
+        self.watch(task.uuid())
+    }
+
     fn watch(&self, id: Uuid) -> Result<Watch> {
         let mut watched = lock(&self.0);
         if watched.watchers >= WATCHERS_MAX {
@@ -79,6 +84,7 @@ impl Watches {
                 Signal::Job(job) => job.uuid(),
                 Signal::BatchEnded(batch) => batch.uuid(),
                 Signal::EvalRunEnded(run) => run.uuid(),
+                Signal::Task(task) => task.uuid(),
                 _ => continue,
             };
             let watched = watched.get_or_insert_with(|| lock(&self.0));

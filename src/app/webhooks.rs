@@ -18,6 +18,7 @@ use crate::{
         deliveries::Delivery,
         webhooks::{self, Endpoint, EndpointChange, Listening, NewEndpoint},
     },
+    webhooks::sign::Secrets,
 };
 
 /// Endpoints of one account, deleted ones not counted. Every event looks at all of them.
@@ -121,7 +122,7 @@ pub fn create(
 fn prepare(app: &App, new: EndpointRequest) -> Result<(NewEndpoint, WebhookSecret)> {
     check_url(app, &new.url)?;
     check_description(new.description.as_deref())?;
-    let (secret, sealed) = new_secret(app)?;
+    let (secret, sealed) = app.new_secret()?;
     let new = NewEndpoint {
         id: EndpointId::from_uuid(app.ambient.uuid()),
         url: new.url,
@@ -135,8 +136,7 @@ fn prepare(app: &App, new: EndpointRequest) -> Result<(NewEndpoint, WebhookSecre
 }
 
 fn check_url(app: &App, url: &str) -> Result<()> {
-    let url = EndpointUrl::parse(url)?;
-    app.guard.check_literal(&url).map_err(|refused| Error::invalid("url", refused.to_string()))
+    app.check_target(&EndpointUrl::parse(url)?)
 }
 
 fn check_description(description: Option<&str>) -> Result<()> {
@@ -147,11 +147,48 @@ fn check_description(description: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// A secret, and the same sealed.
-fn new_secret(app: &App) -> Result<(WebhookSecret, Vec<u8>)> {
-    let secret = WebhookSecret::generate(app.ambient.random());
-    let sealed = app.vault.seal(Purpose::WebhookSecret, secret.text().as_bytes())?;
-    Ok((secret, sealed))
+impl App {
+    /// Refuses a URL whose host is an address that tenants must not reach. Names are judged when they are looked up.
+    pub(super) fn check_target(&self, url: &EndpointUrl) -> Result<()> {
+        self.guard
+            .check_literal(url)
+            .map_err(|refused| Error::invalid("url", refused.to_string()))
+    }
+
+    /// A secret that signs, and the same sealed.
+    pub(super) fn new_secret(&self) -> Result<(WebhookSecret, Vec<u8>)> {
+        let secret = WebhookSecret::generate(self.ambient.random());
+        let sealed = self.vault.seal(Purpose::WebhookSecret, secret.text().as_bytes())?;
+        Ok((secret, sealed))
+    }
+
+    /// What signs now: the newest secret, and the one before while their overlap lasts.
+    pub(super) fn open_secrets(
+        &self,
+        newest: &[u8],
+        previous: Option<&(Vec<u8>, Timestamp)>,
+    ) -> Result<Secrets> {
+        let open = |sealed: &[u8]| {
+            let text = self.vault.open_sealed(Purpose::WebhookSecret, sealed)?;
+            let text = String::from_utf8(text).map_err(Error::internal)?;
+            WebhookSecret::parse(&text).map_err(Error::internal)
+        };
+        let now = self.ambient.now();
+        let previous = previous.filter(|(_, until)| *until > now);
+        Ok(Secrets {
+            newest: open(newest)?,
+            previous: previous.map(|(sealed, _)| open(sealed)).transpose()?,
+        })
+    }
+
+    /// For how long the old secret signs too after a rotation, where the request says `asked` or nothing.
+    pub(super) fn overlap(&self, asked: Option<Duration>) -> Result<Duration> {
+        if asked.is_some_and(|overlap| overlap > OVERLAP_MAX) {
+            let message = format!("overlap_seconds must be from 0 to {}", OVERLAP_MAX.as_secs());
+            return Err(Error::invalid("overlap_seconds", message));
+        }
+        Ok(asked.unwrap_or(self.settings.rotation_overlap))
+    }
 }
 
 /// The endpoint of that id. Blocks while it reads.
@@ -219,13 +256,9 @@ pub fn rotate_secret(
     request: Option<Idempotency>,
     render: once::Render<EndpointWithSecret>,
 ) -> Commit<Reply> {
-    if overlap.is_some_and(|overlap| overlap > OVERLAP_MAX) {
-        let message = format!("overlap_seconds must be from 0 to {}", OVERLAP_MAX.as_secs());
-        return Commit::refused(Error::invalid("overlap_seconds", message));
-    }
-    let overlap = overlap.unwrap_or(app.settings.rotation_overlap);
-    let (secret, sealed) = match new_secret(app) {
-        Ok(secret) => secret,
+    let prepared = app.overlap(overlap).and_then(|overlap| Ok((overlap, app.new_secret()?)));
+    let (overlap, (secret, sealed)) = match prepared {
+        Ok(prepared) => prepared,
         Err(error) => return Commit::refused(error),
     };
     once::once(app, caller.scope, request, Secrecy::Secret, render, move |tx| {

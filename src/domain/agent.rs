@@ -4,12 +4,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{Error, Message, Parameters, Result, Template, Timestamp, checks, objects};
+use super::{
+    Error, Message, Parameters, Result, Template, Timestamp,
+    checks::{self, NAME_MAX},
+    objects,
+};
 
 /// Characters of a description.
 const DESCRIPTION_MAX: usize = 2_000;
-/// Characters of an agent's name and of a tag.
-const NAME_MAX: usize = 64;
 /// Messages of a prompt.
 const MESSAGES_MAX: usize = 100;
 /// Tags of an agent.
@@ -172,18 +174,7 @@ fn yes() -> bool {
 impl AgentRequest {
     /// Checks the name.
     pub fn check_name(&self) -> Result<()> {
-        let is_sign = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let name = self.name.as_bytes();
-        let is_slug = name.first().is_some_and(|first| is_sign(*first))
-            && name.iter().all(|byte| is_sign(*byte) || matches!(byte, b'-' | b'_'))
-            && name.len() <= NAME_MAX;
-        if is_slug {
-            return Ok(());
-        }
-        let message = format!(
-            "name must be 1 to {NAME_MAX} of a-z, 0-9, - and _, and begin with a letter or digit"
-        );
-        Err(Error::invalid("name", message))
+        checks::slug(&self.name)
     }
 }
 
@@ -234,8 +225,9 @@ fn nothing() -> Box<RawValue> {
 }
 
 impl RunRequest {
-    /// A run with this input, as a batch or schedule has it.
-    pub fn of(input: Box<RawValue>) -> Self {
+    /// A run with this input, as a batch or a function has it; with none, of `{}`.
+    pub fn of(input: Option<Box<RawValue>>) -> Self {
+        let input = input.unwrap_or_else(nothing);
         Self { input, version: None, user: None, metadata: None, priority: None, run_at: None }
     }
 
@@ -244,7 +236,7 @@ impl RunRequest {
         checks::user(self.user.as_deref())?;
         checks::metadata(self.metadata.as_deref())?;
         checks::priority(self.priority)?;
-        checks::run_at(self.run_at, now)
+        checks::ahead("run_at", self.run_at, now)
     }
 }
 

@@ -9,6 +9,8 @@ use super::{Error, ErrorKind, Result, Timestamp};
 const METADATA_KEYS: usize = 64;
 const METADATA_BYTES: usize = 16 << 10;
 const YEAR_MS: i64 = 366 * 24 * 3600 * 1000;
+/// The longest name of an agent, a tag, a function.
+pub(super) const NAME_MAX: usize = 64;
 /// The longest name of an end user.
 pub(super) const USER_BYTES: usize = 256;
 
@@ -68,11 +70,26 @@ pub(super) fn user(user: Option<&str>) -> Result<()> {
     user.map_or(Ok(()), |user| bytes("user", user, USER_BYTES))
 }
 
-pub(super) fn run_at(at: Option<Timestamp>, now: Timestamp) -> Result<()> {
+pub(super) fn ahead(param: &str, at: Option<Timestamp>, now: Timestamp) -> Result<()> {
     if at.is_some_and(|at| at.millis() - now.millis() > YEAR_MS) {
-        return Err(Error::invalid("run_at", "run_at must be at most a year ahead"));
+        return Err(Error::invalid(param, format!("{param} must be at most a year ahead")));
     }
     Ok(())
+}
+
+/// A name that stands in paths.
+pub(super) fn slug(name: &str) -> Result<()> {
+    let is_sign = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = name.as_bytes();
+    let is_slug = bytes.first().is_some_and(|first| is_sign(*first))
+        && bytes.iter().all(|byte| is_sign(*byte) || matches!(byte, b'-' | b'_'))
+        && name.len() <= NAME_MAX;
+    if is_slug {
+        return Ok(());
+    }
+    let message =
+        format!("name must be 1 to {NAME_MAX} of a-z, 0-9, - and _, and begin with a letter or digit");
+    Err(Error::invalid("name", message))
 }
 
 /// `true` and `false` are schemas too, but whoever sends one means something else: no schema.

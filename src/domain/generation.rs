@@ -133,7 +133,7 @@ impl GenerationRequest {
         self.parameters().check(max_timeout_ms)?;
         checks::priority(self.priority)?;
         checks::user(self.user.as_deref())?;
-        checks::run_at(self.run_at, now)?;
+        checks::ahead("run_at", self.run_at, now)?;
         checks::schema("output_schema", self.output_schema.as_deref())?;
         checks::metadata(self.metadata.as_deref())
     }

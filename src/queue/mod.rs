@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use runner::{QueueStats, Runner};
-pub use ticker::Ticker;
+pub use ticker::{Ticker, Waker};
 
 use crate::{
     ambient::lock,

@@ -149,6 +149,28 @@ impl Order {
         Some(Pick { subject, lane, priority, slow })
     }
 
+    /// Takes this very work out of turn, unless its lane is full; `None` too where it does not wait.
+    pub(crate) fn take_this(&mut self, work: &Waiting) -> Option<Pick> {
+        let known = self.depth();
+        if self.is_full(work.lane) {
+            return None;
+        }
+        self.remove(work);
+        if self.depth() == known {
+            return None;
+        }
+        let Waiting { id, lane, priority, .. } = *work;
+        self.lanes.entry(lane).or_default().running += 1;
+        self.review(lane);
+        Some(Pick { subject: id.subject, lane, priority, slow: false })
+    }
+
+    /// Whether as much of the lane runs as may.
+    pub(crate) fn is_full(&self, lane: i64) -> bool {
+        let running = self.lanes.get(&lane).map_or(0, |lane| lane.running);
+        self.lane_limit > 0 && running >= self.lane_limit
+    }
+
     /// The lane after that of the last turn that may run something; one in the background only where no
     /// other may.
     fn next_lane(&self, room: Room) -> Option<i64> {
@@ -317,6 +339,22 @@ mod tests {
             order.add(&work(1, subject, priority, 0), Timestamp::default());
         }
         assert_eq!(subjects(&mut order), [2, 4, 1, 3]);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_taken_out_of_turn() {
+        let mut order = Order::new(2);
+        for subject in 1..=4 {
+            order.add(&work(1, subject, 0, 0), Timestamp::default());
+        }
+        assert_eq!(order.take_this(&work(1, 3, 0, 0)).map(|pick| pick.subject), Some(3));
+        assert_eq!(order.take_this(&work(1, 3, 0, 0)), None, "it was taken");
+        assert_eq!(order.take_this(&work(2, 9, 0, 0)), None, "it never waited");
+        assert_eq!(subjects(&mut order), [1]);
+        assert_eq!(order.take_this(&work(1, 2, 0, 0)), None, "the lane is full");
+        order.done(1, false);
+        assert_eq!(order.take_this(&work(1, 4, 0, 0)).map(|pick| pick.subject), Some(4));
+        assert_eq!(order.depth(), (1, 0));
     }
 
     #[test]

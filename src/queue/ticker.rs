@@ -1,4 +1,4 @@
-//! Once a second, looks for what no signal tells of: time that is over.
+//! Looks for what no signal tells of: time that is over. Once a second, or as soon as something is known to be due.
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::ambient::{self, Ambient, lock};
+use crate::{
+    ambient::{self, Ambient, lock},
+    domain::Timestamp,
+};
 
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -22,22 +25,50 @@ struct State {
     due: bool,
 }
 
+/// Wakes a ticker before its time.
+#[derive(Clone)]
+pub struct Waker(Arc<(Mutex<State>, Condvar)>);
+
+impl Waker {
+    /// Lets the ticker call its duty now, or once more after the call that it is in.
+    pub fn wake(&self) {
+        lock(&self.0.0).due = true;
+        self.0.1.notify_all();
+    }
+}
+
 impl Ticker {
     /// Starts calling `duty`.
     pub fn start(ambient: &Ambient, duty: impl Fn() + Send + 'static) -> std::io::Result<Self> {
-        let shared = Arc::new((Mutex::new(State::default()), Condvar::new()));
-        let waker = Arc::clone(&shared);
-        ambient.on_set(move || {
-            lock(&waker.0).due = true;
-            waker.1.notify_all();
-        });
-        let ticking = Arc::clone(&shared);
+        Self::timed(ambient, move || {
+            duty();
+            None
+        })
+    }
+
+    /// The same for a duty that says when it is due next, where that is known: then it is called at that time, and not
+    /// up to a second later.
+    pub fn timed(
+        ambient: &Ambient,
+        duty: impl Fn() -> Option<Timestamp> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::<(Mutex<State>, Condvar)>::default();
+        let waker = Waker(Arc::clone(&shared));
+        ambient.on_set(move || waker.wake());
+        let (ticking, clock) = (Arc::clone(&shared), ambient.clone());
         let thread = ambient::thread("ticker", move || {
-            while wait(&ticking) {
-                duty();
+            let mut nap = PERIOD;
+            while wait(&ticking, nap) {
+                let next = duty();
+                nap = next.map_or(PERIOD, |next| next.since(clock.now()).min(PERIOD));
             }
         })?;
         Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// What wakes it.
+    pub fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.shared))
     }
 
     /// Stops after the duty that may be running.
@@ -51,10 +82,10 @@ impl Ticker {
 }
 
 /// Waits for the next turn; false when stopped.
-fn wait((state, wake): &(Mutex<State>, Condvar)) -> bool {
+fn wait((state, wake): &(Mutex<State>, Condvar), nap: Duration) -> bool {
     let state = lock(state);
     let (mut state, _) = wake
-        .wait_timeout_while(state, PERIOD, |state| !state.stopped && !state.due)
+        .wait_timeout_while(state, nap, |state| !state.stopped && !state.due)
         .unwrap_or_else(PoisonError::into_inner);
     state.due = false;
     !state.stopped

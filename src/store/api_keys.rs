@@ -143,15 +143,38 @@ pub fn by_prefix(
                 key: api_key(row)?,
                 home: system.account(seq, account, row.get("environment")?),
                 scope: system.account(row.get("works_on")?, account, works_in),
-                payer: Payer {
-                    project: row.get("project_id")?,
-                    project_limit: row.get("project_limit")?,
-                    key: row.get("origin_id")?,
-                    key_limit: row.get("monthly_credit_limit")?,
-                },
+                payer: payer(row)?,
                 suspended_at: row.get("suspended_at")?,
             })
         },
+    )
+}
+
+fn payer(row: &Row<'_>) -> rusqlite::Result<Payer> {
+    Ok(Payer {
+        project: row.get("project_id")?,
+        project_limit: row.get("project_limit")?,
+        key: row.get("origin_id")?,
+        key_limit: row.get("monthly_credit_limit")?,
+    })
+}
+
+/// Who pays for what the key of that number asked for, also where it ended since. The key must be of this account,
+/// live or for tests.
+pub fn payer_of(
+    snapshot: &Snapshot<'_, SystemScope>,
+    scope: AccountScope,
+    key: i64,
+) -> Result<Option<Payer>> {
+    snapshot.one(
+        "select k.monthly_credit_limit, p.id as project_id, p.monthly_credit_limit as project_limit,
+           o.id as origin_id
+         from main.api_key k join main.project p on p.seq = k.project
+         join main.api_key o on o.seq = coalesce(k.origin, k.seq)
+         join main.account a on a.seq = k.account
+         where k.seq = ?1 and a.id = ?2 and p.environment = ?3",
+        (key, scope.account_id(), scope.environment()),
+        payer,
     )
 }
 

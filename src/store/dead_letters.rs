@@ -8,7 +8,7 @@ use super::{
     scope::AccountScope,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{DeadLetterId, DeliveryId, JobId, QueueName, Result, Timestamp};
+use crate::domain::{DeadLetterId, DeliveryId, JobId, QueueName, Result, TaskId, Timestamp};
 
 /// A dead letter.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct DeadLetter {
     pub job_id: Option<JobId>,
     /// The delivery, for dead letters of `webhook.delivery`.
     pub delivery_id: Option<DeliveryId>,
+    /// The scheduled task, for dead letters of `task.run`.
+    pub task_id: Option<TaskId>,
     /// Why it was given up: an error code.
     pub reason: String,
     /// The same in words.
@@ -40,6 +42,7 @@ fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         work: WorkId { queue, subject: row.get("subject")? },
         job_id: row.get("job_id")?,
         delivery_id: row.get("delivery_id")?,
+        task_id: row.get("task_id")?,
         reason: row.get("reason")?,
         message: row.get("message")?,
         attempts: row.get("attempts")?,
@@ -52,9 +55,10 @@ fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
 macro_rules! select_dead_letter {
     ($rest:literal) => {
         concat!(
-            "select l.*, j.id as job_id, d.id as delivery_id from dead_letter l \
+            "select l.*, j.id as job_id, d.id as delivery_id, t.id as task_id from dead_letter l \
              left join job j on l.queue = 2 and j.seq = l.subject \
-             left join webhook_delivery d on l.queue = 3 and d.seq = l.subject ",
+             left join webhook_delivery d on l.queue = 3 and d.seq = l.subject \
+             left join scheduled_task t on l.queue = 5 and t.seq = l.subject ",
             $rest
         )
     };

@@ -60,6 +60,8 @@ pub struct Claimed {
     pub attempts: u32,
     /// How many of them broke off: the server ended, or they were given up.
     pub crashes: u32,
+    /// Since when it could run.
+    pub run_at: Timestamp,
     /// Given up at this time.
     pub expires_at: Timestamp,
 }
@@ -69,7 +71,7 @@ fn id(row: &Row<'_>) -> rusqlite::Result<WorkId> {
     Ok(WorkId { queue, subject: row.get("subject")? })
 }
 
-fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
+pub(in crate::store) fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
     Ok(Waiting {
         id: id(row)?,
         lane: row.get("lane")?,
@@ -126,6 +128,11 @@ pub fn claim(tx: &Tx<'_, SystemScope>, lease: Lease) -> Result<Option<Claimed>> 
     )
 }
 
+/// Lets work that waits be claimed at once, also where its queue is paused, as somebody asks for it.
+pub fn demand(tx: &Tx<'_, AccountScope>, work: Waiting) {
+    tx.signal(Signal::Demanded(work));
+}
+
 /// The row, if it waits.
 pub fn find_waiting(snapshot: &Snapshot<'_, SystemScope>, id: WorkId) -> Result<Option<Waiting>> {
     snapshot.one(
@@ -151,6 +158,7 @@ fn claimed(row: &Row<'_>, system: SystemScope, lease: Lease) -> rusqlite::Result
         lane: row.get("lane")?,
         attempts: row.get("attempts")?,
         crashes: row.get("crashes")?,
+        run_at: row.get("run_at")?,
         expires_at: row.get("expires_at")?,
     })
 }

@@ -3,7 +3,7 @@
 //! A signal is a hint: who hears it looks at the database before it acts.
 
 use super::queue::Waiting;
-use crate::domain::{ApiKeyId, BatchId, EvalRunId, JobId, JobStatus, ProjectId};
+use crate::domain::{ApiKeyId, BatchId, EvalRunId, JobId, JobStatus, ProjectId, TaskId};
 
 /// Something that was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,12 @@ pub enum Signal {
     Queued(Waiting),
     /// This row of a queue is gone though nobody finished it: whoever works on it may stop.
     Withdrawn(Waiting),
+    /// Somebody asks for work that waits: it may begin also where its queue is paused.
+    Demanded(Waiting),
+    /// A scheduled task took a step.
+    Task(TaskId),
+    /// When the first schedule is due may have changed.
+    Rescheduled,
     /// A job took a step.
     Job(JobId),
     /// A job reached this terminal status.

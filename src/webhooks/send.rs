@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     ambient::Ambient,
-    domain::{EndpointUrl, parse_retry_after},
+    domain::{EndpointUrl, JobErrorCode, parse_retry_after},
     wire::Switchboard,
 };
 
@@ -105,6 +105,26 @@ impl Outcome {
     /// True for 410: the endpoint wants no more deliveries.
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Status(410))
+    }
+
+    /// What happened, for people; `who` was asked, such as an endpoint.
+    pub fn in_words(&self, who: &str) -> String {
+        match self {
+            Self::Status(status) => format!("the {who} answered {status}"),
+            Self::Refused(reason) => format!("not sent: {reason}"),
+            Self::Timeout => format!("the {who} did not answer in time"),
+            Self::Connection(reason) => reason.clone(),
+        }
+    }
+
+    /// Why it is no success, by the rules for errors of providers.
+    pub const fn code(&self) -> JobErrorCode {
+        match self {
+            Self::Status(429) => JobErrorCode::RateLimit,
+            Self::Status(408) | Self::Timeout => JobErrorCode::Timeout,
+            Self::Status(500..) | Self::Connection(_) => JobErrorCode::ServerError,
+            Self::Status(_) | Self::Refused(_) => JobErrorCode::BadRequest,
+        }
     }
 }
 

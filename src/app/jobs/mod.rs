@@ -20,7 +20,7 @@ use accept::{Waits, enqueue};
 use afford::set_aside;
 use bounds::Bounds;
 
-pub(in crate::app) use accept::{insert, prepare_with};
+pub(in crate::app) use accept::{accept, insert, prepare_with};
 pub(in crate::app) use admit::{admit, admit_early};
 pub(in crate::app) use afford::{Need, afford_all};
 pub(in crate::app) use bounds::{check_models, tokens_of};

@@ -1,6 +1,7 @@
 //! What to lease next: the dispatcher's thread looks at the order, the free slots and the clock.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -158,7 +159,6 @@ impl<K: Kind> Inner<K> {
     fn pick(&self, state: &mut State) -> Vec<Wanted> {
         state.order.promote(self.ambient.now());
         self.notice_slow(state);
-        let mut room = self.room(state);
         let mut wanted = Vec::new();
         let threads_max = self.threads_max() + EXTRA_THREADS;
         while wanted.len() < CLAIM_MAX
@@ -168,12 +168,29 @@ impl<K: Kind> Inner<K> {
             state.order.remove(&row);
             wanted.push(self.want(state, Why::Overdue(row)));
         }
+        self.pick_demanded(state, &mut wanted);
+        let mut room = if state.paused { Room::default() } else { self.room(state) };
         while wanted.len() < CLAIM_MAX
             && let Some(pick) = state.order.take(&mut room)
         {
             wanted.push(self.want(state, Why::Turn(pick)));
         }
         wanted
+    }
+
+    /// What somebody asked for begins before others, also while the queue is paused, but in its slots.
+    fn pick_demanded(&self, state: &mut State, wanted: &mut Vec<Wanted>) {
+        let mut room = self.room(state);
+        let mut waits = VecDeque::new();
+        for work in std::mem::take(&mut state.demanded) {
+            if wanted.len() >= CLAIM_MAX || room.slots == 0 || state.order.is_full(work.lane) {
+                waits.push_back(work);
+            } else if let Some(pick) = state.order.take_this(&work) {
+                wanted.push(self.want(state, Why::Turn(pick)));
+                room.slots -= 1;
+            }
+        }
+        state.demanded = waits;
     }
 
     /// Notes the attempt that is about to begin.
@@ -215,9 +232,6 @@ impl<K: Kind> Inner<K> {
     /// What may begin. Half of the threads beyond the slots are kept for attempts that turn slow
     /// although their lanes never were, so that these give back their slots all the same.
     fn room(&self, state: &State) -> Room {
-        if state.paused {
-            return Room::default();
-        }
         let concurrency = self.settings.concurrency;
         let slow = state.running.values().filter(|running| running.slow).count();
         let holds_slot = |running: &&Running| !running.slow && running.lane.is_some();

@@ -465,12 +465,12 @@ create table schedule (
   skipped_why text,
   created_at integer not null,
   updated_at integer not null,
+  deleted_at integer,
   unique (account, id),
-  unique (account, name),
-  check ((next_at is null) = (paused_at is not null))
+  check ((next_at is null) = (paused_at is not null or deleted_at is not null))
 ) strict;
 create index schedule_due on schedule (next_at) where next_at is not null;
-create index schedule_by_function on schedule (account, function);
+create index schedule_by_function on schedule (account, function) where deleted_at is null;
 
 create table scheduled_task (
   seq integer primary key,

@@ -93,3 +93,19 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 fn outcome(sender: &Sender, url: &EndpointUrl) -> Outcome {
     sender.post(url, &[], b"{}").outcome
 }
+
+#[test]
+fn outcomes_have_the_codes_of_the_api() {
+    for (outcome, expected) in [
+        (Outcome::Status(429), "RATE_LIMIT"),
+        (Outcome::Status(408), "TIMEOUT"),
+        (Outcome::Timeout, "TIMEOUT"),
+        (Outcome::Status(500), "SERVER_ERROR"),
+        (Outcome::Connection(String::new()), "SERVER_ERROR"),
+        (Outcome::Status(301), "BAD_REQUEST"),
+        (Outcome::Status(404), "BAD_REQUEST"),
+        (Outcome::Refused(String::new()), "BAD_REQUEST"),
+    ] {
+        assert_eq!(outcome.code().as_str(), expected, "{outcome:?}");
+    }
+}

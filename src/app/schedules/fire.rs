@@ -1,0 +1,171 @@
+//! Making the tasks of schedules that are due: each occurrence becomes one task or none, in the transaction in which
+//! its schedule goes on to the next one.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{
+    App, HELD_MAX,
+    plan::{Plan, Run, plan},
+    scheduled_tasks, task_of, tasks,
+};
+use crate::{
+    domain::{Error, ErrorKind, Overlap, Result, Timestamp},
+    store::{
+        AccountScope, Commit, SystemScope, Tx,
+        schedules::{self, Due, Schedule},
+        scheduled_tasks::NewTask,
+    },
+};
+
+/// Schedules that are dealt with at a time: their transactions share a commit.
+const DUE_MAX: u32 = 100;
+/// Rounds of them in one turn.
+const ROUNDS_MAX: u32 = 100;
+/// How long to wait where the database takes no writes.
+const REST: Duration = Duration::from_secs(1);
+
+/// What a schedule, or several, did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fired {
+    /// Tasks that were made.
+    pub tasks: u64,
+    /// Occurrences that made none, by the reason.
+    pub skipped: BTreeMap<&'static str, u64>,
+}
+
+impl Fired {
+    fn skip(&mut self, why: &'static str, count: u64) {
+        if count > 0 {
+            *self.skipped.entry(why).or_default() += count;
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.tasks += other.tasks;
+        for (why, count) in other.skipped {
+            self.skip(why, count);
+        }
+    }
+}
+
+/// Makes the tasks of all schedules that are due; gives what that did, and when the next is due. Blocks.
+pub fn fire_due(app: &Arc<App>) -> Result<(Fired, Option<Timestamp>)> {
+    let mut fired = Fired::default();
+    for _ in 0..ROUNDS_MAX {
+        let due = app.store.read(SystemScope::new(), |snapshot| schedules::due(snapshot, DUE_MAX))?;
+        let is_last = due.len() < DUE_MAX as usize;
+        let commits: Vec<_> = due.into_iter().map(|due| (due.clone(), fire(app, due))).collect();
+        for (due, commit) in commits {
+            fired.add(commit.wait().or_else(|error| pass_over(app, &due, &error))?);
+        }
+        if is_last {
+            break;
+        }
+    }
+    let next = app.store.read(SystemScope::new(), schedules::next_due)?;
+    Ok((fired, next))
+}
+
+/// Deals with one schedule. Its plan is made before, since many occurrences may have been missed.
+fn fire(app: &Arc<App>, due: Due) -> Commit<Fired> {
+    let Due { scope, is_suspended, seq, at, schedule } = due;
+    let this = Arc::clone(app);
+    let Some(schedule) = schedule else {
+        tracing::error!(schedule = seq, "a schedule says what this server does not know, and is paused");
+        return app.store.write(scope, move |tx| {
+            schedules::pause(tx, seq)?;
+            Ok(Fired::default())
+        });
+    };
+    let planned = plan(&schedule, at, app.ambient.now());
+    app.store.write(scope, move |tx| {
+        let Plan { last, next, .. } = planned;
+        let Some(next) = next else {
+            schedules::pause(tx, seq)?;
+            return Ok(Fired::default());
+        };
+        if !schedules::advance(tx, seq, at, last, next)? {
+            return Ok(Fired::default());
+        }
+        let fired = if is_suspended {
+            let mut fired = Fired::default();
+            fired.skip("suspended", planned.count());
+            fired
+        } else {
+            make(&this, tx, &schedule, &planned)?
+        };
+        note(tx, &schedule, last, &fired)?;
+        Ok(fired)
+    })
+}
+
+/// Goes on with the next occurrence of a schedule whose tasks cannot be made for a reason of its own, so that it holds
+/// up no other.
+fn pass_over(app: &App, due: &Due, error: &Error) -> Result<Fired> {
+    if error.kind() == ErrorKind::Unavailable {
+        return Err(Error::unavailable(error.message(), REST));
+    }
+    let (seq, at) = (due.seq, due.at);
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, schedule = seq, "the tasks of a schedule could not be made");
+    let next = due.schedule.as_ref().and_then(|it| plan(it, at, app.ambient.now()).next);
+    let passed = app.store.write(due.scope, move |tx| {
+        match next {
+            Some(next) => schedules::advance(tx, seq, at, at, next).map(drop)?,
+            None => schedules::pause(tx, seq)?,
+        }
+        schedules::skip(tx, seq, 1, at, "error")
+    });
+    passed.wait()?;
+    Ok(Fired { tasks: 0, skipped: BTreeMap::from([("error", 1)]) })
+}
+
+/// Makes the tasks of a plan, but for those that overlap with others.
+fn make(app: &App, tx: &Tx<'_, AccountScope>, schedule: &Schedule, plan: &Plan) -> Result<Fired> {
+    let mut fired = Fired::default();
+    fired.skip("missed", plan.missed);
+    let (mut at_work, mut held) = scheduled_tasks::open_of(tx, schedule.seq)?;
+    for run in &plan.runs {
+        let waits = match admit(schedule.rules.overlap, *run, at_work, held) {
+            Ok(waits) => waits,
+            Err(why) => {
+                fired.skip(why, 1);
+                continue;
+            }
+        };
+        let new = NewTask { occurrence: Some(run.at), held: waits, ..task_of(app, schedule, run.at) };
+        let jitter = Duration::from_millis(schedule.rules.jitter_ms.into());
+        let run_at = run.at.plus(jitter.mul_f64(app.ambient.fraction()));
+        match tasks::insert(app, tx, &new, run_at) {
+            Ok(Some(_)) => {
+                fired.tasks += 1;
+                *(if waits { &mut held } else { &mut at_work }) += 1;
+            }
+            Ok(None) => {}
+            Err(error) if error.kind() == ErrorKind::QueueFull => fired.skip("too_many_tasks", 1),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(fired)
+}
+
+/// Whether an occurrence waits for tasks of its schedule that are not over; or why it makes no task.
+fn admit(overlap: Overlap, run: Run, at_work: u32, held: u32) -> std::result::Result<bool, &'static str> {
+    let is_free = at_work + held == 0;
+    match overlap {
+        Overlap::Allow => Ok(false),
+        _ if is_free => Ok(false),
+        Overlap::Skip if !run.queues => Err("overlap"),
+        _ if held < HELD_MAX => Ok(true),
+        _ => Err("too_many_tasks"),
+    }
+}
+
+/// Writes down what made no task, and tells the log.
+fn note(tx: &Tx<'_, AccountScope>, schedule: &Schedule, last: Timestamp, fired: &Fired) -> Result<()> {
+    for (why, count) in &fired.skipped {
+        schedules::skip(tx, schedule.seq, *count, last, why)?;
+        tracing::info!(schedule = %schedule.id, why, count, "occurrences made no task");
+    }
+    Ok(())
+}

@@ -1,0 +1,306 @@
+//! What can be done with schedules, which make tasks again and again.
+
+mod fire;
+mod plan;
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+pub use fire::{Fired, fire_due};
+
+use super::{App, Caller, Reply, Secrecy, functions, once, tasks};
+use crate::{
+    domain::{
+        Builtin, CatchUp, Cursor, Error, ErrorKind, Idempotency, Overlap, Page, PageRequest,
+        Recurrence, Result, ScheduleId, TaskId, TimeZone, Timestamp, check_payload,
+    },
+    store::{
+        AccountScope, Commit, Snapshot, Tx, account_settings,
+        scheduled_tasks::{self, NewTask, Task},
+        schedules::{self, Schedule, ScheduleRules},
+    },
+};
+
+/// Characters of a name.
+const NAME_MAX: usize = 200;
+/// The most that a task is delayed by chance.
+const JITTER_MAX: u32 = 60;
+/// Tasks of a schedule that wait for earlier ones.
+const HELD_MAX: u32 = 100;
+/// Tasks that are canceled with their schedule: more than can wait, but in a bounded transaction.
+const CANCELED_MAX: u32 = 1_000;
+
+/// `POST /v1/schedules`: what is to be done, and when.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleRequest {
+    /// What you call it.
+    #[schemars(length(min = 1, max = 200))]
+    pub name: String,
+    /// When it is due: five fields of cron, a name such as `@daily`, or `every 15m`.
+    pub cron: Recurrence,
+    /// In the time of this zone.
+    #[serde(default = "utc")]
+    pub timezone: TimeZone,
+    /// The function that is run.
+    pub function_name: String,
+    /// What it is given: any JSON value up to 64 KiB.
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub payload: Option<Box<RawValue>>,
+    /// What becomes of occurrences that are more than a minute late, as after a stop of the server.
+    #[serde(default)]
+    pub catch_up: CatchUp,
+    /// What becomes of an occurrence while an earlier task of the schedule is not over.
+    #[serde(default)]
+    pub overlap: Overlap,
+    /// Each task starts up to so many seconds late, by chance.
+    #[serde(default)]
+    #[schemars(range(max = 60))]
+    pub jitter_seconds: u32,
+    /// Whether it stands still.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// `PATCH /v1/schedules/{id}`: what to change; what is left out stays.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SchedulePatch {
+    /// What you call it.
+    #[schemars(length(min = 1, max = 200))]
+    pub name: Option<String>,
+    /// When it is due: five fields of cron, a name such as `@daily`, or `every 15m`.
+    pub cron: Option<Recurrence>,
+    /// In the time of this zone.
+    pub timezone: Option<TimeZone>,
+    /// The function that is run.
+    pub function_name: Option<String>,
+    /// What it is given: any JSON value up to 64 KiB; null for nothing.
+    #[serde(default, deserialize_with = "super::present")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub payload: Option<Option<Box<RawValue>>>,
+    /// What becomes of occurrences that are more than a minute late, as after a stop of the server.
+    pub catch_up: Option<CatchUp>,
+    /// What becomes of an occurrence while an earlier task of the schedule is not over.
+    pub overlap: Option<Overlap>,
+    /// Each task starts up to so many seconds late, by chance.
+    #[schemars(range(max = 60))]
+    pub jitter_seconds: Option<u32>,
+    /// Whether it stands still. What passes meanwhile is not made up for.
+    pub paused: Option<bool>,
+}
+
+fn utc() -> TimeZone {
+    TimeZone::UTC
+}
+
+/// Adds a schedule.
+pub fn create(
+    app: &Arc<App>,
+    caller: &Caller,
+    new: ScheduleRequest,
+    request: Option<Idempotency>,
+    render: once::Render<Schedule>,
+) -> Commit<Reply> {
+    let rules = ScheduleRules {
+        name: new.name,
+        function: new.function_name,
+        payload: new.payload,
+        cron: new.cron,
+        timezone: new.timezone,
+        catch_up: new.catch_up,
+        overlap: new.overlap,
+        jitter_ms: new.jitter_seconds.saturating_mul(1_000),
+    };
+    if let Err(error) = check(&rules) {
+        return Commit::refused(error);
+    }
+    let (this, caller) = (Arc::clone(app), caller.clone());
+    once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
+        let most = this.settings.tasks.max_schedules;
+        if schedules::count(tx)? >= most {
+            let message = format!("the account has {most} schedules; delete one first");
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        check_function(tx, &rules)?;
+        let next_at = if new.paused { None } else { Some(next(&rules, tx.now(), tx.now())?) };
+        let id = ScheduleId::from_uuid(this.ambient.uuid());
+        schedules::insert(tx, id, &rules, Some((caller.project, caller.key)), next_at)?;
+        must_find(tx, id)
+    })
+}
+
+fn check(rules: &ScheduleRules) -> Result<()> {
+    super::text("name", &rules.name, NAME_MAX)?;
+    check_payload(rules.payload.as_deref())?;
+    if rules.jitter_ms > JITTER_MAX * 1_000 {
+        let message = format!("jitter_seconds must be from 0 to {JITTER_MAX}");
+        return Err(Error::invalid("jitter_seconds", message));
+    }
+    Ok(())
+}
+
+/// Refuses a function that is not there, and a payload that it does not understand.
+fn check_function(snapshot: &Snapshot<'_, AccountScope>, rules: &ScheduleRules) -> Result<()> {
+    let function = functions::named(snapshot, &rules.function)?;
+    tasks::check_payload(&function, rules.payload.as_deref())
+}
+
+/// The first occurrence after a time.
+fn next(rules: &ScheduleRules, anchor: Timestamp, after: Timestamp) -> Result<Timestamp> {
+    rules.cron.next(&rules.timezone, anchor, after).ok_or_else(|| {
+        Error::invalid("cron", "cron: this is never due again; choose times that are to come")
+    })
+}
+
+/// The schedule of that id. Blocks while it reads.
+pub fn get(app: &App, scope: AccountScope, id: ScheduleId) -> Result<Schedule> {
+    app.store.read(scope, |snapshot| must_find(snapshot, id))
+}
+
+/// The account's schedules, newest first. Blocks while it reads.
+pub fn list(app: &App, scope: AccountScope, page: &PageRequest) -> Result<Page<Schedule>> {
+    let before = page.after.as_ref().map(Cursor::uuid).transpose()?.map(ScheduleId::from_uuid);
+    let limit = super::one_more(page);
+    let rows = app.store.read(scope, |snapshot| schedules::list(snapshot, before, limit))?;
+    Ok(Page::cut(rows, page.limit, |schedule| Cursor::from_uuid(schedule.id.uuid())))
+}
+
+/// Changes a schedule, at once. Whoever changes it pays for what its tasks spend from then on.
+pub fn update(app: &App, caller: &Caller, id: ScheduleId, patch: SchedulePatch) -> Commit<Schedule> {
+    let asked_by = (caller.project, caller.key);
+    app.store.write(caller.scope, move |tx| {
+        let mut schedule = must_find(tx, id)?;
+        change(&mut schedule, &patch, tx.now())?;
+        check(&schedule.rules)?;
+        check_function(tx, &schedule.rules)?;
+        schedule.asked_by = Some(asked_by);
+        schedules::update(tx, &schedule)?;
+        must_find(tx, id)
+    })
+}
+
+/// Changes the rules; the next occurrence follows where they say when.
+fn change(schedule: &mut Schedule, patch: &SchedulePatch, now: Timestamp) -> Result<()> {
+    let SchedulePatch { name, cron, timezone, function_name, payload, .. } = patch.clone();
+    let Schedule { rules, anchor, last_at, .. } = schedule;
+    let moves = cron.as_ref().is_some_and(|cron| *cron != rules.cron)
+        || timezone.as_ref().is_some_and(|zone| *zone != rules.timezone);
+    if cron.as_ref().is_some_and(|cron| *cron != rules.cron) {
+        *anchor = now;
+    }
+    rules.cron = cron.unwrap_or_else(|| rules.cron.clone());
+    rules.timezone = timezone.unwrap_or_else(|| rules.timezone.clone());
+    rules.name = name.unwrap_or_else(|| rules.name.clone());
+    rules.function = function_name.unwrap_or_else(|| rules.function.clone());
+    rules.payload = payload.unwrap_or_else(|| rules.payload.clone());
+    rules.catch_up = patch.catch_up.unwrap_or(rules.catch_up);
+    rules.overlap = patch.overlap.unwrap_or(rules.overlap);
+    rules.jitter_ms =
+        patch.jitter_seconds.map_or(rules.jitter_ms, |seconds| seconds.saturating_mul(1_000));
+    let pauses = patch.paused.unwrap_or(schedule.paused_at.is_some());
+    if pauses {
+        schedule.next_at = None;
+        schedule.paused_at = schedule.paused_at.or(Some(now));
+    } else if moves || schedule.next_at.is_none() {
+        // Also where the clock was set back: no occurrence comes twice.
+        let after = last_at.map_or(now, |last| last.max(now));
+        schedule.next_at = Some(next(rules, *anchor, after)?);
+        schedule.paused_at = None;
+    }
+    Ok(())
+}
+
+/// Removes a schedule. Its tasks that wait are canceled; those at work go on.
+pub fn delete(app: &Arc<App>, caller: &Caller, id: ScheduleId) -> Commit<()> {
+    let this = Arc::clone(app);
+    app.store.write(caller.scope, move |tx| {
+        let schedule = must_find(tx, id)?;
+        for task in scheduled_tasks::pending_of(tx, schedule.seq, CANCELED_MAX)? {
+            tasks::withdraw(&this, tx, &task, "its schedule was deleted")?;
+        }
+        schedules::delete(tx, schedule.seq)?;
+        Ok(())
+    })
+}
+
+/// Makes a task of the schedule now, whatever is due and also while it is paused.
+pub fn run(
+    app: &Arc<App>,
+    caller: &Caller,
+    id: ScheduleId,
+    request: Option<Idempotency>,
+    render: once::Render<Task>,
+) -> Commit<Reply> {
+    let (this, caller) = (Arc::clone(app), caller.clone());
+    once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
+        let schedule = must_find(tx, id)?;
+        let (at_work, held) = scheduled_tasks::open_of(tx, schedule.seq)?;
+        let waits = schedule.rules.overlap == Overlap::Queue && at_work + held > 0;
+        if waits && held >= HELD_MAX {
+            let message = format!("{HELD_MAX} tasks of the schedule wait already");
+            return Err(Error::new(ErrorKind::QueueFull, message));
+        }
+        let new = NewTask {
+            asked_by: Some((caller.project, caller.key)),
+            request_id: caller.request_id.clone(),
+            held: waits,
+            ..task_of(&this, &schedule, tx.now())
+        };
+        tasks::insert(&this, tx, &new, tx.now())?
+            .ok_or_else(|| Error::internal("a task that is no occurrence was there already"))
+    })
+}
+
+/// A task of the schedule that is no occurrence of it.
+fn task_of(app: &App, schedule: &Schedule, at: Timestamp) -> NewTask {
+    let id = TaskId::from_uuid(app.ambient.uuid());
+    NewTask {
+        id,
+        function: schedule.rules.function.clone(),
+        schedule: Some(schedule.seq),
+        occurrence: None,
+        scheduled_time: at,
+        payload: schedule.rules.payload.clone(),
+        asked_by: schedule.asked_by,
+        request_id: id.to_string(),
+        held: false,
+    }
+}
+
+/// The next occurrences of a schedule, for people who look; none while it is paused.
+pub fn next_runs(schedule: &Schedule, count: usize) -> Vec<Timestamp> {
+    let Some(first) = schedule.next_at else { return Vec::new() };
+    let ScheduleRules { cron, timezone, .. } = &schedule.rules;
+    let later = cron.upcoming(timezone, schedule.anchor, first, count.saturating_sub(1));
+    std::iter::once(first).chain(later).take(count).collect()
+}
+
+/// The schedules of a new account: the change of day and the cleaning up, each night in the account's time zone.
+pub(super) fn register(app: &App, tx: &Tx<'_, AccountScope>, timezone: &TimeZone) -> Result<()> {
+    for (builtin, cron) in
+        [(Builtin::DailyTokenReset, "0 0 * * *"), (Builtin::CleanupExpiredTokens, "0 3 * * *")]
+    {
+        let rules = ScheduleRules {
+            name: format!("nightly {}", builtin.as_str()),
+            function: builtin.as_str().to_owned(),
+            payload: None,
+            cron: Recurrence::parse(cron).map_err(Error::internal)?,
+            timezone: timezone.clone(),
+            catch_up: CatchUp::One,
+            overlap: Overlap::Skip,
+            jitter_ms: 0,
+        };
+        let id = ScheduleId::from_uuid(app.ambient.uuid());
+        let next_at = next(&rules, tx.now(), tx.now())?;
+        schedules::insert(tx, id, &rules, None, Some(next_at))?;
+    }
+    Ok(())
+}
+
+fn must_find(snapshot: &Snapshot<'_, AccountScope>, id: ScheduleId) -> Result<Schedule> {
+    schedules::find(snapshot, id)?.ok_or_else(|| Error::not_found("schedule"))
+}

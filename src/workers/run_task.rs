@@ -1,0 +1,227 @@
+//! Runs scheduled tasks: asks the account's server, runs an agent, or works on the server's own data, and records what
+//! came of it.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Method;
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
+
+use super::{builtins, record, until_stopped};
+use crate::{
+    app::{
+        App, functions,
+        tasks::{self, Attempt, Outcome, Retry},
+    },
+    domain::{
+        Builtin, Deadline, EndpointUrl, Error, ErrorKind, FunctionKind, HttpMethod, QueueName, Result,
+        ScheduleId, TaskError, TaskId, Timestamp,
+    },
+    queue::{GiveUp, Kind, Stop},
+    store::{
+        SystemScope, Tx,
+        functions::{Http, Target},
+        queue::Claimed,
+    },
+    webhooks::{
+        send::{self, Request, Sender},
+        sign,
+    },
+};
+
+/// The worker of `task.run`.
+pub struct RunTask {
+    app: Arc<App>,
+    sender: Sender,
+}
+
+/// What an account's server is asked.
+#[derive(Serialize)]
+struct Asked<'a> {
+    id: TaskId,
+    object: &'static str,
+    function_name: &'a str,
+    schedule_id: Option<ScheduleId>,
+    scheduled_time: Timestamp,
+    attempt: u32,
+    payload: Option<&'a RawValue>,
+    request_id: &'a str,
+}
+
+/// What it answered.
+#[derive(Serialize)]
+struct Answered<'a> {
+    status_code: u16,
+    body: &'a Value,
+}
+
+impl RunTask {
+    /// Works with these deeds and asks by `sender`, whose guard decides at every attempt where it may go.
+    pub fn new(app: Arc<App>, sender: Sender) -> Self {
+        Self { app, sender }
+    }
+
+    fn outcome(&self, claimed: &Claimed, attempt: &Attempt, stop: &Stop) -> Option<Outcome> {
+        let outcome = match &attempt.target {
+            Target::Http(http) => until_stopped(stop, || self.ask(attempt, http)),
+            Target::Builtin(builtin) => self.work(claimed, attempt, *builtin, stop),
+            Target::Agent { agent, input } => {
+                let task = &attempt.task;
+                match self.accept(claimed, attempt, agent, input.as_deref(), stop) {
+                    Ok(()) => return None,
+                    Err(error) => {
+                        let id = task.id;
+                        tracing::debug!(task = %id, error = error.message(), "run not accepted");
+                        Ok(Outcome::refused(&error))
+                    }
+                }
+            }
+        };
+        Some(outcome.unwrap_or_else(|error| Outcome::refused(&error)))
+    }
+
+    /// The signed request, once.
+    fn ask(&self, attempt: &Attempt, http: &Http) -> Result<Outcome> {
+        let url = EndpointUrl::parse(&http.url)?;
+        let task = &attempt.task;
+        let body = if http.method.has_body() { asked(attempt)? } else { Vec::new() };
+        let secrets = functions::secrets(&self.app, http)?;
+        let id = task.id.to_string();
+        let signed = sign::sign(&secrets, &id, self.app.ambient.now(), &body);
+        let own = functions::open_headers(&self.app, http)?;
+        let mut headers: Vec<(&str, &str)> = Vec::with_capacity(own.len() + 5);
+        headers.extend(signed.headers());
+        if http.method.has_body() {
+            headers.push(("content-type", "application/json"));
+        }
+        headers.extend(own.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let longest = Deadline::time(self.app.settings.tasks.runtime);
+        let request = Request {
+            method: method(http.method),
+            url: &url,
+            headers: &headers,
+            body: &body,
+            timeout: Some(Duration::from_millis(http.timeout_ms).min(longest)),
+        };
+        answered(&self.sender.send(&request))
+    }
+
+    fn work(
+        &self,
+        claimed: &Claimed,
+        attempt: &Attempt,
+        builtin: Builtin,
+        stop: &Stop,
+    ) -> Result<Outcome> {
+        let payload = attempt.task.payload.as_deref();
+        let result = builtins::run(&self.app, claimed.scope, builtin, payload, stop)?;
+        Ok(Outcome::Completed(result.to_string()))
+    }
+
+    /// Lets the run of an agent become a job, which ends the task when it is over.
+    fn accept(
+        &self,
+        claimed: &Claimed,
+        attempt: &Attempt,
+        agent: &str,
+        input: Option<&RawValue>,
+        stop: &Stop,
+    ) -> Result<()> {
+        let job = tasks::run_agent(&self.app, claimed, &attempt.task, agent, input)?;
+        if stop.is_set() { Ok(()) } else { job.wait().map(drop) }
+    }
+
+    fn note(&self, attempt: &Attempt, outcome: Option<&Outcome>, took: Duration) {
+        let outcome = match outcome {
+            None => "accepted",
+            Some(Outcome::Completed(_)) => "completed",
+            Some(Outcome::Failed { .. }) => "failed",
+        };
+        self.app.metrics.task_attempt(attempt.target.kind().as_str(), outcome, took);
+    }
+}
+
+impl Kind for RunTask {
+    type Task = (Attempt, Duration);
+
+    const QUEUE: QueueName = QueueName::TaskRun;
+
+    fn begin(&self, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Self::Task>> {
+        let attempt = tasks::begin(&self.app, tx, claimed)?;
+        Ok(attempt.map(|attempt| (attempt, tx.now().since(claimed.run_at))))
+    }
+
+    fn run(&self, claimed: &Claimed, (attempt, lag): Self::Task, stop: &Stop) -> Result<()> {
+        if stop.is_set() {
+            return Ok(());
+        }
+        self.app.metrics.task_lag(lag);
+        let began = self.app.ambient.monotonic();
+        let outcome = self.outcome(claimed, &attempt, stop);
+        self.note(&attempt, outcome.as_ref(), self.app.ambient.monotonic().saturating_sub(began));
+        let Some(outcome) = outcome else { return Ok(()) };
+        let failed = matches!(outcome, Outcome::Failed { .. });
+        if failed && stop.is_set() {
+            // The stop may be what ended it, so nothing is known of the function.
+            return Ok(());
+        }
+        let recorded =
+            record(stop, || tasks::finish(&self.app, claimed, attempt.clone(), outcome.clone()))?;
+        if recorded != Some(true) {
+            tracing::debug!("a late outcome of a task was discarded");
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, claimed: &Claimed, why: GiveUp) -> Result<()> {
+        tasks::give_up(&self.app, claimed, why.code()).wait().map(drop)
+    }
+}
+
+fn asked(attempt: &Attempt) -> Result<Vec<u8>> {
+    let task = &attempt.task;
+    let asked = Asked {
+        id: task.id,
+        object: "scheduled_task",
+        function_name: &task.function,
+        schedule_id: task.schedule.map(|(_, id)| id),
+        scheduled_time: task.scheduled_time,
+        attempt: attempt.number(),
+        payload: task.payload.as_deref(),
+        request_id: &task.request_id,
+    };
+    serde_json::to_vec(&asked).map_err(Error::internal)
+}
+
+const fn method(method: HttpMethod) -> Method {
+    match method {
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Delete => Method::DELETE,
+    }
+}
+
+/// What an answer means for its task. Its body is kept as JSON where it is, else as text.
+fn answered(attempt: &send::Attempt) -> Result<Outcome> {
+    let text = &attempt.response_body;
+    let result = match attempt.outcome {
+        send::Outcome::Status(status_code) => {
+            let body = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+            Some(serde_json::to_string(&Answered { status_code, body: &body }).map_err(Error::internal)?)
+        }
+        _ => None,
+    };
+    match result {
+        Some(result) if attempt.outcome.is_success() => Ok(Outcome::Completed(result)),
+        result => {
+            let error = TaskError::new(attempt.outcome.code().as_str(), attempt.outcome.in_words("function"));
+            let retry = match attempt.outcome {
+                send::Outcome::Refused(_) => Retry::Never,
+                _ => Retry::After(attempt.retry_after),
+            };
+            Ok(Outcome::Failed { error, result, retry })
+        }
+    }
+}
