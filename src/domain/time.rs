@@ -24,6 +24,9 @@ pub struct MalformedTime;
 const LAST_MS: i64 = 253_402_207_200_000;
 
 impl Timestamp {
+    /// The last time that there is.
+    pub const LAST: Self = Self(LAST_MS);
+
     /// Takes milliseconds since the Unix epoch, cut to 1970–9999.
     pub const fn from_millis(millis: i64) -> Self {
         match millis {

@@ -1,6 +1,6 @@
 //! Days as people count them: by the clock of a time zone.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, fmt, iter, str::FromStr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -63,10 +63,35 @@ impl TimeZone {
         Timestamp::from_millis(end)
     }
 
+    /// Time from `at` on, cut where its clocks are changed.
+    pub(super) fn stretches(&self, at: Timestamp) -> impl Iterator<Item = Stretch> {
+        let mut changes = self.0.following(instant(at)).map(|change| {
+            (change.timestamp().as_millisecond(), i64::from(change.offset().seconds()) * 1000)
+        });
+        let mut begins = Some((at.millis(), self.offset(at)));
+        iter::from_fn(move || {
+            let (from, offset) = begins?;
+            begins = changes.next();
+            let until = begins.map_or(Timestamp::LAST.millis() + 1, |change| change.0);
+            Some(Stretch { from, until, offset })
+        })
+    }
+
     /// How far its clocks are ahead of UTC, in milliseconds.
     fn offset(&self, at: Timestamp) -> i64 {
         i64::from(self.0.to_offset(instant(at)).seconds()) * 1000
     }
+}
+
+/// A time in which the clocks of a zone are not changed; all in milliseconds, those of moments since the epoch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    /// When it begins.
+    pub(super) from: i64,
+    /// When the next begins, or time ends.
+    pub(super) until: i64,
+    /// How far the clocks are ahead of UTC.
+    pub(super) offset: i64,
 }
 
 /// The same moment for the database.
