@@ -32,7 +32,7 @@ use crate::{
     http::BadTable,
     queue::{self, Runner, Ticker},
     store::{OpenError, Signal, Store},
-    workers::{GrantCredits, RunGeneration, deliver_webhook::DeliverWebhook},
+    workers::{GrantCredits, RunGeneration, RunTask, deliver_webhook::DeliverWebhook},
 };
 use door::Door;
 
@@ -74,10 +74,11 @@ pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
     http: Door,
-    tickers: [Ticker; 4],
+    tickers: [Ticker; 5],
     generations: Arc<Runner<RunGeneration>>,
     deliveries: Arc<Runner<DeliverWebhook>>,
     grants: Arc<Runner<GrantCredits>>,
+    tasks: Arc<Runner<RunTask>>,
     writer: JoinHandle<()>,
     drain: Duration,
     events: mpsc::Receiver<Event>,
@@ -121,15 +122,17 @@ impl Server {
         let generations = Arc::new(work::run_generations(&config, &app)?);
         let deliveries = Arc::new(work::run_deliveries(&config, &app)?);
         let grants = Arc::new(work::run_grants(&config, &app)?);
+        let tasks = Arc::new(work::run_tasks(&config, &app)?);
         work::tell_backlog(&app, &generations);
         work::end_left_calls(&app)?;
         metrics::pull_queue(&app, &generations);
         metrics::pull_queue(&app, &deliveries);
         metrics::pull_queue(&app, &grants);
+        metrics::pull_queue(&app, &tasks);
         metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
         metrics::pull_audit(&app);
-        let tickers = work::tick(&config, &app, &generations, &deliveries, &grants)?;
+        let tickers = work::tick(&config, &app, &generations, &deliveries, &grants, &tasks)?;
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
         Ok(Self {
@@ -141,6 +144,7 @@ impl Server {
             generations,
             deliveries,
             grants,
+            tasks,
             writer,
             drain,
             events,
@@ -200,6 +204,7 @@ impl Server {
             work::drain(self.generations, patience),
             work::drain(self.deliveries, patience),
             work::drain(self.grants, patience),
+            work::drain(self.tasks, patience),
         ];
         for drain in drains.into_iter().flatten() {
             drop(drain.join());
@@ -227,6 +232,9 @@ fn listen_to_store(app: &Arc<App>, tell: &mpsc::Sender<Event>) {
         for signal in signals {
             match signal {
                 Signal::Ended(status) => app.metrics.job_ended(status.as_str()),
+                Signal::Task(_, status) if status.is_terminal() => {
+                    app.metrics.task_ended(status.as_str());
+                }
                 // Where nobody listens the server is ending already.
                 Signal::Fatal => {
                     let _sent = tell.send(Event::Fatal);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 pub(super) use settings::cap_policy;
 
-use super::App;
+use super::{App, functions, schedules};
 use crate::{
     domain::{
         AccountId, Credits, Cursor, Environment, Error, ErrorKind, Page, PageRequest, ProjectId,
@@ -68,17 +68,25 @@ pub struct CreatedAccount {
     pub project: ProjectId,
 }
 
-/// Makes an account with a project called `default` and no credits.
+/// Makes an account with a project called `default`, the server's own functions, and no credits.
 pub fn create(app: &Arc<App>, new: NewAccount) -> Commit<CreatedAccount> {
     if let Err(error) = check_name(&new.name) {
         return Commit::refused(error);
     }
     let id = AccountId::from_uuid(app.ambient.uuid());
     let project = ProjectId::from_uuid(app.ambient.uuid());
+    let this = Arc::clone(app);
     app.store.write(SystemScope::new(), move |tx| {
-        accounts::insert(tx, id, project, &new.name)?;
+        let scope = accounts::insert(tx, id, project, &new.name)?;
+        tx.within(scope, |tx| furnish(&this, tx))?;
         Ok(CreatedAccount { account: must_find(tx, id, Environment::Live)?, project })
     })
+}
+
+/// What every new account has, and every twin: the server's own functions, and those that are run each night.
+pub(super) fn furnish(app: &App, tx: &Tx<'_, AccountScope>) -> Result<()> {
+    functions::register(app, tx)?;
+    schedules::register(app, tx, &cap_policy(app, tx)?.timezone)
 }
 
 /// All accounts, newest first.
@@ -116,10 +124,11 @@ pub fn update(app: &Arc<App>, id: AccountId, change: AccountChange) -> Commit<Ac
     if let Err(error) = check_change(&change) {
         return Commit::refused(error);
     }
+    let this = Arc::clone(app);
     app.store.write(SystemScope::new(), move |tx| {
         let account = must_find(tx, id, Environment::Live)?;
         accounts::update(tx, id, change.name.as_deref(), change.suspended)?;
-        settings::change(tx, &account, &change)?;
+        settings::change(&this, tx, &account, &change)?;
         must_find(tx, id, Environment::Live)
     })
 }

@@ -126,8 +126,7 @@ pub fn get(app: &App, caller: &Caller, name: &str) -> Result<Shown> {
 pub fn list(app: &App, caller: &Caller, page: &PageRequest) -> Result<Page<Shown>> {
     let before = page.after.as_ref().map(Cursor::uuid).transpose()?.map(FunctionId::from_uuid);
     let limit = super::one_more(page);
-    let rows =
-        app.store.read(caller.scope, |snapshot| functions::list(snapshot, before, limit))?;
+    let rows = app.store.read(caller.scope, |snapshot| functions::list(snapshot, before, limit))?;
     let rows = rows.into_iter().map(|row| shown(app, row, None)).collect::<Result<Vec<_>>>()?;
     Ok(Page::cut(rows, page.limit, |shown| Cursor::from_uuid(shown.function.id.uuid())))
 }
@@ -201,7 +200,8 @@ pub(super) fn must_find(snapshot: &Snapshot<'_, AccountScope>, name: &str) -> Re
 pub(super) fn named(snapshot: &Snapshot<'_, AccountScope>, name: &str) -> Result<Function> {
     functions::find(snapshot, name)?.ok_or_else(|| {
         let name: String = name.chars().take(64).collect();
-        let message = format!("there is no function `{name}`; make it by PUT /v1/functions/{{name}}");
+        let message =
+            format!("there is no function `{name}`; make it by PUT /v1/functions/{{name}}");
         Error::invalid("function_name", message)
     })
 }

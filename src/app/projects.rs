@@ -10,7 +10,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{App, Reply, Secrecy, accounts::within, budgets, credits, once};
+use super::{
+    App, Reply, Secrecy,
+    accounts::{furnish, within},
+    budgets, credits, once,
+};
 use crate::{
     domain::{
         Bucket, Credits, Cursor, DEFAULT_PROJECT, Environment, Error, ErrorKind, GrantId,
@@ -99,6 +103,7 @@ fn ensure_twin(app: &App, tx: &Tx<'_, SystemScope>, home: AccountScope) -> Resul
     let account = accounts::find(tx, id, Environment::Live)?;
     let twin =
         accounts::insert_twin(tx, &account.ok_or_else(|| Error::none_on_server("account"))?)?;
+    tx.within(twin, |tx| furnish(app, tx))?;
     if app.settings.test_credits.is_zero() {
         return Ok(());
     }

@@ -84,7 +84,7 @@ impl Watches {
                 Signal::Job(job) => job.uuid(),
                 Signal::BatchEnded(batch) => batch.uuid(),
                 Signal::EvalRunEnded(run) => run.uuid(),
-                Signal::Task(task) => task.uuid(),
+                Signal::Task(task, _) => task.uuid(),
                 _ => continue,
             };
             let watched = watched.get_or_insert_with(|| lock(&self.0));

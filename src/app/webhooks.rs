@@ -150,9 +150,7 @@ fn check_description(description: Option<&str>) -> Result<()> {
 impl App {
     /// Refuses a URL whose host is an address that tenants must not reach. Names are judged when they are looked up.
     pub(super) fn check_target(&self, url: &EndpointUrl) -> Result<()> {
-        self.guard
-            .check_literal(url)
-            .map_err(|refused| Error::invalid("url", refused.to_string()))
+        self.guard.check_literal(url).map_err(|refused| Error::invalid("url", refused.to_string()))
     }
 
     /// A secret that signs, and the same sealed.

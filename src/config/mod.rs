@@ -28,6 +28,7 @@ mod rate_limit;
 mod sources;
 mod store;
 mod stripe;
+mod tasks;
 mod values;
 mod webhooks;
 mod write;
@@ -49,6 +50,7 @@ pub use rate_limit::RateLimits;
 pub use sources::ConfigError;
 pub use store::{Store, Synchronous};
 pub use stripe::{ExactCredits, Stripe, StripePrice};
+pub use tasks::Tasks;
 pub use webhooks::Webhooks;
 
 use environment::Overrides;
@@ -97,6 +99,8 @@ pub struct Config {
     pub models: BTreeMap<String, Model>,
     /// How each kind of work is done.
     pub queues: Queues,
+    /// What scheduled tasks do.
+    pub tasks: Tasks,
     /// Deliveries to customers' endpoints.
     pub webhooks: Webhooks,
     /// Credits for payments.
@@ -183,6 +187,7 @@ impl Config {
             providers,
             models: _,
             queues,
+            tasks,
             webhooks,
             stripe,
         } = self;
@@ -203,6 +208,7 @@ impl Config {
             ("ledger", *ledger != other.ledger),
             ("providers", *providers != other.providers),
             ("queues", *queues != other.queues),
+            ("tasks", *tasks != other.tasks),
             ("webhooks", *webhooks != other.webhooks),
             ("stripe", *stripe != other.stripe),
         ];

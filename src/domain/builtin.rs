@@ -15,8 +15,12 @@ pub enum Builtin {
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::DailyTokenReset, Self::BatchAiProcessor, Self::StreakUpdater, Self::CleanupExpiredTokens];
+    pub const ALL: [Self; 4] = [
+        Self::DailyTokenReset,
+        Self::BatchAiProcessor,
+        Self::StreakUpdater,
+        Self::CleanupExpiredTokens,
+    ];
 
     /// The name in the API.
     pub const fn as_str(self) -> &'static str {

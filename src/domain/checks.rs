@@ -87,8 +87,9 @@ pub(super) fn slug(name: &str) -> Result<()> {
     if is_slug {
         return Ok(());
     }
-    let message =
-        format!("name must be 1 to {NAME_MAX} of a-z, 0-9, - and _, and begin with a letter or digit");
+    let message = format!(
+        "name must be 1 to {NAME_MAX} of a-z, 0-9, - and _, and begin with a letter or digit"
+    );
     Err(Error::invalid("name", message))
 }
 

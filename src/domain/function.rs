@@ -186,7 +186,8 @@ impl FunctionRequest {
                 Err(Error::invalid("name", format!("there are these builtin functions: {known}")))
             }
             (_, Some(_)) => {
-                let message = "this name is a builtin function's; choose another, or {\"kind\": \"builtin\"}";
+                let message =
+                    "this name is a builtin function's; choose another, or {\"kind\": \"builtin\"}";
                 Err(Error::invalid("name", message))
             }
             (FunctionKind::Http, None) => self.http().map(FunctionTarget::Http),
@@ -207,7 +208,8 @@ impl FunctionRequest {
         let of_agent = agent.map(|it| (FunctionKind::Agent, it));
         for (kind, (member, is_given)) in of_http.into_iter().chain(of_agent) {
             if is_given && kind != self.kind {
-                let message = format!("{member} belongs to functions of the kind `{}`", kind.as_str());
+                let message =
+                    format!("{member} belongs to functions of the kind `{}`", kind.as_str());
                 return Err(Error::invalid(member, message));
             }
         }
@@ -280,7 +282,8 @@ mod tests {
         let http = target("report", json!({"kind": "http", "url": "https://a.example/run"}));
         let FunctionTarget::Http(http) = http.unwrap() else { panic!("no http") };
         assert_eq!((http.method, http.timeout_ms), (HttpMethod::Post, 30_000));
-        let agent = target("nightly", json!({"kind": "agent", "agent": "writer", "input": {"a": 1}}));
+        let agent =
+            target("nightly", json!({"kind": "agent", "agent": "writer", "input": {"a": 1}}));
         assert!(matches!(agent.unwrap(), FunctionTarget::Agent { agent, .. } if agent == "writer"));
         let builtin = target("streak-updater", json!({"kind": "builtin"})).unwrap();
         assert!(matches!(builtin, FunctionTarget::Builtin(Builtin::StreakUpdater)));
@@ -295,7 +298,11 @@ mod tests {
             ("x", json!({"kind": "http"}), "url"),
             ("x", json!({"kind": "http", "url": "ftp://a.example"}), "url"),
             ("x", json!({"kind": "http", "url": "http://a.example", "agent": "b"}), "agent"),
-            ("x", json!({"kind": "http", "url": "http://a.example", "timeout_ms": 0}), "timeout_ms"),
+            (
+                "x",
+                json!({"kind": "http", "url": "http://a.example", "timeout_ms": 0}),
+                "timeout_ms",
+            ),
             ("x", json!({"kind": "agent"}), "agent"),
             ("x", json!({"kind": "agent", "agent": "a", "url": "http://a.example"}), "url"),
             ("streak-updater", json!({"kind": "builtin", "method": "GET"}), "method"),
@@ -310,7 +317,8 @@ mod tests {
         let with = |headers: Value| {
             target("x", json!({"kind": "http", "url": "http://a.example", "headers": headers}))
         };
-        let FunctionTarget::Http(http) = with(json!({"Authorization": "Bearer s3cret", "X-A": null})).unwrap()
+        let FunctionTarget::Http(http) =
+            with(json!({"Authorization": "Bearer s3cret", "X-A": null})).unwrap()
         else {
             panic!("no http")
         };

@@ -1,7 +1,5 @@
 //! A scheduled task: one intent to run a function at a time, and the states it goes through.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -59,7 +57,7 @@ impl TaskStatus {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct TaskError {
     /// As those of jobs and of the API's errors.
-    #[schemars(example = "TIMEOUT")]
+    #[schemars(example = &"TIMEOUT")]
     pub code: String,
     /// The same in words.
     pub message: String,
@@ -108,9 +106,4 @@ pub fn check_payload(payload: Option<&RawValue>) -> Result<()> {
         return Err(Error::invalid("payload", message));
     }
     Ok(())
-}
-
-/// Between the times: how long an attempt took.
-pub fn duration(started_at: Option<Timestamp>, finished_at: Option<Timestamp>) -> Option<Duration> {
-    Some(finished_at?.since(started_at?))
 }

@@ -145,6 +145,11 @@ impl Route {
         Self::new(Method::PATCH, path, operation, handler)
     }
 
+    /// A route that makes something of this name, or replaces it.
+    pub(crate) fn put(path: &'static str, operation: &'static str, handler: Handler) -> Self {
+        Self::new(Method::PUT, path, operation, handler)
+    }
+
     /// A route that takes something away.
     pub(crate) fn delete(path: &'static str, operation: &'static str, handler: Handler) -> Self {
         Self::new(Method::DELETE, path, operation, handler)

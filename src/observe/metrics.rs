@@ -31,6 +31,11 @@ pub struct Metrics {
     provider_durations: Family<ProviderName, Histogram, Buckets>,
     webhook_attempts: Family<OutcomeLabels, Counter>,
     webhook_durations: Histogram,
+    tasks: Family<StatusLabels, Counter>,
+    task_attempts: Family<AttemptLabels, Counter>,
+    task_durations: Family<KindLabels, Histogram, Buckets>,
+    task_lag: Histogram,
+    occurrences: Family<OutcomeLabels, Counter>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -67,6 +72,17 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct AttemptLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
 /// Upper bounds of a histogram, in seconds.
 #[derive(Clone)]
 struct Buckets(&'static [f64]);
@@ -78,6 +94,9 @@ const ANSWERS: Buckets = Buckets(&[
 /// Others' answers take longer.
 const CALLS: Buckets =
     Buckets(&[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]);
+
+/// A task begins within some milliseconds, or when there is a place for it.
+const LAGS: Buckets = Buckets(&[0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0]);
 
 impl MetricConstructor<Histogram> for Buckets {
     fn new_metric(&self) -> Histogram {
@@ -182,6 +201,11 @@ impl Metrics {
             provider_durations: Family::new_with_constructor(CALLS),
             webhook_attempts: Family::default(),
             webhook_durations: CALLS.new_metric(),
+            tasks: Family::default(),
+            task_attempts: Family::default(),
+            task_durations: Family::new_with_constructor(CALLS),
+            task_lag: LAGS.new_metric(),
+            occurrences: Family::default(),
         };
         metrics.register();
         metrics
@@ -227,7 +251,39 @@ impl Metrics {
             Unit::Seconds,
             self.webhook_durations.clone(),
         );
-        registry.register_collector(Box::new(Arc::clone(&self.pulled)));
+        self.register_tasks();
+        self.registry.register_collector(Box::new(Arc::clone(&self.pulled)));
+    }
+
+    fn register_tasks(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "tasks_ended",
+            "Scheduled tasks that reached a terminal status since the start",
+            self.tasks.clone(),
+        );
+        registry.register(
+            "task_attempts",
+            "Attempts at scheduled tasks, by what they run and outcome; accepted: the run of an agent is a job now",
+            self.task_attempts.clone(),
+        );
+        registry.register_with_unit(
+            "task_attempt_duration",
+            "How long attempts at scheduled tasks took",
+            Unit::Seconds,
+            self.task_durations.clone(),
+        );
+        registry.register_with_unit(
+            "task_lag",
+            "From when an attempt at a scheduled task was due until it began",
+            Unit::Seconds,
+            self.task_lag.clone(),
+        );
+        registry.register(
+            "schedule_occurrences",
+            "Occurrences of schedules: task, or why they made none",
+            self.occurrences.clone(),
+        );
     }
 
     /// Asks `source` at each look. It must be quick and must not wait.
@@ -263,6 +319,27 @@ impl Metrics {
     pub fn webhook_attempt(&self, outcome: &'static str, took: Duration) {
         self.webhook_attempts.get_or_create(&OutcomeLabels { outcome }).inc();
         self.webhook_durations.observe(took.as_secs_f64());
+    }
+
+    /// Counts a scheduled task that reached this terminal status.
+    pub fn task_ended(&self, status: &'static str) {
+        self.tasks.get_or_create(&StatusLabels { status }).inc();
+    }
+
+    /// Counts an attempt at a scheduled task.
+    pub fn task_attempt(&self, kind: &'static str, outcome: &'static str, took: Duration) {
+        self.task_attempts.get_or_create(&AttemptLabels { kind, outcome }).inc();
+        self.task_durations.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
+    }
+
+    /// Notes how late an attempt at a scheduled task began.
+    pub fn task_lag(&self, lag: Duration) {
+        self.task_lag.observe(lag.as_secs_f64());
+    }
+
+    /// Counts occurrences of schedules: `task`, or why they made none.
+    pub fn occurrences(&self, outcome: &'static str, count: u64) {
+        self.occurrences.get_or_create(&OutcomeLabels { outcome }).inc_by(count);
     }
 
     /// All numbers in Prometheus' text format.

@@ -8,7 +8,7 @@ use crate::{
     ambient::Ambient,
     app::{
         self, App, Backlog, CallLimits, Calls, Contracts, HashCost, LastAudit, RateLimits,
-        StripeSettings, Vault, Watches,
+        StripeSettings, TaskSettings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         prices::LiveCatalog,
     },
@@ -112,6 +112,19 @@ fn settings(config: &Config) -> app::Settings {
         test_credits: config.credits.test_credits,
         end_users: end_users(config),
         stripe: stripe(config),
+        tasks: tasks(config),
+    }
+}
+
+fn tasks(config: &Config) -> TaskSettings {
+    let (tasks, queue) = (&config.tasks, &config.queues.task_run);
+    TaskSettings {
+        ttl: queue.ttl,
+        backoff: Backoff::new(queue.backoff.iter().copied()),
+        runtime: queue.max_runtime,
+        max_functions: tasks.max_functions,
+        max_schedules: tasks.max_schedules,
+        max_open: tasks.max_open,
     }
 }
 

@@ -12,13 +12,16 @@ use crate::{
     config::Config,
     domain::QueueName,
     queue::{Kind, Runner, Ticker},
+    store::Signal,
     webhooks::send::{Attempt, Limits, Sender},
     workers::{
-        Auditing, GrantCredits, Judging, Maintenance, RunGeneration,
+        Auditing, GrantCredits, Judging, Maintenance, RunGeneration, RunTask, Scheduling,
         deliver_webhook::DeliverWebhook,
     },
 };
 
+/// Tasks that take longer than this do not hold up those of other accounts.
+const SLOW_TASK: Duration = Duration::from_secs(5);
 /// Deliveries that take longer than this do not hold up those to quicker endpoints.
 const SLOW_DELIVERY: Duration = Duration::from_secs(1);
 
@@ -65,6 +68,14 @@ pub(super) fn run_grants(
     Ok(Runner::start(kind, &app.store, &app.ambient, settings, app.boot)?)
 }
 
+/// Starts the queue that runs scheduled tasks.
+pub(super) fn run_tasks(config: &Config, app: &Arc<App>) -> Result<Runner<RunTask>, StartError> {
+    let sender = Sender::new(app.guard.clone(), &app.ambient, Limits::default());
+    let kind = RunTask::new(Arc::clone(app), sender);
+    let settings = assemble::queue(config, QueueName::TaskRun, Some(SLOW_TASK));
+    Ok(Runner::start(kind, &app.store, &app.ambient, settings, app.boot)?)
+}
+
 /// Ends the calls that an earlier start left, beside everything else: it may have to look through a long queue.
 pub(super) fn end_left_calls(app: &Arc<App>) -> io::Result<()> {
     let app = Arc::clone(app);
@@ -96,14 +107,16 @@ pub(super) fn tick(
     generations: &Arc<Runner<RunGeneration>>,
     deliveries: &Arc<Runner<DeliverWebhook>>,
     grants: &Arc<Runner<GrantCredits>>,
-) -> io::Result<[Ticker; 4]> {
+    tasks: &Arc<Runner<RunTask>>,
+) -> io::Result<[Ticker; 5]> {
     let (generations, deliveries) = (Arc::clone(generations), Arc::clone(deliveries));
-    let grants = Arc::clone(grants);
+    let (grants, tasks) = (Arc::clone(grants), Arc::clone(tasks));
     let probed = Arc::clone(app);
     let queues = move || {
         generations.tick();
         deliveries.tick();
         grants.tick();
+        tasks.tick();
         if probed.store.trouble().is_some() {
             // Its failure is already known, its success ends the trouble.
             drop(probed.store.probe().wait());
@@ -121,7 +134,21 @@ pub(super) fn tick(
         Ticker::start(&app.ambient, maintain)?,
         Ticker::start(&app.ambient, move || judging.tick())?,
         Ticker::start(&app.ambient, move || auditing.tick())?,
+        schedule(app)?,
     ])
+}
+
+/// Makes tasks when schedules are due, and looks again when that changes.
+fn schedule(app: &Arc<App>) -> io::Result<Ticker> {
+    let scheduling = Scheduling::new(Arc::clone(app));
+    let ticker = Ticker::timed(&app.ambient, move || scheduling.tick())?;
+    let waker = ticker.waker();
+    app.store.listen(move |signals| {
+        if signals.contains(&Signal::Rescheduled) {
+            waker.wake();
+        }
+    });
+    Ok(ticker)
 }
 
 /// Drains a runner on a thread of its own. A look at the metrics may hold it too, for a moment.

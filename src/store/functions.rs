@@ -85,7 +85,9 @@ fn target(row: &Row<'_>) -> rusqlite::Result<Target> {
     })?;
     Ok(match kind {
         FunctionKind::Http => Target::Http(http(row)?),
-        FunctionKind::Agent => Target::Agent { agent: row.get("agent")?, input: raw(row, "input")? },
+        FunctionKind::Agent => {
+            Target::Agent { agent: row.get("agent")?, input: raw(row, "input")? }
+        }
         FunctionKind::Builtin => Target::Builtin(named(row, "name", Builtin::parse)?),
     })
 }
@@ -105,12 +107,7 @@ fn http(row: &Row<'_>) -> rusqlite::Result<Http> {
 }
 
 /// Adds a function, or changes the one of that name.
-pub fn put(
-    tx: &Tx<'_, AccountScope>,
-    id: FunctionId,
-    name: &str,
-    target: &Target,
-) -> Result<()> {
+pub fn put(tx: &Tx<'_, AccountScope>, id: FunctionId, name: &str, target: &Target) -> Result<()> {
     let (http, agent) = match target {
         Target::Http(http) => (Some(http), None),
         Target::Agent { agent, input } => {

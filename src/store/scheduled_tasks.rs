@@ -11,7 +11,7 @@ use super::{
     signal::Signal,
     tx::{Filling, Snapshot, Tx},
 };
-use crate::domain::{Cursor, JobId, Result, ScheduleId, TaskError, TaskId, TaskStatus, Timestamp};
+use crate::domain::{JobId, Result, ScheduleId, TaskError, TaskId, TaskStatus, Timestamp};
 
 /// A task.
 #[derive(Clone, Debug)]
@@ -272,7 +272,7 @@ pub fn begin(tx: &Tx<'_, AccountScope>, task: &Task) -> Result<()> {
          where account = current_account() and seq = ?1",
         (task.seq, tx.now()),
     )?;
-    tx.signal(Signal::Task(task.id));
+    tx.signal(Signal::Task(task.id, TaskStatus::Running));
     Ok(())
 }
 
@@ -292,20 +292,22 @@ pub fn step(tx: &Tx<'_, AccountScope>, task: &Task, step: &TaskStep<'_>) -> Resu
             finished_at,
         ),
     )?;
-    tx.signal(Signal::Task(task.id));
+    tx.signal(Signal::Task(task.id, step.status));
     Ok(())
 }
 
 /// A run of an agent became this job.
 pub fn set_job(tx: &Tx<'_, AccountScope>, task: i64, job: i64) -> Result<()> {
-    let sql = "update main.scheduled_task set job = ?2 where account = current_account() and seq = ?1";
+    let sql =
+        "update main.scheduled_task set job = ?2 where account = current_account() and seq = ?1";
     tx.execute(sql, (task, job))?;
     Ok(())
 }
 
 /// A task is not held any more: its turn has come.
 pub fn unhold(tx: &Tx<'_, AccountScope>, task: i64) -> Result<()> {
-    let sql = "update main.scheduled_task set held = 0 where account = current_account() and seq = ?1";
+    let sql =
+        "update main.scheduled_task set held = 0 where account = current_account() and seq = ?1";
     tx.execute(sql, [task])?;
     Ok(())
 }

@@ -9,9 +9,7 @@ use super::{
     signal::Signal,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{
-    CatchUp, Overlap, Recurrence, Result, ScheduleId, TimeZone, Timestamp,
-};
+use crate::domain::{CatchUp, Overlap, Recurrence, Result, ScheduleId, TimeZone, Timestamp};
 
 /// A schedule.
 #[derive(Clone, Debug)]
@@ -214,6 +212,17 @@ pub fn list(
 pub(in crate::store) const LIST: &str = "select * from schedule
     where deleted_at is null and id < ?1 order by id desc limit ?2";
 
+/// The account's schedules that run this function, the first of them.
+pub fn of_function(
+    snapshot: &Snapshot<'_, AccountScope>,
+    function: &str,
+    limit: u32,
+) -> Result<Vec<Schedule>> {
+    let sql =
+        "select * from schedule where function = ?1 and deleted_at is null order by seq limit ?2";
+    snapshot.all(sql, (function, limit), schedule)
+}
+
 /// A schedule that is due.
 #[derive(Clone, Debug)]
 pub struct Due {
@@ -240,7 +249,11 @@ pub fn due(snapshot: &Snapshot<'_, SystemScope>, limit: u32) -> Result<Vec<Due>>
     let system = snapshot.scope();
     snapshot.all(DUE, (snapshot.now(), limit), |row| {
         Ok(Due {
-            scope: system.account(row.get("account")?, row.get("account_id")?, row.get("environment")?),
+            scope: system.account(
+                row.get("account")?,
+                row.get("account_id")?,
+                row.get("environment")?,
+            ),
             is_suspended: row.get("is_suspended")?,
             seq: row.get("seq")?,
             at: row.get("next_at")?,

@@ -3,7 +3,9 @@
 //! A signal is a hint: who hears it looks at the database before it acts.
 
 use super::queue::Waiting;
-use crate::domain::{ApiKeyId, BatchId, EvalRunId, JobId, JobStatus, ProjectId, TaskId};
+use crate::domain::{
+    ApiKeyId, BatchId, EvalRunId, JobId, JobStatus, ProjectId, TaskId, TaskStatus,
+};
 
 /// Something that was committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +16,8 @@ pub enum Signal {
     Withdrawn(Waiting),
     /// Somebody asks for work that waits: it may begin also where its queue is paused.
     Demanded(Waiting),
-    /// A scheduled task took a step.
-    Task(TaskId),
+    /// A scheduled task took a step and stands like this.
+    Task(TaskId, TaskStatus),
     /// When the first schedule is due may have changed.
     Rescheduled,
     /// A job took a step.

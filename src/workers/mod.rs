@@ -2,11 +2,14 @@
 //! hands the outcome to a deed.
 
 mod auditing;
+mod builtins;
 pub mod deliver_webhook;
 mod grant_credits;
 mod judging;
 mod maintenance;
 mod run_generation;
+mod run_task;
+mod scheduling;
 
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ pub use grant_credits::GrantCredits;
 pub use judging::Judging;
 pub use maintenance::Maintenance;
 pub use run_generation::RunGeneration;
+pub use run_task::RunTask;
+pub use scheduling::Scheduling;
 
 use crate::{
     domain::{ErrorKind, Result},

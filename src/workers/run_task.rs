@@ -14,8 +14,8 @@ use crate::{
         tasks::{self, Attempt, Outcome, Retry},
     },
     domain::{
-        Builtin, Deadline, EndpointUrl, Error, ErrorKind, FunctionKind, HttpMethod, QueueName, Result,
-        ScheduleId, TaskError, TaskId, Timestamp,
+        Builtin, Deadline, EndpointUrl, Error, HttpMethod, QueueName, Result, ScheduleId,
+        TaskError, TaskId, Timestamp,
     },
     queue::{GiveUp, Kind, Stop},
     store::{
@@ -209,14 +209,20 @@ fn answered(attempt: &send::Attempt) -> Result<Outcome> {
     let result = match attempt.outcome {
         send::Outcome::Status(status_code) => {
             let body = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
-            Some(serde_json::to_string(&Answered { status_code, body: &body }).map_err(Error::internal)?)
+            Some(
+                serde_json::to_string(&Answered { status_code, body: &body })
+                    .map_err(Error::internal)?,
+            )
         }
         _ => None,
     };
     match result {
         Some(result) if attempt.outcome.is_success() => Ok(Outcome::Completed(result)),
         result => {
-            let error = TaskError::new(attempt.outcome.code().as_str(), attempt.outcome.in_words("function"));
+            let error = TaskError::new(
+                attempt.outcome.code().as_str(),
+                attempt.outcome.in_words("function"),
+            );
             let retry = match attempt.outcome {
                 send::Outcome::Refused(_) => Retry::Never,
                 _ => Retry::After(attempt.retry_after),

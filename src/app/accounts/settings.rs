@@ -2,7 +2,7 @@
 
 use super::AccountChange;
 use crate::{
-    app::App,
+    app::{App, schedules},
     domain::{CapPolicy, Environment, Result},
     store::{
         AccountScope, Snapshot, SystemScope, Tx, account_settings,
@@ -20,6 +20,7 @@ pub(in crate::app) fn cap_policy(
 
 /// Sets what is given, for the account and its twin for tests; what is left out stays.
 pub(super) fn change(
+    app: &App,
     tx: &Tx<'_, SystemScope>,
     account: &Account,
     change: &AccountChange,
@@ -42,7 +43,11 @@ pub(super) fn change(
     }
     for environment in [Environment::Live, Environment::Test] {
         if let Some(found) = accounts::find(tx, account.id(), environment)? {
-            tx.within(found.scope, |tx| account_settings::set(tx, &settings))?;
+            tx.within(found.scope, |tx| {
+                let before = cap_policy(app, tx)?.timezone;
+                account_settings::set(tx, &settings)?;
+                schedules::move_nightly(tx, &before, &cap_policy(app, tx)?.timezone)
+            })?;
         }
     }
     Ok(())

@@ -132,7 +132,7 @@ fn prepare(
     let (mut items, mut taken, mut refused) =
         (Vec::with_capacity(cases.len()), Vec::new(), Vec::new());
     for (n, case) in (1..).zip(cases) {
-        let draft = ready.draft(&RunRequest::of(case.input));
+        let draft = ready.draft(&RunRequest::of(Some(case.input)));
         match draft {
             Ok(draft) => {
                 let prepared = jobs::draft(app, &catalog, caller, draft)?;

@@ -212,7 +212,11 @@ fn as_accepted(snapshot: &Snapshot<'_, AccountScope>, seq: i64, reserved: Credit
 }
 
 /// The transaction of [`submit`].
-pub(in crate::app) fn accept(app: &App, tx: &Tx<'_, AccountScope>, prepared: &Prepared) -> Result<Job> {
+pub(in crate::app) fn accept(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    prepared: &Prepared,
+) -> Result<Job> {
     admit(app, 1)?;
     let Prepared { new, payer, .. } = prepared;
     set_aside(app, tx, payer, prepared.need(), |aside| {

@@ -12,8 +12,8 @@ use crate::{
     domain::{Error, ErrorKind, Overlap, Result, Timestamp},
     store::{
         AccountScope, Commit, SystemScope, Tx,
-        schedules::{self, Due, Schedule},
         scheduled_tasks::NewTask,
+        schedules::{self, Due, Schedule},
     },
 };
 
@@ -24,13 +24,13 @@ const ROUNDS_MAX: u32 = 100;
 /// How long to wait where the database takes no writes.
 const REST: Duration = Duration::from_secs(1);
 
-/// What a schedule, or several, did.
+/// What a schedule did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fired {
+struct Fired {
     /// Tasks that were made.
-    pub tasks: u64,
+    tasks: u64,
     /// Occurrences that made none, by the reason.
-    pub skipped: BTreeMap<&'static str, u64>,
+    skipped: BTreeMap<&'static str, u64>,
 }
 
 impl Fired {
@@ -39,31 +39,25 @@ impl Fired {
             *self.skipped.entry(why).or_default() += count;
         }
     }
-
-    fn add(&mut self, other: Self) {
-        self.tasks += other.tasks;
-        for (why, count) in other.skipped {
-            self.skip(why, count);
-        }
-    }
 }
 
-/// Makes the tasks of all schedules that are due; gives what that did, and when the next is due. Blocks.
-pub fn fire_due(app: &Arc<App>) -> Result<(Fired, Option<Timestamp>)> {
-    let mut fired = Fired::default();
+/// Makes the tasks of all schedules that are due; gives when the next is due. Blocks.
+pub fn fire_due(app: &Arc<App>) -> Result<Option<Timestamp>> {
     for _ in 0..ROUNDS_MAX {
-        let due = app.store.read(SystemScope::new(), |snapshot| schedules::due(snapshot, DUE_MAX))?;
+        let due =
+            app.store.read(SystemScope::new(), |snapshot| schedules::due(snapshot, DUE_MAX))?;
         let is_last = due.len() < DUE_MAX as usize;
         let commits: Vec<_> = due.into_iter().map(|due| (due.clone(), fire(app, due))).collect();
         for (due, commit) in commits {
-            fired.add(commit.wait().or_else(|error| pass_over(app, &due, &error))?);
+            let fired = commit.wait().or_else(|error| pass_over(app, &due, &error))?;
+            app.metrics.occurrences("task", fired.tasks);
+            fired.skipped.iter().for_each(|(why, count)| app.metrics.occurrences(why, *count));
         }
         if is_last {
             break;
         }
     }
-    let next = app.store.read(SystemScope::new(), schedules::next_due)?;
-    Ok((fired, next))
+    app.store.read(SystemScope::new(), schedules::next_due)
 }
 
 /// Deals with one schedule. Its plan is made before, since many occurrences may have been missed.
@@ -71,7 +65,10 @@ fn fire(app: &Arc<App>, due: Due) -> Commit<Fired> {
     let Due { scope, is_suspended, seq, at, schedule } = due;
     let this = Arc::clone(app);
     let Some(schedule) = schedule else {
-        tracing::error!(schedule = seq, "a schedule says what this server does not know, and is paused");
+        tracing::error!(
+            schedule = seq,
+            "a schedule says what this server does not know, and is paused"
+        );
         return app.store.write(scope, move |tx| {
             schedules::pause(tx, seq)?;
             Ok(Fired::default())
@@ -133,7 +130,8 @@ fn make(app: &App, tx: &Tx<'_, AccountScope>, schedule: &Schedule, plan: &Plan) 
                 continue;
             }
         };
-        let new = NewTask { occurrence: Some(run.at), held: waits, ..task_of(app, schedule, run.at) };
+        let new =
+            NewTask { occurrence: Some(run.at), held: waits, ..task_of(app, schedule, run.at) };
         let jitter = Duration::from_millis(schedule.rules.jitter_ms.into());
         let run_at = run.at.plus(jitter.mul_f64(app.ambient.fraction()));
         match tasks::insert(app, tx, &new, run_at) {
@@ -150,7 +148,12 @@ fn make(app: &App, tx: &Tx<'_, AccountScope>, schedule: &Schedule, plan: &Plan) 
 }
 
 /// Whether an occurrence waits for tasks of its schedule that are not over; or why it makes no task.
-fn admit(overlap: Overlap, run: Run, at_work: u32, held: u32) -> std::result::Result<bool, &'static str> {
+fn admit(
+    overlap: Overlap,
+    run: Run,
+    at_work: u32,
+    held: u32,
+) -> std::result::Result<bool, &'static str> {
     let is_free = at_work + held == 0;
     match overlap {
         Overlap::Allow => Ok(false),
@@ -162,7 +165,12 @@ fn admit(overlap: Overlap, run: Run, at_work: u32, held: u32) -> std::result::Re
 }
 
 /// Writes down what made no task, and tells the log.
-fn note(tx: &Tx<'_, AccountScope>, schedule: &Schedule, last: Timestamp, fired: &Fired) -> Result<()> {
+fn note(
+    tx: &Tx<'_, AccountScope>,
+    schedule: &Schedule,
+    last: Timestamp,
+    fired: &Fired,
+) -> Result<()> {
     for (why, count) in &fired.skipped {
         schedules::skip(tx, schedule.seq, *count, last, why)?;
         tracing::info!(schedule = %schedule.id, why, count, "occurrences made no task");

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use fire::{Fired, fire_due};
+pub use fire::fire_due;
 
 use super::{App, Caller, Reply, Secrecy, functions, once, tasks};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         Recurrence, Result, ScheduleId, TaskId, TimeZone, Timestamp, check_payload,
     },
     store::{
-        AccountScope, Commit, Snapshot, Tx, account_settings,
+        AccountScope, Commit, Snapshot, Tx,
         scheduled_tasks::{self, NewTask, Task},
         schedules::{self, Schedule, ScheduleRules},
     },
@@ -30,6 +30,8 @@ const NAME_MAX: usize = 200;
 const JITTER_MAX: u32 = 60;
 /// Tasks of a schedule that wait for earlier ones.
 const HELD_MAX: u32 = 100;
+/// Schedules of a nightly function that follow the account's time zone.
+const NIGHTLY_MAX: u32 = 100;
 /// Tasks that are canceled with their schedule: more than can wait, but in a bounded transaction.
 const CANCELED_MAX: u32 = 1_000;
 
@@ -170,7 +172,12 @@ pub fn list(app: &App, scope: AccountScope, page: &PageRequest) -> Result<Page<S
 }
 
 /// Changes a schedule, at once. Whoever changes it pays for what its tasks spend from then on.
-pub fn update(app: &App, caller: &Caller, id: ScheduleId, patch: SchedulePatch) -> Commit<Schedule> {
+pub fn update(
+    app: &App,
+    caller: &Caller,
+    id: ScheduleId,
+    patch: SchedulePatch,
+) -> Commit<Schedule> {
     let asked_by = (caller.project, caller.key);
     app.store.write(caller.scope, move |tx| {
         let mut schedule = must_find(tx, id)?;
@@ -297,6 +304,26 @@ pub(super) fn register(app: &App, tx: &Tx<'_, AccountScope>, timezone: &TimeZone
         let id = ScheduleId::from_uuid(app.ambient.uuid());
         let next_at = next(&rules, tx.now(), tx.now())?;
         schedules::insert(tx, id, &rules, None, Some(next_at))?;
+    }
+    Ok(())
+}
+
+/// The account's days begin elsewhere from now on: what is run each night follows, where it went by the old zone.
+pub(super) fn move_nightly(
+    tx: &Tx<'_, AccountScope>,
+    from: &TimeZone,
+    to: &TimeZone,
+) -> Result<()> {
+    if from == to {
+        return Ok(());
+    }
+    for builtin in [Builtin::DailyTokenReset, Builtin::CleanupExpiredTokens] {
+        let nightly = schedules::of_function(tx, builtin.as_str(), NIGHTLY_MAX)?;
+        for mut schedule in nightly.into_iter().filter(|it| it.rules.timezone == *from) {
+            let patch = SchedulePatch { timezone: Some(to.clone()), ..SchedulePatch::default() };
+            change(&mut schedule, &patch, tx.now())?;
+            schedules::update(tx, &schedule)?;
+        }
     }
     Ok(())
 }

@@ -50,7 +50,8 @@ pub(super) fn plan(schedule: &Schedule, from: Timestamp, now: Timestamp) -> Plan
     let (rules, anchor) = (&schedule.rules, schedule.anchor);
     let before = from.minus(Duration::from_millis(1));
     let in_time = now.minus(GRACE).max(before);
-    let missed = |after, until| rules.cron.missed(&rules.timezone, anchor, after, until, CATCH_UP_MAX);
+    let missed =
+        |after, until| rules.cron.missed(&rules.timezone, anchor, after, until, CATCH_UP_MAX);
     let (late, fresh) = (missed(before, in_time), missed(in_time, now));
     let late_count = late.earlier + count(&late.occurrences);
     let made_up: Vec<Timestamp> = match rules.catch_up {

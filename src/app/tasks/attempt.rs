@@ -89,9 +89,9 @@ fn caller(app: &App, claimed: &Claimed, task: &Task) -> Result<Caller> {
         Error::new(ErrorKind::Conflict, message)
     };
     let (project, key) = task.asked_by.ok_or_else(gone)?;
-    let payer = app.store.read(SystemScope::new(), |snapshot| {
-        api_keys::payer_of(snapshot, claimed.scope, key)
-    })?;
+    let payer = app
+        .store
+        .read(SystemScope::new(), |snapshot| api_keys::payer_of(snapshot, claimed.scope, key))?;
     Ok(Caller {
         scope: claimed.scope,
         project,

@@ -79,7 +79,11 @@ pub fn report(app: &App, scope: AccountScope, asked: &[Asked]) -> Result<Process
 }
 
 /// The answer to this request where one was given before. Blocks while it reads.
-pub fn answered(app: &App, caller: &Caller, request: Option<&Idempotency>) -> Result<Option<Reply>> {
+pub fn answered(
+    app: &App,
+    caller: &Caller,
+    request: Option<&Idempotency>,
+) -> Result<Option<Reply>> {
     once::answered(app, caller.scope, request)
 }
 

@@ -98,7 +98,8 @@ pub(in crate::app) fn insert(
 ) -> Result<Option<Task>> {
     let most = app.settings.tasks.max_open;
     if scheduled_tasks::open(tx, most)? >= most {
-        let message = format!("{most} tasks of the account wait or run; try again once some are over");
+        let message =
+            format!("{most} tasks of the account wait or run; try again once some are over");
         return Err(Error::new(ErrorKind::QueueFull, message));
     }
     let Some(seq) = scheduled_tasks::insert(tx, new)? else { return Ok(None) };
@@ -126,7 +127,12 @@ pub fn get(app: &App, scope: AccountScope, id: TaskId) -> Result<Task> {
 
 /// The account's tasks, newest first: up to `limit`, fewer where they are large or hard to find. Blocks while it
 /// reads.
-pub fn list(app: &App, scope: AccountScope, filter: &TaskFilter, limit: usize) -> Result<Page<Task>> {
+pub fn list(
+    app: &App,
+    scope: AccountScope,
+    filter: &TaskFilter,
+    limit: usize,
+) -> Result<Page<Task>> {
     let found = app.store.read(scope, |snapshot| scheduled_tasks::list(snapshot, filter, limit))?;
     Ok(super::page_of(found, |id| Cursor::from_uuid(id.uuid())))
 }

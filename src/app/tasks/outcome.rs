@@ -8,8 +8,8 @@ use super::{App, attempt::may_pass, release_next, scheduled_tasks, work};
 use crate::{
     app::tasks::Attempt,
     domain::{
-        AccountId, DeadLetterId, Error, EventType, JobError, JobErrorCode, JobId, JobStatus, Result,
-        ScheduleId, TaskError, TaskId, TaskStatus, Timestamp,
+        AccountId, DeadLetterId, Error, EventType, JobError, JobErrorCode, JobId, JobStatus,
+        Result, ScheduleId, TaskError, TaskId, TaskStatus, Timestamp,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
@@ -72,7 +72,12 @@ struct OfJob {
 
 /// Records an attempt, unless its lease is not valid any more: then somebody else has the task, and this attempt's
 /// outcome is discarded. Gives whether it was recorded.
-pub fn finish(app: &Arc<App>, claimed: &Claimed, attempt: Attempt, outcome: Outcome) -> Commit<bool> {
+pub fn finish(
+    app: &Arc<App>,
+    claimed: &Claimed,
+    attempt: Attempt,
+    outcome: Outcome,
+) -> Commit<bool> {
     let (this, lease) = (Arc::clone(app), claimed.lease);
     let again = match &outcome {
         Outcome::Failed { retry: Retry::After(asked), .. } => {

@@ -8,7 +8,8 @@ use super::json;
 use crate::{
     app::dead_letters,
     domain::{
-        DeadLetterId, DeliveryId, ErrorKind, JobId, Page, QueueName, Result, Scope, Timestamp,
+        DeadLetterId, DeliveryId, ErrorKind, JobId, Page, QueueName, Result, Scope, TaskId,
+        Timestamp,
     },
     http::{
         reply::Reply,
@@ -28,7 +29,7 @@ pub(super) fn routes() -> [Route; 2] {
             .query::<String>("queue", "Only of this queue, such as `generation.create.dlq`.")
             .answers::<Page<DeadLetterBody<'_>>>(StatusCode::OK),
         Route::post("/v1/dlq/{id}/redrive", "redriveDeadLetter", handler!(redrive))
-            .summary("Puts work back into its queue: a job with a new reservation, a delivery with all its retries, a payment.")
+            .summary("Puts work back into its queue: a job with a new reservation, a delivery or a scheduled task with all its retries, a payment.")
             .scope(Scope::JobsWrite)
             .answers::<DeadLetterBody<'_>>(StatusCode::ACCEPTED)
             .spends()
@@ -49,6 +50,8 @@ pub(super) struct DeadLetterBody<'a> {
     job_id: Option<JobId>,
     /// The delivery, in `webhook.delivery.dlq`.
     delivery_id: Option<DeliveryId>,
+    /// The scheduled task, in `task.run.dlq`.
+    task_id: Option<TaskId>,
     /// Why it was given up: an error code.
     reason: &'a str,
     /// The same in words.
@@ -69,6 +72,7 @@ impl<'a> DeadLetterBody<'a> {
             queue: name_of(letter.work.queue),
             job_id: letter.job_id,
             delivery_id: letter.delivery_id,
+            task_id: letter.task_id,
             reason: &letter.reason,
             message: &letter.message,
             attempts: letter.attempts,

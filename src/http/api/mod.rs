@@ -18,6 +18,10 @@ mod credits;
 mod end_users;
 mod stripe;
 
+mod functions;
+mod scheduled_tasks;
+mod schedules;
+
 mod api_keys;
 mod me;
 mod projects;
@@ -53,6 +57,9 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(dead_letters::routes());
     table.extend(credits::routes());
     table.extend(end_users::routes());
+    table.extend(functions::routes());
+    table.extend(scheduled_tasks::routes());
+    table.extend(schedules::routes());
     table.extend(projects::routes());
     table.extend(api_keys::routes());
     table.extend(me::routes());

@@ -144,6 +144,13 @@ pub(super) struct RotationRequest {
     overlap_seconds: Option<u64>,
 }
 
+impl RotationRequest {
+    /// The same as a duration.
+    pub(super) fn overlap(&self) -> Option<Duration> {
+        self.overlap_seconds.map(Duration::from_secs)
+    }
+}
+
 /// Which deliveries to redrive.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -212,7 +219,7 @@ pub(super) async fn rotate_secret(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id("id")?, request.caller()?);
     let body: RotationRequest = request.json()?;
     let (app, idempotency) = (&request.app, request.idempotency);
-    let overlap = body.overlap_seconds.map(Duration::from_secs);
+    let overlap = body.overlap();
     let done = webhooks::rotate_secret(app, &caller, id, overlap, idempotency, with_secret).await?;
     Ok(Reply::json_bytes(StatusCode::OK, done.body).replayed(done.replayed))
 }
