@@ -206,6 +206,14 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             daily_token_cap: 25_000,
         },
         stripe: app::StripeSettings::default(),
+        tasks: app::TaskSettings {
+            ttl: minute,
+            backoff: Backoff::default(),
+            runtime: minute,
+            max_functions: 100,
+            max_schedules: 100,
+            max_open: 100,
+        },
         drift: crate::domain::DriftLimits {
             window_hours: 24,
             min_jobs: 50,
