@@ -607,7 +607,8 @@ create table scheduled_task (
   check (occurrence is null or schedule is not null),
   check ((status >= 4) = (finished_at is not null))
 ) strict;
-create unique index scheduled_task_once on scheduled_task (schedule, occurrence) where occurrence is not null;
+create unique index scheduled_task_once on scheduled_task (account, schedule, occurrence)
+  where occurrence is not null;
 create index scheduled_task_open on scheduled_task (account, schedule) where status <= 3;
 create index scheduled_task_by_job on scheduled_task (job) where job is not null;
 create index scheduled_task_over on scheduled_task (finished_at) where finished_at is not null;

@@ -137,7 +137,7 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewTask) -> Result<Option<i64>> {
         "insert into main.scheduled_task (account, id, function, schedule, occurrence, scheduled_time,
            payload, project, api_key, request_id, held, status, created_at)
          values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 2, ?11)
-         on conflict (schedule, occurrence) where occurrence is not null do nothing returning seq",
+         on conflict (account, schedule, occurrence) where occurrence is not null do nothing returning seq",
         (
             new.id,
             &new.function,

@@ -195,11 +195,6 @@ pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: ScheduleId) -> Result<Opt
     snapshot.one(sql, [id], schedule)
 }
 
-/// The account's schedule of that internal number, also a deleted one.
-pub fn by_seq(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<Schedule>> {
-    snapshot.one("select * from schedule where seq = ?1", [seq], schedule)
-}
-
 /// The account's schedules, newest first.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,

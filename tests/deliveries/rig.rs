@@ -255,6 +255,7 @@ fn policy() -> Settings {
         low_mark: skai_server::domain::Credits::ZERO,
         test_credits: Credits::ZERO,
         end_users: crate::support::deeds::NO_CAPS,
+        tasks: crate::support::deeds::tasks(),
         stripe: skai_server::app::StripeSettings::default(),
     }
 }

@@ -7,13 +7,14 @@ use skai_server::{
     app::credits,
     domain::{
         AccountSettings, AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep,
-        Bucket, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId, DeliveryStatus, EndUserId,
-        EndpointId, EvalId, EvalRunId, EventId, GrantId, JobStatus, Month, ProjectId, QueueName,
-        Result, Split, Timestamp,
+        Bucket, Builtin, CatchUp, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId,
+        DeliveryStatus, EndUserId, EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId,
+        JobStatus, Month, Overlap, ProjectId, QueueName, Recurrence, Result, ScheduleId, Split,
+        TaskId, TaskStatus, TimeZone, Timestamp,
     },
     store::{
         AccountScope, Snapshot, Tx, account_settings, agent_hours, agents, api_keys, batches,
-        dead_letters, deliveries, end_users, evals,
+        dead_letters, deliveries, end_users, evals, functions,
         grants::{self, Correction},
         idempotency, job_events,
         jobs::{self, JobResult},
@@ -21,6 +22,8 @@ use skai_server::{
         ledger_entries, open_jobs,
         projects::{self, ProjectChange},
         queue::{self, Lease, WorkId},
+        scheduled_tasks::{self, NewTask, Task, TaskStep},
+        schedules::{self, Schedule, ScheduleRules},
         spending::{self, SetAside, Spent},
         webhooks,
     },
@@ -30,7 +33,7 @@ use crate::support::deeds::{Deeds, micros, model, payer};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 44] = [
+const WITHOUT_FOREIGN_IDS: [&str; 55] = [
     "account_settings::set",
     "agent_hours::add",
     "agent_hours::tell",
@@ -54,6 +57,9 @@ const WITHOUT_FOREIGN_IDS: [&str; 44] = [
     "end_users::set_cap",
     "evals::insert",
     "evals::insert_run",
+    "functions::count",
+    "functions::list",
+    "functions::put",
     "grants::add",
     "grants::expire",
     "grants::grant",
@@ -68,8 +74,16 @@ const WITHOUT_FOREIGN_IDS: [&str; 44] = [
     "projects::count",
     "projects::insert",
     "projects::list",
+    "queue::demand",
     "queue::hold",
     "queue::push",
+    "scheduled_tasks::due",
+    "scheduled_tasks::insert",
+    "scheduled_tasks::list",
+    "scheduled_tasks::open",
+    "schedules::count",
+    "schedules::insert",
+    "schedules::list",
     "spending::set_aside",
     "webhooks::active",
     "webhooks::count",
@@ -91,6 +105,8 @@ struct Theirs {
     delivery: (i64, DeliveryId),
     letter: DeadLetterId,
     grant: GrantId,
+    schedule: Schedule,
+    task: Task,
 }
 
 const SAVED: idempotency::KeyHash = [7; 16];
@@ -108,6 +124,8 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     let (delivery, event_id) = (DeliveryId::from_uuid(uuid()), EventId::from_uuid(uuid()));
     let work = claimed.lease.id;
     let store = &deeds.app.store;
+    let (schedule, task) = (ScheduleId::from_uuid(uuid()), TaskId::from_uuid(uuid()));
+    let job_seq = job.seq;
     let project = store.read(scope, |it| projects::by_name(it, "default")).unwrap().unwrap();
     let project_seq = project.seq;
     let numbers = store.write(scope, move |tx| {
@@ -132,6 +150,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         evals::insert_run(tx, &new, Some(1_000))?;
         dead_letters::insert(tx, letter, work, "reason", "message", 1)?;
         fill_caps(tx, EndUserId::from_uuid(letter.uuid()))?;
+        fill_tasks(tx, schedule, task, job_seq)?;
         let (endpoint, delivery) = fill_webhooks(tx, endpoint, delivery, event_id)?;
         let answer = idempotency::Answer::Body(b"theirs".to_vec());
         let saved = idempotency::Saved { body_hash: [0; 32], answer };
@@ -153,7 +172,45 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         delivery: (delivery_seq, delivery),
         letter,
         grant: grants[0].id,
+        schedule: store.read(scope, |it| schedules::find(it, schedule)).unwrap().unwrap(),
+        task: store.read(scope, |it| scheduled_tasks::find(it, task)).unwrap().unwrap(),
     }
+}
+
+/// A function, a schedule of it, and a task of that which is held and has become a job.
+fn fill_tasks(
+    tx: &Tx<'_, AccountScope>,
+    schedule: ScheduleId,
+    task: TaskId,
+    job: i64,
+) -> Result<()> {
+    let target = functions::Target::Builtin(Builtin::StreakUpdater);
+    functions::put(tx, FunctionId::from_uuid(task.uuid()), "streak-updater", &target)?;
+    let rules = ScheduleRules {
+        name: "theirs".to_owned(),
+        function: "streak-updater".to_owned(),
+        payload: None,
+        cron: Recurrence::parse("@daily").unwrap(),
+        timezone: TimeZone::UTC,
+        catch_up: CatchUp::One,
+        overlap: Overlap::Queue,
+        jitter_ms: 0,
+    };
+    schedules::insert(tx, schedule, &rules, None, Some(tx.now()))?;
+    let schedule = schedules::find(tx, schedule)?.unwrap().seq;
+    let new = NewTask {
+        id: task,
+        function: "streak-updater".to_owned(),
+        schedule: Some(schedule),
+        occurrence: Some(tx.now()),
+        scheduled_time: tx.now(),
+        payload: None,
+        asked_by: None,
+        request_id: "theirs".to_owned(),
+        held: true,
+    };
+    let seq = scheduled_tasks::insert(tx, &new)?.unwrap();
+    scheduled_tasks::set_job(tx, seq, job)
 }
 
 fn new_key(id: ApiKeyId, project: i64) -> api_keys::NewApiKey {
@@ -305,6 +362,8 @@ fn no_function_finds_or_changes_what_another_account_has() {
     find(&mut calls, &has);
     find_end_users(&mut calls);
     find_spending(&mut calls, &has);
+    find_tasks(&mut calls, &has);
+    change_tasks(&mut calls, &has);
     change_work(&mut calls, &has);
     change_webhooks(&mut calls, &has);
     change_books(&mut calls, &has);
@@ -383,6 +442,69 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
     calls.find("ledger_entries::grant", |it| ledger_entries::grant(it, has.grant), Option::is_none);
     calls.find("webhooks::find", |it| webhooks::find(it, endpoint.1), Option::is_none);
     calls.find("webhooks::by_seq", |it| webhooks::by_seq(it, endpoint.0), Option::is_none);
+}
+
+fn find_tasks(calls: &mut Calls<'_>, has: &Theirs) {
+    let (schedule, task) = (&has.schedule, &has.task);
+    let name = "streak-updater";
+    calls.find("functions::find", |it| functions::find(it, name), Option::is_none);
+    calls.find("schedules::count_of", |it| schedules::count_of(it, name), |count| *count == 0);
+    calls.find("schedules::find", |it| schedules::find(it, schedule.id), Option::is_none);
+    calls.find("schedules::of_function", |it| schedules::of_function(it, name, 9), Vec::is_empty);
+    calls.find("scheduled_tasks::find", |it| scheduled_tasks::find(it, task.id), Option::is_none);
+    calls.find(
+        "scheduled_tasks::by_seq",
+        |it| scheduled_tasks::by_seq(it, task.seq),
+        Option::is_none,
+    );
+    let seq = schedule.seq;
+    calls.find(
+        "scheduled_tasks::open_of",
+        |it| scheduled_tasks::open_of(it, seq),
+        |found| *found == (0, 0),
+    );
+    calls.find(
+        "scheduled_tasks::first_held",
+        |it| scheduled_tasks::first_held(it, seq),
+        Option::is_none,
+    );
+    calls.find(
+        "scheduled_tasks::pending_of",
+        |it| scheduled_tasks::pending_of(it, seq, 9),
+        Vec::is_empty,
+    );
+}
+
+fn change_tasks(calls: &mut Calls<'_>, has: &Theirs) {
+    let (schedule, seq, at) =
+        (has.schedule.clone(), has.schedule.seq, has.schedule.next_at.unwrap());
+    let (task, job) = (has.task.clone(), has.job.seq);
+    calls.change("functions::delete", &false, |tx| functions::delete(tx, "streak-updater"));
+    calls.change("schedules::update", &(), move |tx| schedules::update(tx, &schedule));
+    calls.change("schedules::delete", &false, move |tx| schedules::delete(tx, seq));
+    calls.change("schedules::advance", &false, move |tx| schedules::advance(tx, seq, at, at, at));
+    calls.change("schedules::pause", &(), move |tx| schedules::pause(tx, seq));
+    calls.change("schedules::skip", &(), move |tx| schedules::skip(tx, seq, 1, at, "missed"));
+    let begun = task.clone();
+    calls.change("scheduled_tasks::begin", &(), move |tx| scheduled_tasks::begin(tx, &begun));
+    let (seq, stepped) = (task.seq, task);
+    calls.change("scheduled_tasks::step", &(), move |tx| {
+        let step = TaskStep { status: TaskStatus::Canceled, result: None, error: None };
+        scheduled_tasks::step(tx, &stepped, &step)
+    });
+    calls.change("scheduled_tasks::set_job", &(), move |tx| scheduled_tasks::set_job(tx, seq, job));
+    calls.change("scheduled_tasks::unhold", &(), move |tx| scheduled_tasks::unhold(tx, seq));
+    let store = &calls.deeds.app.store;
+    let begun = has.task.clone();
+    let begin = store.write(calls.theirs, move |tx| scheduled_tasks::begin(tx, &begun));
+    begin.wait().unwrap();
+    let again = store.write(calls.theirs, move |tx| scheduled_tasks::set_job(tx, seq, job));
+    again.wait().unwrap();
+    calls.find(
+        "scheduled_tasks::waiting_for",
+        |it| scheduled_tasks::waiting_for(it, job),
+        Option::is_none,
+    );
 }
 
 fn find_spending(calls: &mut Calls<'_>, has: &Theirs) {

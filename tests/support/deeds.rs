@@ -7,7 +7,7 @@ use skai_server::{
     ambient::Ambient,
     app::{
         App, Backlog, CallLimits, Caller, Calls, Contracts, HashCost, LastAudit, RateLimits,
-        Settings, Vault, Watches, accounts,
+        Settings, TaskSettings, Vault, Watches, accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
@@ -37,6 +37,18 @@ pub(crate) struct Deeds {
     pub(crate) app: Arc<App>,
     pub(crate) ambient: Ambient,
     folder: tempfile::TempDir,
+}
+
+/// How scheduled tasks are run in most tests.
+pub(crate) fn tasks() -> TaskSettings {
+    TaskSettings {
+        ttl: Duration::from_hours(2),
+        backoff: Backoff::default(),
+        runtime: Duration::from_mins(15),
+        max_functions: 200,
+        max_schedules: 1_000,
+        max_open: 10_000,
+    }
 }
 
 /// An amount in microcredits.
@@ -353,5 +365,6 @@ fn settings() -> Settings {
         test_credits: Credits::ZERO,
         end_users: NO_CAPS,
         stripe: skai_server::app::StripeSettings::default(),
+        tasks: tasks(),
     }
 }
