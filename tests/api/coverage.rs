@@ -20,8 +20,8 @@ use crate::support::{
 const NOBODY: &str = "01939b2a-7c1e-7000-8000-000000000000";
 
 /// For one object, and yet nobody else's is reached: a model is nobody's, and who changes an end user that it does
-/// not have makes one of its own.
-const MAY_BE_NEW: [&str; 2] = ["getModel", "updateEndUser"];
+/// not have, or puts a function, makes one of its own.
+const MAY_BE_NEW: [&str; 3] = ["getModel", "updateEndUser", "putFunction"];
 
 impl Operation {
     fn speaks_openai(&self) -> bool {
@@ -77,6 +77,10 @@ fn body(operation: &str, world: &World) -> Option<Value> {
         "createApiKey" => json!({"name": "made", "scopes": ["keys:write"]}),
         "createAccount" => json!({"name": "made"}),
         "updateEndUser" => json!({"daily_token_cap": 5}),
+        "putFunction" => function(),
+        "createScheduledTask" => json!({"function_name": "streak-updater"}),
+        "createSchedule" => schedule(),
+        "updateSchedule" => json!({"name": "changed"}),
         "updateAccount" => json!({"name": "changed"}),
         "receiveStripeEvent" => crate::stripe::unmatched(&World::new_name()),
         "addStripeCustomer" => {
@@ -93,6 +97,20 @@ fn body(operation: &str, world: &World) -> Option<Value> {
 
 fn eval() -> Value {
     json!({"name": "made", "cases": [{"input": {}, "expect": {"contains": ""}}]})
+}
+
+fn function() -> Value {
+    json!({"kind": "http", "url": "https://example.com/run"})
+}
+
+fn schedule() -> Value {
+    json!({"name": "made", "cron": "@daily", "function_name": "streak-updater"})
+}
+
+/// In an hour.
+fn later() -> skai_server::domain::Timestamp {
+    let ahead = std::time::Duration::from_hours(1);
+    skai_server::ambient::Ambient::system().now().plus(ahead)
 }
 
 fn agent(name: &str) -> Value {
@@ -142,6 +160,9 @@ impl World {
             () if path.starts_with("/v1/dlq/{id}") => self.dead_letter(),
             () if path.starts_with("/v1/projects/{id}") => self.project(),
             () if path.starts_with("/v1/end-users/{external_id}") => self.end_user(),
+            () if path.starts_with("/v1/functions/{name}") => self.function(),
+            () if path.starts_with("/v1/scheduled-tasks/{id}") => self.task(&operation.id),
+            () if path.starts_with("/v1/schedules/{id}") => self.schedule(),
             () if path.starts_with("/v1/api-keys/{id}") => self.key(),
             () if path.starts_with("/admin/v1/keys/{id}") => self.key(),
             () if path.starts_with("/admin/v1/accounts/{id}") => self.account.id.clone(),
@@ -161,9 +182,7 @@ impl World {
     /// A job: one that waits for `cancelJob`, else one that failed.
     fn job(&self, operation: &str) -> String {
         let job = if operation == "cancelJob" {
-            let ahead = std::time::Duration::from_hours(1);
-            let later = skai_server::ambient::Ambient::system().now().plus(ahead);
-            self.account.post_job(&json!({"run_at": later}))
+            self.account.post_job(&json!({"run_at": later()}))
         } else {
             self.failed_job()
         };
@@ -172,9 +191,7 @@ impl World {
 
     /// A batch whose one job does not begin.
     fn batch(&self) -> String {
-        let ahead = std::time::Duration::from_hours(1);
-        let later = skai_server::ambient::Ambient::system().now().plus(ahead);
-        let body = crate::batches::batch(1, &json!({"run_at": later}));
+        let body = crate::batches::batch(1, &json!({"run_at": later()}));
         let made = self.account.client.post(crate::batches::BATCHES, &body).expect(202).json();
         made["id"].as_str().unwrap().to_owned()
     }
@@ -245,6 +262,31 @@ impl World {
     fn project(&self) -> String {
         let body = json!({"name": Self::new_name()});
         let made = self.account.client.post("/v1/projects", &body).expect(201).json();
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Its name looks like an id.
+    fn function(&self) -> String {
+        let name = Self::new_name();
+        let path = format!("/v1/functions/{name}");
+        self.account.client.send_json("PUT", &path, &[], &function()).expect(200);
+        name
+    }
+
+    /// A task that does not begin; canceled for `retryScheduledTask`.
+    fn task(&self, operation: &str) -> String {
+        let (client, all) = (&self.account.client, "/v1/scheduled-tasks");
+        let body = json!({"function_name": "streak-updater", "scheduled_time": later()});
+        let made = client.post(all, &body).expect(201).json();
+        let id = made["id"].as_str().unwrap().to_owned();
+        if operation == "retryScheduledTask" {
+            client.send("POST", &format!("{all}/{id}/cancel"), &[], None).expect(200);
+        }
+        id
+    }
+
+    fn schedule(&self) -> String {
+        let made = self.account.client.post("/v1/schedules", &schedule()).expect(201).json();
         made["id"].as_str().unwrap().to_owned()
     }
 
@@ -348,8 +390,8 @@ fn every_route_wants_its_scope() {
             .collect();
         let (with, without) = (key(&[scope]), key(&others));
         for operation in operations.iter().filter(|one| scope_of(one).as_ref() == Some(scope)) {
-            // A cap of an end user can be set before anything is known of it.
-            let makes = operation.id == "updateEndUser";
+            // A cap of an end user can be set before anything is known of it, and a function is made by its name.
+            let makes = ["updateEndUser", "putFunction"].contains(&&*operation.id);
             let path = operation.at(&if makes { World::new_name() } else { NOBODY.to_owned() });
             let reply = operation.call(&without, &path, &world);
             refused_by(operation, &reply, 403, "INSUFFICIENT_SCOPE");
@@ -432,8 +474,8 @@ fn every_route_of_tenants_is_limited_and_closed_to_the_suspended() {
     }
 }
 
-/// Lists of what an account has.
-const LISTS: [&str; 7] = [
+/// Lists of what an account has made.
+const LISTS: [&str; 8] = [
     "/v1/jobs",
     "/v1/agents",
     "/v1/batches",
@@ -441,11 +483,16 @@ const LISTS: [&str; 7] = [
     "/v1/webhooks/deliveries",
     "/v1/dlq",
     "/v1/end-users",
+    "/v1/scheduled-tasks",
 ];
 
+/// Lists in which every account has something from the beginning.
+const FURNISHED: [&str; 2] = ["/v1/functions", "/v1/schedules"];
+
 /// Everything that the account of the world has in them.
-fn listed(world: &World) -> [Vec<Value>; 7] {
-    LISTS.map(|list| world.account.list(&format!("{list}?limit=100")))
+fn listed(world: &World) -> Vec<Vec<Value>> {
+    let lists = LISTS.iter().chain(&FURNISHED);
+    lists.map(|list| world.account.list(&format!("{list}?limit=100"))).collect()
 }
 
 #[test]

@@ -69,6 +69,11 @@ fn every_list_turns_its_pages() {
         let path = format!("/admin/v1/accounts/{}/credits/grants", account.id);
         server.operator().post(&path, &json!({"amount": 1})).expect(201);
         account.run_job(&json!({"model": "sandbox"}));
+        let function = json!({"kind": "agent", "agent": "a"});
+        let path = format!("/v1/functions/f{n}");
+        account.client.send_json("PUT", &path, &[], &function).expect(200);
+        task(&account, &json!({}));
+        schedule(&account, &json!({}));
         server.account_with(&json!(0));
     }
     for path in [
@@ -77,6 +82,9 @@ fn every_list_turns_its_pages() {
         "/v1/webhooks/endpoints",
         "/v1/credits/ledger",
         "/v1/credits/grants",
+        "/v1/functions",
+        "/v1/scheduled-tasks",
+        "/v1/schedules",
     ] {
         let whole = walk(&account, path, 100, || ());
         assert!(whole.len() >= 3, "{path}");
@@ -91,6 +99,73 @@ fn every_list_turns_its_pages() {
     let events = format!("/v1/jobs/{}/events", job["id"].as_str().unwrap());
     assert_eq!(walk(&account, &events, 1, || ()), walk(&account, &events, 100, || ()));
     assert_eq!(account.story(job), ["queued", "started", "succeeded"]);
+}
+
+/// A task that waits, with `more` in it; gives its id.
+fn task(account: &Account, more: &Value) -> String {
+    let mut body = json!({"function_name": "streak-updater", "scheduled_time": later()});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let made = account.client.post("/v1/scheduled-tasks", &body).expect(201).json();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+fn schedule(account: &Account, more: &Value) -> String {
+    let mut body = json!({"name": "s", "cron": "@daily", "function_name": "streak-updater"});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let made = account.client.post("/v1/schedules", &body).expect(201).json();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+/// In an hour.
+fn later() -> skai_server::domain::Timestamp {
+    let ahead = std::time::Duration::from_hours(1);
+    skai_server::ambient::Ambient::system().now().plus(ahead)
+}
+
+#[test]
+fn filters_pick_tasks() {
+    let server = TestServer::start();
+    server.set_paused("task.run", true);
+    let account = server.account();
+    let of_schedule = schedule(&account, &json!({"function_name": "daily-token-reset"}));
+    let ran = account.client.send("POST", &format!("/v1/schedules/{of_schedule}/run"), &[], None);
+    let ran = ran.expect(201).json()["id"].as_str().unwrap().to_owned();
+    let (waiting, canceled) = (task(&account, &json!({})), task(&account, &json!({})));
+    let cancel = format!("/v1/scheduled-tasks/{canceled}/cancel");
+    account.client.send("POST", &cancel, &[], None).expect(200);
+    let found = |query: &str| -> Vec<String> {
+        let rows = account.list(&format!("/v1/scheduled-tasks?{query}"));
+        rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(found(""), [&*canceled, &waiting, &ran]);
+    assert_eq!(found("status=pending"), [&*waiting, &ran]);
+    assert_eq!(found("status=canceled"), [&*canceled]);
+    assert!(found("status=running").is_empty());
+    assert_eq!(found("function_name=streak-updater"), [&*canceled, &waiting]);
+    assert_eq!(found("function_name=streak-updater&status=pending"), [&*waiting]);
+    assert_eq!(found(&format!("schedule_id={of_schedule}")), [&*ran]);
+    assert!(found(&format!("schedule_id={of_schedule}&status=canceled")).is_empty());
+    let path = format!("/v1/scheduled-tasks?schedule_id={of_schedule}");
+    assert!(server.account().list(&path).is_empty());
+    for wrong in ["status=done", "schedule_id=x"] {
+        let reply = account.client.get(&format!("/v1/scheduled-tasks?{wrong}")).expect(400).json();
+        assert_eq!(reply["error"]["param"], wrong.split('=').next().unwrap());
+    }
+    account.client.delete(&format!("/v1/schedules/{of_schedule}")).expect(204);
+    assert_eq!(found(&format!("schedule_id={of_schedule}")), [&*ran], "it stays readable");
+}
+
+#[test]
+fn a_page_of_large_tasks_ends_early() {
+    let server = TestServer::start();
+    let account = server.account();
+    let payload = json!({"payload": "x".repeat(65_000)});
+    let mut made: Vec<_> = (0..70).map(|_| task(&account, &payload)).collect();
+    made.reverse();
+    let first = account.client.get("/v1/scheduled-tasks?limit=100").expect(200).json();
+    assert_eq!(first["has_more"], true, "{} rows", ids(&first).len());
+    assert!((60..70).contains(&ids(&first).len()), "{} rows", ids(&first).len());
+    assert_eq!(walk(&account, "/v1/scheduled-tasks", 100, || ()), made);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use skai_server::{
     app::credits,
     domain::{
         AccountSettings, AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep,
-        Bucket, Builtin, CatchUp, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId,
+        Bucket, CatchUp, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId,
         DeliveryStatus, EndUserId, EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId,
         JobStatus, Month, Overlap, ProjectId, QueueName, Recurrence, Result, ScheduleId, Split,
         TaskId, TaskStatus, TimeZone, Timestamp,
@@ -184,11 +184,11 @@ fn fill_tasks(
     task: TaskId,
     job: i64,
 ) -> Result<()> {
-    let target = functions::Target::Builtin(Builtin::StreakUpdater);
-    functions::put(tx, FunctionId::from_uuid(task.uuid()), "streak-updater", &target)?;
+    let target = functions::Target::Agent { agent: "theirs".to_owned(), input: None };
+    functions::put(tx, FunctionId::from_uuid(task.uuid()), "theirs", &target)?;
     let rules = ScheduleRules {
         name: "theirs".to_owned(),
-        function: "streak-updater".to_owned(),
+        function: "theirs".to_owned(),
         payload: None,
         cron: Recurrence::parse("@daily").unwrap(),
         timezone: TimeZone::UTC,
@@ -200,7 +200,7 @@ fn fill_tasks(
     let schedule = schedules::find(tx, schedule)?.unwrap().seq;
     let new = NewTask {
         id: task,
-        function: "streak-updater".to_owned(),
+        function: "theirs".to_owned(),
         schedule: Some(schedule),
         occurrence: Some(tx.now()),
         scheduled_time: tx.now(),
@@ -446,11 +446,14 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
 
 fn find_tasks(calls: &mut Calls<'_>, has: &Theirs) {
     let (schedule, task) = (&has.schedule, &has.task);
-    let name = "streak-updater";
-    calls.find("functions::find", |it| functions::find(it, name), Option::is_none);
-    calls.find("schedules::count_of", |it| schedules::count_of(it, name), |count| *count == 0);
+    calls.find("functions::find", |it| functions::find(it, "theirs"), Option::is_none);
+    calls.find("schedules::count_of", |it| schedules::count_of(it, "theirs"), |count| *count == 0);
     calls.find("schedules::find", |it| schedules::find(it, schedule.id), Option::is_none);
-    calls.find("schedules::of_function", |it| schedules::of_function(it, name, 9), Vec::is_empty);
+    calls.find(
+        "schedules::of_function",
+        |it| schedules::of_function(it, "theirs", 9),
+        Vec::is_empty,
+    );
     calls.find("scheduled_tasks::find", |it| scheduled_tasks::find(it, task.id), Option::is_none);
     calls.find(
         "scheduled_tasks::by_seq",
@@ -479,7 +482,7 @@ fn change_tasks(calls: &mut Calls<'_>, has: &Theirs) {
     let (schedule, seq, at) =
         (has.schedule.clone(), has.schedule.seq, has.schedule.next_at.unwrap());
     let (task, job) = (has.task.clone(), has.job.seq);
-    calls.change("functions::delete", &false, |tx| functions::delete(tx, "streak-updater"));
+    calls.change("functions::delete", &false, |tx| functions::delete(tx, "theirs"));
     calls.change("schedules::update", &(), move |tx| schedules::update(tx, &schedule));
     calls.change("schedules::delete", &false, move |tx| schedules::delete(tx, seq));
     calls.change("schedules::advance", &false, move |tx| schedules::advance(tx, seq, at, at, at));

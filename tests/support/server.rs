@@ -183,7 +183,9 @@ fn config() -> Config {
     config.rate_limit.default = plenty;
     config.rate_limit.operator = plenty;
     config.webhooks.allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
-    for queue in [&mut config.queues.generation_create, &mut config.queues.webhook_delivery] {
+    let queues = &mut config.queues;
+    for queue in [&mut queues.generation_create, &mut queues.webhook_delivery, &mut queues.task_run]
+    {
         queue.backoff = [1, 2, 3, 4, 5].map(Duration::from_millis).to_vec();
     }
     for name in ["test", "other"] {
