@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::Method;
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{builtins, record, until_stopped};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         Builtin, Deadline, EndpointUrl, Error, HttpMethod, QueueName, Result, ScheduleId,
-        TaskError, TaskId, Timestamp,
+        TaskError, TaskId, Timestamp, json,
     },
     queue::{GiveUp, Kind, Stop},
     store::{
@@ -50,9 +50,9 @@ struct Asked<'a> {
 
 /// What it answered.
 #[derive(Serialize)]
-struct Answered<'a> {
+struct Answered {
     status_code: u16,
-    body: &'a Value,
+    body: Box<RawValue>,
 }
 
 impl RunTask {
@@ -203,16 +203,12 @@ const fn method(method: HttpMethod) -> Method {
     }
 }
 
-/// What an answer means for its task. Its body is kept as JSON where it is, else as text.
+/// What an answer means for its task.
 fn answered(attempt: &send::Attempt) -> Result<Outcome> {
-    let text = &attempt.response_body;
     let result = match attempt.outcome {
         send::Outcome::Status(status_code) => {
-            let body = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
-            Some(
-                serde_json::to_string(&Answered { status_code, body: &body })
-                    .map_err(Error::internal)?,
-            )
+            let answered = Answered { status_code, body: kept(&attempt.response_body)? };
+            Some(serde_json::to_string(&answered).map_err(Error::internal)?)
         }
         _ => None,
     };
@@ -230,4 +226,13 @@ fn answered(attempt: &send::Attempt) -> Result<Outcome> {
             Ok(Outcome::Failed { error, result, retry })
         }
     }
+}
+
+/// The body of an answer: as it came, where it is JSON that every reader reads alike, else as text.
+fn kept(text: &str) -> Result<Box<RawValue>> {
+    let kept = match json::check(text.as_bytes()) {
+        Ok(_) => RawValue::from_string(text.trim().to_owned()),
+        Err(_) => to_raw_value(text),
+    };
+    kept.map_err(Error::internal)
 }
