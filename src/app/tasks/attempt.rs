@@ -48,7 +48,8 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
         }
         let Some(function) = functions::find(tx, &task.function)? else {
             let message = "the function was deleted; make it again by PUT, and retry the task";
-            fail(app, tx, &task, &TaskError::new("NOT_FOUND", message), None)?;
+            let error = TaskError::new("NOT_FOUND", message);
+            fail(app, tx, &task, task.attempts, &error, None)?;
             return Ok(None);
         };
         scheduled_tasks::begin(tx, &task)?;

@@ -111,7 +111,10 @@ pub fn finish(
 fn end(app: &App, tx: &Tx<'_, AccountScope>, task: &Task, outcome: &Outcome) -> Result<()> {
     match outcome {
         Outcome::Completed(result) => complete(app, tx, task, result),
-        Outcome::Failed { error, result, .. } => fail(app, tx, task, error, result.as_deref()),
+        Outcome::Failed { error, result, .. } => {
+            let attempts = task.attempts.saturating_add(1);
+            fail(app, tx, task, attempts, error, result.as_deref())
+        }
     }
 }
 
@@ -121,16 +124,16 @@ fn complete(app: &App, tx: &Tx<'_, AccountScope>, task: &Task, result: &str) -> 
     release_next(app, tx, task)
 }
 
-/// Ends a task that will not be tried again: it can be redriven, and endpoints are told.
+/// Ends a task that will not be tried again after so many attempts: it can be redriven, and endpoints are told.
 pub(super) fn fail(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     task: &Task,
+    attempts: u32,
     error: &TaskError,
     result: Option<&str>,
 ) -> Result<()> {
     let id = DeadLetterId::from_uuid(app.ambient.uuid());
-    let attempts = task.attempts.saturating_add(1);
     dead_letters::insert(tx, id, work(task.seq), &error.code, &error.message, attempts)?;
     tell(app, tx, task, error, result)
 }
@@ -180,7 +183,8 @@ pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Commit<
                 claimed.crashes
             ),
         };
-        fail(&this, tx, &task, &TaskError::new(code.as_str(), message), None)?;
+        let error = TaskError::new(code.as_str(), message);
+        fail(&this, tx, &task, task.attempts, &error, None)?;
         Ok(true)
     })
 }
