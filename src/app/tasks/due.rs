@@ -70,8 +70,11 @@ pub fn report(app: &App, scope: AccountScope, asked: &[Asked]) -> Result<Process
             report.processed += 1;
             match task.status {
                 TaskStatus::Completed => report.completed += 1,
-                TaskStatus::Failed | TaskStatus::Pending => report.failed += 1,
-                TaskStatus::Running | TaskStatus::Canceled => {}
+                // Where it waits or is at work again, the attempt that ended failed.
+                TaskStatus::Failed | TaskStatus::Pending | TaskStatus::Running => {
+                    report.failed += 1;
+                }
+                TaskStatus::Canceled => {}
             }
         }
         Ok(report)
