@@ -32,4 +32,5 @@ mod sdk;
 mod server;
 mod store;
 mod stripe;
+mod tasks;
 mod tidy;

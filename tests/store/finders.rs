@@ -7,10 +7,10 @@ use skai_server::{
     app::credits,
     domain::{
         AccountSettings, AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep,
-        Bucket, CatchUp, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId,
-        DeliveryStatus, EndUserId, EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId,
-        JobStatus, Month, Overlap, ProjectId, QueueName, Recurrence, Result, ScheduleId, Split,
-        TaskId, TaskStatus, TimeZone, Timestamp,
+        Bucket, CatchUp, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId, DeliveryStatus,
+        EndUserId, EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId, JobStatus, Month,
+        Overlap, ProjectId, QueueName, Recurrence, Result, ScheduleId, Split, TaskId, TaskStatus,
+        TimeZone, Timestamp,
     },
     store::{
         AccountScope, Snapshot, Tx, account_settings, agent_hours, agents, api_keys, batches,
