@@ -47,12 +47,14 @@ fn a_task_for_later_waits_and_one_for_the_past_does_not() {
     let past = world.account.task(&json!({"scheduled_time": "2020-02-29T12:00:00+01:00"}));
     assert_eq!(past["scheduled_time"], "2020-02-29T11:00:00.000Z");
     world.account.wait_task(&past, "completed");
+    let long_past = world.account.task(&json!({"scheduled_time": "1970-01-01T00:00:00Z"}));
+    world.account.wait_task(&long_past, "completed");
     let soon = ahead(Duration::from_millis(300));
     let soon = world.account.task(&json!({ "scheduled_time": soon }));
     let done = world.account.wait_task(&soon, "completed");
     assert!(done["started_at"].as_str().unwrap() >= soon["scheduled_time"].as_str().unwrap());
     assert_eq!(world.account.look_at_task(&later), later);
-    assert_eq!(world.receiver.received().len(), 2);
+    assert_eq!(world.receiver.received().len(), 3);
 }
 
 #[test]

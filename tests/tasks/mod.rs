@@ -7,6 +7,7 @@ mod life;
 mod nightly;
 mod occurrences;
 mod process;
+mod rig;
 mod schedules;
 mod secrets;
 mod universe;

@@ -1,142 +1,21 @@
-//! Occurrences of schedules on a clock that the tests set; what they become is worked off step by step.
+//! What becomes of occurrences of schedules.
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use skai_server::{
     app::{
-        Caller, Settings,
+        Caller,
         accounts::{self, AccountChange},
         schedules::{self, SchedulePatch},
-        tasks::{self, Outcome, Retry},
+        tasks::Retry,
     },
-    domain::{PageRequest, QueueName, ScheduleId, TaskError, TaskStatus, Timestamp},
-    store::{
-        AccountScope, SystemScope,
-        queue::{self, Lease, WorkId},
-        scheduled_tasks::{Task, TaskFilter},
-        schedules::Schedule,
-    },
+    domain::TaskStatus,
 };
 
-use crate::support::deeds::{Deeds, caller};
+use super::rig::Rig;
 
-/// The deeds' first moment is 9:00.
 const MINUTE: Duration = Duration::from_mins(1);
-
-struct Rig {
-    deeds: Deeds,
-    scope: AccountScope,
-    claims: Cell<i64>,
-}
-
-impl Rig {
-    fn new() -> Self {
-        Self::with(|_| ())
-    }
-
-    /// An account without the schedules that every account has.
-    fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let deeds = Deeds::with([], change);
-        let scope = deeds.account("a");
-        let rig = Self { deeds, scope, claims: Cell::new(1) };
-        for schedule in rig.schedules() {
-            rig.delete(schedule.id);
-        }
-        rig
-    }
-
-    fn caller(&self) -> Caller {
-        caller(self.scope)
-    }
-
-    fn schedules(&self) -> Vec<Schedule> {
-        schedules::list(&self.deeds.app, self.scope, &PageRequest::default()).unwrap().data
-    }
-
-    /// A schedule that is due every hour, with `more` in it.
-    fn schedule(&self, more: &Value) -> ScheduleId {
-        let mut body = json!({"name": "s", "cron": "0 * * * *", "function_name": "streak-updater"});
-        super::add(&mut body, more);
-        let new = serde_json::from_value(body).unwrap();
-        let made = schedules::create(&self.deeds.app, &self.caller(), new, None, |_| Ok(vec![]));
-        made.wait().unwrap();
-        self.schedules()[0].id
-    }
-
-    fn look(&self, id: ScheduleId) -> Schedule {
-        schedules::get(&self.deeds.app, self.scope, id).unwrap()
-    }
-
-    fn patch(&self, id: ScheduleId, change: &Value) -> Schedule {
-        let patch: SchedulePatch = serde_json::from_str(&change.to_string()).unwrap();
-        schedules::update(&self.deeds.app, &self.caller(), id, patch).wait().unwrap()
-    }
-
-    fn delete(&self, id: ScheduleId) {
-        schedules::delete(&self.deeds.app, &self.caller(), id).wait().unwrap();
-    }
-
-    fn run_now(&self, id: ScheduleId) {
-        let run = schedules::run(&self.deeds.app, &self.caller(), id, None, |_| Ok(vec![]));
-        run.wait().unwrap();
-    }
-
-    /// So much later, what is due is made to tasks; gives when the next is due.
-    fn after(&self, time: Duration) -> Option<Timestamp> {
-        self.deeds.ambient.advance(time);
-        schedules::fire_due(&self.deeds.app).unwrap()
-    }
-
-    /// The account's tasks, oldest first.
-    fn tasks(&self) -> Vec<Task> {
-        let all = tasks::list(&self.deeds.app, self.scope, &TaskFilter::default(), 100).unwrap();
-        all.data.into_iter().rev().collect()
-    }
-
-    /// Hour and minute of the tasks, and what is known of each: `held` or its status.
-    fn story(&self) -> Vec<(String, &'static str)> {
-        let state = |task: &Task| if task.held { "held" } else { task.status.as_str() };
-        let tasks = self.tasks();
-        let at = |task: &Task| task.scheduled_time.to_string()[11..16].to_owned();
-        tasks.iter().map(|task| (at(task), state(task))).collect()
-    }
-
-    /// How many occurrences were left out, and why the last.
-    fn skipped(&self, id: ScheduleId) -> (u64, Option<String>) {
-        let skipped = self.look(id).skipped;
-        (skipped.count, skipped.why)
-    }
-
-    /// Makes an attempt at the oldest task that is due, with this outcome.
-    fn work(&self, outcome: Outcome) {
-        let app = &self.deeds.app;
-        let scan = |snapshot: &skai_server::store::Snapshot<'_, SystemScope>| {
-            queue::scan(snapshot, QueueName::TaskRun, 0, 100)
-        };
-        let now = self.deeds.ambient.now();
-        let waiting = app.store.read(SystemScope::new(), scan).unwrap();
-        let id: WorkId = waiting.iter().find(|row| row.run_at <= now).expect("one is due").id;
-        let lease = Lease { id, token: self.claims.replace(self.claims.get() + 1) };
-        let deeds = Arc::clone(app);
-        let begun = app.store.write(SystemScope::new(), move |tx| {
-            let claimed = queue::claim(tx, lease)?.expect("it waits");
-            let attempt = tasks::begin(&deeds, tx, &claimed)?.expect("it is not over");
-            Ok((claimed, attempt))
-        });
-        let (claimed, attempt) = begun.wait().unwrap();
-        assert!(tasks::finish(app, &claimed, attempt, outcome).wait().unwrap());
-    }
-
-    fn complete(&self) {
-        self.work(Outcome::Completed("null".to_owned()));
-    }
-
-    fn fail(&self, retry: Retry) {
-        let error = TaskError::new("SERVER_ERROR", "no");
-        self.work(Outcome::Failed { error, result: None, retry });
-    }
-}
 
 fn story<'a>(tasks: &[(&'a str, &'static str)]) -> Vec<(String, &'static str)> {
     tasks.iter().map(|(at, state)| ((*at).to_owned(), *state)).collect()
@@ -296,10 +175,7 @@ fn a_task_starts_late_by_chance_but_is_for_its_time() {
     for _ in 0..20 {
         rig.after(60 * MINUTE);
     }
-    let scan = |snapshot: &skai_server::store::Snapshot<'_, SystemScope>| {
-        queue::scan(snapshot, QueueName::TaskRun, 0, 100)
-    };
-    let waiting = rig.deeds.app.store.read(SystemScope::new(), scan).unwrap();
+    let waiting = rig.waiting();
     let late = waiting.iter().zip(rig.tasks()).map(|(row, task)| {
         assert!(task.scheduled_time.to_string().ends_with(":00:00.000Z"));
         row.run_at.since(task.scheduled_time)

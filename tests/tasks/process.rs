@@ -1,9 +1,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use skai_server::config::Config;
+use skai_server::{
+    app::tasks::{self, Processed, Retry},
+    config::Config,
+};
 
-use super::{TASKS, World, ahead};
+use super::{TASKS, World, ahead, rig::Rig};
 use crate::{
     api::conventions::refused,
     support::{Answer, Client, client::Reply, eventually},
@@ -166,4 +169,30 @@ fn running_what_is_due_needs_the_right_to_write() {
     refused(&client.send("POST", PROCESS, &[], None), 403, "INSUFFICIENT_SCOPE");
     client.get(TASKS).expect(200);
     refused(&world.account.client.post(PROCESS, &json!({"extra": 1})), 400, "INVALID_REQUEST");
+}
+
+#[test]
+fn an_attempt_that_failed_counts_although_the_next_is_at_work() {
+    let rig = Rig::new();
+    let (app, caller) = (&rig.deeds.app, rig.caller());
+    let id = rig.schedule(&json!({}));
+    rig.run_now(id);
+    let asked = tasks::demand(app, &caller).wait().unwrap();
+    let report = || tasks::report(app, rig.scope, &asked).unwrap();
+    let failed = Processed { processed: 1, failed: 1, ..Processed::default() };
+    let running = Processed { running: 1, ..Processed::default() };
+    assert_eq!(report(), running);
+    let (claimed, attempt) = rig.begin();
+    assert_eq!(report(), running);
+    assert!(!tasks::has_ended(app, rig.scope, asked[0]).unwrap());
+    let outcome = Rig::failure(Retry::After(None));
+    assert!(tasks::finish(app, &claimed, attempt, outcome).wait().unwrap());
+    assert!(tasks::has_ended(app, rig.scope, asked[0]).unwrap());
+    assert_eq!(report(), failed);
+    rig.deeds.ambient.advance(Duration::from_secs(10));
+    rig.begin();
+    assert_eq!(report(), failed);
+    // Whoever asks now asks for the second attempt.
+    let again = tasks::demand(app, &caller).wait().unwrap();
+    assert_eq!(tasks::report(app, rig.scope, &again).unwrap(), running);
 }
