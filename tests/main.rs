@@ -27,6 +27,7 @@ mod pricing;
 mod projects;
 mod providers;
 mod queue;
+mod schedules;
 mod schemas;
 mod sdk;
 mod server;

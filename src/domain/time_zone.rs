@@ -231,6 +231,22 @@ mod tests {
     }
 
     #[test]
+    fn stretches_end_where_the_clocks_are_changed() {
+        let cut = |name: &str, at| {
+            let zone = zone(name);
+            let all = zone.stretches(time(at)).map(|it| (it.from, it.until, it.offset));
+            all.take(3).collect::<Vec<_>>()
+        };
+        let at = ["2026-01-01T00:00:00Z", "2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z"];
+        let [start, spring, autumn] = at.map(|at| time(at).millis());
+        let berlin = cut("Europe/Berlin", "2026-01-01T00:00:00Z");
+        assert_eq!(berlin[..2], [(start, spring, 3_600_000), (spring, autumn, 7_200_000)]);
+        assert_eq!(cut("Europe/Berlin", "2026-03-29T01:00:00Z")[0], berlin[1]);
+        let end = Timestamp::LAST.millis() + 1;
+        assert_eq!(cut("Asia/Kolkata", "2026-01-01T00:00:00Z"), [(start, end, 19_800_000)]);
+    }
+
+    #[test]
     fn names_are_those_of_the_database() {
         assert_eq!(zone("europe/berlin").name(), "Europe/Berlin");
         assert_eq!(zone("UTC"), TimeZone::UTC);

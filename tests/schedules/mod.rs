@@ -1,0 +1,3 @@
+//! When schedules are due, held against what others say.
+
+pub(crate) mod reference;
