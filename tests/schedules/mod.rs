@@ -1,3 +1,6 @@
-//! When schedules are due, held against what others say.
+//! When schedules are due, and what becomes of their occurrences.
 
-pub(crate) mod reference;
+mod clock;
+mod reference;
+mod rig;
+mod year;
