@@ -478,11 +478,11 @@ fn find_tasks(calls: &mut Calls<'_>, has: &Theirs) {
 fn change_tasks(calls: &mut Calls<'_>, has: &Theirs) {
     let (schedule, seq, at) =
         (has.schedule.clone(), has.schedule.seq, has.schedule.next_at.unwrap());
-    let (task, job) = (has.task.clone(), has.job.seq);
+    let (task, job, made) = (has.task.clone(), has.job.seq, has.schedule.updated_at);
     calls.change("functions::delete", &false, |tx| functions::delete(tx, "streak-updater"));
     calls.change("schedules::update", &(), move |tx| schedules::update(tx, &schedule));
     calls.change("schedules::delete", &false, move |tx| schedules::delete(tx, seq));
-    calls.change("schedules::advance", &false, move |tx| schedules::advance(tx, seq, at, at, at));
+    calls.change("schedules::advance", &false, move |tx| schedules::advance(tx, (seq, at, made), at, at));
     calls.change("schedules::pause", &(), move |tx| schedules::pause(tx, seq));
     calls.change("schedules::skip", &(), move |tx| schedules::skip(tx, seq, 1, at, "missed"));
     let begun = task.clone();
