@@ -9,6 +9,7 @@ pub mod auth;
 mod backlog;
 pub mod batches;
 mod budgets;
+pub mod builtins;
 mod calls;
 pub mod chat;
 mod contracts;
@@ -47,7 +48,7 @@ pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
 pub use stripe::StripeSettings;
 pub use vault::{Vault, create_private};
-pub use watch::{Watch, Watches};
+pub use watch::{Bell, Steps, Told, Watch, Watches};
 
 pub(crate) use once::Secrecy;
 
@@ -59,7 +60,7 @@ use crate::{
     ambient::Ambient,
     domain::{
         Backoff, CapPolicy, Credits, Cursor, DriftLimits, Error, Page, PageRequest, Payer, Result,
-        RetryPolicy, Timestamp,
+        RetryPolicy, StreakPolicy, Timestamp,
     },
     observe::Metrics,
     providers::Providers,
@@ -147,8 +148,27 @@ pub struct Settings {
     pub test_credits: Credits,
     /// How end users are capped, unless the operator says otherwise of their account.
     pub end_users: CapPolicy,
+    /// What the streaks of end users earn.
+    pub streaks: StreakPolicy,
+    /// How long the cleanup keeps what nobody needs.
+    pub cleanup: Retention,
+    /// How many requests of batches are brought forward at a time.
+    pub batch_size: usize,
+    /// How long an attempt at a scheduled task may take.
+    pub task_runtime: Duration,
     /// What payments buy, and who may tell of them.
     pub stripe: StripeSettings,
+}
+
+/// How long what nobody needs any more is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retention {
+    /// API keys, from when they ended.
+    pub api_keys: Duration,
+    /// Canceled jobs, from when they ended.
+    pub canceled_jobs: Duration,
+    /// What end users used, day by day.
+    pub usage: Duration,
 }
 
 impl Settings {

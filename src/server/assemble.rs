@@ -8,13 +8,13 @@ use crate::{
     ambient::Ambient,
     app::{
         self, App, Backlog, CallLimits, Calls, Contracts, HashCost, LastAudit, RateLimits,
-        StripeSettings, Vault, Watches,
+        Retention, StripeSettings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         prices::LiveCatalog,
     },
-    config::{self, Config, Drift, EndUsers, ProviderKind, Synchronous},
+    config::{self, Cleanup, Config, Drift, EndUsers, ProviderKind, Synchronous},
     domain::{
-        Backoff, CapPolicy, DriftLimits, Model, Price, QueueName, Secret, Tariff,
+        Backoff, CapPolicy, DriftLimits, Model, Price, QueueName, Secret, StreakPolicy, Tariff,
         stripe::CreditPolicy,
     },
     http,
@@ -111,6 +111,10 @@ fn settings(config: &Config) -> app::Settings {
         low_mark: config.credits.low_mark,
         test_credits: config.credits.test_credits,
         end_users: end_users(config),
+        streaks: streaks(config),
+        cleanup: retention(config),
+        batch_size: config.tasks.batch_size,
+        task_runtime: config.queues.task_run.max_runtime,
         stripe: stripe(config),
     }
 }
@@ -141,6 +145,16 @@ fn drift(config: &Config) -> DriftLimits {
 fn end_users(config: &Config) -> CapPolicy {
     let EndUsers { daily_token_caps, daily_token_cap, timezone } = config.end_users.clone();
     CapPolicy { timezone, daily_token_caps, daily_token_cap }
+}
+
+fn streaks(config: &Config) -> StreakPolicy {
+    let max_bonus_per_day = config.streaks.max_bonus_per_day;
+    StreakPolicy { bonuses: config.streaks.bonuses(), max_bonus_per_day }
+}
+
+fn retention(config: &Config) -> Retention {
+    let Cleanup { api_keys, canceled_jobs, usage } = config.cleanup;
+    Retention { api_keys, canceled_jobs, usage }
 }
 
 /// The models that can be asked for.

@@ -12,6 +12,13 @@ pub enum Signal {
     Queued(Waiting),
     /// This row of a queue is gone though nobody finished it: whoever works on it may stop.
     Withdrawn(Waiting),
+    /// A row of a queue that waits is in another lane now.
+    Moved {
+        /// The row as it is.
+        work: Waiting,
+        /// The lane that it was in.
+        from: i64,
+    },
     /// A job took a step.
     Job(JobId),
     /// A job reached this terminal status.
@@ -39,6 +46,6 @@ pub enum Signal {
 impl Signal {
     /// Whether a queue changed.
     pub(in crate::store) const fn is_of_queue(&self) -> bool {
-        matches!(self, Self::Queued(_) | Self::Withdrawn(_) | Self::Paused)
+        matches!(self, Self::Queued(_) | Self::Withdrawn(_) | Self::Moved { .. } | Self::Paused)
     }
 }

@@ -2,6 +2,7 @@
 //! hands the outcome to a deed.
 
 mod auditing;
+pub mod builtins;
 pub mod deliver_webhook;
 mod grant_credits;
 mod judging;

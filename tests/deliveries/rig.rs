@@ -255,6 +255,10 @@ fn policy() -> Settings {
         low_mark: skai_server::domain::Credits::ZERO,
         test_credits: Credits::ZERO,
         end_users: crate::support::deeds::NO_CAPS,
+        streaks: skai_server::domain::StreakPolicy::default(),
+        cleanup: crate::support::deeds::KEPT,
+        batch_size: 10,
+        task_runtime: Duration::from_mins(15),
         stripe: skai_server::app::StripeSettings::default(),
     }
 }

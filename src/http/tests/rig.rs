@@ -205,6 +205,10 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             daily_token_caps: false,
             daily_token_cap: 25_000,
         },
+        streaks: crate::domain::StreakPolicy::default(),
+        cleanup: app::Retention { api_keys: minute, canceled_jobs: minute, usage: minute },
+        batch_size: 1,
+        task_runtime: minute,
         stripe: app::StripeSettings::default(),
         drift: crate::domain::DriftLimits {
             window_hours: 24,

@@ -319,6 +319,11 @@ impl State {
         match signal {
             Signal::Queued(work) if work.id.queue == queue => self.order.add(work, now),
             Signal::Withdrawn(work) if work.id.queue == queue => self.withdraw(work),
+            Signal::Moved { work, from } if work.id.queue == queue => {
+                self.order.remove(&Waiting { lane: *from, ..work.clone() });
+                // Where it is just being claimed, that it is here too is found out by a claim in vain.
+                self.order.add(work, now);
+            }
             Signal::Paused => self.review_pause = true,
             Signal::QueuesElsewhere => (self.stale, self.review_pause) = (true, true),
             _ => return false,
