@@ -87,6 +87,8 @@ fn consecutive(last: Day, days: &[Day]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn day(number: i64) -> Day {
@@ -145,5 +147,40 @@ mod tests {
         assert_eq!(earned(0, 20), [3, 7]);
         assert_eq!(earned(7, 7), [0; 0]);
         assert_eq!(earned(9, 2), [0; 0]);
+    }
+
+    /// The active days of a history up to one, newest first.
+    fn active(history: &[bool], up_to: usize) -> impl Iterator<Item = i64> + '_ {
+        let days = history.iter().enumerate().take(up_to + 1).rev().filter(|(_, active)| **active);
+        days.map(|(day, _)| i64::try_from(day).unwrap())
+    }
+
+    proptest! {
+        /// Whenever it is counted, it is what somebody would count who looks at all days.
+        #[test]
+        fn runs_may_come_at_any_time(history in prop::collection::vec((any::<bool>(), 0..3_u8), 1..60)) {
+            let (days, runs): (Vec<bool>, Vec<u8>) = history.into_iter().unzip();
+            let mut streak = Streak::default();
+            let mut earned = 0;
+            for (today, runs) in runs.into_iter().enumerate() {
+                let all: Vec<Day> = active(&days, today).map(day).collect();
+                let now = day(i64::try_from(today).unwrap());
+                let Some(&last) = all.first() else { continue };
+                for _ in 0..runs {
+                    let known = streak.counted_up_to(now);
+                    let new: Vec<Day> = all.iter().copied().filter(|it| Some(*it) > known).collect();
+                    if let Some(change) = streak.count(now, last, &new) {
+                        prop_assert!(change.before == 0 || change.before == streak.count);
+                        prop_assert!(change.before < change.streak.count || change.streak.count == 0);
+                        earned += change.streak.count - change.before.min(change.streak.count);
+                        streak = change.streak;
+                    }
+                    let expected = if last < now.plus(-1) { 0 } else { consecutive(last, &all) };
+                    prop_assert_eq!(streak.count, expected);
+                }
+            }
+            // No day earns twice.
+            prop_assert!(earned <= active(&days, days.len()).count() as u64);
+        }
     }
 }

@@ -166,7 +166,12 @@ fn a_bonus_is_told() {
     });
     endpoint.wait().unwrap();
     day(&deeds, scope, 1, &["u"]);
-    day(&deeds, scope, 2, &["u"]);
+    noon(&deeds, "2026-11-02");
+    active(&deeds, scope, "u", 1);
+    let said = run(&deeds.app, scope, StreakUpdater);
+    let expected = json!({"day": "2026-11-02", "incremented": 1, "reset": 0, "bonuses": 1,
+        "bonus_credits": 0.00002, "bonuses_withheld": 0, "complete": true});
+    assert_eq!(said, expected);
     let told = deeds.told();
     assert_eq!(told.len(), 1, "{told:?}");
     let account_id: AccountId = scope.account_id();

@@ -375,3 +375,24 @@ impl State {
         self.running.len() + self.abandoned.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::QueueName, queue::order::Room};
+
+    #[test]
+    fn work_that_moves_to_another_lane_is_there_once() {
+        let id = WorkId { queue: QueueName::GenerationCreate, subject: 7 };
+        let work = Waiting { id, lane: -3, priority: 1, run_at: Timestamp::default() };
+        let mut state = State { order: Order::new(0), ..State::default() };
+        let mut hear = |signal: &Signal, queue| state.hear(signal, queue, Timestamp::default());
+        assert!(hear(&Signal::Queued(work.clone()), QueueName::GenerationCreate));
+        let moved = Signal::Moved { work: Waiting { lane: 3, ..work }, from: -3 };
+        assert!(!hear(&moved, QueueName::TaskRun));
+        assert!(hear(&moved, QueueName::GenerationCreate));
+        assert_eq!(state.order.depth(), (1, 0));
+        let mut room = Room { slots: 2, spare: 2, threads: 2 };
+        assert_eq!(state.order.take(&mut room).map(|pick| (pick.subject, pick.lane)), Some((7, 3)));
+    }
+}
