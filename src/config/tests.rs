@@ -416,6 +416,15 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
+fn bonuses_of_streaks_are_by_days() {
+    let environment = [("SKAI_STREAKS__BONUS__30", "40.5")];
+    let config = load("[streaks.bonus]\n7 = 10\n30 = 1.0\n", &environment).unwrap();
+    let bonuses = config.streaks.bonuses().into_iter();
+    let bonuses: Vec<_> = bonuses.map(|(days, bonus)| (days, bonus.to_string())).collect();
+    assert_eq!(bonuses, [(7, "10".to_owned()), (30, "40.5".to_owned())]);
+}
+
+#[test]
 fn well_known_names_set_their_keys() {
     let environment = [
         ("OPENAI_API_KEY", "sk-1"),

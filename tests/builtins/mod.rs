@@ -2,6 +2,7 @@
 
 mod batch;
 mod cleanup;
+mod stop;
 mod streaks;
 mod tokens;
 
