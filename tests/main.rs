@@ -15,6 +15,7 @@ mod agents;
 mod api;
 mod batches;
 mod budgets;
+mod builtins;
 mod chat;
 mod cli;
 mod crash;

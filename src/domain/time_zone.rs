@@ -155,6 +155,12 @@ impl Day {
     pub const fn number(self) -> i64 {
         self.0
     }
+
+    /// The day so many days later, or earlier.
+    #[must_use]
+    pub const fn plus(self, days: i64) -> Self {
+        Self(self.0.saturating_add(days))
+    }
 }
 
 impl fmt::Display for Day {
