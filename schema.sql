@@ -79,6 +79,7 @@ create table api_key (
   last_used_at integer,
   unique (account, id)
 ) strict;
+create index api_key_by_origin on api_key (origin) where origin is not null;
 
 -- What a POST with an Idempotency-Key answered. `key` is a hash of method, route and key. `response`
 -- is the answer itself, sealed where it holds a secret. The answer to a new job is not copied: it is
@@ -297,7 +298,7 @@ create table job_event (
 -- Somebody whom an account's jobs are for: `external_id` is what `user` of a job says. `open_tokens` is what its
 -- jobs that are not over may use today at most; `tokens`, `charged` and `jobs` sum up those that succeeded, as its days
 -- do. `last_active_on` is the day on which the last of those ended. `streak_count` is how many days in a row had some,
--- up to `streak_day`, the last that was counted.
+-- up to `streak_day`, the last that was counted. Its indexes change once a day at most.
 create table end_user (
   seq integer primary key,
   account integer not null references account (seq),
@@ -315,6 +316,8 @@ create table end_user (
   unique (account, id),
   unique (account, external_id)
 ) strict;
+create index end_user_to_count on end_user (account) where last_active_on is not streak_day;
+create index end_user_streak on end_user (account, streak_day) where streak_count > 0;
 
 -- What an end user's jobs used that succeeded on a day: days since 1970-01-01 in the account's time zone. A
 -- new day is a new row, so that nothing has to be reset. Day -1 is the sum of those that were forgotten.
@@ -327,6 +330,14 @@ create table end_user_day (
   jobs integer not null,
   primary key (account, end_user, day)
 ) strict, without rowid;
+create index end_user_day_by_day on end_user_day (account, day);
+
+-- What the streaks of its end users earned an account on the last day on which they earned something.
+create table streak_bonus (
+  account integer primary key references account (seq),
+  day integer not null,
+  granted integer not null check (granted >= 0)
+) strict;
 
 -- A prompt with its contracts, by name. What it says is in its versions; runs use the active one.
 create table agent (
@@ -514,6 +525,7 @@ create table dead_letter (
   unique (account, id)
 ) strict;
 create index dead_letter_open on dead_letter (queue, subject) where redriven_at is null;
+create index dead_letter_redriven on dead_letter (queue, subject) where redriven_at is not null;
 
 -- What a scheduled task can run, by name. `url` to `previous_secret_expires_at` are those of a request to the
 -- account's own server; `headers` and the secrets are sealed with the key file. `agent` and `input` are those of a

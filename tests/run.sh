@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs all tests:  tests/run.sh [filter for the integration tests]
 #
-# Needs a Rust toolchain, a C compiler and make, and for the tests with OpenAI's SDKs and Stripe's Python with
-# venv and Node with npm.
+# Needs a Rust toolchain, a C compiler and make, and for the tests with OpenAI's SDKs, Stripe's and a reference for
+# cron Python with venv and Node with npm.
 # What is missing but Rust is installed with apt where this runs as root; the SDKs go into the target folder, once.
 # Every test starts its own server on a free port with its own folder, so they run at once.
 set -euo pipefail

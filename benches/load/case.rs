@@ -4,6 +4,7 @@ mod accept;
 mod backlog;
 mod end_to_end;
 mod footprint;
+mod schedules;
 
 use anyhow::Result;
 
@@ -19,6 +20,8 @@ pub(crate) enum Case {
     Backlog,
     /// What does the server cost while nothing, or much, has happened?
     Footprint,
+    /// What do ten thousand schedules cost, and how soon does a task begin that is due?
+    Schedules,
 }
 
 impl Case {
@@ -27,7 +30,11 @@ impl Case {
         let accept = [1, 16, 64].map(|connections| Self::Accept { connections });
         let end_to_end = [(0, 50), (0, 500), (200, 50), (200, 500)]
             .map(|(provider_ms, in_flight)| Self::EndToEnd { provider_ms, in_flight });
-        accept.into_iter().chain(end_to_end).chain([Self::Backlog, Self::Footprint]).collect()
+        accept
+            .into_iter()
+            .chain(end_to_end)
+            .chain([Self::Backlog, Self::Footprint, Self::Schedules])
+            .collect()
     }
 
     /// The name in the report.
@@ -39,6 +46,7 @@ impl Case {
             }
             Self::Backlog => "queue_backlog".to_owned(),
             Self::Footprint => "footprint".to_owned(),
+            Self::Schedules => "schedules".to_owned(),
         }
     }
 
@@ -52,6 +60,7 @@ impl Case {
             }
             Self::Backlog => backlog::run(share),
             Self::Footprint => footprint::run(template, share),
+            Self::Schedules => schedules::run(template, share),
         }
     }
 }

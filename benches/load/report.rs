@@ -39,6 +39,11 @@ pub(crate) fn latencies(name: &str, mut samples: Vec<Duration>) -> Vec<Metric> {
     quantiles.map(metric).into()
 }
 
+/// The longest of `samples`.
+pub(crate) fn worst(name: &str, samples: &[Duration]) -> Metric {
+    Metric::millis(format!("{name}_max_ms"), samples.iter().max().copied().unwrap_or_default())
+}
+
 /// The middle of `samples`.
 pub(crate) fn median(mut samples: Vec<Duration>) -> Duration {
     samples.sort_unstable();

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use skai_server::ambient::Ambient;
 use tempfile::TempDir;
 
@@ -248,14 +248,27 @@ impl Server {
         Ok(self.installation)
     }
 
+    /// Posts on behalf of an account.
+    pub(crate) fn post(&self, account: usize, path: &str, body: &Value) -> Result<Value> {
+        let mut reply = ureq::post(format!("http://{}{path}", self.address))
+            .header("authorization", format!("Bearer {}", self.installation.keys[account]))
+            .header("content-type", "application/json")
+            .send(body.to_string())?;
+        Ok(serde_json::from_str(&reply.body_mut().read_to_string()?)?)
+    }
+
+    /// Asks on behalf of an account.
+    pub(crate) fn get(&self, account: usize, path: &str) -> Result<Value> {
+        let mut reply = ureq::get(format!("http://{}{path}", self.address))
+            .header("authorization", format!("Bearer {}", self.installation.keys[account]))
+            .call()?;
+        Ok(serde_json::from_str(&reply.body_mut().read_to_string()?)?)
+    }
+
     fn create_endpoint(&self, number: usize) -> Result<String> {
         let url = format!("http://{}/sink/{number}", self.installation.outside.address());
         let body = json!({"url": url, "events": ["job.completed"]});
-        let mut reply = ureq::post(format!("http://{}/v1/webhooks/endpoints", self.address))
-            .header("authorization", format!("Bearer {}", self.installation.keys[number]))
-            .header("content-type", "application/json")
-            .send(body.to_string())?;
-        let text = reply.body_mut().read_to_string()?;
-        Ok(serde_json::from_str::<Endpoint>(&text)?.secret)
+        let made = self.post(number, "/v1/webhooks/endpoints", &body)?;
+        Ok(serde_json::from_value::<Endpoint>(made)?.secret)
     }
 }

@@ -52,7 +52,7 @@ pub use once::{Render, Reply, forget_answers};
 pub use stripe::StripeSettings;
 pub use tasks::TaskSettings;
 pub use vault::{Vault, create_private};
-pub use watch::{Watch, Watches};
+pub use watch::{Bell, Steps, Told, Watch, Watches};
 
 pub(crate) use once::Secrecy;
 
@@ -64,7 +64,7 @@ use crate::{
     ambient::Ambient,
     domain::{
         Backoff, CapPolicy, Credits, Cursor, DriftLimits, Error, Page, PageRequest, Payer, Result,
-        RetryPolicy, Timestamp,
+        RetryPolicy, StreakPolicy, Timestamp,
     },
     observe::Metrics,
     providers::Providers,
@@ -152,10 +152,25 @@ pub struct Settings {
     pub test_credits: Credits,
     /// How end users are capped, unless the operator says otherwise of their account.
     pub end_users: CapPolicy,
+    /// What the streaks of end users earn.
+    pub streaks: StreakPolicy,
+    /// How long the cleanup keeps what nobody needs.
+    pub cleanup: Retention,
     /// What payments buy, and who may tell of them.
     pub stripe: StripeSettings,
     /// How tasks are run, and how many there may be.
     pub tasks: TaskSettings,
+}
+
+/// How long what nobody needs any more is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retention {
+    /// API keys, from when they ended.
+    pub api_keys: Duration,
+    /// Canceled jobs, from when they ended.
+    pub canceled_jobs: Duration,
+    /// What end users used, day by day.
+    pub usage: Duration,
 }
 
 impl Settings {

@@ -1,10 +1,14 @@
 //! Waiting for a job's next step or a batch's end, without polling: the writer's signals wake whoever watches
 //! it.
 
+mod steps;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
 };
+
+pub use steps::{Bell, Steps, Told};
 
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -26,6 +30,8 @@ pub struct Watches(Arc<Mutex<Watched>>);
 struct Watched {
     /// By the id of what is watched.
     known: HashMap<Uuid, watch::Sender<()>>,
+    /// Who waits on a thread for steps of many jobs, by the id of each.
+    bells: HashMap<Uuid, Vec<Bell>>,
     watchers: usize,
     /// Wakes everybody, for good, when the server is about to stop.
     closed: bool,
@@ -62,8 +68,7 @@ impl Watches {
     fn watch(&self, id: Uuid) -> Result<Watch> {
         let mut watched = lock(&self.0);
         if watched.watchers >= WATCHERS_MAX {
-            let message = "too many requests wait for something; ask again without waiting";
-            return Err(Error::new(ErrorKind::Unavailable, message));
+            return Err(too_many());
         }
         watched.watchers += 1;
         let closed = watched.closed;
@@ -81,7 +86,14 @@ impl Watches {
         let mut watched = None;
         for signal in signals {
             let id = match signal {
-                Signal::Job(job) => job.uuid(),
+                Signal::Job(job) => {
+                    watched.get_or_insert_with(|| lock(&self.0)).ring(*job);
+                    job.uuid()
+                }
+                Signal::Elsewhere => {
+                    watched.get_or_insert_with(|| lock(&self.0)).ring_all();
+                    continue;
+                }
                 Signal::BatchEnded(batch) => batch.uuid(),
                 Signal::EvalRunEnded(run) => run.uuid(),
                 Signal::Task(task, _) => task.uuid(),
@@ -101,12 +113,18 @@ impl Watches {
         for sender in watched.known.values() {
             sender.send_replace(());
         }
+        watched.ring_all();
     }
 
     /// True once [`Watches::close`] was called.
     pub fn is_closed(&self) -> bool {
         lock(&self.0).closed
     }
+}
+
+fn too_many() -> Error {
+    let message = "too many requests wait for something; ask again without waiting";
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 impl Watch {

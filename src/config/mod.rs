@@ -12,6 +12,7 @@ use crate::domain::{QueueName, Secret};
 
 mod auth;
 mod batches;
+mod cleanup;
 mod credits;
 mod drift;
 mod end_users;
@@ -27,6 +28,7 @@ mod queues;
 mod rate_limit;
 mod sources;
 mod store;
+mod streaks;
 mod stripe;
 mod tasks;
 mod values;
@@ -35,6 +37,7 @@ mod write;
 
 pub use auth::Auth;
 pub use batches::Batches;
+pub use cleanup::Cleanup;
 pub use credits::CreditsPolicy;
 pub use drift::Drift;
 pub use end_users::EndUsers;
@@ -49,6 +52,7 @@ pub use queues::{Queue, Queues};
 pub use rate_limit::RateLimits;
 pub use sources::ConfigError;
 pub use store::{Store, Synchronous};
+pub use streaks::Streaks;
 pub use stripe::{ExactCredits, Stripe, StripePrice};
 pub use tasks::Tasks;
 pub use webhooks::Webhooks;
@@ -93,6 +97,8 @@ pub struct Config {
     pub drift: Drift,
     /// How many tokens end users may use.
     pub end_users: EndUsers,
+    /// What their days in a row earn.
+    pub streaks: Streaks,
     /// Who runs the models, by name.
     pub providers: BTreeMap<String, Provider>,
     /// What can be asked for, by name.
@@ -101,6 +107,8 @@ pub struct Config {
     pub queues: Queues,
     /// What scheduled tasks do.
     pub tasks: Tasks,
+    /// How long one of them keeps things.
+    pub cleanup: Cleanup,
     /// Deliveries to customers' endpoints.
     pub webhooks: Webhooks,
     /// Credits for payments.
@@ -182,12 +190,14 @@ impl Config {
             batches,
             drift,
             end_users,
+            streaks,
             credits,
             ledger,
             providers,
             models: _,
             queues,
             tasks,
+            cleanup,
             webhooks,
             stripe,
         } = self;
@@ -204,11 +214,13 @@ impl Config {
             ("batches", *batches != other.batches),
             ("drift", *drift != other.drift),
             ("end_users", *end_users != other.end_users),
+            ("streaks", *streaks != other.streaks),
             ("credits", *credits != other.credits),
             ("ledger", *ledger != other.ledger),
             ("providers", *providers != other.providers),
             ("queues", *queues != other.queues),
             ("tasks", *tasks != other.tasks),
+            ("cleanup", *cleanup != other.cleanup),
             ("webhooks", *webhooks != other.webhooks),
             ("stripe", *stripe != other.stripe),
         ];
@@ -230,6 +242,7 @@ impl Config {
         for (name, model) in &self.models {
             model.check(name, &names, running.as_deref())?;
         }
+        self.streaks.check()?;
         self.stripe.check()?;
         self.check_timeouts()
     }

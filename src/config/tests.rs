@@ -251,6 +251,18 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 2: stripe.prices.price_1.credits: 0.0000001 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
     ),
     (
+        "[streaks.bonus]\n07 = 1",
+        "line 2: streaks.bonus.07: no number of days; allowed: a whole number from 1 to 36500",
+    ),
+    (
+        "[tasks]\nbatch_size = 0",
+        "line 2: tasks.batch_size: 0 is not allowed; allowed: a whole number from 1 to 1000",
+    ),
+    (
+        "[cleanup]\nusage = \"24h\"",
+        "line 2: cleanup.usage: \"24h\" is not allowed; allowed: a duration such as \"30s\" or \"5m\", from 168h to 87600h",
+    ),
+    (
         "[credits]\nlow_mark = -1",
         "line 2: credits.low_mark: -1 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
     ),
@@ -401,6 +413,15 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.http.cors_origins, ["https://a.example", "https://b.example"]);
     let networks = config.webhooks.allow_networks.iter().map(ToString::to_string);
     assert_eq!(networks.collect::<Vec<_>>(), ["127.0.0.0/8", "::1/128"]);
+}
+
+#[test]
+fn bonuses_of_streaks_are_by_days() {
+    let environment = [("SKAI_STREAKS__BONUS__30", "40.5")];
+    let config = load("[streaks.bonus]\n7 = 10\n30 = 1.0\n", &environment).unwrap();
+    let bonuses = config.streaks.bonuses().into_iter();
+    let bonuses: Vec<_> = bonuses.map(|(days, bonus)| (days, bonus.to_string())).collect();
+    assert_eq!(bonuses, [(7, "10".to_owned()), (30, "40.5".to_owned())]);
 }
 
 #[test]

@@ -1,20 +1,26 @@
-//! The functions that the server itself has.
+//! Functions of the server itself that scheduled tasks can run.
 
-/// A function of the server's own, for one account.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A function that every account has, by its name.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Builtin {
-    /// Looks at the change of day of end users' tokens.
+    /// Tells what end users used on the day before, which counts against no cap any more.
     DailyTokenReset,
-    /// Brings requests of batches forward.
+    /// Brings requests of batches forward from the background, some at a time.
     BatchAiProcessor,
-    /// Counts the days that end users are active in a row.
+    /// Counts the days in a row on which end users were active, and gives bonuses.
     StreakUpdater,
-    /// Removes what is over.
+    /// Removes what nobody needs any more.
     CleanupExpiredTokens,
 }
 
 impl Builtin {
-    /// All of them.
+    /// Every one of them.
     pub const ALL: [Self; 4] = [
         Self::DailyTokenReset,
         Self::BatchAiProcessor,
@@ -22,7 +28,7 @@ impl Builtin {
         Self::CleanupExpiredTokens,
     ];
 
-    /// The name in the API.
+    /// The name in the API and the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::DailyTokenReset => "daily-token-reset",
@@ -35,5 +41,19 @@ impl Builtin {
     /// The function of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|builtin| builtin.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_same_in_json_and_in_the_store() {
+        for builtin in Builtin::ALL {
+            assert_eq!(Builtin::parse(builtin.as_str()), Some(builtin));
+            assert_eq!(serde_json::to_value(builtin).unwrap(), builtin.as_str());
+        }
+        assert_eq!(Builtin::parse("streak_updater"), None);
     }
 }

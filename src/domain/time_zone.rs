@@ -155,6 +155,12 @@ impl Day {
     pub const fn number(self) -> i64 {
         self.0
     }
+
+    /// The day so many days later, or earlier.
+    #[must_use]
+    pub const fn plus(self, days: i64) -> Self {
+        Self(self.0.saturating_add(days))
+    }
 }
 
 impl fmt::Display for Day {
@@ -228,6 +234,22 @@ mod tests {
         }
         let apia = zone("Pacific/Apia");
         assert_eq!(apia.day(time("2011-12-30T10:00:00Z")).to_string(), "2011-12-31");
+    }
+
+    #[test]
+    fn stretches_end_where_the_clocks_are_changed() {
+        let cut = |name: &str, at| {
+            let zone = zone(name);
+            let all = zone.stretches(time(at)).map(|it| (it.from, it.until, it.offset));
+            all.take(3).collect::<Vec<_>>()
+        };
+        let at = ["2026-01-01T00:00:00Z", "2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z"];
+        let [start, spring, autumn] = at.map(|at| time(at).millis());
+        let berlin = cut("Europe/Berlin", "2026-01-01T00:00:00Z");
+        assert_eq!(berlin[..2], [(start, spring, 3_600_000), (spring, autumn, 7_200_000)]);
+        assert_eq!(cut("Europe/Berlin", "2026-03-29T01:00:00Z")[0], berlin[1]);
+        let end = Timestamp::LAST.millis() + 1;
+        assert_eq!(cut("Asia/Kolkata", "2026-01-01T00:00:00Z"), [(start, end, 19_800_000)]);
     }
 
     #[test]

@@ -40,16 +40,24 @@ impl Waker {
 impl Ticker {
     /// Starts calling `duty`.
     pub fn start(ambient: &Ambient, duty: impl Fn() + Send + 'static) -> std::io::Result<Self> {
-        Self::timed(ambient, move || {
+        Self::spawn(ambient, PERIOD, move || {
             duty();
             None
         })
     }
 
     /// The same for a duty that says when it is due next, where that is known: then it is called at that time, and not
-    /// up to a second later.
+    /// up to a second later. The first call comes at once.
     pub fn timed(
         ambient: &Ambient,
+        duty: impl Fn() -> Option<Timestamp> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        Self::spawn(ambient, Duration::ZERO, duty)
+    }
+
+    fn spawn(
+        ambient: &Ambient,
+        first: Duration,
         duty: impl Fn() -> Option<Timestamp> + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::<(Mutex<State>, Condvar)>::default();
@@ -57,7 +65,7 @@ impl Ticker {
         ambient.on_set(move || waker.wake());
         let (ticking, clock) = (Arc::clone(&shared), ambient.clone());
         let thread = ambient::thread("ticker", move || {
-            let mut nap = PERIOD;
+            let mut nap = first;
             while wait(&ticking, nap) {
                 let next = duty();
                 nap = next.map_or(PERIOD, |next| next.since(clock.now()).min(PERIOD));

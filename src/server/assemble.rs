@@ -8,13 +8,13 @@ use crate::{
     ambient::Ambient,
     app::{
         self, App, Backlog, CallLimits, Calls, Contracts, HashCost, LastAudit, RateLimits,
-        StripeSettings, TaskSettings, Vault, Watches,
+        Retention, StripeSettings, TaskSettings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         prices::LiveCatalog,
     },
-    config::{self, Config, Drift, EndUsers, ProviderKind, Synchronous},
+    config::{self, Cleanup, Config, Drift, EndUsers, ProviderKind, Synchronous},
     domain::{
-        Backoff, CapPolicy, DriftLimits, Model, Price, QueueName, Secret, Tariff,
+        Backoff, CapPolicy, DriftLimits, Model, Price, QueueName, Secret, StreakPolicy, Tariff,
         stripe::CreditPolicy,
     },
     http,
@@ -111,6 +111,8 @@ fn settings(config: &Config) -> app::Settings {
         low_mark: config.credits.low_mark,
         test_credits: config.credits.test_credits,
         end_users: end_users(config),
+        streaks: streaks(config),
+        cleanup: retention(config),
         stripe: stripe(config),
         tasks: tasks(config),
     }
@@ -125,6 +127,7 @@ fn tasks(config: &Config) -> TaskSettings {
         max_functions: tasks.max_functions,
         max_schedules: tasks.max_schedules,
         max_open: tasks.max_open,
+        batch_size: tasks.batch_size,
     }
 }
 
@@ -154,6 +157,16 @@ fn drift(config: &Config) -> DriftLimits {
 fn end_users(config: &Config) -> CapPolicy {
     let EndUsers { daily_token_caps, daily_token_cap, timezone } = config.end_users.clone();
     CapPolicy { timezone, daily_token_caps, daily_token_cap }
+}
+
+fn streaks(config: &Config) -> StreakPolicy {
+    let max_bonus_per_day = config.streaks.max_bonus_per_day;
+    StreakPolicy { bonuses: config.streaks.bonuses(), max_bonus_per_day }
+}
+
+fn retention(config: &Config) -> Retention {
+    let Cleanup { api_keys, canceled_jobs, usage } = config.cleanup;
+    Retention { api_keys, canceled_jobs, usage }
 }
 
 /// The models that can be asked for.

@@ -282,3 +282,45 @@ pub fn touch(tx: &Tx<'_, AccountScope>, id: ApiKeyId) -> Result<()> {
     )?;
     Ok(())
 }
+
+/// Keys of the account that are older than `before`, newest first: their ids, and whether they ended before `ended`.
+pub fn ended(
+    snapshot: &Snapshot<'_, AccountScope>,
+    before: Option<ApiKeyId>,
+    ended: Timestamp,
+    limit: usize,
+) -> Result<Vec<(ApiKeyId, bool)>> {
+    snapshot.all(ENDED, (before.unwrap_or(ApiKeyId::MAX), ended, limit), |row| {
+        Ok((row.get("id")?, row.get("is_over")?))
+    })
+}
+
+pub(in crate::store) const ENDED: &str = "select id, min(coalesce(revoked_at, 9223372036854775807),
+      coalesce(expires_at, 9223372036854775807), coalesce(overlap_ends_at, 9223372036854775807)) < ?2 as is_over
+    from api_key where id < ?1 order by id desc limit ?3";
+
+/// Removes a key that ended before `ended`; false where it did not, is the newest of all (no number is used twice), is
+/// the first of those that share a budget, or has schedules or tasks that are not over.
+pub fn delete(
+    tx: &Tx<'_, SystemScope>,
+    account: AccountScope,
+    id: ApiKeyId,
+    ended: Timestamp,
+) -> Result<bool> {
+    let gone = tx.execute(
+        "delete from main.api_key where account = ?1 and id = ?2
+           and min(coalesce(revoked_at, 9223372036854775807), coalesce(expires_at, 9223372036854775807),
+             coalesce(overlap_ends_at, 9223372036854775807)) < ?3
+           and seq < (select max(seq) from main.api_key)
+           and not exists (select 1 from main.api_key o where o.origin = api_key.seq)
+           and not exists (select 1 from main.account a join main.schedule s on s.account = a.seq
+             where a.id = ?4 and s.api_key = api_key.seq)
+           and not exists (select 1 from main.account a join main.scheduled_task t on t.account = a.seq
+             where a.id = ?4 and t.status <= 3 and t.api_key = api_key.seq)",
+        (account.seq().number(), id, ended, account.account_id()),
+    )?;
+    if gone == 1 {
+        tx.signal(Signal::KeyChanged(id));
+    }
+    Ok(gone == 1)
+}

@@ -138,14 +138,22 @@ pub fn count(
     used: &DayOfUse,
 ) -> Result<()> {
     let DayOfUse { day, tokens, charged } = *used;
-    let seq: Option<i64> = tx.one(
+    let row: Option<(i64, Option<Day>)> = tx.one(
         "update main.end_user set open_tokens = open_tokens - ?2, tokens = tokens + ?3,
-           charged = charged + ?4, jobs = jobs + 1, last_active_on = ?5
-         where account = current_account() and external_id = ?1 returning seq",
-        (external_id, bound, tokens, charged, day),
-        |row| row.get(0),
+           charged = charged + ?4, jobs = jobs + 1
+         where account = current_account() and external_id = ?1 returning seq, last_active_on",
+        (external_id, bound, tokens, charged),
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let seq = seq.ok_or_else(|| Error::internal("the end user of a job is gone"))?;
+    let (seq, active_on) = row.ok_or_else(|| Error::internal("the end user of a job is gone"))?;
+    if active_on != Some(day) {
+        // By itself, for an index that need not change with every job.
+        tx.execute(
+            "update main.end_user set last_active_on = ?2
+             where account = current_account() and seq = ?1",
+            (seq, day),
+        )?;
+    }
     tx.execute(
         "insert into main.end_user_day (account, end_user, day, tokens, charged, jobs)
          values (current_account(), ?1, ?2, ?3, ?4, 1)

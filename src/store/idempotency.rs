@@ -100,3 +100,30 @@ pub fn prune(tx: &Tx<'_, SystemScope>, ttl: Duration, limit: u32) -> Result<usiz
         (tx.now(), tx.now().plus(ttl), limit),
     )
 }
+
+/// Removes expired answers of one account among the `limit` oldest of all accounts after number `after`. Gives how many,
+/// and the number after which to go on; `None` where all answers that have expired were looked at.
+pub fn prune_account(
+    tx: &Tx<'_, SystemScope>,
+    account: AccountScope,
+    after: i64,
+    limit: usize,
+) -> Result<(usize, Option<i64>)> {
+    let account = account.seq().number();
+    let oldest = tx.all(
+        "select seq, expires_at <= ?3 as is_over, account = ?4 as is_own from main.idempotency
+         where seq > ?1 order by seq limit ?2",
+        (after, limit, tx.now(), account),
+        |row| {
+            let is_over: bool = row.get("is_over")?;
+            Ok((row.get::<_, i64>("seq")?, is_over, is_over && row.get("is_own")?))
+        },
+    )?;
+    let mut removed = 0;
+    for (seq, _, _) in oldest.iter().filter(|(_, _, is_ours)| *is_ours) {
+        let sql = "delete from main.idempotency where account = ?1 and seq = ?2";
+        removed += tx.execute(sql, (account, seq))?;
+    }
+    let last = oldest.last().filter(|(_, is_over, _)| *is_over && oldest.len() == limit);
+    Ok((removed, last.map(|(seq, _, _)| *seq)))
+}

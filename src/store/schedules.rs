@@ -262,19 +262,18 @@ pub(in crate::store) const DUE: &str =
      from main.schedule s join main.account a on a.seq = s.account
      where s.next_at <= ?1 order by s.next_at limit ?2";
 
-/// Goes on to the next occurrence from `from`, which is dealt with up to `last_at`; false where somebody changed the
-/// schedule meanwhile.
+/// Goes on to the next occurrence from the one that was due, which is dealt with up to `last_at`; false where somebody
+/// changed the schedule since it was read.
 pub fn advance(
     tx: &Tx<'_, AccountScope>,
-    seq: i64,
-    from: Timestamp,
+    (seq, due, updated_at): (i64, Timestamp, Timestamp),
     last_at: Timestamp,
     next_at: Timestamp,
 ) -> Result<bool> {
     let changed = tx.execute(
-        "update main.schedule set last_at = ?3, next_at = ?4
-         where account = current_account() and seq = ?1 and next_at = ?2",
-        (seq, from, last_at, next_at),
+        "update main.schedule set last_at = ?4, next_at = ?5
+         where account = current_account() and seq = ?1 and next_at = ?2 and updated_at = ?3",
+        (seq, due, updated_at, last_at, next_at),
     )?;
     Ok(changed > 0)
 }

@@ -20,6 +20,13 @@ pub enum Signal {
     Task(TaskId, TaskStatus),
     /// When the first schedule is due may have changed.
     Rescheduled,
+    /// A row of a queue that waits is in another lane now.
+    Moved {
+        /// The row as it is.
+        work: Waiting,
+        /// The lane that it was in.
+        from: i64,
+    },
     /// A job took a step.
     Job(JobId),
     /// A job reached this terminal status.
@@ -47,6 +54,6 @@ pub enum Signal {
 impl Signal {
     /// Whether a queue changed.
     pub(in crate::store) const fn is_of_queue(&self) -> bool {
-        matches!(self, Self::Queued(_) | Self::Withdrawn(_) | Self::Paused)
+        matches!(self, Self::Queued(_) | Self::Withdrawn(_) | Self::Moved { .. } | Self::Paused)
     }
 }

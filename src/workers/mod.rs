@@ -2,7 +2,7 @@
 //! hands the outcome to a deed.
 
 mod auditing;
-mod builtins;
+pub mod builtins;
 pub mod deliver_webhook;
 mod grant_credits;
 mod judging;

@@ -113,8 +113,8 @@ impl RunTask {
         builtin: Builtin,
         stop: &Stop,
     ) -> Result<Outcome> {
-        let payload = attempt.task.payload.as_deref();
-        let result = builtins::run(&self.app, claimed.scope, builtin, payload, stop)?;
+        let payload = tasks::value(attempt.task.payload.as_deref())?;
+        let result = builtins::run(&self.app, claimed.scope, builtin, payload.as_ref(), stop)?;
         Ok(Outcome::Completed(result.to_string()))
     }
 

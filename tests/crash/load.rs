@@ -71,6 +71,9 @@ impl World {
             concurrency = 16
             lane_concurrency = 16
             max_crashes = 100
+            [queues."task.run"]
+            concurrency = 16
+            max_crashes = 100
             [webhooks]
             allow_networks = ["127.0.0.0/8"]
             "#,

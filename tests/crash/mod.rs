@@ -3,6 +3,7 @@
 mod batches;
 mod calls;
 mod load;
+mod tasks;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -256,6 +256,8 @@ fn policy() -> Settings {
         test_credits: Credits::ZERO,
         end_users: crate::support::deeds::NO_CAPS,
         tasks: crate::support::deeds::tasks(),
+        streaks: skai_server::domain::StreakPolicy::default(),
+        cleanup: crate::support::deeds::KEPT,
         stripe: skai_server::app::StripeSettings::default(),
     }
 }

@@ -9,12 +9,12 @@ use skai_server::{
         AccountSettings, AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep,
         Bucket, CatchUp, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId, DeliveryStatus,
         EndUserId, EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId, JobStatus, Month,
-        Overlap, ProjectId, QueueName, Recurrence, Result, ScheduleId, Split, TaskId, TaskStatus,
-        TimeZone, Timestamp,
+        Overlap, ProjectId, QueueName, Recurrence, Result, ScheduleId, Split, Streak, TaskId,
+        TaskStatus, TimeZone, Timestamp,
     },
     store::{
         AccountScope, Snapshot, Tx, account_settings, agent_hours, agents, api_keys, batches,
-        dead_letters, deliveries, end_users, evals, functions,
+        dead_letters, deliveries, end_user_days, end_users, evals, forward, functions,
         grants::{self, Correction},
         idempotency, job_events,
         jobs::{self, JobResult},
@@ -25,7 +25,7 @@ use skai_server::{
         scheduled_tasks::{self, NewTask, Task, TaskStep},
         schedules::{self, Schedule, ScheduleRules},
         spending::{self, SetAside, Spent},
-        webhooks,
+        streaks, webhooks,
     },
 };
 
@@ -33,7 +33,7 @@ use crate::support::deeds::{Deeds, micros, model, payer};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 55] = [
+const WITHOUT_FOREIGN_IDS: [&str; 57] = [
     "account_settings::set",
     "agent_hours::add",
     "agent_hours::tell",
@@ -48,6 +48,7 @@ const WITHOUT_FOREIGN_IDS: [&str; 55] = [
     "batches::insert",
     "batches::list",
     "books::balance",
+    "canceled_jobs::list",
     "dead_letters::insert",
     "dead_letters::list",
     "deliveries::attempted",
@@ -85,6 +86,7 @@ const WITHOUT_FOREIGN_IDS: [&str; 55] = [
     "schedules::insert",
     "schedules::list",
     "spending::set_aside",
+    "streaks::set_bonus",
     "webhooks::active",
     "webhooks::count",
     "webhooks::insert",
@@ -98,6 +100,8 @@ struct Theirs {
     key: ApiKeyId,
     job: jobs::Job,
     batch: (i64, BatchId),
+    /// A job of the batch.
+    waits: i64,
     lease: Lease,
     endpoint: (i64, EndpointId),
     eval: EvalId,
@@ -159,7 +163,9 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     });
     let (endpoint_seq, delivery_seq, agent) = numbers.wait().unwrap();
     let grants = store.read(scope, |it| ledger_entries::grants(it, None, 1)).unwrap();
+    let waits = store.read(scope, |it| batches::open_items(it, batch.seq, 0, 1)).unwrap();
     Theirs {
+        waits: waits[0].1.seq,
         project: project.id,
         agent,
         eval,
@@ -396,6 +402,8 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
         |it| agents::versions(it, has.agent, None, 9),
         |page| page.rows.is_empty(),
     );
+    let later = Timestamp::default();
+    calls.find("api_keys::ended", |it| api_keys::ended(it, None, later, 9), Vec::is_empty);
     calls.find("api_keys::find", |it| api_keys::find(it, key), Option::is_none);
     let batch = has.batch;
     calls.find("batches::find", |it| batches::find(it, batch.1), Option::is_none);
@@ -405,6 +413,9 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
         |it| batches::items(it, batch.0, 0, 9),
         |page| page.rows.is_empty(),
     );
+    let background = |it: &Snapshot<'_, AccountScope>| forward::in_background(it, 0, 9);
+    calls.find("forward::in_background", background, Vec::is_empty);
+    calls.find("forward::standing", |it| forward::standing(it, job.seq), Option::is_none);
     calls.find("batches::open_items", |it| batches::open_items(it, batch.0, 0, 9), Vec::is_empty);
     calls.find("dead_letters::find", |it| dead_letters::find(it, letter), Option::is_none);
     calls.find("deliveries::find", |it| deliveries::find(it, delivery.1), Option::is_none);
@@ -481,11 +492,13 @@ fn find_tasks(calls: &mut Calls<'_>, has: &Theirs) {
 fn change_tasks(calls: &mut Calls<'_>, has: &Theirs) {
     let (schedule, seq, at) =
         (has.schedule.clone(), has.schedule.seq, has.schedule.next_at.unwrap());
-    let (task, job) = (has.task.clone(), has.job.seq);
+    let (task, job, made) = (has.task.clone(), has.job.seq, has.schedule.updated_at);
     calls.change("functions::delete", &false, |tx| functions::delete(tx, "theirs"));
     calls.change("schedules::update", &(), move |tx| schedules::update(tx, &schedule));
     calls.change("schedules::delete", &false, move |tx| schedules::delete(tx, seq));
-    calls.change("schedules::advance", &false, move |tx| schedules::advance(tx, seq, at, at, at));
+    calls.change("schedules::advance", &false, move |tx| {
+        schedules::advance(tx, (seq, at, made), at, at)
+    });
     calls.change("schedules::pause", &(), move |tx| schedules::pause(tx, seq));
     calls.change("schedules::skip", &(), move |tx| schedules::skip(tx, seq, 1, at, "missed"));
     let begun = task.clone();
@@ -540,6 +553,48 @@ fn find_end_users(calls: &mut Calls<'_>) {
         |it| end_users::tokens(it, "theirs", day),
         |found| *found == nothing,
     );
+    find_days(calls);
+}
+
+/// Their first end user, who was active on a day and whose streak of another is over.
+fn find_days(calls: &mut Calls<'_>) {
+    let outside = calls.deeds.outside();
+    let theirs = calls.theirs.seq().number();
+    let user = outside.query_row(
+        "update end_user set last_active_on = 3, streak_day = 2 where account = ?1 returning seq",
+        [theirs],
+        |row| row.get(0),
+    );
+    let user: i64 = user.unwrap();
+    let days = [
+        "insert into end_user_day values (?1, ?2, 3, 5, 0, 1)",
+        "insert into streak_bonus select ?1, 3, 7 where ?2 > 0",
+    ];
+    for sql in days {
+        outside.execute(sql, (theirs, user)).unwrap();
+    }
+    let day = Day::from_number;
+    calls.find("streaks::to_count", |it| streaks::to_count(it, 0, 9), Vec::is_empty);
+    calls.find(
+        "streaks::active_days",
+        |it| streaks::active_days(it, user, None, day(9), 9),
+        Vec::is_empty,
+    );
+    calls.find("streaks::bonus", streaks::bonus, Option::is_none);
+    calls.find("end_user_days::used_on", |it| end_user_days::used_on(it, day(3)), |it| it.0 == 0);
+    calls.change("end_user_days::forget", &0, move |tx| end_user_days::forget(tx, day(9), 9));
+    calls.change("streaks::set", &(), move |tx| {
+        streaks::set(tx, user, Streak { count: 9, day: Some(day(3)) })
+    });
+    let counted = "update end_user set streak_day = 3, streak_count = 1 where seq = ?1";
+    outside.execute(counted, [user]).unwrap();
+    calls.find("streaks::to_end", |it| streaks::to_end(it, day(9), 9), Vec::is_empty);
+    for sql in [
+        "delete from end_user_day where account = ?1",
+        "update end_user set last_active_on = null, streak_count = 0 where account = ?1",
+    ] {
+        outside.execute(sql, [theirs]).unwrap();
+    }
 }
 
 fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
@@ -587,6 +642,8 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
     calls.change("jobs::restart", &(), move |tx| {
         jobs::restart(tx, round, SetAside { held: Split::default(), spending: 1, tokens: 0 }, 0, 0)
     });
+    let waits = has.waits;
+    calls.change("forward::bring", &None, move |tx| forward::bring(tx, waits));
     calls.change("queue::finish", &false, move |tx| queue::finish(tx, lease));
     calls.change("queue::release", &false, move |tx| queue::release(tx, lease, tx.now(), false));
     calls.change("queue::withdraw", &false, move |tx| queue::withdraw(tx, work));

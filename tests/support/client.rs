@@ -113,6 +113,10 @@ impl Client {
         self.send_json("PATCH", path, &[], body)
     }
 
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send_json("PUT", path, &[], body)
+    }
+
     /// Posts with an `Idempotency-Key`.
     pub(crate) fn post_once(&self, path: &str, key: &str, body: &Value) -> Reply {
         self.send_json("POST", path, &[("Idempotency-Key", key)], body)

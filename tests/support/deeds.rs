@@ -7,7 +7,7 @@ use skai_server::{
     ambient::Ambient,
     app::{
         App, Backlog, CallLimits, Caller, Calls, Contracts, HashCost, LastAudit, RateLimits,
-        Settings, TaskSettings, Vault, Watches, accounts,
+        Retention, Settings, TaskSettings, Vault, Watches, accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
@@ -19,7 +19,7 @@ use skai_server::{
     domain::{
         AccountId, ApiKeyId, Backoff, Bucket, CapPolicy, Credits, DriftLimits, Environment,
         GenerationRequest, JobError, JobErrorCode, JobId, Model, Payer, Price, ProjectId,
-        QueueName, RateLimit, Result, Secret, Tariff, TimeZone, Timestamp, Usage,
+        QueueName, RateLimit, Result, Secret, StreakPolicy, Tariff, TimeZone, Timestamp, Usage,
     },
     providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
@@ -48,6 +48,7 @@ pub(crate) fn tasks() -> TaskSettings {
         max_functions: 200,
         max_schedules: 1_000,
         max_open: 10_000,
+        batch_size: 10,
     }
 }
 
@@ -341,6 +342,13 @@ pub(crate) const DRIFT: DriftLimits = DriftLimits {
 pub(crate) const NO_CAPS: CapPolicy =
     CapPolicy { timezone: TimeZone::UTC, daily_token_caps: false, daily_token_cap: 25_000 };
 
+/// A week, and three months for days.
+pub(crate) const KEPT: Retention = Retention {
+    api_keys: Duration::from_hours(168),
+    canceled_jobs: Duration::from_hours(168),
+    usage: Duration::from_hours(2_160),
+};
+
 fn settings() -> Settings {
     let hour = Duration::from_hours(1);
     Settings {
@@ -364,6 +372,8 @@ fn settings() -> Settings {
         low_mark: micros(0),
         test_credits: Credits::ZERO,
         end_users: NO_CAPS,
+        streaks: StreakPolicy::default(),
+        cleanup: KEPT,
         stripe: skai_server::app::StripeSettings::default(),
         tasks: tasks(),
     }

@@ -1,12 +1,12 @@
 //! The real server, in this process: its own folder, its own port, everything as in production but
 //! quicker retries. When it is dropped it stops, and its books must be right.
 
-use std::{cell::Cell, net::SocketAddr, time::Duration};
+use std::{cell::Cell, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
-    app::ledger_audit,
+    app::{App, ledger_audit},
     config::{self, Config, ProviderKind, Synchronous},
     domain::{RateLimit, Secret},
     server::Server,
@@ -103,6 +103,11 @@ impl TestServer {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.as_ref().unwrap().address()
+    }
+
+    /// What its deeds work with.
+    pub(crate) fn app(&self) -> Arc<App> {
+        Arc::clone(self.server.as_ref().unwrap().app())
     }
 
     /// A client without credentials.

@@ -23,6 +23,7 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/api_keys.rs",
     "src/app/auth/verify.rs",
     "src/app/batches/cancel.rs",
+    "src/app/builtins/cleanup.rs",
     "src/app/credits.rs",
     "src/app/evals/score.rs",
     "src/app/jobs/direct.rs",

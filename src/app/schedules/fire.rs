@@ -81,7 +81,7 @@ fn fire(app: &Arc<App>, due: Due) -> Commit<Fired> {
             schedules::pause(tx, seq)?;
             return Ok(Fired::default());
         };
-        if !schedules::advance(tx, seq, at, last, next)? {
+        if !schedules::advance(tx, (seq, at, schedule.updated_at), last, next)? {
             return Ok(Fired::default());
         }
         let fired = if is_suspended {
@@ -105,11 +105,13 @@ fn pass_over(app: &App, due: &Due, error: &Error) -> Result<Fired> {
     let (seq, at) = (due.seq, due.at);
     let error: &dyn std::error::Error = error;
     tracing::error!(error, schedule = seq, "the tasks of a schedule could not be made");
-    let next = due.schedule.as_ref().and_then(|it| plan(it, at, app.ambient.now()).next);
+    let planned = due.schedule.as_ref().map(|it| (it.updated_at, plan(it, at, app.ambient.now())));
     let passed = app.store.write(due.scope, move |tx| {
-        match next {
-            Some(next) => schedules::advance(tx, seq, at, at, next).map(drop)?,
-            None => schedules::pause(tx, seq)?,
+        match &planned {
+            Some((updated_at, Plan { last, next: Some(next), .. })) => {
+                schedules::advance(tx, (seq, at, *updated_at), *last, *next).map(drop)?;
+            }
+            _ => schedules::pause(tx, seq)?,
         }
         schedules::skip(tx, seq, 1, at, "error")
     });

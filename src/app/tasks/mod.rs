@@ -7,6 +7,8 @@ mod outcome;
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::{Value, value::RawValue};
+
 pub use attempt::{Attempt, begin, run_agent};
 pub use due::{Asked, Processed, answer, answered, demand, has_ended, report};
 pub use outcome::{Outcome, Retry, finish, give_up};
@@ -44,6 +46,8 @@ pub struct TaskSettings {
     pub max_schedules: u32,
     /// Tasks of an account that are not over.
     pub max_open: u32,
+    /// Requests of batches that one group of `batch-ai-processor` brings forward.
+    pub batch_size: usize,
 }
 
 /// Adds a task.
@@ -79,14 +83,16 @@ pub fn create(
 }
 
 /// Refuses what a function of the server's own does not understand.
-pub(in crate::app) fn check_payload(
-    function: &Function,
-    payload: Option<&serde_json::value::RawValue>,
-) -> Result<()> {
+pub(in crate::app) fn check_payload(function: &Function, payload: Option<&RawValue>) -> Result<()> {
     match function.target {
-        Target::Builtin(builtin) => builtins::check_payload(builtin, payload),
+        Target::Builtin(builtin) => builtins::check_payload(builtin, value(payload)?.as_ref()),
         _ => Ok(()),
     }
+}
+
+/// A payload as a value.
+pub fn value(payload: Option<&RawValue>) -> Result<Option<Value>> {
+    payload.map(|payload| serde_json::from_str(payload.get())).transpose().map_err(Error::internal)
 }
 
 /// Adds a task and, unless it is held, its place in the queue; `None` where its occurrence is one already.

@@ -16,7 +16,7 @@ const EPOCH: Date = Date::constant(1970, 1, 1);
 /// The weekday of day 0, a Thursday.
 const EPOCH_WEEKDAY: i64 = 4;
 
-/// One bit in each fifth week of seven.
+/// The first bit of each of five weeks.
 const WEEKS: u64 = 1 | 1 << 7 | 1 << 14 | 1 << 21 | 1 << 28;
 
 /// Five fields: in each number the bit of what matches is set.

@@ -205,6 +205,8 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             daily_token_caps: false,
             daily_token_cap: 25_000,
         },
+        streaks: crate::domain::StreakPolicy::default(),
+        cleanup: app::Retention { api_keys: minute, canceled_jobs: minute, usage: minute },
         stripe: app::StripeSettings::default(),
         tasks: app::TaskSettings {
             ttl: minute,
@@ -213,6 +215,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             max_functions: 100,
             max_schedules: 100,
             max_open: 100,
+            batch_size: 1,
         },
         drift: crate::domain::DriftLimits {
             window_hours: 24,

@@ -324,6 +324,11 @@ impl State {
             Signal::Queued(work) if work.id.queue == queue => self.order.add(work, now),
             Signal::Withdrawn(work) if work.id.queue == queue => self.withdraw(work),
             Signal::Demanded(work) if work.id.queue == queue => self.demand(work),
+            Signal::Moved { work, from } if work.id.queue == queue => {
+                self.order.remove(&Waiting { lane: *from, ..work.clone() });
+                // Where it is just being claimed, that it is here too is found out by a claim in vain.
+                self.order.add(work, now);
+            }
             Signal::Paused => self.review_pause = true,
             Signal::QueuesElsewhere => (self.stale, self.review_pause) = (true, true),
             _ => return false,
@@ -379,5 +384,26 @@ impl State {
     /// Threads at work, those included whose result nobody wants.
     fn threads(&self) -> usize {
         self.running.len() + self.abandoned.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::QueueName, queue::order::Room};
+
+    #[test]
+    fn work_that_moves_to_another_lane_is_there_once() {
+        let id = WorkId { queue: QueueName::GenerationCreate, subject: 7 };
+        let work = Waiting { id, lane: -3, priority: 1, run_at: Timestamp::default() };
+        let mut state = State { order: Order::new(0), ..State::default() };
+        let mut hear = |signal: &Signal, queue| state.hear(signal, queue, Timestamp::default());
+        assert!(hear(&Signal::Queued(work.clone()), QueueName::GenerationCreate));
+        let moved = Signal::Moved { work: Waiting { lane: 3, ..work }, from: -3 };
+        assert!(!hear(&moved, QueueName::TaskRun));
+        assert!(hear(&moved, QueueName::GenerationCreate));
+        assert_eq!(state.order.depth(), (1, 0));
+        let mut room = Room { slots: 2, spare: 2, threads: 2 };
+        assert_eq!(state.order.take(&mut room).map(|pick| (pick.subject, pick.lane)), Some((7, 3)));
     }
 }

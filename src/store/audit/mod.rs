@@ -13,6 +13,7 @@ mod grants;
 mod lists;
 mod payments;
 mod reservations;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -48,7 +49,7 @@ pub struct Problem {
 /// null, what is wrong in words, and what would mend it. `?1` limits the rows. Amounts are microcredits.
 ///
 /// Rules that look at the same sums share a statement, so that the ledger is read few times.
-const RULES: [&[&str]; 8] = [
+const RULES: [&[&str]; 9] = [
     balances::RULES,
     reservations::RULES,
     batches::RULES,
@@ -57,6 +58,7 @@ const RULES: [&[&str]; 8] = [
     payments::RULES,
     lists::RULES,
     environments::RULES,
+    tasks::RULES,
 ];
 
 /// Looks at everything, in one consistent view. Gives up between two rules once it is `stopped`.

@@ -2,7 +2,8 @@
 
 /// See [`RULES`](super::RULES).
 pub(super) const RULES: &[&str] = &[
-    // Each reservation against its job: what the job says, and how it was resolved.
+    // Each reservation against its job: what the job says, and how it was resolved. Canceled jobs may be gone, but
+    // for the newest, and then nothing may be left of what was set aside for them, nor have been charged.
     "with l as (
        select job, round, min(account) as account, max(account) as last_account,
          -sum(case when kind = 'reserve' and bucket = 'free' then delta else 0 end)
@@ -12,17 +13,22 @@ pub(super) const RULES: &[&str] = &[
          sum(case when kind = 'release' and bucket = 'free' then delta else 0 end) as released_free,
          sum(case when kind = 'release' and bucket = 'paid' then delta else 0 end) as released_paid,
          -sum(case when kind = 'charge' then delta else 0 end) as charged,
-         sum(kind in ('release', 'charge')) as resolutions,
+         sum(kind in ('release', 'charge')) as resolutions, sum(kind = 'charge') as charges,
          sum(kind not in ('reserve', 'release', 'charge')) as others
        from main.ledger where job is not null group by job, round)
      select account, job, broken, case
-       when status is null then 'restore a backup: jobs with entries are never removed'
+       when status is null
+         then 'restore a backup: a job is removed only once it gave back all that was set aside for it, uncharged'
        when status in (2, 3) then 'end the job as failed, take it out of the queue, and correct what its '
          || 'entries do not undo by an adjustment'
        else 'correct the difference by an adjustment: entries never change' end
      from (
        select l.account, l.job, j.status, case
-         when j.seq is null then 'has entries of a job that does not exist: number ' || l.job
+         when j.seq is null then case
+           when l.charges > 0 or l.others > 0 or l.round < 1 or l.account <> l.last_account
+               or l.released_free <> l.reserved_free or l.released_paid <> l.reserved_paid
+               or l.job > (select coalesce(max(seq), 0) from main.job)
+             then 'has entries of a job that does not exist: number ' || l.job end
          when l.round > j.round or l.round < 1 or l.others > 0 or l.account <> j.account
              or l.last_account <> j.account
            then 'has entries of a round that does not exist, or in another account: round '

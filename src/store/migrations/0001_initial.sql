@@ -52,6 +52,7 @@ create table api_key (
   last_used_at integer,
   unique (account, id)
 ) strict;
+create index api_key_by_origin on api_key (origin) where origin is not null;
 
 create table idempotency (
   seq integer primary key,
@@ -244,6 +245,8 @@ create table end_user (
   unique (account, id),
   unique (account, external_id)
 ) strict;
+create index end_user_to_count on end_user (account) where last_active_on is not streak_day;
+create index end_user_streak on end_user (account, streak_day) where streak_count > 0;
 
 create table end_user_day (
   account integer not null,
@@ -254,6 +257,13 @@ create table end_user_day (
   jobs integer not null,
   primary key (account, end_user, day)
 ) strict, without rowid;
+create index end_user_day_by_day on end_user_day (account, day);
+
+create table streak_bonus (
+  account integer primary key references account (seq),
+  day integer not null,
+  granted integer not null check (granted >= 0)
+) strict;
 
 create table agent (
   seq integer primary key,
@@ -417,6 +427,7 @@ create table dead_letter (
   unique (account, id)
 ) strict;
 create index dead_letter_open on dead_letter (queue, subject) where redriven_at is null;
+create index dead_letter_redriven on dead_letter (queue, subject) where redriven_at is not null;
 
 create table function (
   seq integer primary key,

@@ -38,7 +38,7 @@ use super::scope::Scope;
 use crate::ambient::lock;
 
 /// Every table with rows of tenants; a test compares it with the schema. All have a column `account`.
-pub(in crate::store) const TENANT_TABLES: [&str; 31] = [
+pub(in crate::store) const TENANT_TABLES: [&str; 32] = [
     "account_setting",
     "agent",
     "agent_drift",
@@ -67,6 +67,7 @@ pub(in crate::store) const TENANT_TABLES: [&str; 31] = [
     "schedule",
     "scheduled_task",
     "spending",
+    "streak_bonus",
     "webhook_attempt",
     "webhook_delivery",
     "webhook_endpoint",

@@ -5,9 +5,9 @@ use super::{Rig, forever};
 use crate::{
     domain::stripe::EventStatus,
     store::{
-        SystemScope, accounts, agent_hours, agents, api_keys, batches, dead_letters, deliveries,
-        end_users, evals, grants, job_list, ledger_entries, projects, queue, stripe::events,
-        webhooks,
+        SystemScope, accounts, agent_hours, agents, api_keys, batches, canceled_jobs, dead_letters,
+        deliveries, end_user_days, end_users, evals, forward, grants, job_list, ledger_entries,
+        projects, queue, streaks, stripe::events, webhooks,
     },
 };
 
@@ -167,4 +167,24 @@ fn what_a_crash_left_of_direct_jobs_is_found_by_the_queue() {
     let ways = ["SEARCH q USING PRIMARY KEY (queue=?)", "SEARCH j USING INTEGER PRIMARY KEY"];
     assert!(ways.iter().all(|way| plan.contains(way)), "{plan}");
     assert!(plan.find(ways[0]) < plan.find(ways[1]) && !plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+#[test]
+fn what_builtin_functions_look_for_is_found_by_indexes() {
+    let [to_count, active_days, to_end] = streaks::LISTS;
+    let [used_on, forgettable] = end_user_days::LISTS;
+    let ([canceled], [in_background]) = (canceled_jobs::LISTS, forward::LISTS);
+    for (sql, way) in [
+        (to_count, "USING INDEX end_user_to_count (account=? AND rowid>?)"),
+        (active_days, "USING PRIMARY KEY (account=? AND end_user=? AND day>? AND day<?)"),
+        (to_end, "USING INDEX end_user_streak (account=? AND streak_day<?)"),
+        (used_on, "USING INDEX end_user_day_by_day (account=? AND day=?)"),
+        (forgettable, "USING INDEX end_user_day_by_day (account=? AND day>? AND day<?)"),
+        (canceled, "USING INDEX job_unsuccessful (account=? AND status=? AND rowid>?)"),
+        (in_background, "SEARCH queue USING PRIMARY KEY (queue=? AND subject>?)"),
+        (api_keys::ENDED, "USING INDEX sqlite_autoindex_api_key_2 (account=? AND id<?)"),
+    ] {
+        let plan = plan(sql).replace("main.", "");
+        assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{way}\n{plan}\n{sql}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::store::{SystemScope, tenancy::TENANT_TABLES};
 
 /// One row per tenant table: its columns and values. `$a` is the account, `$k` what makes the row's
 /// keys differ, `$t` a text that tells whose it is.
-const ROWS: [(&str, &str, &str); 31] = [
+const ROWS: [(&str, &str, &str); 32] = [
     ("account_setting", "account, timezone", "$a, '$t'"),
     ("project", "seq, account, id, name, environment, created_at", "$k, $a, x'0$k', '$t$k', 'live', 1"),
     (
@@ -61,6 +61,7 @@ const ROWS: [(&str, &str, &str); 31] = [
         "$k, $a, x'0$k', '$t$k', 1",
     ),
     ("end_user_day", "account, end_user, day, tokens, charged, jobs", "$a, $k, 1, 1, 1, 1"),
+    ("streak_bonus", "account, day, granted", "$a, 1, 1"),
     (
         "eval",
         "seq, account, id, agent, name, cases, created_at",

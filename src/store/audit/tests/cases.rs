@@ -5,6 +5,7 @@ use super::Case;
 const UNLOCK: &str = "drop trigger ledger_keeps_entries";
 const UNLOCK_PRICES: &str = "drop trigger price_keeps_versions";
 const NEXT_PRICE: &str = "insert into main.price values (2, 'm', 2, 0, 0, 0, 1000000, 0, 1)";
+const UNLOCK_NEWEST: &str = "drop trigger job_keeps_newest";
 const UNLOCK_ALL: &str = "drop trigger ledger_keeps_all_entries";
 
 /// Another account, which has nothing.
@@ -73,6 +74,24 @@ pub(super) const CHANGED: &[Case] = &[
             "an entry of a grant that does not exist: entry 6",
         ),
     ];
+
+/// The first job is gone, the books are those of a canceled one.
+pub(super) const GONE: &[Case] = &[
+    (
+        &["insert into main.ledger values (5, 1, 5, 'charge', 'paid', -1, 969, 1, 1, 0, null, 1, null, null, null,
+           1, 0)"],
+        "has entries of a job that does not exist: number 1",
+    ),
+    (&[UNLOCK, "update main.ledger set delta = 29 where n = 3"], "does not exist: number 1"),
+    (&[UNLOCK, "update main.ledger set delta = -31 where n = 2"], "does not exist: number 1"),
+    (&[UNLOCK_ALL, "delete from main.ledger where n = 2"], "does not exist: number 1"),
+    (&[UNLOCK_ALL, "delete from main.ledger where n = 3"], "does not exist: number 1"),
+    (&[UNLOCK, "update main.ledger set kind = 'adjust' where n = 3"], "does not exist: number 1"),
+    (&[UNLOCK, "update main.ledger set round = 2 where n = 3"], "does not exist: number 1"),
+    (&[TWIN, UNLOCK, "update main.ledger set account = 2 where n = 3"], "not exist: number 1"),
+    (&[UNLOCK, "update main.ledger set round = 2 where n = 2"], "does not exist: number 1"),
+    (&[UNLOCK_NEWEST, "delete from main.job where seq = 2"], "does not exist: number 1"),
+];
 
 pub(super) const PRICED: &[Case] = &[
     (&[UNLOCK, "update main.ledger set price = 9 where n = 4"], "charge at another price of m"),
@@ -218,7 +237,7 @@ pub(super) const REPAIRS: &[Case] = &[
     ),
     (
         &[UNLOCK, "update main.ledger set job = 99 where n = 5"],
-        "restore a backup: jobs with entries are never removed",
+        "restore a backup: a job is removed only once it gave back all that was set aside for it, uncharged",
     ),
     (
         &[UNLOCK_ALL, "delete from main.ledger where n = 4"],

@@ -3,7 +3,7 @@
 mod cases;
 mod payments;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::*;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     store::{
         AccountScope, EngineSettings, Store, Tx, accounts,
         batches::{self, NewBatch},
-        end_users,
+        canceled_jobs, end_users,
         grants::{self, NewGrant},
         jobs::{self, JobResult, NewJob},
         ledger::{self, Charge, Cover, HoldParts, JobRound},
@@ -86,20 +86,43 @@ fn books() -> Books {
         let tariff = Tariff::Priced(Price { output_per_million: micro, ..Price::default() });
         let price = Some(prices::record(tx, "m", tariff)?.row);
         tx.within(scope, |tx| {
-            let new = NewGrant {
-                id: GrantId::from_uuid(ambient.uuid()),
-                bucket: Bucket::Paid,
-                amount: Credits::from_micros(1_000),
-                reason: "a".to_owned(),
-                expires_at: None,
-                request_id: None,
-                stripe_event: None,
-            };
-            grants::grant(tx, &new)?;
+            give(tx, ambient)?;
             done(tx, ambient, price)?;
             waits(tx, ambient)
         })
     })
+}
+
+/// The same after a job (number 1) that was canceled and is gone.
+fn books_without() -> Books {
+    Books::with(|tx, ambient, scope| {
+        tx.within(scope, |tx| {
+            give(tx, ambient)?;
+            let (canceled, round) = job(tx, ambient, None)?;
+            let held = Split { paid: RESERVED, ..Split::default() };
+            ledger::release(tx, round, held)?;
+            spending::release(tx, 1, RESERVED)?;
+            end_users::close(tx, "u", BOUND)?;
+            jobs::end(tx, canceled, JobStatus::Canceled, &JobResult::default())?;
+            waits(tx, ambient)
+        })?;
+        let gone = canceled_jobs::delete(tx, scope, 1, tx.now().plus(Duration::from_secs(1)))?;
+        assert!(gone);
+        Ok(())
+    })
+}
+
+fn give(tx: &Tx<'_, AccountScope>, ambient: &Ambient) -> Result<()> {
+    let new = NewGrant {
+        id: GrantId::from_uuid(ambient.uuid()),
+        bucket: Bucket::Paid,
+        amount: Credits::from_micros(1_000),
+        reason: "a".to_owned(),
+        expires_at: None,
+        request_id: None,
+        stripe_event: None,
+    };
+    grants::grant(tx, &new)
 }
 
 fn done(tx: &Tx<'_, AccountScope>, ambient: &Ambient, price: Option<i64>) -> Result<()> {
@@ -203,11 +226,20 @@ fn books_that_are_right_have_no_problems() {
     assert_eq!((audit.accounts, audit.entries, audit.jobs), (1, 5, 2));
 }
 
+#[test]
+fn a_job_may_be_gone_that_gave_everything_back() {
+    let books = books_without();
+    assert_eq!(books.after(&[]), []);
+    let audit = books.store.read(SystemScope::new(), |it| run(it, &|| false)).unwrap();
+    assert_eq!((audit.entries, audit.jobs), (4, 1));
+}
+
 /// Books, and what is done to them.
 type Tampered = (fn() -> Books, &'static [Case]);
 
-const ALL: [Tampered; 8] = [
+const ALL: [Tampered; 9] = [
     (books, cases::CHANGED),
+    (books_without, cases::GONE),
     (books, cases::PRICED),
     (books, cases::CONSISTENT),
     (books, cases::OF_END_USERS),

@@ -1,0 +1,6 @@
+//! When schedules are due, and what becomes of their occurrences.
+
+mod clock;
+mod reference;
+mod rig;
+mod year;
