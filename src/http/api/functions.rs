@@ -12,7 +12,7 @@ use crate::{
     app::functions::{self, Shown},
     domain::{
         ErrorKind, FunctionId, FunctionKind, FunctionRequest, HttpMethod, Page, Result, Scope,
-        Timestamp,
+        Timestamp, WebhookSecret,
     },
     http::{
         reply::Reply,
@@ -76,7 +76,7 @@ pub(super) struct FunctionBody<'a> {
     method: Option<HttpMethod>,
     /// The names of its headers; the values are not shown, and null stands for each.
     #[schemars(with = "Option<BTreeMap<String, ()>>")]
-    headers: Option<BTreeMap<&'a str, ()>>,
+    headers: Option<BTreeMap<&'a str, Option<&'a str>>>,
     timeout_ms: Option<u64>,
     /// The agent that it runs, by name.
     agent: Option<&'a str>,
@@ -101,7 +101,7 @@ impl<'a> FunctionBody<'a> {
             Target::Agent { agent, input } => Some((agent.as_str(), input.as_deref())),
             _ => None,
         };
-        let names = || shown.headers.iter().map(|name| (name.as_str(), ())).collect();
+        let names = || shown.headers.iter().map(|name| (name.as_str(), None)).collect();
         Self {
             id: function.id,
             object: "function",
@@ -113,7 +113,7 @@ impl<'a> FunctionBody<'a> {
             timeout_ms: http.map(|http| http.timeout_ms),
             agent: run.map(|(agent, _)| agent),
             input: run.and_then(|(_, input)| input),
-            secret: shown.secret.as_ref().map(|secret| secret.text()),
+            secret: shown.secret.as_ref().map(WebhookSecret::text),
             created_at: function.created_at,
             updated_at: function.updated_at,
         }

@@ -209,7 +209,7 @@ pub(super) async fn retry(request: Request) -> Result<Reply> {
 /// `POST /v1/scheduled-tasks/process`
 pub(super) async fn process(mut request: Request) -> Result<Reply> {
     let (caller, idempotency) = (request.caller()?, request.idempotency.take());
-    let (asking, known) = (caller.clone(), idempotency.clone());
+    let (asking, known) = (caller.clone(), idempotency);
     let before = move |app: &std::sync::Arc<_>| tasks::answered(app, &asking, known.as_ref());
     if let Some(reply) = request.blocking(before).await? {
         return Ok(Reply::json_bytes(StatusCode::OK, reply.body).replayed(true));
