@@ -80,8 +80,7 @@ fn body(operation: &str, world: &World) -> Option<Value> {
         "putFunction" => function(),
         "createScheduledTask" => json!({"function_name": "streak-updater"}),
         "createSchedule" => schedule(),
-        "updateSchedule" => json!({"name": "changed"}),
-        "updateAccount" => json!({"name": "changed"}),
+        "updateAccount" | "updateSchedule" => json!({"name": "changed"}),
         "receiveStripeEvent" => crate::stripe::unmatched(&World::new_name()),
         "addStripeCustomer" => {
             json!({"account_id": world.account.id, "stripe_customer_id": World::new_name()})
@@ -269,7 +268,7 @@ impl World {
     fn function(&self) -> String {
         let name = Self::new_name();
         let path = format!("/v1/functions/{name}");
-        self.account.client.send_json("PUT", &path, &[], &function()).expect(200);
+        self.account.client.put(&path, &function()).expect(200);
         name
     }
 

@@ -71,7 +71,7 @@ fn every_list_turns_its_pages() {
         account.run_job(&json!({"model": "sandbox"}));
         let function = json!({"kind": "agent", "agent": "a"});
         let path = format!("/v1/functions/f{n}");
-        account.client.send_json("PUT", &path, &[], &function).expect(200);
+        account.client.put(&path, &function).expect(200);
         task(&account, &json!({}));
         schedule(&account, &json!({}));
         server.account_with(&json!(0));
@@ -159,7 +159,9 @@ fn filters_pick_tasks() {
 fn a_page_of_large_tasks_ends_early() {
     let server = TestServer::start();
     let account = server.account();
-    let payload = json!({"payload": "x".repeat(65_000)});
+    let function = json!({"kind": "agent", "agent": "a"});
+    account.client.put("/v1/functions/f", &function).expect(200);
+    let payload = json!({"function_name": "f", "payload": "x".repeat(65_000)});
     let mut made: Vec<_> = (0..70).map(|_| task(&account, &payload)).collect();
     made.reverse();
     let first = account.client.get("/v1/scheduled-tasks?limit=100").expect(200).json();

@@ -129,15 +129,6 @@ fn a_hanging_function_does_not_hold_up_anothers() {
     world.let_go();
 }
 
-/// Not sent, and not tried again.
-#[track_caller]
-fn refused_at_the_attempt(task: &Value) {
-    assert_eq!((&task["error"]["code"], &task["attempts"]), (&json!("BAD_REQUEST"), &json!(1)));
-    let message = task["error"]["message"].as_str().unwrap();
-    assert!(message.starts_with("not sent: the URL leads to an address"), "{message}");
-    assert_eq!(task["result"], Value::Null);
-}
-
 #[test]
 fn a_network_that_is_not_allowed_any_more_is_not_asked() {
     let mut world = World::new();

@@ -75,6 +75,7 @@ fn each_refusal_names_its_member() {
         (json!({"scheduled_time": 1}), "scheduled_time"),
         (json!({"scheduled_time": ahead(too_far)}), "scheduled_time"),
         (json!({"payload": "x".repeat(64 * 1024 - 1)}), "payload"),
+        (json!({"function_name": "streak-updater", "payload": {"a": 1}}), "payload/a"),
         (json!({"status": "running"}), "status"),
     ] {
         refused_for(&post(&more), param);

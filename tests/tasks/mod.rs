@@ -77,7 +77,7 @@ impl World {
 
 impl Account {
     fn put(&self, name: &str, body: &Value) -> Reply {
-        self.client.send_json("PUT", &format!("/v1/functions/{name}"), &[], body)
+        self.client.put(&format!("/v1/functions/{name}"), body)
     }
 
     /// A task of the function `f`, with `more` in it.

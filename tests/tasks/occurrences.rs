@@ -17,7 +17,7 @@ use super::rig::Rig;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-fn story<'a>(tasks: &[(&'a str, &'static str)]) -> Vec<(String, &'static str)> {
+fn story(tasks: &[(&str, &'static str)]) -> Vec<(String, &'static str)> {
     tasks.iter().map(|(at, state)| ((*at).to_owned(), *state)).collect()
 }
 
@@ -32,7 +32,7 @@ fn an_occurrence_becomes_one_task_when_it_is_due() {
     rig.after(Duration::ZERO);
     assert_eq!(rig.story(), story(&[("10:00", "pending")]));
     let task = rig.tasks().remove(0);
-    assert_eq!(task.payload.as_deref().map(|it| it.get()), Some(r#"{"a":1}"#));
+    assert_eq!(task.payload.as_deref().map(serde_json::value::RawValue::get), Some(r#"{"a":1}"#));
     assert_eq!((task.asked_by, task.request_id), (Some((1, 1)), task.id.to_string()));
     let schedule = rig.look(id);
     assert_eq!((schedule.last_at, schedule.next_at), (Some(task.scheduled_time), Some(next)));

@@ -6,7 +6,7 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use skai_server::{
     app::{
-        Caller, Settings,
+        Caller, Settings, functions,
         schedules::{self, SchedulePatch},
         tasks::{self, Attempt, Outcome, Retry},
     },
@@ -32,7 +32,7 @@ impl Rig {
         Self::with(|_| ())
     }
 
-    /// An account without the schedules that every account has.
+    /// An account with a function `f`, and without the schedules that every account has.
     pub(super) fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let deeds = Deeds::with([], change);
         let scope = deeds.account("a");
@@ -40,6 +40,8 @@ impl Rig {
         for schedule in rig.schedules() {
             rig.delete(schedule.id);
         }
+        let function = serde_json::from_str(r#"{"kind": "agent", "agent": "none"}"#).unwrap();
+        functions::put(&rig.deeds.app, &rig.caller(), "f".to_owned(), function).wait().unwrap();
         rig
     }
 
@@ -53,7 +55,7 @@ impl Rig {
 
     /// A schedule that is due every hour, with `more` in it.
     pub(super) fn schedule(&self, more: &Value) -> ScheduleId {
-        let mut body = json!({"name": "s", "cron": "0 * * * *", "function_name": "streak-updater"});
+        let mut body = json!({"name": "s", "cron": "0 * * * *", "function_name": "f"});
         super::add(&mut body, more);
         let new = serde_json::from_value(body).unwrap();
         let made = schedules::create(&self.deeds.app, &self.caller(), new, None, |_| Ok(vec![]));

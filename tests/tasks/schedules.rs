@@ -80,6 +80,7 @@ fn each_refusal_names_the_part() {
         (json!({"timezone": "Mars/Olympus"}), "timezone", "Mars/Olympus"),
         (json!({"function_name": "none"}), "function_name", "`none`"),
         (json!({"payload": "x".repeat(64 * 1024)}), "payload", "65536"),
+        (json!({"function_name": "streak-updater", "payload": {"a": 1}}), "payload/a", "none"),
         (json!({"jitter_seconds": 61}), "jitter_seconds", "60"),
         (json!({"jitter_seconds": -1}), "jitter_seconds", ""),
         (json!({"catch_up": "some"}), "catch_up", "`skip`, `one`, `all`"),
