@@ -19,6 +19,7 @@ mod chat;
 mod cli;
 mod crash;
 mod deliveries;
+mod duties;
 mod end_users;
 mod evals;
 mod generation;

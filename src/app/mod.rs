@@ -7,6 +7,7 @@ mod argon;
 pub mod asking;
 pub mod auth;
 mod backlog;
+pub mod backup;
 pub mod batches;
 mod budgets;
 mod calls;
@@ -15,6 +16,7 @@ mod contracts;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
+pub mod duties;
 pub mod end_users;
 pub mod evals;
 mod events;
@@ -41,6 +43,7 @@ pub use argon::{HashCost, hash as hash_api_key};
 pub use backlog::Backlog;
 pub use calls::{CallLimits, Calls};
 pub use contracts::Contracts;
+pub use duties::DutySettings;
 pub use ledger_audit::LastAudit;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
@@ -149,6 +152,8 @@ pub struct Settings {
     pub end_users: CapPolicy,
     /// What payments buy, and who may tell of them.
     pub stripe: StripeSettings,
+    /// What the server does for itself.
+    pub duties: DutySettings,
 }
 
 impl Settings {

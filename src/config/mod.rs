@@ -19,8 +19,8 @@ mod environment;
 mod http;
 mod idempotency;
 mod jobs;
-mod ledger;
 mod log;
+mod maintenance;
 mod models;
 mod providers;
 mod queues;
@@ -40,8 +40,8 @@ pub use end_users::EndUsers;
 pub use http::Http;
 pub use idempotency::Idempotency;
 pub use jobs::Jobs;
-pub use ledger::Ledger;
 pub use log::{Log, LogFormat};
+pub use maintenance::{Backup, Maintenance};
 pub use models::Model;
 pub use providers::{Provider, ProviderKind};
 pub use queues::{Queue, Queues};
@@ -83,8 +83,10 @@ pub struct Config {
     pub jobs: Jobs,
     /// The bounds of a batch of them.
     pub batches: Batches,
-    /// The proof of the books.
-    pub ledger: Ledger,
+    /// What the server does for itself.
+    pub maintenance: Maintenance,
+    /// Copies of database and key.
+    pub backup: Backup,
     /// Policy for balances.
     pub credits: CreditsPolicy,
     /// When an agent became worse.
@@ -179,7 +181,8 @@ impl Config {
             drift,
             end_users,
             credits,
-            ledger,
+            maintenance,
+            backup,
             providers,
             models: _,
             queues,
@@ -200,7 +203,8 @@ impl Config {
             ("drift", *drift != other.drift),
             ("end_users", *end_users != other.end_users),
             ("credits", *credits != other.credits),
-            ("ledger", *ledger != other.ledger),
+            ("maintenance", *maintenance != other.maintenance),
+            ("backup", *backup != other.backup),
             ("providers", *providers != other.providers),
             ("queues", *queues != other.queues),
             ("webhooks", *webhooks != other.webhooks),
@@ -225,6 +229,7 @@ impl Config {
             model.check(name, &names, running.as_deref())?;
         }
         self.stripe.check()?;
+        self.backup.check()?;
         self.check_timeouts()
     }
 

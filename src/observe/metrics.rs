@@ -14,7 +14,7 @@ use prometheus_client::{
     metrics::{
         counter::{ConstCounter, Counter},
         family::{Family, MetricConstructor},
-        gauge::ConstGauge,
+        gauge::{ConstGauge, Gauge},
         histogram::Histogram,
     },
     registry::{Registry, Unit},
@@ -31,6 +31,9 @@ pub struct Metrics {
     provider_durations: Family<ProviderName, Histogram, Buckets>,
     webhook_attempts: Family<OutcomeLabels, Counter>,
     webhook_durations: Histogram,
+    duty_runs: Family<DutyLabels, Counter>,
+    duty_durations: Family<DutyName, Histogram, Buckets>,
+    duty_successes: Family<DutyName, Gauge>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -65,6 +68,17 @@ struct ProviderName {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct DutyLabels {
+    duty: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct DutyName {
+    duty: &'static str,
 }
 
 /// Upper bounds of a histogram, in seconds.
@@ -182,6 +196,9 @@ impl Metrics {
             provider_durations: Family::new_with_constructor(CALLS),
             webhook_attempts: Family::default(),
             webhook_durations: CALLS.new_metric(),
+            duty_runs: Family::default(),
+            duty_durations: Family::new_with_constructor(CALLS),
+            duty_successes: Family::default(),
         };
         metrics.register();
         metrics
@@ -227,6 +244,27 @@ impl Metrics {
             Unit::Seconds,
             self.webhook_durations.clone(),
         );
+        self.register_duties();
+    }
+
+    fn register_duties(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "duty_runs",
+            "Runs of the server's own duties, by outcome: ok or failed",
+            self.duty_runs.clone(),
+        );
+        registry.register_with_unit(
+            "duty_duration",
+            "How long the server's own duties took",
+            Unit::Seconds,
+            self.duty_durations.clone(),
+        );
+        registry.register(
+            "duty_last_success_timestamp_seconds",
+            "When a run of a duty last ended well, also before this start",
+            self.duty_successes.clone(),
+        );
         registry.register_collector(Box::new(Arc::clone(&self.pulled)));
     }
 
@@ -263,6 +301,17 @@ impl Metrics {
     pub fn webhook_attempt(&self, outcome: &'static str, took: Duration) {
         self.webhook_attempts.get_or_create(&OutcomeLabels { outcome }).inc();
         self.webhook_durations.observe(took.as_secs_f64());
+    }
+
+    /// Counts a run of a duty, and how long it took.
+    pub fn duty_ended(&self, duty: &'static str, outcome: &'static str, took: Duration) {
+        self.duty_runs.get_or_create(&DutyLabels { duty, outcome }).inc();
+        self.duty_durations.get_or_create(&DutyName { duty }).observe(took.as_secs_f64());
+    }
+
+    /// A run of a duty ended well at this time, in seconds since 1970.
+    pub fn duty_succeeded(&self, duty: &'static str, at: i64) {
+        self.duty_successes.get_or_create(&DutyName { duty }).set(at);
     }
 
     /// All numbers in Prometheus' text format.

@@ -26,11 +26,7 @@ impl Ticker {
     /// Starts calling `duty`.
     pub fn start(ambient: &Ambient, duty: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let shared = Arc::new((Mutex::new(State::default()), Condvar::new()));
-        let waker = Arc::clone(&shared);
-        ambient.on_set(move || {
-            lock(&waker.0).due = true;
-            waker.1.notify_all();
-        });
+        ambient.on_set(waker(&shared));
         let ticking = Arc::clone(&shared);
         let thread = ambient::thread("ticker", move || {
             while wait(&ticking) {
@@ -40,6 +36,11 @@ impl Ticker {
         Ok(Self { shared, thread: Some(thread) })
     }
 
+    /// Calls the duties at once, each time that it is called.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        waker(&self.shared)
+    }
+
     /// Stops after the duty that may be running.
     pub fn stop(mut self) {
         lock(&self.shared.0).stopped = true;
@@ -47,6 +48,14 @@ impl Ticker {
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
+    }
+}
+
+fn waker(shared: &Arc<(Mutex<State>, Condvar)>) -> impl Fn() + Send + Sync + 'static {
+    let shared = Arc::clone(shared);
+    move || {
+        lock(&shared.0).due = true;
+        shared.1.notify_all();
     }
 }
 

@@ -7,15 +7,16 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, CallLimits, Calls, Contracts, HashCost, LastAudit, RateLimits,
-        StripeSettings, Vault, Watches,
+        self, App, Backlog, CallLimits, Calls, Contracts, DutySettings, HashCost, LastAudit,
+        RateLimits, StripeSettings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
+        duties::{BackupSettings, Retention},
         prices::LiveCatalog,
     },
     config::{self, Config, Drift, EndUsers, ProviderKind, Synchronous},
     domain::{
-        Backoff, CapPolicy, DriftLimits, Model, Price, QueueName, Secret, Tariff,
-        stripe::CreditPolicy,
+        Backoff, CapPolicy, DriftLimits, DutyName, Model, Price, QueueName, Recurrence, Secret,
+        Tariff, stripe::CreditPolicy,
     },
     http,
     observe::Metrics,
@@ -112,6 +113,32 @@ fn settings(config: &Config) -> app::Settings {
         test_credits: config.credits.test_credits,
         end_users: end_users(config),
         stripe: stripe(config),
+        duties: duties(config),
+    }
+}
+
+fn duties(config: &Config) -> DutySettings {
+    let (maintenance, backup) = (&config.maintenance, &config.backup);
+    let crons = [
+        (DutyName::Backup, &backup.schedule),
+        (DutyName::LedgerVerify, &maintenance.verify),
+        (DutyName::Prune, &maintenance.prune),
+        (DutyName::Vacuum, &maintenance.vacuum),
+    ];
+    let cron = |(name, cron): (_, &Option<Recurrence>)| cron.clone().map(|cron| (name, cron));
+    let has_folder = !backup.folder.as_os_str().is_empty();
+    let (folder, keep) = (backup.folder.clone(), backup.keep);
+    DutySettings {
+        timezone: maintenance.timezone.clone(),
+        crons: crons.into_iter().filter_map(cron).collect(),
+        retention: Retention {
+            deliveries: maintenance.deliveries,
+            tasks: maintenance.tasks,
+            dead_letters: maintenance.dead_letters,
+            stripe_events: maintenance.stripe_events,
+            snapshots: maintenance.snapshots,
+        },
+        backup: has_folder.then_some(BackupSettings { folder, keep }),
     }
 }
 

@@ -256,6 +256,7 @@ fn policy() -> Settings {
         test_credits: Credits::ZERO,
         end_users: crate::support::deeds::NO_CAPS,
         stripe: skai_server::app::StripeSettings::default(),
+        duties: skai_server::app::DutySettings::default(),
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, CallLimits, Caller, Calls, Contracts, HashCost, LastAudit, RateLimits,
-        Settings, Vault, Watches, accounts,
+        App, Backlog, CallLimits, Caller, Calls, Contracts, DutySettings, HashCost, LastAudit,
+        RateLimits, Settings, Vault, Watches, accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
@@ -353,5 +353,6 @@ fn settings() -> Settings {
         test_credits: Credits::ZERO,
         end_users: NO_CAPS,
         stripe: skai_server::app::StripeSettings::default(),
+        duties: DutySettings::default(),
     }
 }

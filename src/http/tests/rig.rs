@@ -206,6 +206,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             daily_token_cap: 25_000,
         },
         stripe: app::StripeSettings::default(),
+        duties: app::DutySettings::default(),
         drift: crate::domain::DriftLimits {
             window_hours: 24,
             min_jobs: 50,
