@@ -45,6 +45,14 @@ pub enum BackupError {
     /// The files could not be brought to the disk.
     #[error("the copy could not be written to the disk")]
     Sync(#[from] io::Error),
+    /// It would fill the disk.
+    #[error("the disk has too little room: {free} bytes are free, {needed} are needed")]
+    Full {
+        /// Bytes that this user may still write.
+        free: u64,
+        /// Bytes that it takes, with some to spare.
+        needed: u64,
+    },
     /// The copy was read, and it is not what was copied.
     #[error("the copy is damaged: {}", .0.display())]
     Damaged(PathBuf),
@@ -73,6 +81,18 @@ pub fn check(copy: &Path, stopped: Stopped) -> Result<(), BackupError> {
     Ok(())
 }
 
+/// What a copy leaves free on its disk, in bytes: where the data is on the same one, writes go on.
+const SPARE: u64 = 64 << 20;
+
+/// Fails where the disk of that folder has no room for so many bytes more and some to spare. Where the system does not
+/// say how much room there is, the copy is tried.
+pub fn check_room(folder: &Path, bytes: u64) -> Result<(), BackupError> {
+    let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let needed = bytes.saturating_add(SPARE);
+    if free < needed { Err(BackupError::Full { free, needed }) } else { Ok(()) }
+}
+
 /// Copies to a new file that is its owner's alone.
 pub fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     let copied = || -> io::Result<()> {
@@ -96,4 +116,17 @@ pub fn try_folder(folder: &Path, ambient: &Ambient) -> io::Result<()> {
     let probe = folder.join(format!(".skai-probe-{}", ambient.uuid()));
     File::create_new(&probe)?;
     fs::remove_file(probe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_disk_is_filled() {
+        let folder = tempfile::tempdir().unwrap();
+        check_room(folder.path(), 0).unwrap();
+        let refused = check_room(folder.path(), u64::MAX).unwrap_err();
+        assert!(matches!(refused, BackupError::Full { needed: u64::MAX, .. }), "{refused}");
+    }
 }

@@ -10,13 +10,14 @@ use std::{
 use serde_json::json;
 use skai_server::{
     ambient::Ambient,
+    app::backup::{self, BackupError},
     config::Config,
     domain::DutyName::Backup,
     server::{Server, StartError},
 };
 
 use super::{duty, ended, friday, run, runs, with_backups};
-use crate::support::program::Program;
+use crate::support::{program::Program, server::TestServer};
 
 /// The names in a folder, in their order.
 fn names(folder: &Path) -> Vec<String> {
@@ -167,6 +168,31 @@ fn a_key_that_is_gone_leaves_no_half_backup() {
     let error = failed["error"].as_str().unwrap();
     assert!(error.contains("cannot copy") && error.contains("secret.key"), "{error}");
     assert_eq!(names(&backups), [""; 0]);
+}
+
+#[test]
+fn a_copy_is_given_up_with_the_server() {
+    let (_folder, backups) = folders();
+    let server = TestServer::start();
+    let filler = "create table filler (n integer) strict;
+         with recursive n (i) as (select 1 union all select i + 1 from n where i < 200000)
+         insert into filler select i from n;";
+    server.outside().execute_batch(filler).unwrap();
+    let data = server.folder().join("data");
+    let broken = backup::make(&data, &backups, Box::new(|| true)).unwrap_err();
+    assert!(matches!(broken, BackupError::Store(_)), "{broken}");
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = asked.clone();
+    let go_on = move || counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == u32::MAX;
+    let whole = backups.with_extension("whole");
+    backup::make(&data, &whole, Box::new(go_on)).unwrap();
+    assert!(asked.load(std::sync::atomic::Ordering::Relaxed) > 1, "it is asked while it copies");
+    backup::check(&whole, Box::new(|| false)).unwrap();
+    // A copy that lost a part of itself is none.
+    let database = whole.join("skai.db");
+    let length = fs::metadata(&database).unwrap().len();
+    fs::File::options().write(true).open(&database).unwrap().set_len(length / 2).unwrap();
+    backup::check(&whole, Box::new(|| false)).unwrap_err();
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Runs that break off, fail or are stopped.
 
+use std::fs;
+
 use serde_json::json;
 use skai_server::{
     app::duties::{self, Ended},
@@ -13,6 +15,8 @@ use skai_server::{
 use super::{duty, ended, friday, run, runs};
 use crate::support::{
     deeds::{Deeds, model},
+    eventually,
+    program::{Program, Running},
     server::TestServer,
 };
 
@@ -114,4 +118,42 @@ fn problems_in_the_books_are_counted_and_no_failure_of_the_duty() {
     server.outside().execute("update balance set low_mark = null, paid = paid + 1", []).unwrap();
     assert_eq!(run(&server, LedgerVerify)["result"]["problems"], 0);
     drop(account);
+}
+
+#[test]
+fn a_backup_that_a_kill_breaks_off_is_made_by_the_next_start() {
+    let program = Program::new();
+    let start = || {
+        let mut command = program.command(&[]);
+        command.env("SKAI_BACKUP__FOLDER", "backups");
+        Running::start(command.env("SKAI_RATE_LIMIT__OPERATOR", "1000000,1m"))
+    };
+    let server = start();
+    let token = fs::read_to_string(program.data_dir().join("operator.token")).unwrap();
+    let filler = "create table filler (data blob) strict;
+         with recursive n (i) as (select 1 union all select i + 1 from n where i < 10000)
+         insert into filler select randomblob(4000) from n;";
+    let outside = rusqlite::Connection::open(program.data_dir().join("skai.db")).unwrap();
+    outside.execute_batch(filler).unwrap();
+    drop(outside);
+    let path = "/admin/v1/duties/backup/run";
+    server.client(token.trim()).post(path, &json!({})).expect(202);
+    let backups = program.path().join("backups");
+    let names = || -> Vec<String> {
+        let entries = fs::read_dir(&backups).into_iter().flatten();
+        entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    eventually("the copy has begun", || names().pop());
+    server.kill();
+    let server = start();
+    let made = eventually("the backup is made", || {
+        let list = server.client(token.trim()).get("/admin/v1/duties").expect(200).json();
+        let backup = list["data"][0].clone();
+        (backup["finished_at"] != json!(null)).then_some(backup)
+    });
+    assert_eq!(made["error"], json!(null), "{made}");
+    let found = names();
+    assert!(found.len() == 1 && found[0].ends_with('Z'), "{found:?}");
+    drop(server);
+    program.verify();
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{super::App, BackupSettings, conflict, go_on};
 use crate::{
     app::backup::{self, BackupError, DATABASE, KEY, sync},
-    domain::{Result, Timestamp},
+    domain::{Error, Result, Timestamp},
 };
 
 /// What a copy is called while it is being made, or being removed, ends with this.
@@ -42,6 +42,7 @@ fn make(app: &Arc<App>, BackupSettings { folder, keep }: &BackupSettings) -> Res
     };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(told)?;
     let left = clean(folder).map_err(told)?;
+    backup::check_room(folder, app.store.size()).map_err(failed)?;
     let name = free_name(folder, app.ambient.now());
     let (arriving, to) = (folder.join(format!("{name}{UNFINISHED}")), folder.join(&name));
     let bytes = write(app, &arriving)?;
@@ -57,11 +58,14 @@ fn write(app: &Arc<App>, to: &Path) -> Result<u64> {
         let app = Arc::clone(app);
         Box::new(move || app.watches.is_closed())
     };
-    let failed = |error: BackupError| conflict("no backup was made").with_source(error);
     backup::make(data, to, stopped()).map_err(failed)?;
     backup::check(to, stopped()).map_err(failed)?;
     let length = |name: &str| fs::metadata(to.join(name)).map_or(0, |file| file.len());
     Ok(length(DATABASE) + length(KEY))
+}
+
+fn failed(error: BackupError) -> Error {
+    conflict("no backup was made").with_source(error)
 }
 
 /// The name of a copy that is made now, or that many seconds later as are taken.
