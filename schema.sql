@@ -628,16 +628,24 @@ create trigger scheduled_task_keeps_newest before delete on scheduled_task
   when old.seq = (select max(seq) from scheduled_task)
 begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
 
--- What the server does for itself from time to time: when it is due, and what came of it the last time. `cron` is
--- what `due_at` was computed with, so that another configuration is seen.
+-- What the server does for itself from time to time, and what came of it the last time. `due_at` was computed with
+-- `cron` in `timezone`, so that another configuration is seen; `cron` is empty where it is never due
+-- by itself. A run is begun before it does anything and ends with `finished_at`: what broke off is begun again, and
+-- `begun` counts how often.
 create table duty (
   name text primary key,
   cron text not null,
+  timezone text not null,
   due_at integer,
+  begun integer not null default 0 check (begun >= 0),
   started_at integer,
   finished_at integer,
+  duration_ms integer,
+  succeeded_at integer,
   result text,
-  error text
+  error text,
+  check ((finished_at is null) = (duration_ms is null)),
+  check (finished_at is null or started_at is not null)
 ) strict, without rowid;
 
 -- A place that receives webhooks. Secrets are sealed with the key file. `failing_since` is the time
@@ -703,7 +711,8 @@ create table webhook_attempt (
 -- status: `pending` waits in the queue, `unmatched` names no account known here, `ignored` needs the operator,
 -- `failed` was given up by the queue; `linked` leaves the grant to another event, which has not come yet;
 -- `processed` and `duplicate` are done.
--- `reason` says more. `by_operator`: it is processed because the operator said so.
+-- `reason` says more. `by_operator`: it is processed because the operator said so. Some time after it is done only the
+-- payload is forgotten, which is empty then: the row keeps the event from having its effect twice.
 create table stripe_event (
   seq integer primary key,
   id text not null unique,
@@ -722,6 +731,7 @@ create table stripe_event (
 create index stripe_event_by_status on stripe_event (status);
 create index stripe_event_unmatched on stripe_event (customer) where status = 'unmatched';
 create index stripe_event_by_payment on stripe_event (payment);
+create index stripe_event_to_empty on stripe_event (processed_at) where processed_at is not null and payload <> '';
 
 -- Whose payments those of a customer of Stripe's are.
 create table stripe_customer (

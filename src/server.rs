@@ -14,6 +14,7 @@ mod work;
 use std::{
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, mpsc},
     thread::JoinHandle,
     time::Duration,
@@ -56,6 +57,14 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// No copies can be made where they should be.
+    #[error("the folder of backups {} cannot be used; set backup.folder to one that this user may write to", folder.display())]
+    Backup {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The system gives no thread, or a key file cannot be read.
     #[error("the system refused")]
     System(#[from] io::Error),
@@ -108,6 +117,7 @@ impl Server {
     /// Opens the data folder and starts everything. Once this returns, requests are answered.
     pub fn start(config: Config, ambient: Ambient) -> Result<Self, StartError> {
         let folder = DataFolder::lock(&config.data_dir)?;
+        work::try_backups(&config, &ambient)?;
         let runtime = door::runtime(&config)?;
         let listener = door::listen(&runtime, config.http.listen)?;
         let address = listener.local_addr()?;
@@ -132,7 +142,7 @@ impl Server {
         metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
         metrics::pull_audit(&app);
-        let tickers = work::tick(&config, &app, &generations, &deliveries, &grants, &tasks)?;
+        let tickers = work::tick(&app, &generations, &deliveries, &grants, &tasks)?;
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
         Ok(Self {

@@ -20,6 +20,7 @@ mod chat;
 mod cli;
 mod crash;
 mod deliveries;
+mod duties;
 mod end_users;
 mod evals;
 mod generation;

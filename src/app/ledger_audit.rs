@@ -97,7 +97,7 @@ impl LastAudit {
 }
 
 /// Proves that the books are right, logs what is not, and remembers it for the metrics.
-pub fn watch(app: &App) -> Result<Found> {
+pub fn watch(app: &App) -> Result<LedgerReport> {
     let report = verify(app)?;
     for problem in &report.problems {
         tracing::error!(problem, "the books are not right; see `skai-server ledger verify`");
@@ -106,5 +106,5 @@ pub fn watch(app: &App) -> Result<Found> {
     *lock(&app.last_audit.0) = Some(found);
     let LedgerReport { ok, accounts, entries, jobs, .. } = report;
     tracing::info!(ok, accounts, entries, jobs, "verified the ledger");
-    Ok(found)
+    Ok(report)
 }

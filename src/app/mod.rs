@@ -7,6 +7,7 @@ mod argon;
 pub mod asking;
 pub mod auth;
 mod backlog;
+pub mod backup;
 pub mod batches;
 mod budgets;
 pub mod builtins;
@@ -16,6 +17,7 @@ mod contracts;
 pub mod credits;
 pub mod dead_letters;
 pub mod deliveries;
+pub mod duties;
 pub mod end_users;
 pub mod evals;
 mod events;
@@ -45,6 +47,7 @@ pub use argon::{HashCost, hash as hash_api_key};
 pub use backlog::Backlog;
 pub use calls::{CallLimits, Calls};
 pub use contracts::Contracts;
+pub use duties::DutySettings;
 pub use ledger_audit::LastAudit;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
@@ -155,16 +158,18 @@ pub struct Settings {
     /// What the streaks of end users earn.
     pub streaks: StreakPolicy,
     /// How long the cleanup keeps what nobody needs.
-    pub cleanup: Retention,
+    pub cleanup: CleanupSettings,
     /// What payments buy, and who may tell of them.
     pub stripe: StripeSettings,
     /// How tasks are run, and how many there may be.
     pub tasks: TaskSettings,
+    /// What the server does for itself.
+    pub duties: DutySettings,
 }
 
 /// How long what nobody needs any more is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Retention {
+pub struct CleanupSettings {
     /// API keys, from when they ended.
     pub api_keys: Duration,
     /// Canceled jobs, from when they ended.

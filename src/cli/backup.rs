@@ -1,24 +1,19 @@
 //! `backup` and `restore`: a folder with a consistent copy of the database and the key that its secrets
-//! are sealed with. Whoever has the folder has everything, so it is as secret as the data folder.
+//! are sealed with.
 
-use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 
 use super::{DONE, Output};
-use crate::{config::Config, server::DataFolder, store};
-
-/// What a backup consists of.
-const DATABASE: &str = "skai.db";
-const KEY: &str = "secret.key";
+use crate::{
+    app::backup::{self, DATABASE, KEY, copy, sync},
+    config::Config,
+    server::DataFolder,
+    store,
+};
 
 #[derive(Args)]
 pub(super) struct Backup {
@@ -45,12 +40,7 @@ impl Backup {
             bail!("there is no database in {}; set data_dir", config.data_dir.display());
         }
         let to = &self.to;
-        let made = DirBuilder::new().mode(0o700).create(to);
-        made.with_context(|| format!("cannot make {}; name a new folder", to.display()))?;
-        store::copy(&database, &to.join(DATABASE))?;
-        File::open(to.join(DATABASE))?.sync_all()?;
-        copy(&config.data_dir.join(KEY), &to.join(KEY))?;
-        sync(to)?;
+        backup::make(&config.data_dir, to, Box::new(|| false))?;
         let text = format!("wrote {}; it holds the key of all secrets", to.display());
         self.output.print(&json!({"ok": true, "path": to}), &text)?;
         Ok(DONE)
@@ -83,20 +73,4 @@ impl Restore {
         self.output.print(&json!({"ok": true, "data_dir": config.data_dir}), &text)?;
         Ok(DONE)
     }
-}
-
-/// Copies to a new file that is its owner's alone.
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let copied = || -> io::Result<()> {
-        let mut source = File::open(from)?;
-        let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
-        io::copy(&mut source, &mut target)?;
-        target.sync_all()
-    };
-    copied().with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
-}
-
-/// Makes the names of new files last.
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -1,6 +1,6 @@
 //! `[end_users]`: how many tokens the people may use whom accounts' jobs are for.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::values;
 use crate::domain::TimeZone;
@@ -15,11 +15,6 @@ pub struct EndUsers {
     #[serde(deserialize_with = "values::whole::<0, { crate::domain::DAILY_TOKEN_CAP_MAX }, _, _>")]
     pub daily_token_cap: u64,
     /// Where days begin and end.
-    #[serde(deserialize_with = "timezone")]
+    #[serde(deserialize_with = "values::timezone")]
     pub timezone: TimeZone,
-}
-
-fn timezone<'de, D: Deserializer<'de>>(given: D) -> Result<TimeZone, D::Error> {
-    let allowed = "a time zone of the IANA database, such as \"Europe/Berlin\" or \"UTC\"";
-    values::text(given, allowed, |given| given.text()?.parse().ok())
 }

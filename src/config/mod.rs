@@ -20,8 +20,8 @@ mod environment;
 mod http;
 mod idempotency;
 mod jobs;
-mod ledger;
 mod log;
+mod maintenance;
 mod models;
 mod providers;
 mod queues;
@@ -44,8 +44,8 @@ pub use end_users::EndUsers;
 pub use http::Http;
 pub use idempotency::Idempotency;
 pub use jobs::Jobs;
-pub use ledger::Ledger;
 pub use log::{Log, LogFormat};
+pub use maintenance::{Backup, Maintenance};
 pub use models::Model;
 pub use providers::{Provider, ProviderKind};
 pub use queues::{Queue, Queues};
@@ -89,8 +89,10 @@ pub struct Config {
     pub jobs: Jobs,
     /// The bounds of a batch of them.
     pub batches: Batches,
-    /// The proof of the books.
-    pub ledger: Ledger,
+    /// What the server does for itself.
+    pub maintenance: Maintenance,
+    /// Copies of database and key.
+    pub backup: Backup,
     /// Policy for balances.
     pub credits: CreditsPolicy,
     /// When an agent became worse.
@@ -192,7 +194,8 @@ impl Config {
             end_users,
             streaks,
             credits,
-            ledger,
+            maintenance,
+            backup,
             providers,
             models: _,
             queues,
@@ -216,7 +219,8 @@ impl Config {
             ("end_users", *end_users != other.end_users),
             ("streaks", *streaks != other.streaks),
             ("credits", *credits != other.credits),
-            ("ledger", *ledger != other.ledger),
+            ("maintenance", *maintenance != other.maintenance),
+            ("backup", *backup != other.backup),
             ("providers", *providers != other.providers),
             ("queues", *queues != other.queues),
             ("tasks", *tasks != other.tasks),
@@ -244,6 +248,7 @@ impl Config {
         }
         self.streaks.check()?;
         self.stripe.check()?;
+        self.backup.check()?;
         self.check_timeouts()
     }
 

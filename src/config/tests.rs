@@ -231,8 +231,28 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 1: models.sandbox.input_per_million: 0.0000001 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
     ),
     (
-        "[ledger]\nverify_at = \"24:00\"",
-        "line 2: ledger.verify_at: \"24:00\" is not allowed; allowed: a time of the day such as \"03:00\", or \"\"",
+        "[maintenance]\nverify = \"03:00\"",
+        "line 2: maintenance.verify: \"03:00\" is not allowed; allowed: five fields of cron such as \"0 3 * * *\", a name such as \"@daily\", \"every 15m\", or \"\"",
+    ),
+    (
+        "[maintenance]\ntimezone = \"Berlin\"",
+        "line 2: maintenance.timezone: \"Berlin\" is not allowed; allowed: a time zone of the IANA database, such as \"Europe/Berlin\" or \"UTC\"",
+    ),
+    (
+        "[maintenance]\ndeliveries = \"1m\"",
+        "line 2: maintenance.deliveries: \"1m\" is not allowed; allowed: a duration such as \"30s\" or \"5m\", from 1h to 87600h, or \"\"",
+    ),
+    (
+        "[backup]\nschedule = \"@daily\"",
+        "line 2: backup.schedule: backup.folder is missing; allowed: the path of a folder that is for backups alone, or no schedule",
+    ),
+    (
+        "[backup]\nschedule = \"@daily\"\nfolder = \"\"",
+        "line 3: backup.folder: backup.folder is missing; allowed: the path of a folder that is for backups alone, or no schedule",
+    ),
+    (
+        "[backup]\nkeep = 0",
+        "line 2: backup.keep: 0 is not allowed; allowed: a whole number from 1 to 10000",
     ),
     (
         "[stripe]\nwebhook_secrets = [\"whsec_1\", \"\"]",

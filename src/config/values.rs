@@ -10,7 +10,7 @@ use serde::{
     de::{self, DeserializeSeed, SeqAccess, Visitor},
 };
 
-use crate::domain::{Credits, RateLimit, format_duration, parse_duration};
+use crate::domain::{Credits, RateLimit, TimeZone, format_duration, parse_duration};
 
 mod secrets;
 
@@ -309,21 +309,10 @@ pub(super) fn optional_rate_limit<'de, D: Deserializer<'de>>(
     .deserialize(given)
 }
 
-/// Reads a time of the day such as `03:00`, or nothing.
-pub(super) fn optional_time_of_day<'de, D: Deserializer<'de>>(
-    given: D,
-) -> Result<Option<Duration>, D::Error> {
-    text(given, "a time of the day such as \"03:00\", or \"\"", |given| match given.text()? {
-        "" => Some(None),
-        time => {
-            let (hours, minutes) = time.split_once(':')?;
-            let number = |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok()).flatten();
-            let (hours, minutes) = (number(hours)?, number(minutes)?);
-            let minutes =
-                (hours < 24 && minutes < 60).then_some(u64::from(hours) * 60 + u64::from(minutes));
-            minutes.map(|minutes| Some(Duration::from_mins(minutes)))
-        }
-    })
+/// Reads the name of a time zone.
+pub(super) fn timezone<'de, D: Deserializer<'de>>(given: D) -> Result<TimeZone, D::Error> {
+    let allowed = "a time zone of the IANA database, such as \"Europe/Berlin\" or \"UTC\"";
+    text(given, allowed, |given| given.text()?.parse().ok())
 }
 
 /// What credits may be.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::values::{HIDDEN, format_size};
-use crate::domain::{Credits, RateLimit, Secret, format_duration};
+use crate::domain::{Credits, RateLimit, Recurrence, Secret, format_duration};
 
 pub(super) fn duration<S: Serializer>(value: &Duration, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_str(&format_duration(*value))
@@ -42,13 +42,11 @@ pub(super) fn optional_whole<S: Serializer>(
     out.serialize_u32(value.unwrap_or(0))
 }
 
-pub(super) fn optional_time_of_day<S: Serializer>(
-    value: &Option<Duration>,
+pub(super) fn optional_schedule<S: Serializer>(
+    value: &Option<Recurrence>,
     out: S,
 ) -> Result<S::Ok, S::Error> {
-    let minutes = value.map(|time| time.as_secs() / 60);
-    let text = minutes.map(|minutes| format!("{:02}:{:02}", minutes / 60, minutes % 60));
-    out.serialize_str(&text.unwrap_or_default())
+    out.serialize_str(&value.as_ref().map(ToString::to_string).unwrap_or_default())
 }
 
 pub(super) fn rate_limit<S: Serializer>(value: &RateLimit, out: S) -> Result<S::Ok, S::Error> {

@@ -13,6 +13,7 @@ mod credits;
 mod deadline;
 mod drift;
 mod duration;
+mod duty;
 mod end_user;
 mod environment;
 mod error;
@@ -60,6 +61,7 @@ pub use credits::{Credits, MalformedCredits};
 pub use deadline::Deadline;
 pub use drift::{AgentTotals, DriftLimits, DriftMetric, drifting, ratio};
 pub use duration::{format_duration, parse_duration};
+pub use duty::{DutyName, Rhythm};
 pub use end_user::{
     AccountSettings, CapPolicy, DAILY_TOKEN_CAP_MAX, DailyTokens, DayOfUse, check_daily_token_cap,
     check_external_id,

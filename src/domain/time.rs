@@ -60,14 +60,6 @@ impl Timestamp {
         midnight.map_or(Self(LAST_MS), |time| Self::from_millis(time.as_millisecond()))
     }
 
-    /// The next time, later than this one, at which a day in UTC is that old.
-    #[must_use]
-    pub fn next_time_of_day(self, at: Duration) -> Self {
-        const DAY_MS: i64 = 24 * 3600 * 1000;
-        let today = Self::from_millis(self.0 - self.0 % DAY_MS).plus(at);
-        if today > self { today } else { today.plus(Duration::from_hours(24)) }
-    }
-
     /// The time that is `duration` later, or the last that can be spelled.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -167,17 +159,6 @@ mod tests {
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_millis(1_500).to_string(), "1970-01-01T00:00:01.500Z");
         assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9999-12-30T22:00:00.000Z");
-    }
-
-    #[test]
-    fn the_next_time_of_day_is_today_or_tomorrow() {
-        let next = |now: &str, hours| {
-            let now: Timestamp = now.parse().unwrap();
-            now.next_time_of_day(Duration::from_hours(hours)).to_string()
-        };
-        assert_eq!(next("2026-11-20T02:59:59.999Z", 3), "2026-11-20T03:00:00.000Z");
-        assert_eq!(next("2026-11-20T03:00:00Z", 3), "2026-11-21T03:00:00.000Z");
-        assert_eq!(next("2026-12-31T23:00:00Z", 0), "2027-01-01T00:00:00.000Z");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use prometheus_client::{
     metrics::{
         counter::{ConstCounter, Counter},
         family::{Family, MetricConstructor},
-        gauge::ConstGauge,
+        gauge::{ConstGauge, Gauge},
         histogram::Histogram,
     },
     registry::{Registry, Unit},
@@ -36,6 +36,9 @@ pub struct Metrics {
     task_durations: Family<KindLabels, Histogram, Buckets>,
     task_lag: Histogram,
     occurrences: Family<OutcomeLabels, Counter>,
+    duty_runs: Family<DutyLabels, Counter>,
+    duty_durations: Family<DutyName, Histogram, Buckets>,
+    duty_successes: Family<DutyName, Gauge>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -81,6 +84,17 @@ struct AttemptLabels {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct KindLabels {
     kind: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct DutyLabels {
+    duty: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct DutyName {
+    duty: &'static str,
 }
 
 /// Upper bounds of a histogram, in seconds.
@@ -206,6 +220,9 @@ impl Metrics {
             task_durations: Family::new_with_constructor(CALLS),
             task_lag: LAGS.new_metric(),
             occurrences: Family::default(),
+            duty_runs: Family::default(),
+            duty_durations: Family::new_with_constructor(CALLS),
+            duty_successes: Family::default(),
         };
         metrics.register();
         metrics
@@ -252,6 +269,7 @@ impl Metrics {
             self.webhook_durations.clone(),
         );
         self.register_tasks();
+        self.register_duties();
         self.registry.register_collector(Box::new(Arc::clone(&self.pulled)));
     }
 
@@ -283,6 +301,26 @@ impl Metrics {
             "schedule_occurrences",
             "Occurrences of schedules: task, or why they made none",
             self.occurrences.clone(),
+        );
+    }
+
+    fn register_duties(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "duty_runs",
+            "Runs of the server's own duties, by outcome: ok or failed",
+            self.duty_runs.clone(),
+        );
+        registry.register_with_unit(
+            "duty_duration",
+            "How long the server's own duties took",
+            Unit::Seconds,
+            self.duty_durations.clone(),
+        );
+        registry.register(
+            "duty_last_success_timestamp_seconds",
+            "When a run of a duty last ended well, also before this start",
+            self.duty_successes.clone(),
         );
     }
 
@@ -340,6 +378,17 @@ impl Metrics {
     /// Counts occurrences of schedules: `task`, or why they made none.
     pub fn occurrences(&self, outcome: &'static str, count: u64) {
         self.occurrences.get_or_create(&OutcomeLabels { outcome }).inc_by(count);
+    }
+
+    /// Counts a run of a duty, and how long it took.
+    pub fn duty_ended(&self, duty: &'static str, outcome: &'static str, took: Duration) {
+        self.duty_runs.get_or_create(&DutyLabels { duty, outcome }).inc();
+        self.duty_durations.get_or_create(&DutyName { duty }).observe(took.as_secs_f64());
+    }
+
+    /// A run of a duty ended well at this time, in seconds since 1970.
+    pub fn duty_succeeded(&self, duty: &'static str, at: i64) {
+        self.duty_successes.get_or_create(&DutyName { duty }).set(at);
     }
 
     /// All numbers in Prometheus' text format.

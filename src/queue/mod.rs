@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use runner::{QueueStats, Runner};
-pub use ticker::{Ticker, Waker};
+pub use ticker::Ticker;
 
 use crate::{
     ambient::lock,

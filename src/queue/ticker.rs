@@ -25,18 +25,6 @@ struct State {
     due: bool,
 }
 
-/// Wakes a ticker before its time.
-#[derive(Clone)]
-pub struct Waker(Arc<(Mutex<State>, Condvar)>);
-
-impl Waker {
-    /// Lets the ticker call its duty now, or once more after the call that it is in.
-    pub fn wake(&self) {
-        lock(&self.0.0).due = true;
-        self.0.1.notify_all();
-    }
-}
-
 impl Ticker {
     /// Starts calling `duty`.
     pub fn start(ambient: &Ambient, duty: impl Fn() + Send + 'static) -> std::io::Result<Self> {
@@ -61,8 +49,7 @@ impl Ticker {
         duty: impl Fn() -> Option<Timestamp> + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::<(Mutex<State>, Condvar)>::default();
-        let waker = Waker(Arc::clone(&shared));
-        ambient.on_set(move || waker.wake());
+        ambient.on_set(waker(&shared));
         let (ticking, clock) = (Arc::clone(&shared), ambient.clone());
         let thread = ambient::thread("ticker", move || {
             let mut nap = first;
@@ -74,9 +61,9 @@ impl Ticker {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// What wakes it.
-    pub fn waker(&self) -> Waker {
-        Waker(Arc::clone(&self.shared))
+    /// Calls the duties at once, each time that it is called.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        waker(&self.shared)
     }
 
     /// Stops after the duty that may be running.
@@ -86,6 +73,14 @@ impl Ticker {
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
+    }
+}
+
+fn waker(shared: &Arc<(Mutex<State>, Condvar)>) -> impl Fn() + Send + Sync + 'static {
+    let shared = Arc::clone(shared);
+    move || {
+        lock(&shared.0).due = true;
+        shared.1.notify_all();
     }
 }
 

@@ -7,15 +7,16 @@ use hyper::header::HeaderValue;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, CallLimits, Calls, Contracts, HashCost, LastAudit, RateLimits,
-        Retention, StripeSettings, TaskSettings, Vault, Watches,
+        self, App, Backlog, CallLimits, Calls, CleanupSettings, Contracts, DutySettings, HashCost,
+        LastAudit, RateLimits, StripeSettings, TaskSettings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
+        duties::{BackupSettings, Retention},
         prices::LiveCatalog,
     },
     config::{self, Cleanup, Config, Drift, EndUsers, ProviderKind, Synchronous},
     domain::{
-        Backoff, CapPolicy, DriftLimits, Model, Price, QueueName, Secret, StreakPolicy, Tariff,
-        stripe::CreditPolicy,
+        Backoff, CapPolicy, DriftLimits, DutyName, Model, Price, QueueName, Recurrence, Secret,
+        StreakPolicy, Tariff, stripe::CreditPolicy,
     },
     http,
     observe::Metrics,
@@ -112,9 +113,10 @@ fn settings(config: &Config) -> app::Settings {
         test_credits: config.credits.test_credits,
         end_users: end_users(config),
         streaks: streaks(config),
-        cleanup: retention(config),
+        cleanup: cleanup(config),
         stripe: stripe(config),
         tasks: tasks(config),
+        duties: duties(config),
     }
 }
 
@@ -128,6 +130,31 @@ fn tasks(config: &Config) -> TaskSettings {
         max_schedules: tasks.max_schedules,
         max_open: tasks.max_open,
         batch_size: tasks.batch_size,
+    }
+}
+
+fn duties(config: &Config) -> DutySettings {
+    let (maintenance, backup) = (&config.maintenance, &config.backup);
+    let crons = [
+        (DutyName::Backup, &backup.schedule),
+        (DutyName::LedgerVerify, &maintenance.verify),
+        (DutyName::Prune, &maintenance.prune),
+        (DutyName::Vacuum, &maintenance.vacuum),
+    ];
+    let cron = |(name, cron): (_, &Option<Recurrence>)| cron.clone().map(|cron| (name, cron));
+    let has_folder = !backup.folder.as_os_str().is_empty();
+    let (folder, keep) = (backup.folder.clone(), backup.keep);
+    DutySettings {
+        timezone: maintenance.timezone.clone(),
+        crons: crons.into_iter().filter_map(cron).collect(),
+        retention: Retention {
+            deliveries: maintenance.deliveries,
+            tasks: maintenance.tasks,
+            dead_letters: maintenance.dead_letters,
+            stripe_events: maintenance.stripe_events,
+            snapshots: maintenance.snapshots,
+        },
+        backup: has_folder.then_some(BackupSettings { folder, keep }),
     }
 }
 
@@ -164,9 +191,9 @@ fn streaks(config: &Config) -> StreakPolicy {
     StreakPolicy { bonuses: config.streaks.bonuses(), max_bonus_per_day }
 }
 
-fn retention(config: &Config) -> Retention {
+fn cleanup(config: &Config) -> CleanupSettings {
     let Cleanup { api_keys, canceled_jobs, usage } = config.cleanup;
-    Retention { api_keys, canceled_jobs, usage }
+    CleanupSettings { api_keys, canceled_jobs, usage }
 }
 
 /// The models that can be asked for.

@@ -7,15 +7,15 @@ use super::{
     metrics::{StripeEvents, outcome_of},
 };
 use crate::{
-    ambient,
-    app::{App, jobs},
+    ambient::{self, Ambient},
+    app::{App, backup, jobs},
     config::Config,
     domain::QueueName,
     queue::{Kind, Runner, Ticker},
     store::Signal,
     webhooks::send::{Attempt, Limits, Sender},
     workers::{
-        Auditing, GrantCredits, Judging, Maintenance, RunGeneration, RunTask, Scheduling,
+        Duties, GrantCredits, Judging, Maintenance, RunGeneration, RunTask, Scheduling,
         deliver_webhook::DeliverWebhook,
     },
 };
@@ -90,6 +90,15 @@ pub(super) fn end_left_calls(app: &Arc<App>) -> io::Result<()> {
     ended.map(drop)
 }
 
+/// Tries whether backups can be made, where they are to be made at night: then nobody would see that they cannot.
+pub(super) fn try_backups(config: &Config, ambient: &Ambient) -> Result<(), StartError> {
+    if config.backup.schedule.is_none() {
+        return Ok(());
+    }
+    let folder = config.backup.folder.clone();
+    backup::try_folder(&folder, ambient).map_err(|source| StartError::Backup { folder, source })
+}
+
 /// Lets deeds know how many jobs wait.
 pub(super) fn tell_backlog(app: &App, generations: &Arc<Runner<RunGeneration>>) {
     let runner = Arc::downgrade(generations);
@@ -100,15 +109,14 @@ pub(super) fn tell_backlog(app: &App, generations: &Arc<Runner<RunGeneration>>) 
 }
 
 /// Starts what goes on without being asked, each on a thread of its own: due work with looks at a disk in trouble,
-/// maintenance, the judging of evals, and the proof of the books. So none of them waits for what another does.
+/// maintenance, the judging of evals, and the server's own duties. So none of them waits for what another does.
 pub(super) fn tick(
-    config: &Config,
     app: &Arc<App>,
     generations: &Arc<Runner<RunGeneration>>,
     deliveries: &Arc<Runner<DeliverWebhook>>,
     grants: &Arc<Runner<GrantCredits>>,
     tasks: &Arc<Runner<RunTask>>,
-) -> io::Result<[Ticker; 5]> {
+) -> Result<[Ticker; 5], StartError> {
     let (generations, deliveries) = (Arc::clone(generations), Arc::clone(deliveries));
     let (grants, tasks) = (Arc::clone(grants), Arc::clone(tasks));
     let probed = Arc::clone(app);
@@ -128,12 +136,19 @@ pub(super) fn tick(
         maintenance.tick();
         events.count(&counted);
     };
-    let auditing = Auditing::new(Arc::clone(app), config.ledger.verify_at);
+    let duties = Duties::new(Arc::clone(app))?;
+    let duties = Ticker::start(&app.ambient, move || duties.tick())?;
+    let wake = duties.waker();
+    app.store.listen(move |signals| {
+        if signals.contains(&Signal::DutyPlanned) {
+            wake();
+        }
+    });
     Ok([
         Ticker::start(&app.ambient, queues)?,
         Ticker::start(&app.ambient, maintain)?,
         Ticker::start(&app.ambient, move || judging.tick())?,
-        Ticker::start(&app.ambient, move || auditing.tick())?,
+        duties,
         schedule(app)?,
     ])
 }
@@ -142,10 +157,10 @@ pub(super) fn tick(
 fn schedule(app: &Arc<App>) -> io::Result<Ticker> {
     let scheduling = Scheduling::new(Arc::clone(app));
     let ticker = Ticker::timed(&app.ambient, move || scheduling.tick())?;
-    let waker = ticker.waker();
+    let wake = ticker.waker();
     app.store.listen(move |signals| {
         if signals.contains(&Signal::Rescheduled) {
-            waker.wake();
+            wake();
         }
     });
     Ok(ticker)

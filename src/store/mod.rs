@@ -3,6 +3,7 @@
 
 mod books;
 mod commit;
+mod copies;
 mod engine;
 mod fault;
 mod row;
@@ -23,6 +24,7 @@ pub mod batches;
 pub mod canceled_jobs;
 pub mod dead_letters;
 pub mod deliveries;
+pub mod duties;
 pub mod end_user_days;
 pub mod end_users;
 pub mod evals;
@@ -39,9 +41,11 @@ pub mod listing;
 pub mod open_jobs;
 pub mod prices;
 pub mod projects;
+pub mod prune;
 pub mod queue;
 pub mod scheduled_tasks;
 pub mod schedules;
+pub mod space;
 pub mod spending;
 pub mod streaks;
 pub mod stripe;
@@ -59,6 +63,7 @@ use std::{
 };
 
 pub use commit::Commit;
+pub use copies::{Stopped, copy, is_whole};
 pub use engine::{
     connection::EngineSettings,
     migrate::{MigrateError, newest as newest_schema},
@@ -72,8 +77,8 @@ use crate::{
     domain::{Error, Result},
 };
 use engine::{
-    checkpoint::Checkpointer,
-    connection::{Confined, make_private, open_to_look, open_writer, prepare_writer},
+    checkpoint::{self, Checkpointer},
+    connection::{Confined, open_to_look, open_writer, prepare_writer},
     migrate,
     readers::{self, Readers},
     writer::{Deed, Entry, Writer},
@@ -90,6 +95,7 @@ pub struct Store {
     shared: Arc<Shared>,
     ambient: Ambient,
     path: Arc<PathBuf>,
+    log_limit: u64,
 }
 
 /// Why the database cannot be opened.
@@ -161,7 +167,8 @@ impl Store {
         };
         let thread = ambient::thread("writer", move || writer.run())?;
         let (ambient, path) = (ambient.clone(), Arc::new(path.to_owned()));
-        Ok((Self { deeds: sender, readers, shared, ambient, path }, thread))
+        let log_limit = checkpoint::long_log(settings);
+        Ok((Self { deeds: sender, readers, shared, ambient, path, log_limit }, thread))
     }
 
     /// Runs `deed` in a transaction of its own, as far as it can tell, and commits it. It may be
@@ -253,10 +260,25 @@ impl Store {
 
     /// Bytes of the database file and of its write-ahead log.
     pub fn size(&self) -> u64 {
-        let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        length(&self.path) + self.log_size()
+    }
+
+    /// Bytes of the write-ahead log.
+    fn log_size(&self) -> u64 {
         let mut log = self.path.as_os_str().to_owned();
         log.push("-wal");
-        length(&self.path) + length(Path::new(&log))
+        length(Path::new(&log))
+    }
+
+    /// Copies all of the write-ahead log into the database and cuts it to nothing, where it became much longer than
+    /// wished for. Gives how many bytes it is shorter by: none where somebody still reads what is only there. The
+    /// writer waits for some dozen milliseconds at most. Blocks.
+    pub fn shorten_log(&self) -> Result<u64> {
+        let before = self.log_size();
+        if before > self.log_limit {
+            checkpoint::cut(&self.path).map_err(fault::of)?;
+        }
+        Ok(before.saturating_sub(self.log_size()))
     }
 
     /// The file.
@@ -273,11 +295,8 @@ pub fn schema_version(path: &Path) -> std::result::Result<u32, OpenError> {
     Ok(migrate::version(&open_to_look(path)?)?)
 }
 
-/// Copies the database as it is now to a new file, also while a server writes to it.
-pub fn copy(path: &Path, to: &Path) -> std::result::Result<(), OpenError> {
-    make_private(to);
-    open_to_look(path)?.execute("vacuum into ?1", [to.to_string_lossy()])?;
-    Ok(())
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
 /// The tables whose rows belong to tenants.

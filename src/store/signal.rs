@@ -43,6 +43,8 @@ pub enum Signal {
     AccountChanged,
     /// Queues were paused or resumed.
     Paused,
+    /// A duty of the server's may be due.
+    DutyPlanned,
     /// Another process wrote to the database: anything may have changed, but for queues.
     Elsewhere,
     /// Another process changed queues: it added, withdrew or paused.

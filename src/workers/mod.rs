@@ -1,9 +1,9 @@
 //! What is done behind the door: one file per kind of work. A worker asks the outside world and
 //! hands the outcome to a deed.
 
-mod auditing;
 pub mod builtins;
 pub mod deliver_webhook;
+mod duties;
 mod grant_credits;
 mod judging;
 mod maintenance;
@@ -13,7 +13,7 @@ mod scheduling;
 
 use std::time::Duration;
 
-pub use auditing::Auditing;
+pub use duties::Duties;
 pub use grant_credits::GrantCredits;
 pub use judging::Judging;
 pub use maintenance::Maintenance;

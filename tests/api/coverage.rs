@@ -167,6 +167,7 @@ impl World {
             () if path.starts_with("/admin/v1/accounts/{id}") => self.account.id.clone(),
             () if path.contains("/stripe/customers/{stripe_customer_id}") => self.customer(),
             () if path.contains("/stripe/events/{event_id}") => self.stripe_event(),
+            () if path.starts_with("/admin/v1/duties/{name}") => "prune".to_owned(),
             () if path.starts_with("/admin/v1/queues/{name}") => "task.run".to_owned(),
             () => panic!("the tests know no object for {path}; add it here"),
         };

@@ -259,6 +259,7 @@ fn policy() -> Settings {
         streaks: skai_server::domain::StreakPolicy::default(),
         cleanup: crate::support::deeds::KEPT,
         stripe: skai_server::app::StripeSettings::default(),
+        duties: skai_server::app::DutySettings::default(),
     }
 }
 

@@ -1,9 +1,7 @@
-//! The daily proof of the books, and what would mend them.
-
-use std::time::Duration;
+//! What would mend the books.
 
 use serde_json::{Value, json};
-use skai_server::{app::ledger_audit, workers::Auditing};
+use skai_server::app::ledger_audit;
 
 use crate::support::deeds::{Deeds, model};
 
@@ -13,44 +11,6 @@ fn broken_books() -> Deeds {
     deeds.funded(1_000);
     deeds.outside().execute("update balance set paid = 999, open_jobs = 2", []).unwrap();
     deeds
-}
-
-#[test]
-fn the_books_are_verified_every_day_at_the_same_time() {
-    let deeds = broken_books();
-    // It is nine in the morning.
-    let three = Some(Duration::from_hours(3));
-    let auditing = Auditing::new(deeds.app.clone(), three);
-    let found = || deeds.app.last_audit.found();
-    auditing.tick();
-    assert_eq!(found(), None);
-    deeds.ambient.advance(Duration::from_hours(18) - Duration::from_millis(1));
-    auditing.tick();
-    assert_eq!(found(), None);
-    deeds.ambient.advance(Duration::from_millis(1));
-    auditing.tick();
-    let first = found().unwrap();
-    assert_eq!((first.verified_at, first.problems), (deeds.ambient.now(), 3));
-    deeds.ambient.advance(Duration::from_hours(12));
-    auditing.tick();
-    assert_eq!(found(), Some(first));
-    // A clock that was set back a week does not stop it for a week.
-    deeds.ambient.jump("2026-11-13T09:00:00Z".parse().unwrap());
-    auditing.tick();
-    deeds.ambient.advance(Duration::from_hours(18));
-    auditing.tick();
-    assert_eq!(found().unwrap().verified_at, "2026-11-14T03:00:00Z".parse().unwrap());
-}
-
-#[test]
-fn it_can_be_switched_off() {
-    let deeds = broken_books();
-    let auditing = Auditing::new(deeds.app.clone(), None);
-    for _ in 0..3 {
-        auditing.tick();
-        deeds.ambient.advance(Duration::from_hours(24));
-    }
-    assert_eq!(deeds.app.last_audit.found(), None);
 }
 
 #[test]

@@ -48,6 +48,11 @@ impl Rig {
         schedules::update(&self.deeds.app, &self.caller, id, patch).wait().unwrap();
     }
 
+    /// On whose behalf it is asked.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// Whose they are.
     pub(super) fn scope(&self) -> AccountScope {
         self.caller.scope

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use skai_server::{
     ambient::Ambient,
     app::{
-        App, Backlog, CallLimits, Caller, Calls, Contracts, HashCost, LastAudit, RateLimits,
-        Retention, Settings, TaskSettings, Vault, Watches, accounts,
+        App, Backlog, CallLimits, Caller, Calls, CleanupSettings, Contracts, DutySettings,
+        HashCost, LastAudit, RateLimits, Settings, TaskSettings, Vault, Watches, accounts,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
@@ -343,7 +343,7 @@ pub(crate) const NO_CAPS: CapPolicy =
     CapPolicy { timezone: TimeZone::UTC, daily_token_caps: false, daily_token_cap: 25_000 };
 
 /// A week, and three months for days.
-pub(crate) const KEPT: Retention = Retention {
+pub(crate) const KEPT: CleanupSettings = CleanupSettings {
     api_keys: Duration::from_hours(168),
     canceled_jobs: Duration::from_hours(168),
     usage: Duration::from_hours(2_160),
@@ -376,5 +376,6 @@ fn settings() -> Settings {
         cleanup: KEPT,
         stripe: skai_server::app::StripeSettings::default(),
         tasks: tasks(),
+        duties: DutySettings::default(),
     }
 }

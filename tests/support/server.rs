@@ -1,7 +1,7 @@
 //! The real server, in this process: its own folder, its own port, everything as in production but
 //! quicker retries. When it is dropped it stops, and its books must be right.
 
-use std::{cell::Cell, net::SocketAddr, sync::Arc, time::Duration};
+use std::{cell::Cell, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use skai_server::{
@@ -22,7 +22,7 @@ pub(crate) const CREDITS: i64 = 1_000_000;
 pub(crate) const COST: u64 = USAGE.0 + 2 * USAGE.1;
 
 /// A server that is going to be started.
-pub(crate) struct Builder(Config);
+pub(crate) struct Builder(Config, Ambient);
 
 impl Builder {
     /// Models of the provider `test` go there.
@@ -46,12 +46,17 @@ impl Builder {
         self
     }
 
+    /// Goes by this clock.
+    pub(crate) fn clock(self, ambient: &Ambient) -> Self {
+        Self(self.0, ambient.clone())
+    }
+
     pub(crate) fn start(self) -> TestServer {
-        let mut config = self.0;
+        let Self(mut config, ambient) = self;
         let folder = tempfile::tempdir().unwrap();
         config.data_dir = folder.path().join("data");
-        let server = Server::start(config.clone(), Ambient::system()).unwrap();
-        TestServer { server: Some(server), accounts: Cell::new(0), config, _folder: folder }
+        let server = Some(Server::start(config.clone(), ambient.clone()).unwrap());
+        TestServer { server, accounts: Cell::new(0), config, ambient, folder }
     }
 }
 
@@ -60,12 +65,13 @@ pub(crate) struct TestServer {
     server: Option<Server>,
     accounts: Cell<u32>,
     config: Config,
-    _folder: tempfile::TempDir,
+    ambient: Ambient,
+    folder: tempfile::TempDir,
 }
 
 impl TestServer {
     pub(crate) fn builder() -> Builder {
-        Builder(config())
+        Builder(config(), Ambient::system())
     }
 
     pub(crate) fn start() -> Self {
@@ -73,9 +79,15 @@ impl TestServer {
     }
 
     /// Stops, and starts again on the same folder, at another port.
-    pub(crate) fn restart(mut self) -> Self {
+    pub(crate) fn restart(self) -> Self {
+        self.restart_after(|_| ())
+    }
+
+    /// The same; something happens in between.
+    pub(crate) fn restart_after(mut self, between: impl FnOnce(&Self)) -> Self {
         self.server.take().unwrap().stop();
-        let started = Server::start(self.config.clone(), Ambient::system());
+        between(&self);
+        let started = Server::start(self.config.clone(), self.ambient.clone());
         self.server = Some(started.unwrap());
         self
     }
@@ -84,6 +96,11 @@ impl TestServer {
     pub(crate) fn restart_with(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
         self.restart()
+    }
+
+    /// A folder that is gone with the server; its data is in `data`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A connection to the database past the server.

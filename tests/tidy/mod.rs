@@ -25,6 +25,7 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/batches/cancel.rs",
     "src/app/builtins/cleanup.rs",
     "src/app/credits.rs",
+    "src/app/duties/mod.rs",
     "src/app/evals/score.rs",
     "src/app/jobs/direct.rs",
     "src/app/ledger_audit.rs",

@@ -39,12 +39,12 @@ pub fn events(app: &App, filter: &EventFilter, page: &PageRequest) -> Result<Pag
     Ok(page_of(found, |seq| Cursor::from_number(*seq)))
 }
 
-/// The event of that id of Stripe's, and its body as it came. Blocks while it reads.
-pub fn event(app: &App, id: &str) -> Result<(StoredEvent, String)> {
+/// The event of that id of Stripe's, and its body as it came, unless it was forgotten. Blocks while it reads.
+pub fn event(app: &App, id: &str) -> Result<(StoredEvent, Option<String>)> {
     look(app, |snapshot| {
         let event = events::find(snapshot, id)?.ok_or_else(none)?;
         let payload = events::payload(snapshot, event.seq)?.ok_or_else(none)?;
-        Ok((event, payload))
+        Ok((event, Some(payload).filter(|payload| !payload.is_empty())))
     })
 }
 

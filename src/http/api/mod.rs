@@ -30,6 +30,7 @@ mod schemas;
 mod usage;
 
 mod accounts;
+mod duties;
 mod operator;
 mod queues;
 
@@ -68,6 +69,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(stripe::webhook());
     table.extend(operator::accounts());
     table.extend(operator::server());
+    table.extend(duties::routes());
     table.extend(stripe::operator());
     table
 }

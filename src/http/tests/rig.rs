@@ -206,7 +206,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             daily_token_cap: 25_000,
         },
         streaks: crate::domain::StreakPolicy::default(),
-        cleanup: app::Retention { api_keys: minute, canceled_jobs: minute, usage: minute },
+        cleanup: app::CleanupSettings { api_keys: minute, canceled_jobs: minute, usage: minute },
         stripe: app::StripeSettings::default(),
         tasks: app::TaskSettings {
             ttl: minute,
@@ -217,6 +217,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             max_open: 100,
             batch_size: 1,
         },
+        duties: app::DutySettings::default(),
         drift: crate::domain::DriftLimits {
             window_hours: 24,
             min_jobs: 50,

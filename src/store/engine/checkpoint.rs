@@ -12,6 +12,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -22,6 +23,27 @@ use crate::ambient;
 /// A log this many times longer than wished for is copied by the writer itself: readers that look
 /// at an old state for long, or a slow disk, may keep the thread from catching up.
 const PATIENCE: u32 = 4;
+
+/// How long who cuts the log waits for the writer, and the writer for him.
+const CUT: Duration = Duration::from_millis(20);
+/// A log this many times longer than wished for is cut, where somebody asks for it.
+const LONG: u64 = 2;
+/// Bytes of a page and its header in the log.
+const PAGE: u64 = 4096 + 24;
+
+/// From how many bytes on a log is long.
+pub(in crate::store) fn long_log(settings: &EngineSettings) -> u64 {
+    u64::from(settings.checkpoint_pages) * PAGE * LONG
+}
+
+/// Copies what is in the log, and then what came meanwhile while the writer waits, and cuts the file to nothing. Does not
+/// where a reader needs it or the writer is busy for longer than a moment.
+pub(in crate::store) fn cut(path: &Path) -> rusqlite::Result<()> {
+    let settings = EngineSettings { busy_timeout: CUT, ..EngineSettings::default() };
+    let connection = open_checkpointer(path, &settings)?;
+    passive(&connection);
+    connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
+}
 
 /// Tells the thread when to copy.
 pub(in crate::store) struct Checkpointer {

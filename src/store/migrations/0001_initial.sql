@@ -521,11 +521,17 @@ begin select raise(abort, 'the newest row stays, so that no number is used twice
 create table duty (
   name text primary key,
   cron text not null,
+  timezone text not null,
   due_at integer,
+  begun integer not null default 0 check (begun >= 0),
   started_at integer,
   finished_at integer,
+  duration_ms integer,
+  succeeded_at integer,
   result text,
-  error text
+  error text,
+  check ((finished_at is null) = (duration_ms is null)),
+  check (finished_at is null or started_at is not null)
 ) strict, without rowid;
 
 create table webhook_endpoint (
@@ -598,6 +604,7 @@ create table stripe_event (
 create index stripe_event_by_status on stripe_event (status);
 create index stripe_event_unmatched on stripe_event (customer) where status = 'unmatched';
 create index stripe_event_by_payment on stripe_event (payment);
+create index stripe_event_to_empty on stripe_event (processed_at) where processed_at is not null and payload <> '';
 
 create table stripe_customer (
   seq integer primary key,

@@ -107,7 +107,7 @@ pub fn by_seq(snapshot: &Snapshot<'_, SystemScope>, seq: i64) -> Result<Option<S
     snapshot.one(select_event!("where e.seq = ?1"), [seq], event)
 }
 
-/// The body of the event as it came.
+/// The body of the event as it came; empty where it was forgotten.
 pub fn payload(snapshot: &Snapshot<'_, SystemScope>, seq: i64) -> Result<Option<String>> {
     let sql = "select payload from main.stripe_event where seq = ?1";
     snapshot.one(sql, [seq], |row| row.get(0))

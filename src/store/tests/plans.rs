@@ -7,7 +7,7 @@ use crate::{
     store::{
         SystemScope, accounts, agent_hours, agents, api_keys, batches, canceled_jobs, dead_letters,
         deliveries, end_user_days, end_users, evals, forward, grants, job_list, ledger_entries,
-        projects, queue, streaks, stripe::events, webhooks,
+        projects, prune::Kept, queue, streaks, stripe::events, webhooks,
     },
 };
 
@@ -159,6 +159,30 @@ fn grants_are_found_without_those_that_are_spent() {
     }
     let way = "USING INDEX credit_grant_to_spend (account=? AND bucket=? AND <expr><?)";
     assert!(plan(grants::OVERDUE).contains(way));
+}
+
+#[test]
+fn what_is_to_go_is_found_by_its_order() {
+    let open_letter = "USING INDEX dead_letter_open (queue=? AND subject=?)";
+    for (kept, ways) in [
+        (
+            Kept::Deliveries,
+            &["SEARCH webhook_delivery USING INTEGER PRIMARY KEY (rowid>?)", open_letter][..],
+        ),
+        (
+            Kept::Tasks,
+            &["USING INDEX scheduled_task_over (finished_at>? AND finished_at<?)", open_letter],
+        ),
+        (Kept::DeadLetters, &["SEARCH dead_letter USING INTEGER PRIMARY KEY (rowid>?)"]),
+        (
+            Kept::StripePayloads,
+            &["USING INDEX stripe_event_to_empty (processed_at>? AND processed_at<?)"],
+        ),
+    ] {
+        let plan = plan(kept.find()).replace("main.", "");
+        let found = ways.iter().all(|way| plan.contains(way));
+        assert!(found && !plan.contains("TEMP B-TREE"), "{ways:?}\n{plan}");
+    }
 }
 
 #[test]

@@ -84,14 +84,14 @@ impl<'a> EventBody<'a> {
 pub(super) struct EventDetailBody<'a> {
     #[serde(flatten)]
     event: EventBody<'a>,
-    /// The event as it came.
-    #[schemars(with = "serde_json::Value")]
-    payload: &'a RawValue,
+    /// The event as it came; null where it was done long ago, and forgotten.
+    #[schemars(with = "Option<serde_json::Value>")]
+    payload: Option<&'a RawValue>,
 }
 
 impl<'a> EventDetailBody<'a> {
-    pub(super) fn of(event: &'a StoredEvent, payload: &'a str) -> Result<Self> {
-        let payload = serde_json::from_str(payload).map_err(Error::internal)?;
+    pub(super) fn of(event: &'a StoredEvent, payload: Option<&'a str>) -> Result<Self> {
+        let payload = payload.map(serde_json::from_str).transpose().map_err(Error::internal)?;
         Ok(Self { event: EventBody::of(event), payload })
     }
 }

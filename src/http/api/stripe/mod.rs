@@ -156,7 +156,7 @@ async fn list_events(request: Request) -> Result<Reply> {
 async fn get_event(request: Request) -> Result<Reply> {
     let id = request.segment("event_id")?.to_owned();
     let (event, payload) = request.blocking(move |app| stripe::event(app, &id)).await?;
-    Reply::ok(&EventDetailBody::of(&event, &payload)?)
+    Reply::ok(&EventDetailBody::of(&event, payload.as_deref())?)
 }
 
 /// `POST /admin/v1/stripe/events/{event_id}/process`

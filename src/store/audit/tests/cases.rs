@@ -17,7 +17,28 @@ const DELIVERIES_LISTED: &str = "insert or replace into main.meta values ('deliv
 const DELIVERED: &str = "insert into main.webhook_delivery values
     (1, 1, x'01', 1, x'02', 'job.succeeded', '{}', 3, 1, 1, 1, 0)";
 
+const TASK: &str =
+    "insert into main.scheduled_task (seq, account, id, function, scheduled_time, request_id,
+    status, created_at) values (1, 1, x'07', 'f', 1, 'r', 2, 1)";
+const TASK_QUEUED: &str = "insert into main.queue values (5, 1, 1, 1, 0, 1, 1, 0, 0, null)";
+
 pub(super) const CHANGED: &[Case] = &[
+        (&[TASK], "a scheduled task that is lost, not over and not in the queue: task 07"),
+        (&[TASK, "update main.scheduled_task set status = 3"], "a scheduled task that is lost"),
+        (
+            &[TASK, "update main.scheduled_task set status = 3, job = 1"],
+            "a scheduled task that waits for a job that is over or does not exist: task 07",
+        ),
+        (
+            &[TASK, "update main.scheduled_task set held = 1, schedule = 7"],
+            "waits for an earlier one of its schedule, and there is none: task 07",
+        ),
+        (&[TASK_QUEUED], "for a scheduled task that is over, held or does not exist: subject 1"),
+        (
+            &[TASK, TASK_QUEUED, "update main.scheduled_task set status = 4, finished_at = 1"],
+            "for a scheduled task that is over, held or does not exist: subject 1",
+        ),
+
         (&["delete from main.balance"], "has no balance"),
         (&["update main.balance set paid = paid + 1"], "not the sum of its entries"),
         (&["update main.balance set reserved_paid = 31"], "has set aside another amount"),

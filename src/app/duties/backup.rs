@@ -1,0 +1,170 @@
+//! Copies database and key to a folder of their own, and keeps the newest few of these.
+//!
+//! A copy has another name until it is whole and on disk, so that one with its final name can be relied on. Nothing is
+//! touched whose name is not exactly that of a copy.
+
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{super::App, BackupSettings, conflict, go_on};
+use crate::{
+    app::backup::{self, BackupError, DATABASE, KEY, sync},
+    domain::{Error, Result, Timestamp},
+};
+
+/// What a copy is called while it is being made, or being removed, ends with this.
+const UNFINISHED: &str = ".part";
+
+/// Makes a copy and removes those beyond the number to keep; gives what it did.
+pub(super) fn run(app: &Arc<App>) -> Result<Value> {
+    let settings = app.settings.duties.backup.as_ref();
+    let settings = settings.ok_or_else(|| conflict("backup.folder is not set"))?;
+    let made = make(app, settings);
+    if made.is_err() {
+        // What there is of it only takes room.
+        clean(&settings.folder).unwrap_or_default();
+    }
+    made
+}
+
+fn make(app: &Arc<App>, BackupSettings { folder, keep }: &BackupSettings) -> Result<Value> {
+    let told = |source: io::Error| {
+        let message = format!("the folder of backups cannot be used: {}", folder.display());
+        conflict(&message).with_source(source)
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(told)?;
+    let left = clean(folder).map_err(told)?;
+    backup::check_room(folder, app.store.size()).map_err(failed)?;
+    let name = free_name(folder, app.ambient.now());
+    let (arriving, to) = (folder.join(format!("{name}{UNFINISHED}")), folder.join(&name));
+    let bytes = write(app, &arriving)?;
+    go_on(app)?;
+    fs::rename(&arriving, &to).and_then(|()| sync(folder)).map_err(told)?;
+    let removed = rotate(folder, &name, *keep).map_err(told)?;
+    Ok(json!({"path": to, "bytes": bytes, "removed": removed, "leftovers": left}))
+}
+
+fn write(app: &Arc<App>, to: &Path) -> Result<u64> {
+    let data = app.store.path().parent().unwrap_or(Path::new("."));
+    let stopped = || {
+        let app = Arc::clone(app);
+        Box::new(move || app.watches.is_closed())
+    };
+    backup::make(data, to, stopped()).map_err(failed)?;
+    backup::check(to, stopped()).map_err(failed)?;
+    let length = |name: &str| fs::metadata(to.join(name)).map_or(0, |file| file.len());
+    Ok(length(DATABASE) + length(KEY))
+}
+
+fn failed(error: BackupError) -> Error {
+    conflict("no backup was made").with_source(error)
+}
+
+/// The name of a copy that is made now, or that many seconds later as are taken.
+fn free_name(folder: &Path, now: Timestamp) -> String {
+    let mut at = now;
+    loop {
+        let name = name_of(at);
+        if !folder.join(&name).exists() {
+            return name;
+        }
+        at = at.plus(Duration::from_secs(1));
+    }
+}
+
+/// Such as `skai-20261120T030000Z`.
+fn name_of(at: Timestamp) -> String {
+    let digits: String = at.to_string().chars().take(19).filter(|it| !"-:".contains(*it)).collect();
+    format!("skai-{digits}Z")
+}
+
+/// Whether that is the name of a copy.
+fn is_name(name: &str) -> bool {
+    let digits = name.strip_prefix("skai-").and_then(|rest| rest.strip_suffix('Z'));
+    let Some((date, time)) = digits.and_then(|digits| digits.split_once('T')) else { return false };
+    let are_digits = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
+    date.len() == 8 && time.len() == 6 && are_digits(date) && are_digits(time)
+}
+
+/// The folders of a folder whose names pass, in their order. Links are none.
+fn folders(folder: &Path, is_one: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() && entry.file_name().to_str().is_some_and(&is_one) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Removes what crashes left; gives how many folders.
+fn clean(folder: &Path) -> io::Result<usize> {
+    let left = folders(folder, |name| name.strip_suffix(UNFINISHED).is_some_and(is_name))?;
+    for unfinished in &left {
+        remove(unfinished)?;
+    }
+    Ok(left.len())
+}
+
+/// Removes the oldest copies until only so many are left, but never the one that was just made.
+fn rotate(folder: &Path, newest: &str, keep: usize) -> io::Result<usize> {
+    let older = folders(folder, |name| is_name(name) && name != newest)?;
+    let surplus = older.len().saturating_sub(keep.saturating_sub(1));
+    for copy in older.iter().take(surplus) {
+        // Half a copy must not look like a whole one.
+        let leaving = copy.with_extension(UNFINISHED.trim_start_matches('.'));
+        fs::rename(copy, &leaving)?;
+        remove(&leaving)?;
+    }
+    Ok(surplus)
+}
+
+/// Removes a folder with what a copy consists of; one that holds anything else stays, with that.
+fn remove(folder: &Path) -> io::Result<()> {
+    for name in [DATABASE, KEY, "skai.db-journal", "skai.db-wal", "skai.db-shm"] {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            tracing::warn!(folder = %folder.display(), "holds files that are no backup's; it stays");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_the_time_and_nothing_else_is_one() {
+        let name = name_of("2026-11-20T03:04:05.678Z".parse().unwrap_or_default());
+        assert_eq!(name, "skai-20261120T030405Z");
+        assert!(is_name(&name));
+        for other in [
+            "skai-20261120T030405",
+            "skai-2026112T0304050Z",
+            "skai-20261120T03040xZ",
+            "skai-20261120T030405Z.part",
+            "xskai-20261120T030405Z",
+            "skai-TZ",
+            "skai",
+        ] {
+            assert!(!is_name(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Copies: whole, private, restorable, and only so many of them.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::json;
+use skai_server::{
+    ambient::Ambient,
+    app::backup::{self, BackupError},
+    config::Config,
+    domain::DutyName::Backup,
+    server::{Server, StartError},
+};
+
+use super::{duty, ended, friday, run, runs, with_backups};
+use crate::support::{program::Program, server::TestServer};
+
+/// The names in a folder, in their order.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<_> = entries.map(|it| name(it).into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// A folder for a test, and the folder for backups in it.
+fn folders() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let backups = folder.path().join("backups");
+    (folder, backups)
+}
+
+#[test]
+fn a_backup_comes_at_its_time_and_can_be_restored() {
+    let (folder, backups) = folders();
+    let clock = friday();
+    let server = with_backups(folder.path())
+        .config(|config| config.backup.schedule = Some("0 2 * * *".parse().unwrap()))
+        .clock(&clock)
+        .start();
+    let account = server.account();
+    let job = account.run_job(&json!({"model": "sandbox"}));
+    clock.advance(Duration::from_hours(17));
+    let made = ended(&server, Backup, 1);
+    let copy = backups.join("skai-20261121T020000Z");
+    assert_eq!(made["result"]["path"], json!(copy), "{made}");
+    assert_eq!(
+        (&made["error"], &made["due_at"]),
+        (&json!(null), &json!("2026-11-22T02:00:00.000Z"))
+    );
+    assert_eq!(names(&backups), ["skai-20261121T020000Z"]);
+    assert_eq!(names(&copy), ["secret.key", "skai.db"]);
+    let length: u64 =
+        ["secret.key", "skai.db"].map(|it| fs::metadata(copy.join(it)).unwrap().len()).iter().sum();
+    assert_eq!(made["result"]["bytes"], length);
+    assert_eq!([&*backups, &*copy].map(mode), [0o700; 2]);
+    assert_eq!(["secret.key", "skai.db"].map(|it| mode(&copy.join(it))), [0o600; 2]);
+
+    let program = Program::new();
+    program.json(&["restore", "--from", copy.to_str().unwrap(), "--json"]);
+    assert_eq!(program.verify()["jobs"], 1);
+    let restored = rusqlite::Connection::open(program.data_dir().join("skai.db")).unwrap();
+    let vacuums: i64 = restored.query_row("pragma auto_vacuum", [], |row| row.get(0)).unwrap();
+    assert_eq!(vacuums, 2);
+    assert_eq!(account.look(&job)["status"], "succeeded");
+}
+
+#[test]
+fn only_so_many_are_kept_and_nothing_else_is_touched() {
+    let (folder, backups) = folders();
+    let clock = friday();
+    let server =
+        with_backups(folder.path()).config(|config| config.backup.keep = 2).clock(&clock).start();
+    let foreign = ["notes", "skai-20200101T000000Z.old", "skai-2020", "skai-20200101T0000000Z"];
+    for name in foreign {
+        fs::create_dir_all(backups.join(name)).unwrap();
+        fs::write(backups.join(name).join("skai.db"), b"mine").unwrap();
+    }
+    fs::write(backups.join("skai-20200101T000001Z"), b"a file").unwrap();
+    std::os::unix::fs::symlink(folder.path(), backups.join("skai-20200101T000002Z")).unwrap();
+    // One that is ours, but somebody put a file of his into it.
+    let shared = backups.join("skai-20200101T000003Z");
+    fs::create_dir(&shared).unwrap();
+    fs::write(shared.join("skai.db"), b"old").unwrap();
+    fs::write(shared.join("mine"), b"mine").unwrap();
+    for _ in 0..4 {
+        let made = run(&server, Backup);
+        assert_eq!(made["error"], json!(null), "{made}");
+        clock.advance(Duration::from_hours(1));
+    }
+    // Two within a second have names of their own.
+    for _ in 0..2 {
+        run(&server, Backup);
+    }
+    let mut expected: Vec<String> = foreign.map(str::to_owned).to_vec();
+    expected.extend(["skai-20200101T000001Z", "skai-20200101T000002Z"].map(str::to_owned));
+    expected.push("skai-20200101T000003Z.part".to_owned());
+    expected.extend(["skai-20261120T130000Z", "skai-20261120T130001Z"].map(str::to_owned));
+    expected.sort();
+    assert_eq!(names(&backups), expected);
+    assert_eq!(names(&backups.join("skai-20200101T000003Z.part")), ["mine"]);
+    assert_eq!(fs::read(backups.join("notes/skai.db")).unwrap(), b"mine");
+    assert!(folder.path().join("backups").exists());
+}
+
+#[test]
+fn a_clock_that_was_ahead_does_not_cost_the_newest_backup() {
+    let (folder, backups) = folders();
+    let clock = friday();
+    let server =
+        with_backups(folder.path()).config(|config| config.backup.keep = 2).clock(&clock).start();
+    clock.jump("2038-01-01T00:00:00Z".parse().unwrap());
+    run(&server, Backup);
+    run(&server, Backup);
+    clock.jump("2026-11-20T09:00:00Z".parse().unwrap());
+    run(&server, Backup);
+    assert_eq!(names(&backups), ["skai-20261120T090000Z", "skai-20380101T000001Z"]);
+}
+
+#[test]
+fn what_a_crash_left_is_cleaned_at_the_next_run() {
+    let (folder, backups) = folders();
+    let server = with_backups(folder.path()).clock(&friday()).start();
+    let left = backups.join("skai-20261119T020000Z.part");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join("skai.db"), b"half").unwrap();
+    fs::write(left.join("skai.db-journal"), b"half").unwrap();
+    // The very copy that a crash broke off, at the same time of the clock.
+    fs::create_dir_all(backups.join("skai-20261120T090000Z.part")).unwrap();
+    let made = run(&server, Backup);
+    assert_eq!((&made["error"], &made["result"]["leftovers"]), (&json!(null), &json!(2)), "{made}");
+    assert_eq!(names(&backups), ["skai-20261120T090000Z"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_told_and_does_no_harm() {
+    let (folder, backups) = folders();
+    let server = with_backups(folder.path()).clock(&friday()).start();
+    fs::write(&backups, b"no folder").unwrap();
+    let failed = run(&server, Backup);
+    let error = failed["error"].as_str().unwrap();
+    assert!(error.contains("cannot be used") && error.contains("exists"), "{error}");
+    assert_eq!((&failed["result"], &failed["succeeded_at"]), (&json!(null), &json!(null)));
+    assert_eq!(runs(&server, Backup), (0, 1));
+    let account = server.account();
+    account.run_job(&json!({"model": "sandbox"}));
+    fs::remove_file(&backups).unwrap();
+    assert_eq!(run(&server, Backup)["error"], json!(null));
+    assert_eq!(duty(&server, Backup)["succeeded_at"], "2026-11-20T09:00:00.000Z");
+    assert_eq!(runs(&server, Backup), (1, 1));
+}
+
+#[test]
+fn a_key_that_is_gone_leaves_no_half_backup() {
+    let (folder, backups) = folders();
+    let server = with_backups(folder.path()).start();
+    fs::rename(server.folder().join("data/secret.key"), server.folder().join("away")).unwrap();
+    let failed = run(&server, Backup);
+    let error = failed["error"].as_str().unwrap();
+    assert!(error.contains("cannot copy") && error.contains("secret.key"), "{error}");
+    assert_eq!(names(&backups), [""; 0]);
+}
+
+#[test]
+fn a_copy_is_given_up_with_the_server() {
+    let (_folder, backups) = folders();
+    let server = TestServer::start();
+    let filler = "create table filler (n integer) strict;
+         with recursive n (i) as (select 1 union all select i + 1 from n where i < 200000)
+         insert into filler select i from n;";
+    server.outside().execute_batch(filler).unwrap();
+    let data = server.folder().join("data");
+    let broken = backup::make(&data, &backups, Box::new(|| true)).unwrap_err();
+    assert!(matches!(broken, BackupError::Store(_)), "{broken}");
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = asked.clone();
+    let go_on = move || counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == u32::MAX;
+    let whole = backups.with_extension("whole");
+    backup::make(&data, &whole, Box::new(go_on)).unwrap();
+    assert!(asked.load(std::sync::atomic::Ordering::Relaxed) > 1, "it is asked while it copies");
+    backup::check(&whole, Box::new(|| false)).unwrap();
+    // A copy that lost a part of itself is none.
+    let database = whole.join("skai.db");
+    let length = fs::metadata(&database).unwrap().len();
+    fs::File::options().write(true).open(&database).unwrap().set_len(length / 2).unwrap();
+    backup::check(&whole, Box::new(|| false)).unwrap_err();
+}
+
+#[test]
+fn a_server_says_at_its_start_that_it_could_make_none_at_night() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::embedded().unwrap();
+    config.data_dir = folder.path().join("data");
+    config.http.listen = "127.0.0.1:0".parse().unwrap();
+    config.backup.schedule = Some("@daily".parse().unwrap());
+    config.backup.folder = folder.path().join("file/backups");
+    fs::write(folder.path().join("file"), b"no folder").unwrap();
+    let refused = Server::start(config, Ambient::system()).err().unwrap();
+    assert!(matches!(refused, StartError::Backup { .. }), "{refused}");
+    assert!(refused.to_string().contains("set backup.folder"), "{refused}");
+}
