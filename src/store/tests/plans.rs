@@ -202,7 +202,7 @@ fn what_builtin_functions_look_for_is_found_by_indexes() {
         (to_count, "USING INDEX end_user_to_count (account=? AND rowid>?)"),
         (active_days, "USING PRIMARY KEY (account=? AND end_user=? AND day>? AND day<?)"),
         (to_end, "USING INDEX end_user_streak (account=? AND streak_day<?)"),
-        (used_on, "USING INDEX end_user_day_by_day (account=? AND day=?)"),
+        (used_on, "USING INDEX end_user_day_by_day (account=? AND day>? AND day<?)"),
         (forgettable, "USING INDEX end_user_day_by_day (account=? AND day>? AND day<?)"),
         (canceled, "USING INDEX job_unsuccessful (account=? AND status=? AND rowid>?)"),
         (in_background, "SEARCH queue USING PRIMARY KEY (queue=? AND subject>?)"),
