@@ -1,24 +1,24 @@
 //! Numbers for Prometheus. What happens often is counted here as it happens; what others count
 //! anyway is asked for when somebody looks.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+mod pulled;
+
+use std::{fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, MetricEncoder, text::encode},
+    encoding::{EncodeLabelSet, text::encode},
     metrics::{
-        counter::{ConstCounter, Counter},
+        counter::Counter,
         family::{Family, MetricConstructor},
-        gauge::{ConstGauge, Gauge},
+        gauge::Gauge,
         histogram::Histogram,
     },
     registry::{Registry, Unit},
 };
+
+pub use pulled::Sample;
+
+use pulled::Pulled;
 
 /// The numbers of one server.
 pub struct Metrics {
@@ -115,90 +115,6 @@ const LAGS: Buckets = Buckets(&[0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30
 impl MetricConstructor<Histogram> for Buckets {
     fn new_metric(&self) -> Histogram {
         Histogram::new(self.0.iter().copied())
-    }
-}
-
-/// A number that somebody else keeps.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Sample {
-    /// The metric's name without `skai_` and, for counters, without `_total`.
-    pub name: &'static str,
-    /// What it counts; the same for all samples of a name.
-    pub help: &'static str,
-    /// True where it only rises.
-    pub is_counter: bool,
-    /// Tells the samples of one name apart.
-    pub labels: Vec<(&'static str, Cow<'static, str>)>,
-    /// The number.
-    pub value: f64,
-}
-
-impl Sample {
-    /// A number that goes up and down.
-    pub fn gauge(name: &'static str, help: &'static str, value: f64) -> Self {
-        Self { name, help, is_counter: false, labels: Vec::new(), value }
-    }
-
-    /// A number that only rises.
-    pub fn counter(name: &'static str, help: &'static str, value: f64) -> Self {
-        Self { is_counter: true, ..Self::gauge(name, help, value) }
-    }
-
-    /// Adds a label.
-    #[must_use]
-    pub fn label(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
-        self.labels.push((name, value.into()));
-        self
-    }
-}
-
-type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
-
-/// Who is asked at each look.
-#[derive(Default)]
-struct Pulled(RwLock<Vec<Source>>);
-
-impl fmt::Debug for Pulled {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Pulled")
-    }
-}
-
-impl Collector for Pulled {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut samples: Vec<Sample> = {
-            let sources = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            sources.iter().flat_map(|source| source()).collect()
-        };
-        // The format wants all samples of a name together.
-        samples.sort_by_key(|sample| sample.name);
-        for family in samples.chunk_by(|one, next| one.name == next.name) {
-            encode_family(&mut encoder, family)?;
-        }
-        Ok(())
-    }
-}
-
-fn encode_family(encoder: &mut DescriptorEncoder<'_>, family: &[Sample]) -> fmt::Result {
-    let Some(first) = family.first() else { return Ok(()) };
-    let counter = ConstCounter::new(0.0_f64);
-    let gauge = ConstGauge::new(0.0_f64);
-    let kind = if first.is_counter { counter.metric_type() } else { gauge.metric_type() };
-    let mut metric = encoder.encode_descriptor(first.name, first.help, None, kind)?;
-    for sample in family {
-        if sample.labels.is_empty() {
-            return encode_value(sample, metric);
-        }
-        encode_value(sample, metric.encode_family(&sample.labels)?)?;
-    }
-    Ok(())
-}
-
-fn encode_value(sample: &Sample, encoder: MetricEncoder<'_>) -> fmt::Result {
-    if sample.is_counter {
-        ConstCounter::new(sample.value).encode(encoder)
-    } else {
-        ConstGauge::new(sample.value).encode(encoder)
     }
 }
 
@@ -326,8 +242,7 @@ impl Metrics {
 
     /// Asks `source` at each look. It must be quick and must not wait.
     pub fn pull(&self, source: impl Fn() -> Vec<Sample> + Send + Sync + 'static) {
-        let mut sources = self.pulled.0.write().unwrap_or_else(PoisonError::into_inner);
-        sources.push(Box::new(source));
+        self.pulled.add(Box::new(source));
     }
 
     /// Counts an answer. `route` is the path in the route table, so that there are only so many.
@@ -431,6 +346,10 @@ mod tests {
         metrics.job_ended("succeeded");
         metrics.provider_call("sandbox", "ok", Some(took));
         metrics.webhook_attempt("timeout", took);
+        metrics.task_ended("failed");
+        metrics.task_attempt("http", "completed", took);
+        metrics.task_lag(took);
+        metrics.occurrences("overlap", 3);
         metrics.pull(|| {
             vec![
                 Sample::gauge("queue_depth", "Work", 7.0)
@@ -450,6 +369,11 @@ mod tests {
             r#"skai_jobs_ended_total{status="succeeded"} 1"#,
             r#"skai_provider_calls_total{provider="sandbox",outcome="ok"} 1"#,
             r#"skai_webhook_attempts_total{outcome="timeout"} 1"#,
+            r#"skai_tasks_ended_total{status="failed"} 1"#,
+            r#"skai_task_attempts_total{kind="http",outcome="completed"} 1"#,
+            r#"skai_task_attempt_duration_seconds_count{kind="http"} 1"#,
+            r#"skai_task_lag_seconds_bucket{le="0.005"} 1"#,
+            r#"skai_schedule_occurrences_total{outcome="overlap"} 3"#,
             "skai_commits_total 9.0",
             r#"skai_queue_depth{queue="a",state="ready"} 7.0"#,
             r#"skai_queue_depth{queue="b",state="ready"} 1.0"#,

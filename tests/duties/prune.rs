@@ -162,6 +162,8 @@ fn tasks_go_but_the_newest_and_those_with_dead_letters() {
     add(1_001, 4, 91);
     add(1, 6, 91);
     let (dead, pending, young) = (add(1, 5, 91), add(1, 2, 91), add(1, 4, 89));
+    let waits = "insert into queue values (5, ?1, 1, 1, 0, 1, 1, 0, 0, null)";
+    deeds.outside().execute(waits, [pending]).unwrap();
     bury(&deeds, 5, dead, 91, None);
     let newest = add(1, 4, 91);
     assert_eq!(prune(&deeds)["tasks"], 1_002);

@@ -80,10 +80,6 @@ struct World {
     beside: BTreeSet<ScheduleId>,
 }
 
-fn nothing<T>(_: &T) -> skai_server::domain::Result<Vec<u8>> {
-    Ok(Vec::new())
-}
-
 impl World {
     fn new() -> Self {
         let (schedules, attempts) = (Vec::new(), Vec::new());
@@ -121,7 +117,7 @@ impl World {
                         app.ambient.now().plus(Duration::from_mins(5)).to_string().into();
                 }
                 let new = serde_json::from_value(body).unwrap();
-                tasks::create(&app, &caller, new, None, nothing).wait().unwrap();
+                tasks::create(&app, &caller, new, None, |_| Ok(Vec::new())).wait().unwrap();
             }
             Step::Schedule { overlap, catch_up } => {
                 let overlap = ["skip", "queue", "allow"][overlap];
@@ -135,7 +131,7 @@ impl World {
                     self.beside.insert(id);
                 }
                 // Refused where enough wait.
-                drop(schedules::run(&app, &caller, id, None, nothing).wait());
+                drop(schedules::run(&app, &caller, id, None, |_| Ok(Vec::new())).wait());
             }
             Step::Pass(seconds) => {
                 self.rig.deeds.ambient.advance(Duration::from_secs(seconds.into()));
@@ -149,12 +145,13 @@ impl World {
             }
             Step::Cancel(at) => {
                 let Some(task) = Self::pick(&self.tasks(), at) else { return };
-                let canceled = tasks::cancel(&app, &caller, task.id, None, nothing).wait();
+                let canceled =
+                    tasks::cancel(&app, &caller, task.id, None, |_| Ok(Vec::new())).wait();
                 assert_eq!(canceled.is_err(), task.status.is_terminal());
             }
             Step::Retry(at) => {
                 let Some(task) = Self::pick(&self.tasks(), at) else { return };
-                let again = tasks::retry(&app, &caller, task.id, None, nothing).wait();
+                let again = tasks::retry(&app, &caller, task.id, None, |_| Ok(Vec::new())).wait();
                 assert_eq!(again.is_ok(), task.status.may_be_retried());
                 self.ended.remove(&task.id);
                 self.beside.extend(task.schedule.map(|(_, id)| id));

@@ -1,0 +1,104 @@
+//! Numbers that others count anyway: they are asked for when somebody looks.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{PoisonError, RwLock},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder},
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+};
+
+/// A number that somebody else keeps.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sample {
+    /// The metric's name without `skai_` and, for counters, without `_total`.
+    pub name: &'static str,
+    /// What it counts; the same for all samples of a name.
+    pub help: &'static str,
+    /// True where it only rises.
+    pub is_counter: bool,
+    /// Tells the samples of one name apart.
+    pub labels: Vec<(&'static str, Cow<'static, str>)>,
+    /// The number.
+    pub value: f64,
+}
+
+impl Sample {
+    /// A number that goes up and down.
+    pub fn gauge(name: &'static str, help: &'static str, value: f64) -> Self {
+        Self { name, help, is_counter: false, labels: Vec::new(), value }
+    }
+
+    /// A number that only rises.
+    pub fn counter(name: &'static str, help: &'static str, value: f64) -> Self {
+        Self { is_counter: true, ..Self::gauge(name, help, value) }
+    }
+
+    /// Adds a label.
+    #[must_use]
+    pub fn label(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.labels.push((name, value.into()));
+        self
+    }
+}
+
+pub(super) type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
+
+/// Who is asked at each look.
+#[derive(Default)]
+pub(super) struct Pulled(RwLock<Vec<Source>>);
+
+impl Pulled {
+    /// Asks this one too.
+    pub(super) fn add(&self, source: Source) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(source);
+    }
+}
+
+impl fmt::Debug for Pulled {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Pulled")
+    }
+}
+
+impl Collector for Pulled {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut samples: Vec<Sample> = {
+            let sources = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            sources.iter().flat_map(|source| source()).collect()
+        };
+        // The format wants all samples of a name together.
+        samples.sort_by_key(|sample| sample.name);
+        for family in samples.chunk_by(|one, next| one.name == next.name) {
+            encode_family(&mut encoder, family)?;
+        }
+        Ok(())
+    }
+}
+
+fn encode_family(encoder: &mut DescriptorEncoder<'_>, family: &[Sample]) -> fmt::Result {
+    let Some(first) = family.first() else { return Ok(()) };
+    let counter = ConstCounter::new(0.0_f64);
+    let gauge = ConstGauge::new(0.0_f64);
+    let kind = if first.is_counter { counter.metric_type() } else { gauge.metric_type() };
+    let mut metric = encoder.encode_descriptor(first.name, first.help, None, kind)?;
+    for sample in family {
+        if sample.labels.is_empty() {
+            return encode_value(sample, metric);
+        }
+        encode_value(sample, metric.encode_family(&sample.labels)?)?;
+    }
+    Ok(())
+}
+
+fn encode_value(sample: &Sample, encoder: MetricEncoder<'_>) -> fmt::Result {
+    if sample.is_counter {
+        ConstCounter::new(sample.value).encode(encoder)
+    } else {
+        ConstGauge::new(sample.value).encode(encoder)
+    }
+}
