@@ -246,3 +246,31 @@ fn a_budget_that_is_used_up_lets_a_run_wait() {
     world.account.do_with_task(&task, "cancel").expect(200);
     assert!(world.provider.received().is_empty());
 }
+
+#[test]
+fn a_cancellation_at_any_moment_leaves_no_job_behind() {
+    let world = world(&[]);
+    let tasks: Vec<_> = (0..40).map(|_| world.account.task(&json!({}))).collect();
+    let canceling = world.account.at(&world.server);
+    let to_cancel: Vec<_> = tasks.iter().step_by(2).cloned().collect();
+    let canceled = std::thread::spawn(move || {
+        for task in &to_cancel {
+            let status = canceling.do_with_task(task, "cancel").status;
+            assert!([200, 409].contains(&status), "{status}");
+        }
+    });
+    canceled.join().unwrap();
+    for (n, task) in tasks.iter().enumerate() {
+        let over = eventually("the task is over", || {
+            let task = world.account.look_at_task(task);
+            task["finished_at"].is_string().then_some(task)
+        });
+        let status = over["status"].as_str().unwrap();
+        assert!(status == "completed" || status == "canceled" && n % 2 == 0, "{over}");
+        if over["job_id"].is_string() {
+            let of_job = if status == "completed" { "succeeded" } else { status };
+            assert_eq!(world.account.look(&job(&over))["status"], of_job);
+        }
+    }
+    assert_eq!(world.account.balance().1, json!(0), "nothing is set aside any more");
+}

@@ -56,9 +56,13 @@ fn both_secrets_sign_while_a_rotation_overlaps() {
     // A change of something else leaves both as they are.
     let changed = world.function_with(&json!({"timeout_ms": 900}));
     assert_eq!(changed["secret"], Value::Null);
-    let third = rotate(&world, &json!({"overlap_seconds": 0}));
     world.account.task(&json!({}));
     let request = &world.receiver.wait_for_deliveries(2)[1];
+    verify(request, &second).unwrap();
+    verify_standard(request, &first).unwrap();
+    let third = rotate(&world, &json!({"overlap_seconds": 0}));
+    world.account.task(&json!({}));
+    let request = &world.receiver.wait_for_deliveries(3)[2];
     verify(request, &third).unwrap();
     for old in [first, second] {
         verify_standard(request, &old).unwrap_err();
