@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::{App, Caller, Reply, Secrecy, deliveries, jobs, once, stripe, tasks};
 use crate::{
     domain::{
-        Cursor, DeadLetterId, Error, ErrorKind, Idempotency, Page, PageRequest, Payer, QueueName,
-        Result,
+        Cursor, DeadLetterId, Error, ErrorKind, Idempotency, Page, PageRequest, QueueName, Result,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
@@ -38,7 +37,7 @@ pub fn redrive(
     request: Option<Idempotency>,
     render: once::Render<DeadLetter>,
 ) -> Commit<Reply> {
-    let (this, payer) = (Arc::clone(app), caller.payer);
+    let (this, caller) = (Arc::clone(app), caller.clone());
     once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
         let letter = must_find(tx, id)?;
         if letter.redriven_at.is_some() {
@@ -46,7 +45,7 @@ pub fn redrive(
                 "this was redriven before; look at its job, delivery, grant or task for what became of it",
             ));
         }
-        requeue(&this, tx, payer, &letter)?;
+        requeue(&this, tx, &caller, &letter)?;
         must_find(tx, id)
     })
 }
@@ -54,19 +53,22 @@ pub fn redrive(
 fn requeue(
     app: &App,
     tx: &Tx<'_, AccountScope>,
-    payer: Option<Payer>,
+    caller: &Caller,
     letter: &DeadLetter,
 ) -> Result<()> {
     let gone = || Error::internal("what a dead letter stands for is gone");
     match letter.work.queue {
         QueueName::GenerationCreate => {
-            jobs::requeue(app, tx, payer, letter.job_id.ok_or_else(gone)?)
+            jobs::requeue(app, tx, caller.payer, letter.job_id.ok_or_else(gone)?)
         }
         QueueName::WebhookDelivery => {
             deliveries::requeue(app, tx, letter.delivery_id.ok_or_else(gone)?)
         }
         QueueName::BillingCreditGrant => stripe::requeue(app, tx, letter.work.subject),
-        QueueName::TaskRun => tasks::redrive(app, tx, letter.task_id.ok_or_else(gone)?),
+        QueueName::TaskRun => {
+            let asked_by = caller.payer.map(|_| (caller.project, caller.key));
+            tasks::redrive(app, tx, letter.task_id.ok_or_else(gone)?, asked_by)
+        }
     }
 }
 

@@ -304,10 +304,24 @@ pub fn set_job(tx: &Tx<'_, AccountScope>, task: i64, job: i64) -> Result<()> {
     Ok(())
 }
 
-/// A task is not held any more: its turn has come.
-pub fn unhold(tx: &Tx<'_, AccountScope>, task: i64) -> Result<()> {
+/// Whether a task waits for earlier ones of its schedule.
+pub fn set_held(tx: &Tx<'_, AccountScope>, task: i64, held: bool) -> Result<()> {
     let sql =
-        "update main.scheduled_task set held = 0 where account = current_account() and seq = ?1";
-    tx.execute(sql, [task])?;
+        "update main.scheduled_task set held = ?2 where account = current_account() and seq = ?1";
+    tx.execute(sql, (task, held))?;
+    Ok(())
+}
+
+/// The key of that number, of the project of that number, asks for the task from now on.
+pub fn set_asked_by(
+    tx: &Tx<'_, AccountScope>,
+    task: i64,
+    (project, key): (i64, i64),
+) -> Result<()> {
+    tx.execute(
+        "update main.scheduled_task set project = ?2, api_key = ?3
+         where account = current_account() and seq = ?1",
+        (task, project, key),
+    )?;
     Ok(())
 }

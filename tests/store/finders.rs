@@ -509,7 +509,12 @@ fn change_tasks(calls: &mut Calls<'_>, has: &Theirs) {
         scheduled_tasks::step(tx, &stepped, &step)
     });
     calls.change("scheduled_tasks::set_job", &(), move |tx| scheduled_tasks::set_job(tx, seq, job));
-    calls.change("scheduled_tasks::unhold", &(), move |tx| scheduled_tasks::unhold(tx, seq));
+    calls.change("scheduled_tasks::set_held", &(), move |tx| {
+        scheduled_tasks::set_held(tx, seq, false)
+    });
+    calls.change("scheduled_tasks::set_asked_by", &(), move |tx| {
+        scheduled_tasks::set_asked_by(tx, seq, (7, 7))
+    });
     let store = &calls.deeds.app.store;
     let begun = has.task.clone();
     let runs = store.write(calls.theirs, move |tx| scheduled_tasks::begin(tx, &begun));

@@ -32,8 +32,9 @@ const JITTER_MAX: u32 = 60;
 const HELD_MAX: u32 = 100;
 /// Schedules of a nightly function that follow the account's time zone.
 const NIGHTLY_MAX: u32 = 100;
-/// Tasks that are canceled with their schedule: more than can wait, but in a bounded transaction.
-const CANCELED_MAX: u32 = 1_000;
+/// Tasks that are canceled with their schedule: as many as an account may have by default, so that the transaction is
+/// bounded.
+const CANCELED_MAX: u32 = 10_000;
 
 /// `POST /v1/schedules`: what is to be done, and when.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

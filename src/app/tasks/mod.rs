@@ -18,8 +18,8 @@ pub(in crate::app) use outcome::job_ended;
 use super::{App, Caller, Reply, Secrecy, builtins, functions, jobs, once};
 use crate::{
     domain::{
-        Backoff, Cursor, Error, ErrorKind, Idempotency, Page, QueueName, Result, TaskError, TaskId,
-        TaskRequest, TaskStatus, Timestamp,
+        Backoff, Cursor, Error, ErrorKind, Idempotency, Overlap, Page, QueueName, Result,
+        TaskError, TaskId, TaskRequest, TaskStatus, Timestamp,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx, dead_letters,
@@ -28,6 +28,7 @@ use crate::{
         open_jobs::OpenJob,
         queue::{self, Waiting, WorkId},
         scheduled_tasks::{self, NewTask, Task, TaskFilter, TaskStep},
+        schedules,
     },
 };
 
@@ -102,17 +103,23 @@ pub(in crate::app) fn insert(
     new: &NewTask,
     run_at: Timestamp,
 ) -> Result<Option<Task>> {
-    let most = app.settings.tasks.max_open;
-    if scheduled_tasks::open(tx, most)? >= most {
-        let message =
-            format!("{most} tasks of the account wait or run; try again once some are over");
-        return Err(Error::new(ErrorKind::QueueFull, message));
-    }
+    may_open(app, tx)?;
     let Some(seq) = scheduled_tasks::insert(tx, new)? else { return Ok(None) };
     if !new.held {
         enqueue(app, tx, seq, run_at)?;
     }
     scheduled_tasks::by_seq(tx, seq)
+}
+
+/// Refuses one more task where enough are not over.
+fn may_open(app: &App, snapshot: &Snapshot<'_, AccountScope>) -> Result<()> {
+    let most = app.settings.tasks.max_open;
+    if scheduled_tasks::open(snapshot, most)? >= most {
+        let message =
+            format!("{most} tasks of the account wait or run; try again once some are over");
+        return Err(Error::new(ErrorKind::QueueFull, message));
+    }
+    Ok(())
 }
 
 /// Lets a task wait for its time. Those of one account take turns with those of others.
@@ -182,7 +189,7 @@ pub(in crate::app) fn withdraw(
     release_next(app, tx, task)
 }
 
-/// Lets a task that failed or was canceled wait again, with all its retries.
+/// Lets a task that failed or was canceled wait again, with all its retries. Whoever asks for that pays for its job.
 pub fn retry(
     app: &Arc<App>,
     caller: &Caller,
@@ -190,27 +197,46 @@ pub fn retry(
     request: Option<Idempotency>,
     render: once::Render<Task>,
 ) -> Commit<Reply> {
-    let this = Arc::clone(app);
+    let (this, asked_by) = (Arc::clone(app), (caller.project, caller.key));
     once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
-        redrive(&this, tx, id)?;
+        redrive(&this, tx, id, Some(asked_by))?;
         must_find(tx, id)
     })
 }
 
-/// The transaction of [`retry`], for dead letters too.
-pub(in crate::app) fn redrive(app: &App, tx: &Tx<'_, AccountScope>, id: TaskId) -> Result<()> {
-    requeue(app, tx, &must_find(tx, id)?)
-}
-
-fn requeue(app: &App, tx: &Tx<'_, AccountScope>, task: &Task) -> Result<()> {
+/// The transaction of [`retry`], for dead letters too. `asked_by` are the numbers of a project and its key; without,
+/// whoever asked before pays.
+pub(in crate::app) fn redrive(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    id: TaskId,
+    asked_by: Option<(i64, i64)>,
+) -> Result<()> {
+    let task = must_find(tx, id)?;
     if !task.status.may_be_retried() {
-        return Err(over(task, "cannot be retried"));
+        return Err(over(&task, "cannot be retried"));
     }
+    may_open(app, tx)?;
+    let waits = must_wait(tx, &task)?;
     let error = task.error.as_ref();
     let step = TaskStep { status: TaskStatus::Pending, result: None, error };
-    scheduled_tasks::step(tx, task, &step)?;
+    scheduled_tasks::step(tx, &task, &step)?;
     dead_letters::redriven(tx, work(task.seq))?;
+    if let Some(asked_by) = asked_by {
+        scheduled_tasks::set_asked_by(tx, task.seq, asked_by)?;
+    }
+    if waits {
+        return scheduled_tasks::set_held(tx, task.seq, true);
+    }
     enqueue(app, tx, task.seq, tx.now())
+}
+
+/// Whether the task's schedule lets it wait for others that are not over.
+fn must_wait(snapshot: &Snapshot<'_, AccountScope>, task: &Task) -> Result<bool> {
+    let Some((seq, id)) = task.schedule else { return Ok(false) };
+    let queues =
+        schedules::find(snapshot, id)?.is_some_and(|it| it.rules.overlap == Overlap::Queue);
+    Ok(queues && scheduled_tasks::open_of(snapshot, seq)? != (0, 0))
 }
 
 /// Where a schedule lets its tasks run one after the other, the next one's turn has come.
@@ -221,7 +247,7 @@ fn release_next(app: &App, tx: &Tx<'_, AccountScope>, ended: &Task) -> Result<()
         return Ok(());
     }
     let Some(next) = scheduled_tasks::first_held(tx, schedule)? else { return Ok(()) };
-    scheduled_tasks::unhold(tx, next.seq)?;
+    scheduled_tasks::set_held(tx, next.seq, false)?;
     enqueue(app, tx, next.seq, next.scheduled_time)
 }
 
