@@ -174,6 +174,28 @@ fn a_task_that_is_held_can_be_canceled_and_one_that_fails_lets_the_next_begin() 
 }
 
 #[test]
+fn a_task_that_is_retried_waits_for_others_of_its_schedule() {
+    let world = World::new();
+    world.function();
+    world.hold();
+    let schedule = world.account.schedule(&json!({"overlap": "queue"}));
+    let first = world.account.run_now(&schedule);
+    world.receiver.wait_for_in_flight(1);
+    world.account.do_with_task(&first, "cancel").expect(200);
+    let second = world.account.run_now(&schedule);
+    world.receiver.wait_for_deliveries(2);
+    let retried = world.account.do_with_task(&first, "retry").expect(202).json();
+    assert_eq!((&retried["status"], &retried["attempts"]), (&json!("pending"), &json!(1)));
+    world.let_go();
+    let done = world.account.wait_task(&second, "completed");
+    let again = world.account.wait_task(&first, "completed");
+    assert!(done["finished_at"].as_str() <= again["started_at"].as_str());
+    let asked: Vec<_> =
+        world.receiver.received().iter().map(|it| it.json()["id"].clone()).collect();
+    assert_eq!(asked, [&first["id"], &second["id"], &first["id"]].map(Clone::clone));
+}
+
+#[test]
 fn only_so_many_tasks_of_a_schedule_are_held() {
     let world = World::with(|config| config.queues.task_run.paused = true);
     world.function();
