@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 pub(super) use settings::cap_policy;
 
-use super::{App, functions, schedules};
+use super::{App, functions, schedules::nightly};
 use crate::{
     domain::{
         AccountId, Credits, Cursor, Environment, Error, ErrorKind, Page, PageRequest, ProjectId,
@@ -86,7 +86,7 @@ pub fn create(app: &Arc<App>, new: NewAccount) -> Commit<CreatedAccount> {
 /// What every new account has, and every twin: the server's own functions, and those that are run each night.
 pub(super) fn furnish(app: &App, tx: &Tx<'_, AccountScope>) -> Result<()> {
     functions::register(app, tx)?;
-    schedules::register(app, tx, &cap_policy(app, tx)?.timezone)
+    nightly::register(app, tx, &cap_policy(app, tx)?.timezone)
 }
 
 /// All accounts, newest first.

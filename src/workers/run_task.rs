@@ -165,8 +165,9 @@ impl Kind for RunTask {
             // The stop may be what ended it, so nothing is known of the function.
             return Ok(());
         }
-        let recorded =
-            record(stop, || tasks::finish(&self.app, claimed, attempt.clone(), outcome.clone()))?;
+        let recorded = record(stop, || {
+            tasks::finish(&self.app, claimed, attempt.task.clone(), outcome.clone())
+        })?;
         if recorded != Some(true) {
             tracing::debug!("a late outcome of a task was discarded");
         }

@@ -208,7 +208,7 @@ impl World {
             1 => Outcome::Failed { error, result: None, retry: Retry::Never },
             _ => Outcome::Failed { error, result: None, retry: Retry::After(None) },
         };
-        tasks::finish(&self.rig.deeds.app, &claimed, attempt, outcome).wait().unwrap();
+        tasks::finish(&self.rig.deeds.app, &claimed, attempt.task, outcome).wait().unwrap();
     }
 
     /// What is over stays as it ended; of a schedule that queues, one task is out of the queue's hold at a time.

@@ -186,7 +186,7 @@ fn an_attempt_that_failed_counts_although_the_next_is_at_work() {
     assert_eq!(report(), running);
     assert!(!tasks::has_ended(app, rig.scope, asked[0]).unwrap());
     let outcome = Rig::failure(Retry::After(None));
-    assert!(tasks::finish(app, &claimed, attempt, outcome).wait().unwrap());
+    assert!(tasks::finish(app, &claimed, attempt.task, outcome).wait().unwrap());
     assert!(tasks::has_ended(app, rig.scope, asked[0]).unwrap());
     assert_eq!(report(), failed);
     rig.deeds.ambient.advance(Duration::from_secs(10));

@@ -132,7 +132,7 @@ impl Rig {
     /// Makes an attempt at the oldest task that is due, with this outcome.
     pub(super) fn work(&self, outcome: Outcome) {
         let (claimed, attempt) = self.begin();
-        assert!(tasks::finish(&self.deeds.app, &claimed, attempt, outcome).wait().unwrap());
+        assert!(tasks::finish(&self.deeds.app, &claimed, attempt.task, outcome).wait().unwrap());
     }
 
     pub(super) fn complete(&self) {

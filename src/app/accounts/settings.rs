@@ -2,7 +2,7 @@
 
 use super::AccountChange;
 use crate::{
-    app::{App, schedules},
+    app::{App, schedules::nightly},
     domain::{CapPolicy, Environment, Result},
     store::{
         AccountScope, Snapshot, SystemScope, Tx, account_settings,
@@ -46,7 +46,7 @@ pub(super) fn change(
             tx.within(found.scope, |tx| {
                 let before = cap_policy(app, tx)?.timezone;
                 account_settings::set(tx, &settings)?;
-                schedules::move_nightly(tx, &before, &cap_policy(app, tx)?.timezone)
+                nightly::move_to(tx, &before, &cap_policy(app, tx)?.timezone)
             })?;
         }
     }

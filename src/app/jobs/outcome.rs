@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::{
         asking::{Answer, BrokenAnswer, Trail},
-        tasks,
+        tasks::outcome::job_ended,
     },
     domain::{
         AccountId, AgentTotals, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode,
@@ -249,7 +249,7 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -
     charge(app, tx, job.reservation(), charged, success.usage)?;
     let batch = batches::step(app, tx, job.batch, job.status, JobStatus::Succeeded)?;
     jobs::end(tx, job.seq, JobStatus::Succeeded, &success.result())?;
-    tasks::job_ended(app, tx, (job.seq, job.id), JobStatus::Succeeded, None)?;
+    job_ended(app, tx, (job.seq, job.id), JobStatus::Succeeded, None)?;
     let reserved = job.reserved.total().unwrap_or_default();
     let data = Succeeded {
         model: &success.model,
@@ -328,7 +328,7 @@ pub(super) fn fail_after(
         ..JobResult::default()
     };
     jobs::end(tx, job.seq, to, &result)?;
-    tasks::job_ended(app, tx, (job.seq, job.id), to, Some(error))?;
+    job_ended(app, tx, (job.seq, job.id), to, Some(error))?;
     let model = answer.map(|answer| answer.model.as_str());
     let provider = answer.map(|answer| answer.provider.as_str());
     let data = Failed { error, model, provider, trail };

@@ -1,6 +1,8 @@
 //! What can be done with schedules, which make tasks again and again.
 
+mod change;
 mod fire;
+pub(in crate::app) mod nightly;
 mod plan;
 
 use std::sync::Arc;
@@ -9,29 +11,26 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use change::SchedulePatch;
 pub use fire::fire_due;
+
+use change::{change, check, next};
 
 use super::{App, Caller, Reply, Secrecy, functions, once, tasks};
 use crate::{
     domain::{
-        Builtin, CatchUp, Cursor, Error, ErrorKind, Idempotency, Overlap, Page, PageRequest,
-        Recurrence, Result, ScheduleId, TaskId, TimeZone, Timestamp, check_payload,
+        CatchUp, Cursor, Error, ErrorKind, Idempotency, Overlap, Page, PageRequest, Recurrence,
+        Result, ScheduleId, TaskId, TimeZone, Timestamp,
     },
     store::{
-        AccountScope, Commit, Snapshot, Tx,
+        AccountScope, Commit, Snapshot,
         scheduled_tasks::{self, NewTask, Task},
         schedules::{self, Schedule, ScheduleRules},
     },
 };
 
-/// Characters of a name.
-const NAME_MAX: usize = 200;
-/// The most that a task is delayed by chance.
-const JITTER_MAX: u32 = 60;
 /// Tasks of a schedule that wait for earlier ones.
 const HELD_MAX: u32 = 100;
-/// Schedules of a nightly function that follow the account's time zone.
-const NIGHTLY_MAX: u32 = 100;
 /// Tasks that are canceled with their schedule: as many as an account may have by default, so that the transaction is
 /// bounded.
 const CANCELED_MAX: u32 = 10_000;
@@ -66,34 +65,6 @@ pub struct ScheduleRequest {
     /// Whether it stands still.
     #[serde(default)]
     pub paused: bool,
-}
-
-/// `PATCH /v1/schedules/{id}`: what to change; what is left out stays.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SchedulePatch {
-    /// What you call it.
-    #[schemars(length(min = 1, max = 200))]
-    pub name: Option<String>,
-    /// When it is due: five fields of cron, a name such as `@daily`, or `every 15m`.
-    pub cron: Option<Recurrence>,
-    /// In the time of this zone.
-    pub timezone: Option<TimeZone>,
-    /// The function that is run.
-    pub function_name: Option<String>,
-    /// What it is given: any JSON value up to 64 KiB; null for nothing.
-    #[serde(default, deserialize_with = "super::present")]
-    #[schemars(with = "Option<serde_json::Value>")]
-    pub payload: Option<Option<Box<RawValue>>>,
-    /// What becomes of occurrences that are more than a minute late, as after a stop of the server.
-    pub catch_up: Option<CatchUp>,
-    /// What becomes of an occurrence while an earlier task of the schedule is not over.
-    pub overlap: Option<Overlap>,
-    /// Each task starts up to so many seconds late, by chance.
-    #[schemars(range(max = 60))]
-    pub jitter_seconds: Option<u32>,
-    /// Whether it stands still. What passes meanwhile is not made up for.
-    pub paused: Option<bool>,
 }
 
 fn utc() -> TimeZone {
@@ -136,27 +107,10 @@ pub fn create(
     })
 }
 
-fn check(rules: &ScheduleRules) -> Result<()> {
-    super::text("name", &rules.name, NAME_MAX)?;
-    check_payload(rules.payload.as_deref())?;
-    if rules.jitter_ms > JITTER_MAX * 1_000 {
-        let message = format!("jitter_seconds must be from 0 to {JITTER_MAX}");
-        return Err(Error::invalid("jitter_seconds", message));
-    }
-    Ok(())
-}
-
 /// Refuses a function that is not there, and a payload that it does not understand.
 fn check_function(snapshot: &Snapshot<'_, AccountScope>, rules: &ScheduleRules) -> Result<()> {
     let function = functions::named(snapshot, &rules.function)?;
     tasks::check_payload(&function, rules.payload.as_deref())
-}
-
-/// The first occurrence after a time.
-fn next(rules: &ScheduleRules, anchor: Timestamp, after: Timestamp) -> Result<Timestamp> {
-    rules.cron.next(&rules.timezone, anchor, after).ok_or_else(|| {
-        Error::invalid("cron", "cron: this is never due again; choose times that are to come")
-    })
 }
 
 /// The schedule of that id. Blocks while it reads.
@@ -189,37 +143,6 @@ pub fn update(
         schedules::update(tx, &schedule)?;
         must_find(tx, id)
     })
-}
-
-/// Changes the rules; the next occurrence follows where they say when.
-fn change(schedule: &mut Schedule, patch: &SchedulePatch, now: Timestamp) -> Result<()> {
-    let SchedulePatch { name, cron, timezone, function_name, payload, .. } = patch.clone();
-    let Schedule { rules, anchor, last_at, .. } = schedule;
-    let moves = cron.as_ref().is_some_and(|cron| *cron != rules.cron)
-        || timezone.as_ref().is_some_and(|zone| *zone != rules.timezone);
-    if cron.as_ref().is_some_and(|cron| *cron != rules.cron) {
-        *anchor = now;
-    }
-    rules.cron = cron.unwrap_or_else(|| rules.cron.clone());
-    rules.timezone = timezone.unwrap_or_else(|| rules.timezone.clone());
-    rules.name = name.unwrap_or_else(|| rules.name.clone());
-    rules.function = function_name.unwrap_or_else(|| rules.function.clone());
-    rules.payload = payload.unwrap_or_else(|| rules.payload.clone());
-    rules.catch_up = patch.catch_up.unwrap_or(rules.catch_up);
-    rules.overlap = patch.overlap.unwrap_or(rules.overlap);
-    rules.jitter_ms =
-        patch.jitter_seconds.map_or(rules.jitter_ms, |seconds| seconds.saturating_mul(1_000));
-    let pauses = patch.paused.unwrap_or(schedule.paused_at.is_some());
-    if pauses {
-        schedule.next_at = None;
-        schedule.paused_at = schedule.paused_at.or(Some(now));
-    } else if moves || schedule.next_at.is_none() {
-        // Also where the clock was set back: no occurrence comes twice.
-        let after = last_at.map_or(now, |last| last.max(now));
-        schedule.next_at = Some(next(rules, *anchor, after)?);
-        schedule.paused_at = None;
-    }
-    Ok(())
 }
 
 /// Removes a schedule. Its tasks that wait are canceled; those at work go on.
@@ -285,48 +208,6 @@ pub fn next_runs(schedule: &Schedule, count: usize) -> Vec<Timestamp> {
     let ScheduleRules { cron, timezone, .. } = &schedule.rules;
     let later = cron.upcoming(timezone, schedule.anchor, first, count.saturating_sub(1));
     std::iter::once(first).chain(later).take(count).collect()
-}
-
-/// The schedules of a new account: the change of day and the cleaning up, each night in the account's time zone.
-pub(super) fn register(app: &App, tx: &Tx<'_, AccountScope>, timezone: &TimeZone) -> Result<()> {
-    for (builtin, cron) in
-        [(Builtin::DailyTokenReset, "0 0 * * *"), (Builtin::CleanupExpiredTokens, "0 3 * * *")]
-    {
-        let rules = ScheduleRules {
-            name: format!("nightly {}", builtin.as_str()),
-            function: builtin.as_str().to_owned(),
-            payload: None,
-            cron: Recurrence::parse(cron).map_err(Error::internal)?,
-            timezone: timezone.clone(),
-            catch_up: CatchUp::One,
-            overlap: Overlap::Skip,
-            jitter_ms: 0,
-        };
-        let id = ScheduleId::from_uuid(app.ambient.uuid());
-        let next_at = next(&rules, tx.now(), tx.now())?;
-        schedules::insert(tx, id, &rules, None, Some(next_at))?;
-    }
-    Ok(())
-}
-
-/// The account's days begin elsewhere from now on: what is run each night follows, where it went by the old zone.
-pub(super) fn move_nightly(
-    tx: &Tx<'_, AccountScope>,
-    from: &TimeZone,
-    to: &TimeZone,
-) -> Result<()> {
-    if from == to {
-        return Ok(());
-    }
-    for builtin in [Builtin::DailyTokenReset, Builtin::CleanupExpiredTokens] {
-        let nightly = schedules::of_function(tx, builtin.as_str(), NIGHTLY_MAX)?;
-        for mut schedule in nightly.into_iter().filter(|it| it.rules.timezone == *from) {
-            let patch = SchedulePatch { timezone: Some(to.clone()), ..SchedulePatch::default() };
-            change(&mut schedule, &patch, tx.now())?;
-            schedules::update(tx, &schedule)?;
-        }
-    }
-    Ok(())
 }
 
 fn must_find(snapshot: &Snapshot<'_, AccountScope>, id: ScheduleId) -> Result<Schedule> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::{outcome::fail, scheduled_tasks};
+use super::outcome::fail;
 use crate::{
     app::{
         App, Caller,
@@ -16,7 +16,7 @@ use crate::{
         Commit, SystemScope, Tx, api_keys,
         functions::{self, Target},
         queue::{self, Claimed},
-        scheduled_tasks::Task,
+        scheduled_tasks::{self, Task},
     },
 };
 
@@ -100,18 +100,4 @@ fn caller(app: &App, claimed: &Claimed, task: &Task) -> Result<Caller> {
         payer: Some(payer.ok_or_else(gone)?),
         request_id: task.request_id.clone(),
     })
-}
-
-/// Whether a run that was not accepted may be accepted later: what is wrong is not in the request.
-pub(super) fn may_pass(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::InsufficientCredits
-            | ErrorKind::BudgetExceeded
-            | ErrorKind::RateLimit
-            | ErrorKind::QueueFull
-            | ErrorKind::DailyTokenCap
-            | ErrorKind::ServerError
-            | ErrorKind::Unavailable
-    )
 }

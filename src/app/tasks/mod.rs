@@ -3,7 +3,8 @@
 
 mod attempt;
 mod due;
-mod outcome;
+pub(in crate::app) mod outcome;
+mod place;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,20 +14,22 @@ pub use attempt::{Attempt, begin, run_agent};
 pub use due::{Asked, Processed, answer, answered, demand, has_ended, report};
 pub use outcome::{Outcome, Retry, finish, give_up};
 
-pub(in crate::app) use outcome::job_ended;
+pub(in crate::app) use place::insert;
+
+use place::{enqueue, may_open, release_next, work};
 
 use super::{App, Caller, Reply, Secrecy, builtins, functions, jobs, once};
 use crate::{
     domain::{
-        Backoff, Cursor, Error, ErrorKind, Idempotency, Overlap, Page, QueueName, Result,
-        TaskError, TaskId, TaskRequest, TaskStatus, Timestamp,
+        Backoff, Cursor, Error, ErrorKind, Idempotency, Overlap, Page, Result, TaskError, TaskId,
+        TaskRequest, TaskStatus,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx, dead_letters,
         functions::{Function, Target},
         jobs as store_jobs,
         open_jobs::OpenJob,
-        queue::{self, Waiting, WorkId},
+        queue,
         scheduled_tasks::{self, NewTask, Task, TaskFilter, TaskStep},
         schedules,
     },
@@ -94,43 +97,6 @@ pub(in crate::app) fn check_payload(function: &Function, payload: Option<&RawVal
 /// A payload as a value.
 pub fn value(payload: Option<&RawValue>) -> Result<Option<Value>> {
     payload.map(|payload| serde_json::from_str(payload.get())).transpose().map_err(Error::internal)
-}
-
-/// Adds a task and, unless it is held, its place in the queue; `None` where its occurrence is one already.
-pub(in crate::app) fn insert(
-    app: &App,
-    tx: &Tx<'_, AccountScope>,
-    new: &NewTask,
-    run_at: Timestamp,
-) -> Result<Option<Task>> {
-    may_open(app, tx)?;
-    let Some(seq) = scheduled_tasks::insert(tx, new)? else { return Ok(None) };
-    if !new.held {
-        enqueue(app, tx, seq, run_at)?;
-    }
-    scheduled_tasks::by_seq(tx, seq)
-}
-
-/// Refuses one more task where enough are not over.
-fn may_open(app: &App, snapshot: &Snapshot<'_, AccountScope>) -> Result<()> {
-    let most = app.settings.tasks.max_open;
-    if scheduled_tasks::open(snapshot, most)? >= most {
-        let message =
-            format!("{most} tasks of the account wait or run; try again once some are over");
-        return Err(Error::new(ErrorKind::QueueFull, message));
-    }
-    Ok(())
-}
-
-/// Lets a task wait for its time. Those of one account take turns with those of others.
-fn enqueue(app: &App, tx: &Tx<'_, AccountScope>, task: i64, run_at: Timestamp) -> Result<()> {
-    let lane = tx.scope().seq().number();
-    let expires_at = run_at.max(tx.now()).plus(app.settings.tasks.ttl);
-    queue::push(tx, Waiting { id: work(task), lane, priority: 0, run_at }, expires_at)
-}
-
-fn work(task: i64) -> WorkId {
-    WorkId { queue: QueueName::TaskRun, subject: task }
 }
 
 /// The account's task of that id. Blocks while it reads.
@@ -237,18 +203,6 @@ fn must_wait(snapshot: &Snapshot<'_, AccountScope>, task: &Task) -> Result<bool>
     let queues =
         schedules::find(snapshot, id)?.is_some_and(|it| it.rules.overlap == Overlap::Queue);
     Ok(queues && scheduled_tasks::open_of(snapshot, seq)? != (0, 0))
-}
-
-/// Where a schedule lets its tasks run one after the other, the next one's turn has come.
-fn release_next(app: &App, tx: &Tx<'_, AccountScope>, ended: &Task) -> Result<()> {
-    let Some((schedule, _)) = ended.schedule else { return Ok(()) };
-    let (at_work, held) = scheduled_tasks::open_of(tx, schedule)?;
-    if at_work > 0 || held == 0 {
-        return Ok(());
-    }
-    let Some(next) = scheduled_tasks::first_held(tx, schedule)? else { return Ok(()) };
-    scheduled_tasks::set_held(tx, next.seq, false)?;
-    enqueue(app, tx, next.seq, next.scheduled_time)
 }
 
 fn must_find(snapshot: &Snapshot<'_, AccountScope>, id: TaskId) -> Result<Task> {

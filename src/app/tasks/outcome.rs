@@ -4,17 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use super::{App, attempt::may_pass, release_next, scheduled_tasks, work};
+use super::place::{release_next, work};
 use crate::{
-    app::tasks::Attempt,
+    app::App,
     domain::{
-        AccountId, DeadLetterId, Error, EventType, JobError, JobErrorCode, JobId, JobStatus,
-        Result, ScheduleId, TaskError, TaskId, TaskStatus, Timestamp,
+        AccountId, DeadLetterId, Error, ErrorKind, EventType, JobError, JobErrorCode, JobId,
+        JobStatus, Result, ScheduleId, TaskError, TaskId, TaskStatus, Timestamp,
     },
     store::{
         AccountScope, Commit, Tx, dead_letters,
         queue::{self, Claimed},
-        scheduled_tasks::{Task, TaskStep},
+        scheduled_tasks::{self, Task, TaskStep},
     },
 };
 
@@ -51,6 +51,20 @@ impl Outcome {
     }
 }
 
+/// Whether a run that was not accepted may be accepted later: what is wrong is not in the request.
+fn may_pass(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InsufficientCredits
+            | ErrorKind::BudgetExceeded
+            | ErrorKind::RateLimit
+            | ErrorKind::QueueFull
+            | ErrorKind::DailyTokenCap
+            | ErrorKind::ServerError
+            | ErrorKind::Unavailable
+    )
+}
+
 /// The data of `task.failed`.
 #[derive(Serialize)]
 struct Failed<'a> {
@@ -72,12 +86,7 @@ struct OfJob {
 
 /// Records an attempt, unless its lease is not valid any more: then somebody else has the task, and this attempt's
 /// outcome is discarded. Gives whether it was recorded.
-pub fn finish(
-    app: &Arc<App>,
-    claimed: &Claimed,
-    attempt: Attempt,
-    outcome: Outcome,
-) -> Commit<bool> {
+pub fn finish(app: &Arc<App>, claimed: &Claimed, task: Task, outcome: Outcome) -> Commit<bool> {
     let (this, lease) = (Arc::clone(app), claimed.lease);
     let again = match &outcome {
         Outcome::Failed { retry: Retry::After(asked), .. } => {
@@ -85,25 +94,22 @@ pub fn finish(
         }
         _ => None,
     };
-    app.store.write(claimed.scope, move |tx| {
-        let task = &attempt.task;
-        match (&outcome, again) {
-            (Outcome::Failed { error, result, .. }, Some(pause)) => {
-                let valid = queue::release(tx, lease, tx.now().plus(pause), true)?;
-                if valid {
-                    let result = result.as_deref();
-                    let step = TaskStep { status: TaskStatus::Pending, result, error: Some(error) };
-                    scheduled_tasks::step(tx, task, &step)?;
-                }
-                Ok(valid)
+    app.store.write(claimed.scope, move |tx| match (&outcome, again) {
+        (Outcome::Failed { error, result, .. }, Some(pause)) => {
+            let valid = queue::release(tx, lease, tx.now().plus(pause), true)?;
+            if valid {
+                let result = result.as_deref();
+                let step = TaskStep { status: TaskStatus::Pending, result, error: Some(error) };
+                scheduled_tasks::step(tx, &task, &step)?;
             }
-            (outcome, _) => {
-                let valid = queue::finish(tx, lease)?;
-                if valid {
-                    end(&this, tx, task, outcome)?;
-                }
-                Ok(valid)
+            Ok(valid)
+        }
+        (outcome, _) => {
+            let valid = queue::finish(tx, lease)?;
+            if valid {
+                end(&this, tx, &task, outcome)?;
             }
+            Ok(valid)
         }
     })
 }
