@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::{App, Caller, Reply, Secrecy, once, vault::Purpose};
 use crate::{
     domain::{
-        Builtin, Cursor, Error, ErrorKind, FunctionId, FunctionRequest, FunctionTarget, HttpTarget,
-        Idempotency, Page, PageRequest, Result, Secret, WebhookSecret,
+        Builtin, Cursor, EndpointUrl, Error, ErrorKind, FunctionId, FunctionRequest,
+        FunctionTarget, HttpTarget, Idempotency, Page, PageRequest, Result, Secret, WebhookSecret,
     },
     store::{
         AccountScope, Commit, Snapshot, Tx,
@@ -84,11 +84,14 @@ fn check_count(app: &App, tx: &Tx<'_, AccountScope>) -> Result<()> {
 
 /// The request as it is kept: with the secrets that it had, and with the kept values of headers that are null.
 fn stored(app: &App, new: &HttpTarget, known: Option<&Http>, secret: &[u8]) -> Result<Http> {
-    let kept = known.map(|http| open_headers(app, http)).transpose()?.unwrap_or_default();
+    // Whoever may change a function must not learn its headers by a server of his own.
+    let known_there = known
+        .filter(|http| EndpointUrl::parse(&http.url).is_ok_and(|url| url.has_origin_of(&new.url)));
+    let kept = known_there.map(|http| open_headers(app, http)).transpose()?.unwrap_or_default();
     let value = |(name, value): (&String, &Option<Secret<String>>)| {
         let value = value.as_ref().map(Secret::expose).or_else(|| kept.get(name));
         let value = value.cloned().ok_or_else(|| {
-            let message = "null stands for the value that is kept, and there is none; give one";
+            let message = "null stands for the value that is kept for this server, and there is none; give one";
             Error::invalid(format!("headers/{name}"), message)
         })?;
         Ok((name.clone(), value))

@@ -131,7 +131,7 @@ pub struct FunctionRequest {
     /// Its method; `POST` where nothing is said.
     pub method: Option<HttpMethod>,
     /// Its headers beside those that sign it, at most 32. Values are kept sealed and never shown again: null stands
-    /// for the value that is kept.
+    /// for the value that is kept, as long as the URL leads to the same server.
     #[schemars(with = "Option<BTreeMap<String, Option<String>>>")]
     pub headers: Option<BTreeMap<String, Option<Secret<String>>>>,
     /// How long its request may take, in milliseconds; 30000 where nothing is said.
@@ -229,6 +229,7 @@ impl FunctionRequest {
 
     fn run(self) -> Result<FunctionTarget> {
         let agent = self.agent.ok_or_else(|| missing("agent", "the name of the agent to run"))?;
+        checks::slug(&agent).map_err(|error| error.with_param("agent"))?;
         check_payload(self.input.as_deref()).map_err(|error| error.with_param("input"))?;
         Ok(FunctionTarget::Agent { agent, input: self.input })
     }

@@ -22,7 +22,7 @@ use crate::{
         App, Caller,
         auth::{Session, unauthenticated},
     },
-    domain::{Error, Idempotency, MalformedId, PageRequest, Result},
+    domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope},
 };
 
 /// What an id in the query must be.
@@ -84,6 +84,11 @@ impl Request {
             payer: Some(session.payer),
             request_id: self.id.as_str().to_owned(),
         })
+    }
+
+    /// Refuses a key without this scope, where what the body asks for needs more than the route does.
+    pub(crate) fn must_have(&self, scope: Scope) -> Result<()> {
+        self.session()?.must_have(scope)
     }
 
     /// Does blocking work, such as reading the database, on a thread that may block.

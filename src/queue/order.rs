@@ -33,6 +33,8 @@ pub(crate) struct Pick {
     pub(crate) priority: i32,
     /// Its lane is known to be slow: it takes a spare thread and no slot.
     pub(crate) slow: bool,
+    /// Somebody asked for it.
+    pub(crate) asked: bool,
 }
 
 /// How much may begin.
@@ -65,11 +67,14 @@ pub(crate) struct Order {
     /// Work that is not due yet, soonest first.
     later: BTreeSet<(Timestamp, i64, i64, Reverse<i32>)>,
     ready: usize,
+    paused: bool,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
     ready: BTreeSet<(Reverse<i32>, i64)>,
+    /// Those of them that somebody asked for.
+    asked: BTreeSet<(Reverse<i32>, i64)>,
     running: u32,
     /// Threads that it has beyond the queue's slots: of slow attempts, and of abandoned ones.
     extra: usize,
@@ -100,7 +105,14 @@ impl Order {
 
     /// Lets a pick wait again that did not begin, for the next turn of its lane.
     pub(crate) fn put_back(&mut self, pick: &Pick) {
-        self.add_ready(pick.lane, Reverse(pick.priority), pick.subject);
+        let key = (Reverse(pick.priority), pick.subject);
+        self.add_ready(pick.lane, key.0, key.1);
+        if pick.asked
+            && let Some(lane) = self.lanes.get_mut(&pick.lane)
+        {
+            lane.asked.insert(key);
+            self.review(pick.lane);
+        }
     }
 
     /// Forgets work that will not be done, whether it is due or not.
@@ -108,7 +120,11 @@ impl Order {
         let (priority, subject) = (Reverse(work.priority), work.id.subject);
         self.later.remove(&(work.run_at, subject, work.lane, priority));
         let lane = self.lanes.get_mut(&work.lane);
-        if lane.is_some_and(|lane| lane.ready.remove(&(priority, subject))) {
+        let is_gone = |lane: &mut Lane| {
+            lane.asked.remove(&(priority, subject));
+            lane.ready.remove(&(priority, subject))
+        };
+        if lane.is_some_and(is_gone) {
             self.ready -= 1;
             self.review(work.lane);
         }
@@ -134,7 +150,10 @@ impl Order {
         let lane = self.next_lane(*room)?;
         let slow = self.slow.contains(&lane);
         let found = self.lanes.get_mut(&lane)?;
-        let (Reverse(priority), subject) = found.ready.pop_first()?;
+        let asked = found.asked.pop_first();
+        let key = asked.or_else(|| found.ready.first().copied())?;
+        found.ready.remove(&key);
+        let (Reverse(priority), subject) = key;
         found.running += 1;
         room.threads = room.threads.saturating_sub(1);
         if slow {
@@ -146,29 +165,29 @@ impl Order {
         self.ready -= 1;
         *(if lane < 0 { &mut self.background_turn } else { &mut self.turn }) = lane;
         self.review(lane);
-        Some(Pick { subject, lane, priority, slow })
+        Some(Pick { subject, lane, priority, slow, asked: asked.is_some() })
     }
 
-    /// Takes this very work out of turn, unless its lane is full; `None` too where it does not wait.
-    pub(crate) fn take_this(&mut self, work: &Waiting) -> Option<Pick> {
-        let known = self.depth();
-        if self.is_full(work.lane) {
-            return None;
+    /// Lets this very work go first in its lane, and also while the queue is paused. No effect where it does not wait.
+    pub(crate) fn ask(&mut self, work: &Waiting) {
+        let key = (Reverse(work.priority), work.id.subject);
+        if let Some(lane) = self.lanes.get_mut(&work.lane)
+            && lane.ready.contains(&key)
+        {
+            lane.asked.insert(key);
+            self.review(work.lane);
         }
-        self.remove(work);
-        if self.depth() == known {
-            return None;
-        }
-        let Waiting { id, lane, priority, .. } = *work;
-        self.lanes.entry(lane).or_default().running += 1;
-        self.review(lane);
-        Some(Pick { subject: id.subject, lane, priority, slow: false })
     }
 
-    /// Whether as much of the lane runs as may.
-    pub(crate) fn is_full(&self, lane: i64) -> bool {
-        let running = self.lanes.get(&lane).map_or(0, |lane| lane.running);
-        self.lane_limit > 0 && running >= self.lane_limit
+    /// Whether lanes give nothing but what somebody asked for.
+    pub(crate) fn pause(&mut self, paused: bool) {
+        if self.paused != paused {
+            self.paused = paused;
+            let lanes: Vec<i64> = self.lanes.keys().copied().collect();
+            for lane in lanes {
+                self.review(lane);
+            }
+        }
     }
 
     /// The lane after that of the last turn that may run something; one in the background only where no
@@ -262,7 +281,8 @@ impl Order {
             return;
         };
         let has_room = self.lane_limit == 0 || found.running < self.lane_limit;
-        let opens = has_room && !found.ready.is_empty();
+        let eligible = if self.paused { &found.asked } else { &found.ready };
+        let opens = has_room && !eligible.is_empty();
         let burdened = found.extra > 0 || self.slow.contains(&lane);
         put(&mut self.open, lane, opens && !burdened);
         put(&mut self.burdened, lane, opens && burdened);
@@ -342,19 +362,37 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_taken_out_of_turn() {
-        let mut order = Order::new(2);
-        for subject in 1..=4 {
+    fn what_is_asked_for_goes_first_in_its_lane() {
+        let mut order = Order::new(0);
+        for subject in 1..=3 {
             order.add(&work(1, subject, 0, 0), Timestamp::default());
+            order.add(&work(2, 10 * subject, 0, 0), Timestamp::default());
         }
-        assert_eq!(order.take_this(&work(1, 3, 0, 0)).map(|pick| pick.subject), Some(3));
-        assert_eq!(order.take_this(&work(1, 3, 0, 0)), None, "it was taken");
-        assert_eq!(order.take_this(&work(2, 9, 0, 0)), None, "it never waited");
-        assert_eq!(subjects(&mut order), [1]);
-        assert_eq!(order.take_this(&work(1, 2, 0, 0)), None, "the lane is full");
+        order.ask(&work(1, 3, 0, 0));
+        order.ask(&work(1, 9, 0, 0));
+        assert_eq!(subjects(&mut order), [3, 10, 1, 20, 2, 30]);
+    }
+
+    #[test]
+    fn a_paused_queue_gives_what_is_asked_for_and_nothing_else() {
+        let mut order = Order::new(1);
+        for subject in 1..=3 {
+            order.add(&work(1, subject, 0, 0), Timestamp::default());
+            order.add(&work(2, 10 * subject, 0, 0), Timestamp::default());
+        }
+        order.pause(true);
+        assert_eq!(subjects(&mut order), [0; 0]);
+        for (lane, subject) in [(1, 2), (1, 3), (2, 30)] {
+            order.ask(&work(lane, subject, 0, 0));
+        }
+        // Lanes take turns, and keep to their limit.
+        assert_eq!(subjects(&mut order), [2, 30]);
         order.done(1, false);
-        assert_eq!(order.take_this(&work(1, 4, 0, 0)).map(|pick| pick.subject), Some(4));
-        assert_eq!(order.depth(), (1, 0));
+        order.remove(&work(1, 3, 0, 0));
+        order.done(2, false);
+        assert_eq!(subjects(&mut order), [0; 0]);
+        order.pause(false);
+        assert_eq!(subjects(&mut order), [1, 10]);
     }
 
     #[test]

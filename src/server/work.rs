@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Tasks that take longer than this do not hold up those of other accounts.
-const SLOW_TASK: Duration = Duration::from_secs(5);
+const SLOW_TASK: Duration = Duration::from_secs(1);
 /// Deliveries that take longer than this do not hold up those to quicker endpoints.
 const SLOW_DELIVERY: Duration = Duration::from_secs(1);
 

@@ -107,6 +107,12 @@ pub fn find(
     })
 }
 
+/// Whether the operator suspended the account, and its twin with it.
+pub fn is_suspended(snapshot: &Snapshot<'_, SystemScope>, scope: AccountScope) -> Result<bool> {
+    let sql = "select suspended_at is not null from main.account where seq = ?1";
+    Ok(snapshot.one(sql, [scope.seq()], |row| row.get(0))?.unwrap_or(false))
+}
+
 /// Accounts older than `before`, newest first.
 pub fn list(
     snapshot: &Snapshot<'_, SystemScope>,

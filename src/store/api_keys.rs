@@ -159,8 +159,8 @@ fn payer(row: &Row<'_>) -> rusqlite::Result<Payer> {
     })
 }
 
-/// Who pays for what the key of that number asked for, also where it ended since. The key must be of this account,
-/// live or for tests.
+/// Who pays for what the key of that number asked for, also where it expired or was replaced since; nobody where it was
+/// revoked. The key must be of this account, live or for tests.
 pub fn payer_of(
     snapshot: &Snapshot<'_, SystemScope>,
     scope: AccountScope,
@@ -172,7 +172,7 @@ pub fn payer_of(
          from main.api_key k join main.project p on p.seq = k.project
          join main.api_key o on o.seq = coalesce(k.origin, k.seq)
          join main.account a on a.seq = k.account
-         where k.seq = ?1 and a.id = ?2 and p.environment = ?3",
+         where k.seq = ?1 and a.id = ?2 and p.environment = ?3 and k.revoked_at is null",
         (key, scope.account_id(), scope.environment()),
         payer,
     )

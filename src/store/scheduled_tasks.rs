@@ -24,6 +24,8 @@ pub struct Task {
     pub function: String,
     /// Internal number and public id of the schedule that made it.
     pub schedule: Option<(i64, ScheduleId)>,
+    /// Whether that was deleted.
+    pub is_orphan: bool,
     /// When it is to run.
     pub scheduled_time: Timestamp,
     /// What the function is given.
@@ -50,6 +52,13 @@ pub struct Task {
     pub finished_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Task {
+    /// What [`step`] knows it by.
+    pub const fn key(&self) -> (i64, TaskId) {
+        (self.seq, self.id)
+    }
 }
 
 /// What a new task is made of.
@@ -104,6 +113,7 @@ fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
         id: row.get("id")?,
         function: row.get("function")?,
         schedule: schedule.zip(schedule_id),
+        is_orphan: row.get("is_orphan")?,
         scheduled_time: row.get("scheduled_time")?,
         payload: raw(row, "payload")?,
         asked_by: project.zip(api_key),
@@ -124,7 +134,8 @@ fn task(row: &Row<'_>) -> rusqlite::Result<Task> {
 macro_rules! select_task {
     ($rest:literal) => {
         concat!(
-            "select t.*, s.id as schedule_id, j.id as job_id from scheduled_task t \
+            "select t.*, s.id as schedule_id, s.deleted_at is not null as is_orphan, j.id as job_id \
+             from scheduled_task t \
              left join schedule s on s.seq = t.schedule left join job j on j.seq = t.job where ",
             $rest
         )
@@ -167,8 +178,10 @@ pub fn by_seq(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<
 
 /// The task that waits for this job.
 pub fn waiting_for(snapshot: &Snapshot<'_, AccountScope>, job: i64) -> Result<Option<Task>> {
-    snapshot.one(select_task!("t.job = ?1 and t.status = 3"), [job], task)
+    snapshot.one(WAITING_FOR, [job], task)
 }
+
+pub(in crate::store) const WAITING_FOR: &str = select_task!("t.job = ?1 and t.status = 3");
 
 /// Which tasks to list.
 #[derive(Clone, Debug, Default)]
@@ -209,50 +222,94 @@ pub(in crate::store) const LAST: &str =
 
 /// How many of the account's tasks are not over, counted up to `most`.
 pub fn open(snapshot: &Snapshot<'_, AccountScope>, most: u32) -> Result<u32> {
-    let sql = "select count(*) from (select 1 from scheduled_task where status <= 3 limit ?1)";
-    Ok(snapshot.one(sql, [most], |row| row.get(0))?.unwrap_or(0))
+    Ok(snapshot.one(OPEN, [most], |row| row.get(0))?.unwrap_or(0))
 }
 
-/// The tasks of a schedule that are not over: how many are in the queue or at work, and how many are held.
+pub(in crate::store) const OPEN: &str =
+    "select count(*) from (select 1 from scheduled_task where status <= 3 limit ?1)";
+
+/// The tasks of a schedule that are not over: how many are in the queue or at work, and how many are held, each counted
+/// up to a hundred.
 pub fn open_of(snapshot: &Snapshot<'_, AccountScope>, schedule: i64) -> Result<(u32, u32)> {
-    let sql = "select count(*) filter (where held = 0), count(*) filter (where held = 1)
-               from scheduled_task where schedule = ?1 and status <= 3";
-    let counts = snapshot.one(sql, [schedule], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let counts = snapshot.one(OPEN_OF, [schedule], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(counts.unwrap_or_default())
 }
 
-/// The first task of a schedule that is held.
-pub fn first_held(snapshot: &Snapshot<'_, AccountScope>, schedule: i64) -> Result<Option<Task>> {
-    snapshot.one(
-        select_task!("t.schedule = ?1 and t.status <= 3 and t.held = 1 order by t.seq limit 1"),
-        [schedule],
-        task,
-    )
+pub(in crate::store) const OPEN_OF: &str = "select
+       (select count(*) from (select 1 from scheduled_task
+         where schedule = ?1 and status <= 3 and held = 0 limit 100)),
+       (select count(*) from (select 1 from scheduled_task
+         where schedule = ?1 and status <= 3 and held = 1 limit 100))";
+
+/// The next task of a schedule that is held, where none is in the queue or at work.
+pub fn next_held(snapshot: &Snapshot<'_, AccountScope>, schedule: i64) -> Result<Option<Held>> {
+    snapshot.one(NEXT_HELD, [schedule], |row| {
+        Ok(Held { seq: row.get(0)?, scheduled_time: row.get(1)? })
+    })
 }
 
-/// Tasks of a schedule that wait, the first of them.
+pub(in crate::store) const NEXT_HELD: &str = "select seq, scheduled_time from scheduled_task
+     where schedule = ?1 and status <= 3 and held = 1 and not exists (
+       select 1 from scheduled_task where schedule = ?1 and status <= 3 and held = 0)
+     order by seq limit 1";
+
+/// A task that waits for earlier ones of its schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Internal number.
+    pub seq: i64,
+    /// When it was to run.
+    pub scheduled_time: Timestamp,
+}
+
+/// Tasks of a schedule that wait, some of them, those first that are held: internal numbers and public ids.
 pub fn pending_of(
     snapshot: &Snapshot<'_, AccountScope>,
     schedule: i64,
     limit: u32,
-) -> Result<Vec<Task>> {
-    snapshot.all(
-        select_task!("t.schedule = ?1 and t.status = 2 order by t.seq limit ?2"),
-        (schedule, limit),
-        task,
-    )
+) -> Result<Vec<(i64, TaskId)>> {
+    snapshot.all(PENDING_OF, (schedule, limit), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Tasks that are due or at work, the first of them, each with its place in the queue.
-pub fn due(snapshot: &Snapshot<'_, AccountScope>, limit: u32) -> Result<Vec<(Task, Waiting)>> {
-    snapshot.all(DUE, (snapshot.now(), limit), |row| Ok((task(row)?, super::queue::waiting(row)?)))
+// `held` need not be sorted by: a schedule has a hundred of them at most.
+pub(in crate::store) const PENDING_OF: &str = "select seq, id from (
+       select seq, id, 1 as held from scheduled_task
+         where schedule = ?1 and status <= 3 and status = 2 and held = 1
+       union all
+       select seq, id, 0 from scheduled_task
+         where schedule = ?1 and status <= 3 and status = 2 and held = 0) limit ?2";
+
+/// A task that is due, or at work.
+#[derive(Clone, Debug)]
+pub struct DueTask {
+    /// Public id.
+    pub id: TaskId,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// Attempts that began.
+    pub attempts: u32,
+    /// Its place in the queue.
+    pub work: Waiting,
+}
+
+/// Tasks that are due or at work, the first of them.
+pub fn due(snapshot: &Snapshot<'_, AccountScope>, limit: u32) -> Result<Vec<DueTask>> {
+    snapshot.all(DUE, (snapshot.now(), limit), |row| {
+        Ok(DueTask {
+            id: row.get("id")?,
+            status: status(row)?,
+            attempts: row.get("tries")?,
+            work: super::queue::waiting(row)?,
+        })
+    })
 }
 
 pub(in crate::store) const DUE: &str =
-    "select t.*, s.id as schedule_id, j.id as job_id, q.queue, q.subject, q.lane, q.priority, q.run_at
-     from scheduled_task t join queue q on q.queue = 5 and q.subject = t.seq
-     left join schedule s on s.seq = t.schedule left join job j on j.seq = t.job
-     where t.status <= 3 and t.held = 0 and q.run_at <= ?1 order by q.run_at, t.seq limit ?2";
+    "select t.id, t.status, t.attempts as tries, q.queue, q.subject, q.lane,
+       q.priority, q.run_at
+     from scheduled_task t cross join queue q
+     where t.status <= 3 and t.held = 0 and q.queue = 5 and q.subject = t.seq and q.run_at <= ?1
+     order by q.run_at, t.seq limit ?2";
 
 /// How far a task got.
 #[derive(Clone, Debug)]
@@ -276,15 +333,19 @@ pub fn begin(tx: &Tx<'_, AccountScope>, task: &Task) -> Result<()> {
     Ok(())
 }
 
-/// A task takes a step; `finished_at` follows from its status.
-pub fn step(tx: &Tx<'_, AccountScope>, task: &Task, step: &TaskStep<'_>) -> Result<()> {
+/// The task of that number and id takes a step; `finished_at` follows from its status.
+pub fn step(
+    tx: &Tx<'_, AccountScope>,
+    (seq, id): (i64, TaskId),
+    step: &TaskStep<'_>,
+) -> Result<()> {
     let finished_at = step.status.is_terminal().then(|| tx.now());
     tx.execute(
         "update main.scheduled_task set status = ?2, held = 0, result = ?3, error_code = ?4,
            error_message = ?5, finished_at = ?6
          where account = current_account() and seq = ?1",
         (
-            task.seq,
+            seq,
             number(step.status),
             step.result,
             step.error.map(|error| &error.code),
@@ -292,7 +353,7 @@ pub fn step(tx: &Tx<'_, AccountScope>, task: &Task, step: &TaskStep<'_>) -> Resu
             finished_at,
         ),
     )?;
-    tx.signal(Signal::Task(task.id, step.status));
+    tx.signal(Signal::Task(id, step.status));
     Ok(())
 }
 
@@ -309,6 +370,16 @@ pub fn set_held(tx: &Tx<'_, AccountScope>, task: i64, held: bool) -> Result<()> 
     let sql =
         "update main.scheduled_task set held = ?2 where account = current_account() and seq = ?1";
     tx.execute(sql, (task, held))?;
+    Ok(())
+}
+
+/// The task belongs to no schedule any more.
+pub fn detach(tx: &Tx<'_, AccountScope>, task: i64) -> Result<()> {
+    tx.execute(
+        "update main.scheduled_task set schedule = null, occurrence = null
+         where account = current_account() and seq = ?1",
+        [task],
+    )?;
     Ok(())
 }
 

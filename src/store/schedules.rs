@@ -170,7 +170,7 @@ pub fn update(tx: &Tx<'_, AccountScope>, schedule: &Schedule) -> Result<()> {
 /// Removes a schedule from sight; its tasks stay readable. False where there is none.
 pub fn delete(tx: &Tx<'_, AccountScope>, seq: i64) -> Result<bool> {
     let changed = tx.execute(
-        "update main.schedule set next_at = null, deleted_at = ?2
+        "update main.schedule set next_at = null, payload = null, project = null, api_key = null, deleted_at = ?2
          where account = current_account() and seq = ?1 and deleted_at is null",
         (seq, tx.now()),
     )?;

@@ -478,8 +478,8 @@ fn find_tasks(calls: &mut Calls<'_>, has: &Theirs) {
         |found| *found == (0, 0),
     );
     calls.find(
-        "scheduled_tasks::first_held",
-        |it| scheduled_tasks::first_held(it, seq),
+        "scheduled_tasks::next_held",
+        |it| scheduled_tasks::next_held(it, seq),
         Option::is_none,
     );
     calls.find(
@@ -506,12 +506,13 @@ fn change_tasks(calls: &mut Calls<'_>, has: &Theirs) {
     let (seq, stepped) = (task.seq, task);
     calls.change("scheduled_tasks::step", &(), move |tx| {
         let step = TaskStep { status: TaskStatus::Canceled, result: None, error: None };
-        scheduled_tasks::step(tx, &stepped, &step)
+        scheduled_tasks::step(tx, stepped.key(), &step)
     });
     calls.change("scheduled_tasks::set_job", &(), move |tx| scheduled_tasks::set_job(tx, seq, job));
     calls.change("scheduled_tasks::set_held", &(), move |tx| {
         scheduled_tasks::set_held(tx, seq, false)
     });
+    calls.change("scheduled_tasks::detach", &(), move |tx| scheduled_tasks::detach(tx, seq));
     calls.change("scheduled_tasks::set_asked_by", &(), move |tx| {
         scheduled_tasks::set_asked_by(tx, seq, (7, 7))
     });
@@ -530,7 +531,7 @@ fn change_tasks(calls: &mut Calls<'_>, has: &Theirs) {
     let over = has.task.clone();
     let end = store.write(calls.theirs, move |tx| {
         let step = TaskStep { status: TaskStatus::Canceled, result: None, error: None };
-        scheduled_tasks::step(tx, &over, &step)
+        scheduled_tasks::step(tx, over.key(), &step)
     });
     end.wait().unwrap();
 }

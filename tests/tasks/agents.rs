@@ -208,7 +208,7 @@ fn spending(world: &World) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn whoever_asks_pays_also_once_the_key_is_revoked() {
+fn whoever_asks_pays_and_nobody_once_the_key_is_revoked() {
     let world = world(&[]);
     world.server.set_paused("task.run", true);
     let body = json!({"name": "night shift", "scopes": ["*"]});
@@ -221,13 +221,16 @@ fn whoever_asks_pays_also_once_the_key_is_revoked() {
     world.account.client.delete(&revoke).expect(204);
     refused(&other.get(super::TASKS), 401, "UNAUTHENTICATED");
     world.server.set_paused("task.run", false);
-    world.account.wait_task(&task, "completed");
-    let cost = i64::try_from(COST).unwrap();
-    let paid = spending(&world);
-    assert_eq!(paid.len(), 1, "{paid:?}");
-    // Running it now is asked for by somebody else, who pays.
+    let failed = world.account.wait_task(&task, "failed");
+    assert_eq!(failed["error"]["code"], "CONFLICT", "{failed}");
+    assert!(failed["error"]["message"].as_str().unwrap().contains("was revoked"));
+    assert_eq!(spending(&world).len(), 0);
+    // Running it now, or again, is asked for by somebody else, who pays.
     world.account.wait_task(&world.account.run_now(&schedule), "completed");
-    assert_eq!(spending(&world).len(), 2);
+    world.account.do_with_task(&task, "retry").expect(202);
+    world.account.wait_task(&task, "completed");
+    assert_eq!(spending(&world).len(), 1);
+    let cost = i64::try_from(COST).unwrap();
     assert_eq!(world.account.balance(), (json!(CREDITS - 2 * cost), json!(0)));
 }
 

@@ -8,7 +8,7 @@ use skai_server::{
         Caller,
         accounts::{self, AccountChange},
         schedules::{self, SchedulePatch},
-        tasks::Retry,
+        tasks::{self, Outcome, Retry},
     },
     domain::TaskStatus,
 };
@@ -225,4 +225,49 @@ fn whoever_changes_a_schedule_pays_for_it_from_then_on() {
     assert_eq!(update.wait().unwrap().asked_by, Some((2, 3)));
     rig.after(60 * MINUTE);
     assert_eq!(rig.tasks()[0].asked_by, Some((2, 3)));
+}
+
+#[test]
+fn a_schedule_with_many_tasks_takes_them_along_in_parts() {
+    let rig = Rig::new();
+    let id = rig.schedule(&json!({"overlap": "allow"}));
+    for _ in 0..600 {
+        rig.run_now(id);
+    }
+    let (first, attempt) = rig.begin();
+    let deleted = schedules::delete(&rig.deeds.app, &rig.caller(), id).wait().unwrap();
+    assert!(deleted.has_more);
+    rig.deeds.verify();
+    // A task that is left ends when its turn comes.
+    assert!(rig.begin_none(), "it began although its schedule is gone");
+    let deleted = schedules::cancel_rest(&rig.deeds.app, &rig.caller(), deleted).wait().unwrap();
+    assert!(!deleted.has_more);
+    assert!(rig.waiting().is_empty());
+    // The one at work goes on, and one that somebody asks for again runs for itself.
+    let done = Outcome::Completed("null".to_owned());
+    assert!(tasks::finish(&rig.deeds.app, &first, attempt.task, done).wait().unwrap());
+    let canceled = rig.tasks().pop().unwrap();
+    assert_eq!(canceled.status, TaskStatus::Canceled);
+    assert_eq!(canceled.error.unwrap().message, "its schedule was deleted");
+    let again = tasks::retry(&rig.deeds.app, &rig.caller(), canceled.id, None, |_| Ok(vec![]));
+    again.wait().unwrap();
+    rig.complete();
+    let task = tasks::get(&rig.deeds.app, rig.scope, canceled.id).unwrap();
+    assert_eq!((task.status, task.schedule), (TaskStatus::Completed, None));
+    rig.deeds.verify();
+}
+
+#[test]
+fn what_is_overdue_when_a_schedule_is_changed_is_counted() {
+    let rig = Rig::new();
+    let id = rig.schedule(&json!({"catch_up": "all"}));
+    rig.deeds.ambient.advance(5 * 60 * MINUTE);
+    rig.patch(id, &json!({"cron": "30 * * * *"}));
+    assert_eq!(rig.skipped(id), (5, Some("changed".to_owned())));
+    assert_eq!(rig.look(id).skipped.at, Some(rig.deeds.ambient.now()));
+    // Another name lets it go on as it is.
+    rig.deeds.ambient.advance(5 * 60 * MINUTE);
+    rig.patch(id, &json!({"name": "another"}));
+    rig.after(Duration::ZERO);
+    assert_eq!((rig.tasks().len(), rig.skipped(id).0), (5, 5));
 }

@@ -177,7 +177,7 @@ fn an_attempt_that_failed_counts_although_the_next_is_at_work() {
     let (app, caller) = (&rig.deeds.app, rig.caller());
     let id = rig.schedule(&json!({}));
     rig.run_now(id);
-    let asked = tasks::demand(app, &caller).wait().unwrap();
+    let asked = tasks::demand(app, &caller).unwrap().wait().unwrap();
     let report = || tasks::report(app, rig.scope, &asked).unwrap();
     let failed = Processed { processed: 1, failed: 1, ..Processed::default() };
     let running = Processed { running: 1, ..Processed::default() };
@@ -193,6 +193,6 @@ fn an_attempt_that_failed_counts_although_the_next_is_at_work() {
     rig.begin();
     assert_eq!(report(), failed);
     // Whoever asks now asks for the second attempt.
-    let again = tasks::demand(app, &caller).wait().unwrap();
+    let again = tasks::demand(app, &caller).unwrap().wait().unwrap();
     assert_eq!(tasks::report(app, rig.scope, &again).unwrap(), running);
 }

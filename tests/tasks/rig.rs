@@ -117,14 +117,26 @@ impl Rig {
 
     /// Begins an attempt at the oldest task that is due.
     pub(super) fn begin(&self) -> (Claimed, Attempt) {
+        self.try_begin().expect("it is not over")
+    }
+
+    /// Whether the oldest task that is due ends instead of beginning.
+    pub(super) fn begin_none(&self) -> bool {
+        self.try_begin().is_none()
+    }
+
+    fn try_begin(&self) -> Option<(Claimed, Attempt)> {
         let (app, now) = (Arc::clone(&self.deeds.app), self.deeds.ambient.now());
         let waiting = self.waiting();
         let id = waiting.iter().find(|row| row.run_at <= now).expect("one is due").id;
         let lease = Lease { id, token: self.claims.replace(self.claims.get() + 1) };
         let begun = self.deeds.app.store.write(SystemScope::new(), move |tx| {
             let claimed = queue::claim(tx, lease)?.expect("it waits");
-            let attempt = tasks::begin(&app, tx, &claimed)?.expect("it is not over");
-            Ok((claimed, attempt))
+            let attempt = tasks::begin(&app, tx, &claimed)?;
+            if attempt.is_none() {
+                queue::withdraw(tx, id)?;
+            }
+            Ok(attempt.map(|attempt| (claimed, attempt)))
         });
         begun.wait().unwrap()
     }

@@ -101,6 +101,11 @@ fn a_header_that_is_null_keeps_its_value() {
     assert_eq!((request.header("x-a"), request.header("x-b")), (Some("one"), Some("changed")));
     let request = ask(json!({"X-B": null}));
     assert_eq!((request.header("x-a"), request.header("x-b")), (None, Some("changed")));
+    // Another path is the same server; another port is not, and is not told what was kept.
+    let at = |url: &str| json!({"kind": "http", "url": url, "headers": {"x-b": null}});
+    world.account.put("f", &at(&world.receiver.url("/other"))).expect(200);
+    refused_for(&world.account.put("f", &at("http://127.0.0.1:9/f")), "headers/x-b");
+    refused_for(&world.account.put("f", &at("https://example.com/f")), "headers/x-b");
     // What was left out is gone.
     let body = json!({"kind": "http", "url": world.receiver.url("/f"), "headers": {"x-a": null}});
     refused_for(&world.account.put("f", &body), "headers/x-a");

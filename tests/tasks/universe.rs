@@ -64,7 +64,10 @@ fn a_suspended_account_is_refused_at_every_door() {
         world.server.operator().patch(&path, &json!({ "suspended": suspended })).expect(200);
     };
     let schedule = world.account.schedule(&json!({}));
+    world.server.set_paused("task.run", true);
+    let task = world.account.task(&json!({}));
     suspend(true);
+    world.server.set_paused("task.run", false);
     let client = &world.account.client;
     for reply in [
         world.account.put("f", &json!({"kind": "builtin"})),
@@ -75,8 +78,26 @@ fn a_suspended_account_is_refused_at_every_door() {
     ] {
         refused(&reply, 403, "ACCOUNT_SUSPENDED");
     }
+    let ended = || {
+        world
+            .server
+            .client()
+            .get("/metrics")
+            .text()
+            .contains("skai_tasks_ended_total{status=\"failed\"} 1")
+    };
+    crate::support::eventually("the task is over", || ended().then_some(()));
     suspend(false);
     assert_eq!(world.account.look_at_schedule(&schedule), schedule);
+    // What was due meanwhile did not run; it can be asked for again.
+    let failed = world.account.look_at_task(&task);
+    assert_eq!(
+        (&failed["error"]["code"], &failed["attempts"]),
+        (&json!("ACCOUNT_SUSPENDED"), &json!(0))
+    );
+    assert!(world.receiver.received().is_empty());
+    world.account.do_with_task(&task, "retry").expect(202);
+    world.account.wait_task(&task, "completed");
 }
 
 #[test]
@@ -94,4 +115,10 @@ fn reading_and_writing_are_rights_of_their_own() {
     reads.get(&task_path(&task, "")).expect(200);
     refused(&writes.get(&task_path(&task, "")), 403, "INSUFFICIENT_SCOPE");
     refused(&key("jobs:write").post(TASKS, &body), 403, "INSUFFICIENT_SCOPE");
+    // Whoever lets an agent run makes jobs.
+    let run = json!({"kind": "agent", "agent": "a"});
+    refused(&writes.put("/v1/functions/g", &run), 403, "INSUFFICIENT_SCOPE");
+    let both =
+        world.server.key(&world.account.id, &json!(["schedules:write", "jobs:write"]), &json!({}));
+    world.server.client().with_key(&both).put("/v1/functions/g", &run).expect(200);
 }

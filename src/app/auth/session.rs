@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     app::limits::{KeyBuckets, RateLimits},
-    domain::{ApiKeyId, Environment, Networks, Payer, ProjectId, ScopeSet, Timestamp},
+    domain::{
+        ApiKeyId, Environment, Error, ErrorKind, Networks, Payer, ProjectId, Result, Scope,
+        ScopeSet, Timestamp,
+    },
     store::AccountScope,
 };
 
@@ -38,6 +41,16 @@ pub struct Session {
 }
 
 impl Session {
+    /// Refuses a key without this scope.
+    pub fn must_have(&self, scope: Scope) -> Result<()> {
+        if self.scopes.contains(scope) {
+            return Ok(());
+        }
+        let message =
+            format!("the API key lacks the scope {}; use a key that has it", scope.as_str());
+        Err(Error::new(ErrorKind::InsufficientScope, message))
+    }
+
     /// Whether it works on what is live or on what is for tests.
     pub const fn environment(&self) -> Environment {
         self.scope.environment()

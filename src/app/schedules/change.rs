@@ -1,5 +1,7 @@
 //! What can be changed of a schedule, and what follows for its next occurrence.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,6 +12,8 @@ use crate::{
     store::schedules::{Schedule, ScheduleRules},
 };
 
+/// An occurrence that is further ahead was dealt with by a clock that was wrong.
+const FAR_AHEAD: Duration = Duration::from_hours(24);
 /// Characters of a name.
 const NAME_MAX: usize = 200;
 /// The most that a task is delayed by chance.
@@ -87,8 +91,10 @@ pub(super) fn change(schedule: &mut Schedule, patch: &SchedulePatch, now: Timest
         schedule.next_at = None;
         schedule.paused_at = schedule.paused_at.or(Some(now));
     } else if moves || schedule.next_at.is_none() {
-        // Also where the clock was set back: no occurrence comes twice.
-        let after = last_at.map_or(now, |last| last.max(now));
+        // Where the clock was set back a little, no occurrence comes twice. One that was far ahead for a while must not
+        // stop a schedule until then; the index of occurrences lets none be two tasks all the same.
+        let last = last_at.filter(|last| last.since(now) < FAR_AHEAD);
+        let after = last.map_or(now, |last| last.max(now));
         schedule.next_at = Some(next(rules, *anchor, after)?);
         schedule.paused_at = None;
     }

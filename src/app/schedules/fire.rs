@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    App, HELD_MAX,
+    App,
     plan::{Plan, Run, plan},
-    scheduled_tasks, task_of, tasks,
+    scheduled_tasks, task_of,
+    tasks::{self, HELD_MAX},
 };
 use crate::{
     domain::{Error, ErrorKind, Overlap, Result, Timestamp},
@@ -34,9 +35,26 @@ struct Fired {
 }
 
 impl Fired {
+    /// That so many occurrences made no task.
+    fn left_out(why: &'static str, count: u64) -> Self {
+        let mut fired = Self::default();
+        fired.skip(why, count);
+        fired
+    }
+
     fn skip(&mut self, why: &'static str, count: u64) {
         if count > 0 {
             *self.skipped.entry(why).or_default() += count;
+        }
+    }
+
+    /// Tells metrics and log, once it is on disk.
+    fn tell(&self, app: &App, due: &Due) {
+        app.metrics.occurrences("task", self.tasks);
+        for (why, count) in &self.skipped {
+            app.metrics.occurrences(why, *count);
+            let account = due.scope.account_id();
+            tracing::info!(%account, schedule = due.seq, why, count, "occurrences made no task");
         }
     }
 }
@@ -49,9 +67,7 @@ pub fn fire_due(app: &Arc<App>) -> Result<Option<Timestamp>> {
         let is_last = due.len() < DUE_MAX as usize;
         let commits: Vec<_> = due.into_iter().map(|due| (due.clone(), fire(app, due))).collect();
         for (due, commit) in commits {
-            let fired = commit.wait().or_else(|error| pass_over(app, &due, &error))?;
-            app.metrics.occurrences("task", fired.tasks);
-            fired.skipped.iter().for_each(|(why, count)| app.metrics.occurrences(why, *count));
+            commit.wait().or_else(|error| pass_over(app, &due, &error))?.tell(app, &due);
         }
         if is_last {
             break;
@@ -85,9 +101,7 @@ fn fire(app: &Arc<App>, due: Due) -> Commit<Fired> {
             return Ok(Fired::default());
         }
         let fired = if is_suspended {
-            let mut fired = Fired::default();
-            fired.skip("suspended", planned.count());
-            fired
+            Fired::left_out("suspended", planned.count())
         } else {
             make(&this, tx, &schedule, &planned)?
         };
@@ -107,26 +121,32 @@ fn pass_over(app: &App, due: &Due, error: &Error) -> Result<Fired> {
     tracing::error!(error, schedule = seq, "the tasks of a schedule could not be made");
     let planned = due.schedule.as_ref().map(|it| (it.updated_at, plan(it, at, app.ambient.now())));
     let passed = app.store.write(due.scope, move |tx| {
-        match &planned {
-            Some((updated_at, Plan { last, next: Some(next), .. })) => {
-                schedules::advance(tx, (seq, at, *updated_at), *last, *next).map(drop)?;
-            }
-            _ => schedules::pause(tx, seq)?,
+        let Some((updated_at, Plan { last, next: Some(next), .. })) = &planned else {
+            schedules::pause(tx, seq)?;
+            return Ok(Fired::default());
+        };
+        if !schedules::advance(tx, (seq, at, *updated_at), *last, *next)? {
+            return Ok(Fired::default());
         }
-        schedules::skip(tx, seq, 1, at, "error")
+        let count = planned.as_ref().map_or(0, |(_, plan)| plan.count());
+        schedules::skip(tx, seq, count, *last, "error")?;
+        Ok(Fired::left_out("error", count))
     });
-    passed.wait()?;
-    Ok(Fired { tasks: 0, skipped: BTreeMap::from([("error", 1)]) })
+    passed.wait()
 }
 
 /// Makes the tasks of a plan, but for those that overlap with others.
 fn make(app: &App, tx: &Tx<'_, AccountScope>, schedule: &Schedule, plan: &Plan) -> Result<Fired> {
-    let mut fired = Fired::default();
-    fired.skip("missed", plan.missed);
+    let mut fired = Fired::left_out("missed", plan.missed);
     let (mut at_work, mut held) = scheduled_tasks::open_of(tx, schedule.seq)?;
+    let mut left = tasks::left(app, tx)?;
     for run in &plan.runs {
         let waits = match admit(schedule.rules.overlap, *run, at_work, held) {
-            Ok(waits) => waits,
+            Ok(waits) if left > 0 => waits,
+            Ok(_) => {
+                fired.skip("too_many_tasks", 1);
+                continue;
+            }
             Err(why) => {
                 fired.skip(why, 1);
                 continue;
@@ -134,22 +154,24 @@ fn make(app: &App, tx: &Tx<'_, AccountScope>, schedule: &Schedule, plan: &Plan) 
         };
         let new =
             NewTask { occurrence: Some(run.at), held: waits, ..task_of(app, schedule, run.at) };
-        let jitter = Duration::from_millis(schedule.rules.jitter_ms.into());
-        let run_at = run.at.plus(jitter.mul_f64(app.ambient.fraction()));
-        match tasks::insert(app, tx, &new, run_at) {
-            Ok(Some(_)) => {
-                fired.tasks += 1;
-                *(if waits { &mut held } else { &mut at_work }) += 1;
-            }
-            Ok(None) => {}
-            Err(error) if error.kind() == ErrorKind::QueueFull => fired.skip("too_many_tasks", 1),
-            Err(error) => return Err(error),
+        if tasks::insert(app, tx, &new, run_at(app, tx, schedule, *run))?.is_some() {
+            fired.tasks += 1;
+            left -= 1;
+            *(if waits { &mut held } else { &mut at_work }) += 1;
         }
     }
     Ok(fired)
 }
 
-/// Whether an occurrence waits for tasks of its schedule that are not over; or why it makes no task.
+/// When the task of an occurrence may begin: what is made up for counts from now.
+fn run_at(app: &App, tx: &Tx<'_, AccountScope>, schedule: &Schedule, run: Run) -> Timestamp {
+    let jitter = Duration::from_millis(schedule.rules.jitter_ms.into());
+    let from = if run.is_late { tx.now() } else { run.at };
+    from.plus(jitter.mul_f64(app.ambient.fraction()))
+}
+
+/// Whether an occurrence waits for tasks of its schedule that are not over; or why it makes no task. Where all are made
+/// up for, they wait for each other.
 fn admit(
     overlap: Overlap,
     run: Run,
@@ -160,13 +182,13 @@ fn admit(
     match overlap {
         Overlap::Allow => Ok(false),
         _ if is_free => Ok(false),
-        Overlap::Skip if !run.queues => Err("overlap"),
+        Overlap::Skip if !run.is_late => Err("overlap"),
         _ if held < HELD_MAX => Ok(true),
         _ => Err("too_many_tasks"),
     }
 }
 
-/// Writes down what made no task, and tells the log.
+/// Writes down what made no task.
 fn note(
     tx: &Tx<'_, AccountScope>,
     schedule: &Schedule,
@@ -175,7 +197,6 @@ fn note(
 ) -> Result<()> {
     for (why, count) in &fired.skipped {
         schedules::skip(tx, schedule.seq, *count, last, why)?;
-        tracing::info!(schedule = %schedule.id, why, count, "occurrences made no task");
     }
     Ok(())
 }

@@ -29,12 +29,6 @@ use crate::{
     },
 };
 
-/// Tasks of a schedule that wait for earlier ones.
-const HELD_MAX: u32 = 100;
-/// Tasks that are canceled with their schedule: as many as an account may have by default, so that the transaction is
-/// bounded.
-const CANCELED_MAX: u32 = 10_000;
-
 /// `POST /v1/schedules`: what is to be done, and when.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -136,7 +130,12 @@ pub fn update(
     let asked_by = (caller.project, caller.key);
     app.store.write(caller.scope, move |tx| {
         let mut schedule = must_find(tx, id)?;
+        let overdue = plan::overdue(&schedule, tx.now());
+        let before = schedule.next_at;
         change(&mut schedule, &patch, tx.now())?;
+        if let (true, Some((count, newest))) = (schedule.next_at != before, overdue) {
+            schedules::skip(tx, schedule.seq, count, newest, "changed")?;
+        }
         check(&schedule.rules)?;
         check_function(tx, &schedule.rules)?;
         schedule.asked_by = Some(asked_by);
@@ -145,16 +144,28 @@ pub fn update(
     })
 }
 
-/// Removes a schedule. Its tasks that wait are canceled; those at work go on.
-pub fn delete(app: &Arc<App>, caller: &Caller, id: ScheduleId) -> Commit<()> {
-    let this = Arc::clone(app);
+/// Removes a schedule and cancels its tasks that wait, as many as one transaction may; those at work go on. Gives whether
+/// more of them wait, for [`cancel_rest`]. Until then they end when their turn comes.
+pub fn delete(app: &App, caller: &Caller, id: ScheduleId) -> Commit<Deleted> {
     app.store.write(caller.scope, move |tx| {
-        let schedule = must_find(tx, id)?;
-        for task in scheduled_tasks::pending_of(tx, schedule.seq, CANCELED_MAX)? {
-            tasks::withdraw(&this, tx, &task, "its schedule was deleted")?;
-        }
-        schedules::delete(tx, schedule.seq)?;
-        Ok(())
+        let schedule = must_find(tx, id)?.seq;
+        schedules::delete(tx, schedule)?;
+        Ok(Deleted { schedule, has_more: tasks::cancel_orphans(tx, schedule)? })
+    })
+}
+
+/// A schedule that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    schedule: i64,
+    /// Whether tasks of it may still wait.
+    pub has_more: bool,
+}
+
+/// Goes on with canceling the tasks of a schedule that was deleted.
+pub fn cancel_rest(app: &App, caller: &Caller, deleted: Deleted) -> Commit<Deleted> {
+    app.store.write(caller.scope, move |tx| {
+        Ok(Deleted { has_more: tasks::cancel_orphans(tx, deleted.schedule)?, ..deleted })
     })
 }
 
@@ -169,20 +180,14 @@ pub fn run(
     let (this, caller) = (Arc::clone(app), caller.clone());
     once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
         let schedule = must_find(tx, id)?;
-        let (at_work, held) = scheduled_tasks::open_of(tx, schedule.seq)?;
-        let waits = schedule.rules.overlap == Overlap::Queue && at_work + held > 0;
-        if waits && held >= HELD_MAX {
-            let message = format!("{HELD_MAX} tasks of the schedule wait already");
-            return Err(Error::new(ErrorKind::QueueFull, message));
-        }
+        let queues = schedule.rules.overlap == Overlap::Queue;
         let new = NewTask {
             asked_by: Some((caller.project, caller.key)),
             request_id: caller.request_id.clone(),
-            held: waits,
+            held: queues && tasks::waits(tx, schedule.seq)?,
             ..task_of(&this, &schedule, tx.now())
         };
-        tasks::insert(&this, tx, &new, tx.now())?
-            .ok_or_else(|| Error::internal("a task that is no occurrence was there already"))
+        tasks::add(&this, tx, &new)
     })
 }
 

@@ -29,7 +29,8 @@ pub(in crate::app) fn register(
             timezone: timezone.clone(),
             catch_up: CatchUp::One,
             overlap: Overlap::Skip,
-            jitter_ms: 0,
+            // All accounts of a zone have the same midnight.
+            jitter_ms: 60_000,
         };
         let id = ScheduleId::from_uuid(app.ambient.uuid());
         let next_at = next(&rules, tx.now(), tx.now())?;

@@ -17,8 +17,8 @@ const CATCH_UP_MAX: usize = 100;
 pub(super) struct Run {
     /// When it was due.
     pub(super) at: Timestamp,
-    /// Whether it was missed and is one of several that are made up for, so that they wait for each other.
-    pub(super) queues: bool,
+    /// Whether it was missed, and is made up for.
+    pub(super) is_late: bool,
 }
 
 /// What is to be done for a schedule.
@@ -52,24 +52,35 @@ pub(super) fn plan(schedule: &Schedule, from: Timestamp, now: Timestamp) -> Plan
     let in_time = now.minus(GRACE).max(before);
     let missed =
         |after, until| rules.cron.missed(&rules.timezone, anchor, after, until, CATCH_UP_MAX);
-    let (late, fresh) = (missed(before, in_time), missed(in_time, now));
+    let (late, mut fresh) = (missed(before, in_time), missed(in_time, now).occurrences);
     let late_count = late.earlier + count(&late.occurrences);
-    let made_up: Vec<Timestamp> = match rules.catch_up {
-        CatchUp::Skip => Vec::new(),
-        // What comes in time makes up for what came before.
-        CatchUp::One if !fresh.occurrences.is_empty() => Vec::new(),
-        CatchUp::One => late.occurrences.last().copied().into_iter().collect(),
-        CatchUp::All => late.occurrences.clone(),
-    };
-    let newest = fresh.occurrences.last().or(late.occurrences.last()).copied();
-    let queues = rules.catch_up == CatchUp::All;
-    let missed = late_count - count(&made_up);
-    let made_up = made_up.into_iter().map(|at| Run { at, queues });
-    let in_time = fresh.occurrences.into_iter().map(|at| Run { at, queues: false });
+    let newest = fresh.last().or(late.occurrences.last()).copied();
+    let mut made_up = Vec::new();
+    let mut left_out = late_count;
+    if rules.catch_up == CatchUp::All {
+        made_up = late.occurrences;
+    } else if late_count > 0 {
+        // One that comes in time makes up for all before it.
+        left_out += count(&fresh).saturating_sub(1);
+        fresh = fresh.pop().into_iter().collect();
+        if rules.catch_up == CatchUp::One && fresh.is_empty() {
+            made_up.extend(late.occurrences.last());
+        }
+    }
+    let missed = left_out - count(&made_up);
+    let made_up = made_up.into_iter().map(|at| Run { at, is_late: true });
+    let in_time = fresh.into_iter().map(|at| Run { at, is_late: false });
     Plan {
         runs: made_up.chain(in_time).collect(),
         missed,
         last: newest.unwrap_or(from),
         next: rules.cron.next(&rules.timezone, anchor, now),
     }
+}
+
+/// How many occurrences of a schedule have passed and were not dealt with yet, and the newest of them.
+pub(super) fn overdue(schedule: &Schedule, now: Timestamp) -> Option<(u64, Timestamp)> {
+    let from = schedule.next_at.filter(|next| *next <= now)?;
+    let plan = plan(schedule, from, now);
+    Some((plan.count(), plan.last))
 }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::outcome::fail;
+use super::{ORPHANED, end_canceled, outcome::fail};
 use crate::{
     app::{
         App, Caller,
         agents::{self, Run},
         jobs,
     },
-    domain::{Error, ErrorKind, Result, RunRequest, TaskError},
+    domain::{Error, ErrorKind, Result, RunRequest, TaskError, TaskStatus},
     store::{
-        Commit, SystemScope, Tx, api_keys,
+        Commit, SystemScope, Tx, accounts, api_keys,
         functions::{self, Target},
         queue::{self, Claimed},
         scheduled_tasks::{self, Task},
@@ -36,9 +36,10 @@ impl Attempt {
     }
 }
 
-/// An attempt begins, in the transaction that leases the task. `None` where there is none: the task is over, or it
-/// fails now since its function is gone.
+/// An attempt begins, in the transaction that leases the task. `None` where there is none: the task is over, or ends
+/// now since it must not begin.
 pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<Option<Attempt>> {
+    let is_suspended = accounts::is_suspended(tx, claimed.scope)?;
     tx.within(claimed.scope, |tx| {
         let Some(task) = scheduled_tasks::by_seq(tx, claimed.lease.id.subject)? else {
             return Ok(None);
@@ -46,10 +47,23 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
         if task.status.is_terminal() {
             return Ok(None);
         }
+        if task.is_orphan && task.status == TaskStatus::Pending {
+            end_canceled(tx, task.key(), ORPHANED)?;
+            return Ok(None);
+        }
+        let refused = |code: &str, message: &str| {
+            fail(app, tx, &task, task.attempts, &TaskError::new(code, message), None)
+        };
+        if is_suspended {
+            let code = ErrorKind::AccountSuspended.code();
+            refused(code, "the account is suspended; retry the task once the operator resumed it")?;
+            return Ok(None);
+        }
         let Some(function) = functions::find(tx, &task.function)? else {
-            let message = "the function was deleted; make it again by PUT, and retry the task";
-            let error = TaskError::new("NOT_FOUND", message);
-            fail(app, tx, &task, task.attempts, &error, None)?;
+            refused(
+                "NOT_FOUND",
+                "the function was deleted; make it again by PUT, and retry the task",
+            )?;
             return Ok(None);
         };
         scheduled_tasks::begin(tx, &task)?;
@@ -85,8 +99,8 @@ pub fn run_agent(
 /// Who asked for the task, and so pays for its job.
 fn caller(app: &App, claimed: &Claimed, task: &Task) -> Result<Caller> {
     let gone = || {
-        let message = "the API key that asked for this, and would pay for it, is gone; ask for it anew, or change \
-                       its schedule with another key";
+        let message = "the API key that asked for this, and would pay for it, was revoked or is gone; retry the \
+                       task, or change its schedule, with another key";
         Error::new(ErrorKind::Conflict, message)
     };
     let (project, key) = task.asked_by.ok_or_else(gone)?;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::{App, Caller, Reply, Secrecy, once};
 use crate::{
     domain::{Idempotency, Result, TaskId, TaskStatus},
-    store::{AccountScope, Commit, queue, scheduled_tasks},
+    store::{
+        AccountScope, Commit, queue,
+        scheduled_tasks::{self, DueTask},
+    },
 };
 
 /// Tasks that one request runs.
@@ -17,6 +20,12 @@ pub struct Asked {
     /// The task.
     pub id: TaskId,
     ended: u32,
+}
+
+impl Asked {
+    fn of(task: &DueTask) -> Self {
+        Self { id: task.id, ended: ended(task.status, task.attempts) }
+    }
 }
 
 /// How the tasks that were asked for stand.
@@ -33,15 +42,16 @@ pub struct Processed {
 }
 
 /// Lets all tasks of the account begin that are due, up to a hundred, and gives them with those that are at work.
-pub fn demand(app: &App, caller: &Caller) -> Commit<Vec<Asked>> {
-    app.store.write(caller.scope, |tx| {
-        let due = scheduled_tasks::due(tx, DUE_MAX)?;
-        let asked = due.into_iter().map(|(task, work)| {
-            queue::demand(tx, work);
-            Asked { id: task.id, ended: ended(task.status, task.attempts) }
-        });
-        Ok(asked.collect())
-    })
+/// Blocks while it reads.
+pub fn demand(app: &App, caller: &Caller) -> Result<Commit<Vec<Asked>>> {
+    let due = app.store.read(caller.scope, |snapshot| scheduled_tasks::due(snapshot, DUE_MAX))?;
+    let asked: Vec<_> = due.iter().map(Asked::of).collect();
+    Ok(app.store.write(caller.scope, move |tx| {
+        for task in &due {
+            queue::demand(tx, task.work.clone());
+        }
+        Ok(asked.clone())
+    }))
 }
 
 /// How many attempts at a task ended.

@@ -14,7 +14,7 @@ pub use attempt::{Attempt, begin, run_agent};
 pub use due::{Asked, Processed, answer, answered, demand, has_ended, report};
 pub use outcome::{Outcome, Retry, finish, give_up};
 
-pub(in crate::app) use place::insert;
+pub(in crate::app) use place::{add, insert, left};
 
 use place::{enqueue, may_open, release_next, work};
 
@@ -34,6 +34,13 @@ use crate::{
         schedules,
     },
 };
+
+/// Tasks of a deleted schedule that one transaction cancels: more than can be held.
+const ORPHANS_MAX: u32 = 500;
+/// Tasks of a schedule that wait for earlier ones.
+pub(in crate::app) const HELD_MAX: u32 = 100;
+/// Why a task is canceled whose schedule is gone.
+const ORPHANED: &str = "its schedule was deleted";
 
 /// What the operator decided about tasks.
 #[derive(Clone, Debug)]
@@ -80,9 +87,7 @@ pub fn create(
             request_id: caller.request_id.clone(),
             held: false,
         };
-        let run_at = new.scheduled_time;
-        insert(&this, tx, &new, run_at)?
-            .ok_or_else(|| Error::internal("a task without a schedule was there already"))
+        add(&this, tx, &new)
     })
 }
 
@@ -137,22 +142,30 @@ pub fn cancel(
 }
 
 /// Ends a task as canceled, whoever works on it.
-pub(in crate::app) fn withdraw(
-    app: &App,
-    tx: &Tx<'_, AccountScope>,
-    task: &Task,
-    message: &str,
-) -> Result<()> {
-    queue::withdraw(tx, work(task.seq))?;
-    let error = TaskError::new("CANCELED", message);
-    let step = TaskStep { status: TaskStatus::Canceled, result: None, error: Some(&error) };
-    scheduled_tasks::step(tx, task, &step)?;
+fn withdraw(app: &App, tx: &Tx<'_, AccountScope>, task: &Task, message: &str) -> Result<()> {
+    end_canceled(tx, task.key(), message)?;
     if let (TaskStatus::Running, Some((job, _))) = (task.status, task.job)
         && let Some(job) = store_jobs::by_seq(tx, job)?.filter(|job| !job.status.is_terminal())
     {
         jobs::withdraw(app, tx, &OpenJob::of(&job), message)?;
     }
     release_next(app, tx, task)
+}
+
+fn end_canceled(tx: &Tx<'_, AccountScope>, key: (i64, TaskId), message: &str) -> Result<()> {
+    queue::withdraw(tx, work(key.0))?;
+    let error = TaskError::new("CANCELED", message);
+    let step = TaskStep { status: TaskStatus::Canceled, result: None, error: Some(&error) };
+    scheduled_tasks::step(tx, key, &step)
+}
+
+/// Cancels tasks of a schedule that is deleted and that wait, some hundred of them; gives whether there may be more.
+pub(in crate::app) fn cancel_orphans(tx: &Tx<'_, AccountScope>, schedule: i64) -> Result<bool> {
+    let waiting = scheduled_tasks::pending_of(tx, schedule, ORPHANS_MAX)?;
+    for key in &waiting {
+        end_canceled(tx, *key, ORPHANED)?;
+    }
+    Ok(waiting.len() >= ORPHANS_MAX as usize)
 }
 
 /// Lets a task that failed or was canceled wait again, with all its retries. Whoever asks for that pays for its job.
@@ -183,10 +196,13 @@ pub(in crate::app) fn redrive(
         return Err(over(&task, "cannot be retried"));
     }
     may_open(app, tx)?;
+    if task.is_orphan {
+        scheduled_tasks::detach(tx, task.seq)?;
+    }
     let waits = must_wait(tx, &task)?;
     let error = task.error.as_ref();
     let step = TaskStep { status: TaskStatus::Pending, result: None, error };
-    scheduled_tasks::step(tx, &task, &step)?;
+    scheduled_tasks::step(tx, task.key(), &step)?;
     dead_letters::redriven(tx, work(task.seq))?;
     if let Some(asked_by) = asked_by {
         scheduled_tasks::set_asked_by(tx, task.seq, asked_by)?;
@@ -200,9 +216,22 @@ pub(in crate::app) fn redrive(
 /// Whether the task's schedule lets it wait for others that are not over.
 fn must_wait(snapshot: &Snapshot<'_, AccountScope>, task: &Task) -> Result<bool> {
     let Some((seq, id)) = task.schedule else { return Ok(false) };
-    let queues =
-        schedules::find(snapshot, id)?.is_some_and(|it| it.rules.overlap == Overlap::Queue);
-    Ok(queues && scheduled_tasks::open_of(snapshot, seq)? != (0, 0))
+    match schedules::find(snapshot, id)? {
+        Some(schedule) if schedule.rules.overlap == Overlap::Queue => waits(snapshot, seq),
+        _ => Ok(false),
+    }
+}
+
+/// Whether one more task of a schedule that queues them waits. [`ErrorKind::QueueFull`] where enough do.
+pub(in crate::app) fn waits(snapshot: &Snapshot<'_, AccountScope>, schedule: i64) -> Result<bool> {
+    match scheduled_tasks::open_of(snapshot, schedule)? {
+        (0, 0) => Ok(false),
+        (_, held) if held < HELD_MAX => Ok(true),
+        _ => {
+            let message = format!("{HELD_MAX} tasks of the schedule wait already");
+            Err(Error::new(ErrorKind::QueueFull, message))
+        }
+    }
 }
 
 fn must_find(snapshot: &Snapshot<'_, AccountScope>, id: TaskId) -> Result<Task> {

@@ -100,7 +100,7 @@ pub fn finish(app: &Arc<App>, claimed: &Claimed, task: Task, outcome: Outcome) -
             if valid {
                 let result = result.as_deref();
                 let step = TaskStep { status: TaskStatus::Pending, result, error: Some(error) };
-                scheduled_tasks::step(tx, &task, &step)?;
+                scheduled_tasks::step(tx, task.key(), &step)?;
             }
             Ok(valid)
         }
@@ -126,7 +126,7 @@ fn end(app: &App, tx: &Tx<'_, AccountScope>, task: &Task, outcome: &Outcome) -> 
 
 fn complete(app: &App, tx: &Tx<'_, AccountScope>, task: &Task, result: &str) -> Result<()> {
     let step = TaskStep { status: TaskStatus::Completed, result: Some(result), error: None };
-    scheduled_tasks::step(tx, task, &step)?;
+    scheduled_tasks::step(tx, task.key(), &step)?;
     release_next(app, tx, task)
 }
 
@@ -153,7 +153,7 @@ fn tell(
     result: Option<&str>,
 ) -> Result<()> {
     let step = TaskStep { status: TaskStatus::Failed, result, error: Some(error) };
-    scheduled_tasks::step(tx, task, &step)?;
+    scheduled_tasks::step(tx, task.key(), &step)?;
     let failed = Failed {
         task_id: task.id,
         account_id: tx.scope().account_id(),
@@ -210,7 +210,7 @@ pub(in crate::app) fn job_ended(
         (JobStatus::Canceled, error) => {
             let status = TaskStatus::Canceled;
             let step = TaskStep { status, result: Some(&result), error: error.as_ref() };
-            scheduled_tasks::step(tx, &task, &step)?;
+            scheduled_tasks::step(tx, task.key(), &step)?;
             release_next(app, tx, &task)
         }
         (_, Some(error)) => tell(app, tx, &task, &error, Some(&result)),

@@ -37,6 +37,18 @@ impl EndpointUrl {
         &self.uri
     }
 
+    /// Whether both lead to the same server: scheme, host and port are the same.
+    pub fn has_origin_of(&self, other: &Self) -> bool {
+        let port = |url: &Self| url.uri.port_u16().unwrap_or(if url.is_https() { 443 } else { 80 });
+        self.is_https() == other.is_https()
+            && self.host().eq_ignore_ascii_case(other.host())
+            && port(self) == port(other)
+    }
+
+    fn is_https(&self) -> bool {
+        self.uri.scheme_str() == Some("https")
+    }
+
     /// The host without the brackets of an IPv6 address.
     pub fn host(&self) -> &str {
         bare(self.uri.host().unwrap_or_default())

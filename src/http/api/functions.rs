@@ -29,7 +29,7 @@ pub(super) fn routes() -> [Route; 5] {
         Route::put(ONE, "putFunction", handler!(put))
             .summary(
                 "Makes a function, or replaces the one of that name. The secret that signs the requests of a new \
-                 `http` function is in this answer alone.",
+                 `http` function is in this answer alone. One that runs an agent needs `jobs:write` too.",
             )
             .scope(Scope::SchedulesWrite)
             .takes::<FunctionRequest>()
@@ -127,7 +127,12 @@ fn bytes(shown: &Shown) -> Result<Vec<u8>> {
 /// `PUT /v1/functions/{name}`
 pub(super) async fn put(request: Request) -> Result<Reply> {
     let (name, caller) = (request.segment("name")?.to_owned(), request.caller()?);
-    let shown = functions::put(&request.app, &caller, name, request.json()?).await?;
+    let function: FunctionRequest = request.json()?;
+    if function.kind == FunctionKind::Agent {
+        // Whoever may run it may let the agent make jobs.
+        request.must_have(Scope::JobsWrite)?;
+    }
+    let shown = functions::put(&request.app, &caller, name, function).await?;
     Reply::ok(&FunctionBody::of(&shown))
 }
 

@@ -214,7 +214,8 @@ pub(super) async fn process(mut request: Request) -> Result<Reply> {
     if let Some(reply) = request.blocking(before).await? {
         return Ok(Reply::json_bytes(StatusCode::OK, reply.body).replayed(true));
     }
-    let asked = tasks::demand(&request.app, &caller).await?;
+    let asking = caller.clone();
+    let asked = request.blocking(move |app| tasks::demand(app, &asking)).await?.await?;
     await_attempts(&request, &asked).await?;
     let scope = caller.scope;
     let report = request.blocking(move |app| tasks::report(app, scope, &asked)).await?;

@@ -106,7 +106,7 @@ struct SkippedBody<'a> {
     count: u64,
     /// The newest.
     last: Option<Timestamp>,
-    /// Why: `missed`, `overlap`, `too_many_tasks`, `suspended` or `error`.
+    /// Why: `missed`, `overlap`, `too_many_tasks`, `suspended`, `changed` or `error`.
     reason: Option<&'a str>,
 }
 
@@ -175,7 +175,10 @@ pub(super) async fn update(request: Request) -> Result<Reply> {
 /// `DELETE /v1/schedules/{id}`
 pub(super) async fn delete(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id("id")?, request.caller()?);
-    schedules::delete(&request.app, &caller, id).await?;
+    let mut deleted = schedules::delete(&request.app, &caller, id).await?;
+    while deleted.has_more {
+        deleted = schedules::cancel_rest(&request.app, &caller, deleted).await?;
+    }
     Ok(Reply::no_content())
 }
 

@@ -92,10 +92,7 @@ pub(super) fn authorize(access: Access, identity: &Identity) -> Result<()> {
                 "a key of a test project cannot manage projects, keys and users; use a live key";
             Err(Error::new(ErrorKind::InsufficientScope, message))
         }
-        Access::Tenant(scope) if !session.scopes.contains(scope) => Err(Error::new(
-            ErrorKind::InsufficientScope,
-            format!("the API key lacks the scope {}; use a key that has it", scope.as_str()),
-        )),
+        Access::Tenant(scope) => session.must_have(scope),
         _ => Ok(()),
     }
 }

@@ -1,7 +1,6 @@
 //! What to lease next: the dispatcher's thread looks at the order, the free slots and the clock.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -97,7 +96,7 @@ impl<K: Kind> Inner<K> {
                 let paused = self.is_paused();
                 state = lock(&self.state);
                 match paused {
-                    Some(paused) => state.paused = paused,
+                    Some(paused) => state.pause(paused),
                     None => state.review_pause = true,
                 }
                 continue;
@@ -168,29 +167,13 @@ impl<K: Kind> Inner<K> {
             state.order.remove(&row);
             wanted.push(self.want(state, Why::Overdue(row)));
         }
-        self.pick_demanded(state, &mut wanted);
-        let mut room = if state.paused { Room::default() } else { self.room(state) };
+        let mut room = self.room(state);
         while wanted.len() < CLAIM_MAX
             && let Some(pick) = state.order.take(&mut room)
         {
             wanted.push(self.want(state, Why::Turn(pick)));
         }
         wanted
-    }
-
-    /// What somebody asked for begins before others, also while the queue is paused, but in its slots.
-    fn pick_demanded(&self, state: &mut State, wanted: &mut Vec<Wanted>) {
-        let mut room = self.room(state);
-        let mut waits = VecDeque::new();
-        for work in std::mem::take(&mut state.demanded) {
-            if wanted.len() >= CLAIM_MAX || room.slots == 0 || state.order.is_full(work.lane) {
-                waits.push_back(work);
-            } else if let Some(pick) = state.order.take_this(&work) {
-                wanted.push(self.want(state, Why::Turn(pick)));
-                room.slots -= 1;
-            }
-        }
-        state.demanded = waits;
     }
 
     /// Notes the attempt that is about to begin.
@@ -247,10 +230,8 @@ impl<K: Kind> Inner<K> {
 
     /// How long until something changes by itself; `None` where only a signal can change anything.
     fn nap(&self, state: &State) -> Option<Duration> {
-        if state.paused {
-            return None;
-        }
         let due = state.order.next_due(self.ambient.now()).map(|due| due.min(NAP));
+        let due = due.filter(|_| !state.paused);
         let slow = self.next_slow(state).filter(|_| state.order.depth().0 > 0);
         [due, slow].into_iter().flatten().min().map(|nap| nap.max(Duration::from_millis(1)))
     }

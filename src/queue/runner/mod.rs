@@ -29,8 +29,6 @@ use crate::{
 
 /// Rows whose time is over that one tick takes up: more than a second's worth of giving up.
 const OVERDUE_MAX: u32 = 500;
-/// Work that somebody asked for and that waits for a slot. More of it waits for its turn.
-const DEMANDED_MAX: usize = 10_000;
 /// Rows that one tick looks at for some that no signal told of.
 const POLLED: u32 = 1_000;
 
@@ -80,8 +78,6 @@ struct State {
     abandoned: BTreeMap<i64, Option<i64>>,
     /// Work whose time is over, to be given up whatever else runs.
     overdue: VecDeque<Waiting>,
-    /// Work that somebody asked for, to begin before others.
-    demanded: VecDeque<Waiting>,
     /// Attempts that broke off while the database took no writes: it does not know yet.
     broken: Vec<Broken>,
     paused: bool,
@@ -323,7 +319,10 @@ impl State {
         match signal {
             Signal::Queued(work) if work.id.queue == queue => self.order.add(work, now),
             Signal::Withdrawn(work) if work.id.queue == queue => self.withdraw(work),
-            Signal::Demanded(work) if work.id.queue == queue => self.demand(work),
+            Signal::Demanded(work) if work.id.queue == queue => {
+                self.order.promote(now);
+                self.order.ask(work);
+            }
             Signal::Moved { work, from } if work.id.queue == queue => {
                 self.order.remove(&Waiting { lane: *from, ..work.clone() });
                 // Where it is just being claimed, that it is here too is found out by a claim in vain.
@@ -336,10 +335,9 @@ impl State {
         true
     }
 
-    fn demand(&mut self, work: &Waiting) {
-        if self.demanded.len() < DEMANDED_MAX {
-            self.demanded.push_back(work.clone());
-        }
+    fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+        self.order.pause(paused);
     }
 
     /// Nobody wants the result any more: the work does not wait, attempts are told, and their slots

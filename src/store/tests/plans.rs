@@ -6,8 +6,9 @@ use crate::{
     domain::stripe::EventStatus,
     store::{
         SystemScope, accounts, agent_hours, agents, api_keys, batches, canceled_jobs, dead_letters,
-        deliveries, end_user_days, end_users, evals, forward, grants, job_list, ledger_entries,
-        projects, prune::Kept, queue, streaks, stripe::events, webhooks,
+        deliveries, end_user_days, end_users, evals, forward, functions, grants, job_list,
+        ledger_entries, projects, prune::Kept, queue, scheduled_tasks, schedules, streaks,
+        stripe::events, webhooks,
     },
 };
 
@@ -210,5 +211,26 @@ fn what_builtin_functions_look_for_is_found_by_indexes() {
     ] {
         let plan = plan(sql).replace("main.", "");
         assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{way}\n{plan}\n{sql}");
+    }
+}
+
+#[test]
+fn scheduled_tasks_are_found_by_what_is_open() {
+    let by_id =
+        "SEARCH t USING INDEX sqlite_autoindex_scheduled_task_1 (account=? AND id>? AND id<?)";
+    for (sql, way) in [
+        (scheduled_tasks::OPEN_OF, "USING INDEX scheduled_task_open (account=? AND schedule=?)"),
+        (scheduled_tasks::NEXT_HELD, "USING INDEX scheduled_task_open (account=? AND schedule=?)"),
+        (scheduled_tasks::PENDING_OF, "USING INDEX scheduled_task_open (account=? AND schedule=?)"),
+        (scheduled_tasks::DUE, "USING INDEX scheduled_task_open (account=?)"),
+        (scheduled_tasks::OPEN, "INDEX scheduled_task_open (account=?)"),
+        (scheduled_tasks::WAITING_FOR, "USING INDEX scheduled_task_by_job (job=?)"),
+        (scheduled_tasks::LIST, by_id),
+        (schedules::LIST, "USING INDEX sqlite_autoindex_schedule_1 (account=? AND id<?)"),
+        (schedules::DUE, "USING INDEX schedule_due (next_at<?)"),
+        (functions::LIST, "USING INDEX sqlite_autoindex_function_1 (account=? AND id<?)"),
+    ] {
+        let plan = plan(sql).replace("main.", "");
+        assert!(plan.contains(way), "{way}\n{plan}\n{sql}");
     }
 }
