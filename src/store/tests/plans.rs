@@ -216,8 +216,7 @@ fn what_builtin_functions_look_for_is_found_by_indexes() {
 
 #[test]
 fn scheduled_tasks_are_found_by_what_is_open() {
-    let by_id =
-        "SEARCH t USING INDEX sqlite_autoindex_scheduled_task_1 (account=? AND id>? AND id<?)";
+    let by_id = "USING INDEX sqlite_autoindex_scheduled_task_1 (account=? AND id>? AND id<?)";
     for (sql, way) in [
         (scheduled_tasks::OPEN_OF, "USING INDEX scheduled_task_open (account=? AND schedule=?)"),
         (scheduled_tasks::NEXT_HELD, "USING INDEX scheduled_task_open (account=? AND schedule=?)"),
