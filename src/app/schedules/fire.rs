@@ -66,8 +66,15 @@ pub fn fire_due(app: &Arc<App>) -> Result<Option<Timestamp>> {
             app.store.read(SystemScope::new(), |snapshot| schedules::due(snapshot, DUE_MAX))?;
         let is_last = due.len() < DUE_MAX as usize;
         let commits: Vec<_> = due.into_iter().map(|due| (due.clone(), fire(app, due))).collect();
+        let mut failed = None;
         for (due, commit) in commits {
-            commit.wait().or_else(|error| pass_over(app, &due, &error))?.tell(app, &due);
+            match commit.wait().or_else(|error| pass_over(app, &due, &error)) {
+                Ok(fired) => fired.tell(app, &due),
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         if is_last {
             break;
