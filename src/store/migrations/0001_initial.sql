@@ -255,6 +255,7 @@ create table end_user_day (
   tokens integer not null,
   charged integer not null,
   jobs integer not null,
+  streak integer not null default 0 check (streak >= 0),
   primary key (account, end_user, day)
 ) strict, without rowid;
 create index end_user_day_by_day on end_user_day (account, day);

@@ -200,7 +200,7 @@ fn what_builtin_functions_look_for_is_found_by_indexes() {
     let ([canceled], [in_background]) = (canceled_jobs::LISTS, forward::LISTS);
     for (sql, way) in [
         (to_count, "USING INDEX end_user_to_count (account=? AND rowid>?)"),
-        (active_days, "USING PRIMARY KEY (account=? AND end_user=? AND day>? AND day<?)"),
+        (active_days, "USING PRIMARY KEY (account=? AND end_user=? AND day>?)"),
         (to_end, "USING INDEX end_user_streak (account=? AND streak_day<?)"),
         (used_on, "USING INDEX end_user_day_by_day (account=? AND day>? AND day<?)"),
         (forgettable, "USING INDEX end_user_day_by_day (account=? AND day>? AND day<?)"),
