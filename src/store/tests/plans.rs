@@ -211,4 +211,9 @@ fn what_builtin_functions_look_for_is_found_by_indexes() {
         let plan = plan(sql).replace("main.", "");
         assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{way}\n{plan}\n{sql}");
     }
+    // Each number once: they are sorted.
+    let plan = plan(api_keys::NEEDED);
+    for way in ["INDEX schedule_by_function (account=?)", "INDEX scheduled_task_open (account=?)"] {
+        assert!(plan.contains(way), "{way}\n{plan}");
+    }
 }
