@@ -26,9 +26,16 @@ fn plan(sql: &str) -> String {
 #[test]
 fn lists_are_read_from_their_newest_end() {
     let [unlisted, listed, of_agent, unsuccessful, open] = job_list::LISTS;
-    let [last_listed, last_of_agent, last_unsuccessful, last_open, newest] = job_list::LASTS;
+    let [last_listed, last_of_agent, last_unsuccessful, last_open, newest, newer, newer_unlisted] =
+        job_list::LASTS;
     let [ledger_unlisted, ledger_listed, last_entry, newest_entry] = ledger_entries::LISTS;
-    let [deliveries_unlisted, deliveries_listed, last_delivery] = deliveries::LISTS;
+    let [
+        deliveries_unlisted,
+        deliveries_listed,
+        last_delivery,
+        newer_delivery,
+        newer_delivery_unlisted,
+    ] = deliveries::LISTS;
     let [agents, versions] = agents::LISTS;
     let [evals, eval_runs] = evals::LISTS;
     let [batches, items, open_items] = batches::LISTS;
@@ -65,6 +72,10 @@ fn lists_are_read_from_their_newest_end() {
         ),
         (last_open, "SEARCH queue USING PRIMARY KEY (queue=? AND subject<?)"),
         (newest, "SEARCH job USING INDEX job_by_account (account=? AND rowid<?)"),
+        (newer, "SEARCH job USING INDEX job_by_account (account=? AND rowid<?)"),
+        (newer_unlisted, "SEARCH job USING INTEGER PRIMARY KEY (rowid>?)"),
+        (newer_delivery, "USING INDEX webhook_delivery_by_account (account=? AND rowid<?)"),
+        (newer_delivery_unlisted, "USING INTEGER PRIMARY KEY (rowid>?)"),
         (ledger_unlisted, "SEARCH ledger USING INTEGER PRIMARY KEY (rowid>?)"),
         (ledger_listed, "SEARCH ledger USING INDEX ledger_by_account (account=? AND n>? AND n<?)"),
         (last_entry, "SEARCH ledger USING COVERING INDEX ledger_by_account (account=? AND n<?)"),
