@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 use skai_server::{
     app::{Settings, builtins::streaks::count_some, credits, end_users},
     domain::{
-        AccountId, Bucket, Builtin::StreakUpdater, EndUserId, EndpointId, Environment, PageRequest,
-        StreakPolicy,
+        AccountId, Bucket,
+        Builtin::{self, StreakUpdater},
+        EndUserId, EndpointId, Environment, ErrorKind, PageRequest, StreakPolicy,
     },
     store::{AccountScope, ledger_entries::Grant, webhooks},
 };
 
-use super::{active, noon, run, set_timezone, twin};
+use super::{active, noon, run, run_with, set_timezone, twin};
 use crate::support::deeds::{Deeds, micros, model};
 
 /// Streaks of two and of four days earn something.
@@ -366,4 +367,16 @@ fn what_has_no_time_left_says_so() {
     crowd(&deeds, scope, 1);
     let told = run(&deeds.app, scope, StreakUpdater);
     assert_eq!((&told["complete"], &told["incremented"]), (&json!(false), &json!(0)));
+}
+
+#[test]
+fn another_attempt_goes_on_where_the_server_stops() {
+    let deeds = deeds(|_| ());
+    let scope = deeds.account("a");
+    crowd(&deeds, scope, 1);
+    deeds.app.watches.close();
+    for builtin in [StreakUpdater, Builtin::CleanupExpiredTokens] {
+        let stopped = run_with(&deeds.app, scope, builtin, &json!(null)).unwrap_err();
+        assert_eq!(stopped.kind(), ErrorKind::Unavailable);
+    }
 }
