@@ -192,6 +192,14 @@ create trigger job_keeps_newest before delete on job when old.seq = (select max(
 begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
 create index job_unsuccessful on job (account, status) where status >= 5;
 
+create table removed_job (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  removed_at integer not null,
+  unique (account, id)
+) strict;
+
 create table job_request (
   job integer primary key,
   account integer not null,
