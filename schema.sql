@@ -254,6 +254,15 @@ create trigger job_keeps_newest before delete on job when old.seq = (select max(
 begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
 create index job_unsuccessful on job (account, status) where status >= 5;
 
+-- A job that was removed: its entries in the ledger stay for ever, and this tells whose they are, and that none was lost.
+create table removed_job (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  removed_at integer not null,
+  unique (account, id)
+) strict;
+
 -- What the client asked for; never changes. `parameters` holds the settings of the call.
 create table job_request (
   job integer primary key,
@@ -320,7 +329,9 @@ create index end_user_to_count on end_user (account) where last_active_on is not
 create index end_user_streak on end_user (account, streak_day) where streak_count > 0;
 
 -- What an end user's jobs used that succeeded on a day: days since 1970-01-01 in the account's time zone. A
--- new day is a new row, so that nothing has to be reset. Day -1 is the sum of those that were forgotten.
+-- new day is a new row, so that nothing has to be reset. Day -1 is the sum of those that were forgotten. `streak` is what
+-- a streak had reached that was last counted on that day and did not go on from there: should it be found again, as clock
+-- or time zone were put back, then nothing up to there is earned twice.
 create table end_user_day (
   account integer not null,
   end_user integer not null,
@@ -328,6 +339,7 @@ create table end_user_day (
   tokens integer not null,
   charged integer not null,
   jobs integer not null,
+  streak integer not null default 0 check (streak >= 0),
   primary key (account, end_user, day)
 ) strict, without rowid;
 create index end_user_day_by_day on end_user_day (account, day);

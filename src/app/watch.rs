@@ -21,6 +21,9 @@ use crate::{
 
 /// Requests that watch something at the same time; each is small, but they are not without limit.
 const WATCHERS_MAX: usize = 20_000;
+/// Jobs that all [`Steps`] together hear of: a bound of their own, so that tasks of one account keep no request of
+/// another from waiting.
+const STEPS_MAX: usize = 100_000;
 
 /// Who watches which job or batch. Clones share it.
 #[derive(Clone, Default)]
@@ -33,6 +36,8 @@ struct Watched {
     /// Who waits on a thread for steps of many jobs, by the id of each.
     bells: HashMap<Uuid, Vec<Bell>>,
     watchers: usize,
+    /// How many bells there are, one for each job of who waits.
+    heard: usize,
     /// Wakes everybody, for good, when the server is about to stop.
     closed: bool,
 }

@@ -89,7 +89,7 @@ pub use schedule::{BadRecurrence, CatchUp, Missed, Overlap, Recurrence};
 pub use schema::{Contract, SchemaFault, Violation};
 pub use scope::{RefusedScope, Scope, ScopeSet};
 pub use secret::Secret;
-pub use streak::{Streak, StreakChange, StreakPolicy};
+pub use streak::{AHEAD, ActiveDay, Streak, StreakChange, StreakPolicy};
 pub use task::{TaskError, TaskRequest, TaskStatus, check_payload};
 pub use template::{Budget, MAX_OUTPUT, MAX_TEMPLATE, Template, TemplateFault};
 pub use time::{MalformedTime, Timestamp};

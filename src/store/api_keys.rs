@@ -1,5 +1,7 @@
 //! API keys: what is needed to verify one, and their list.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Row;
 
 use super::{
@@ -283,24 +285,52 @@ pub fn touch(tx: &Tx<'_, AccountScope>, id: ApiKeyId) -> Result<()> {
     Ok(())
 }
 
-/// Keys of the account that are older than `before`, newest first: their ids, and whether they ended before `ended`.
+/// A key as one that may be removed.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedKey {
+    /// Internal number.
+    pub seq: i64,
+    /// Public id.
+    pub id: ApiKeyId,
+    /// Whether it ended before the time that was asked for.
+    pub is_over: bool,
+}
+
+/// Keys of the account that are older than `before`, newest first; some may have ended before `ended`.
 pub fn ended(
     snapshot: &Snapshot<'_, AccountScope>,
     before: Option<ApiKeyId>,
     ended: Timestamp,
     limit: usize,
-) -> Result<Vec<(ApiKeyId, bool)>> {
+) -> Result<Vec<EndedKey>> {
     snapshot.all(ENDED, (before.unwrap_or(ApiKeyId::MAX), ended, limit), |row| {
-        Ok((row.get("id")?, row.get("is_over")?))
+        Ok(EndedKey { seq: row.get("seq")?, id: row.get("id")?, is_over: row.get("is_over")? })
     })
 }
 
-pub(in crate::store) const ENDED: &str = "select id, min(coalesce(revoked_at, 9223372036854775807),
+pub(in crate::store) const ENDED: &str = "select seq, id, min(coalesce(revoked_at, 9223372036854775807),
       coalesce(expires_at, 9223372036854775807), coalesce(overlap_ends_at, 9223372036854775807)) < ?2 as is_over
     from api_key where id < ?1 order by id desc limit ?3";
 
-/// Removes a key that ended before `ended`; false where it did not, is the newest of all (no number is used twice), is
-/// the first of those that share a budget, or has schedules or tasks that are not over.
+/// The numbers of the keys that schedules of the account, or tasks that are not over, spend by: of both its
+/// environments. Goes through all of these, so it is not for a transaction that writes.
+pub fn needed(
+    snapshot: &Snapshot<'_, SystemScope>,
+    account: AccountScope,
+) -> Result<BTreeSet<i64>> {
+    let keys = snapshot.all(NEEDED, [account.account_id()], |row| row.get(0))?;
+    Ok(keys.into_iter().collect())
+}
+
+pub(in crate::store) const NEEDED: &str =
+    "select s.api_key from main.account a join main.schedule s on s.account = a.seq
+      where a.id = ?1 and s.deleted_at is null and s.api_key is not null
+    union select t.api_key from main.account a join main.scheduled_task t on t.account = a.seq
+      where a.id = ?1 and t.status <= 3 and t.api_key is not null";
+
+/// Removes a key that ended before `ended`; false where it did not, is the newest of all (no number is used twice), or
+/// is the first of those that share a budget. Whoever asks knows that it is not [`needed`]: nothing begins to need a key
+/// that ended.
 pub fn delete(
     tx: &Tx<'_, SystemScope>,
     account: AccountScope,
@@ -312,12 +342,8 @@ pub fn delete(
            and min(coalesce(revoked_at, 9223372036854775807), coalesce(expires_at, 9223372036854775807),
              coalesce(overlap_ends_at, 9223372036854775807)) < ?3
            and seq < (select max(seq) from main.api_key)
-           and not exists (select 1 from main.api_key o where o.origin = api_key.seq)
-           and not exists (select 1 from main.account a join main.schedule s on s.account = a.seq
-             where a.id = ?4 and s.api_key = api_key.seq)
-           and not exists (select 1 from main.account a join main.scheduled_task t on t.account = a.seq
-             where a.id = ?4 and t.status <= 3 and t.api_key = api_key.seq)",
-        (account.seq().number(), id, ended, account.account_id()),
+           and not exists (select 1 from main.api_key o where o.origin = api_key.seq)",
+        (account.seq().number(), id, ended),
     )?;
     if gone == 1 {
         tx.signal(Signal::KeyChanged(id));

@@ -1,10 +1,11 @@
-//! Canceled jobs on their way out. Their entries in the ledger stay for ever.
+//! Canceled jobs on their way out. Their entries in the ledger stay for ever, and so does a small row that tells whose
+//! they are.
 
 use super::{
     scope::{AccountScope, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{Result, Timestamp};
+use crate::domain::{JobId, Result, Timestamp};
 
 /// A canceled job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,19 +42,23 @@ pub fn delete(
     before: Timestamp,
 ) -> Result<bool> {
     let account = account.seq().number();
-    let gone = tx.execute(
+    let gone: Option<JobId> = tx.one(
         "delete from main.job where account = ?1 and seq = ?2 and status = 6 and batch is null
            and seq < (select max(seq) from main.job)
            and exists (select 1 from main.job_result r where r.job = ?2 and r.finished_at < ?3)
            and not exists (select 1 from main.scheduled_task t where t.job = ?2)
            and not exists (select 1 from main.queue q where q.queue = 2 and q.subject = ?2)
            and not exists (select 1 from main.dead_letter d
-             where d.queue = 2 and d.subject = ?2 and d.redriven_at is null)",
+             where d.queue = 2 and d.subject = ?2 and d.redriven_at is null)
+           returning id",
         (account, job, before),
+        |row| row.get(0),
     )?;
-    if gone == 0 {
-        return Ok(false);
-    }
+    let Some(id) = gone else { return Ok(false) };
+    tx.execute(
+        "insert into main.removed_job (account, seq, id, removed_at) values (?1, ?2, ?3, ?4)",
+        (account, job, id, tx.now()),
+    )?;
     for sql in [
         "delete from main.job_request where account = ?1 and job = ?2",
         "delete from main.job_result where account = ?1 and job = ?2",

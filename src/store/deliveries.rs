@@ -3,12 +3,12 @@
 use rusqlite::{Row, ToSql};
 
 use super::{
-    listing::{self, ListSql, Listing, Looked, last_looked_at},
+    listing::{self, ListSql, Listing, Looked, PlaceSql, last_looked_at, place},
     row::unknown,
     scope::AccountScope,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{Cursor, DeliveryId, DeliveryStatus, EndpointId, EventId, Result, Timestamp};
+use crate::domain::{DeliveryId, DeliveryStatus, EndpointId, EventId, Result, Timestamp};
 
 /// A status as the table keeps it.
 const fn number(status: DeliveryStatus) -> i64 {
@@ -170,7 +170,9 @@ pub fn list(
     filter: &DeliveryFilter,
     limit: usize,
 ) -> Result<Looked<Delivery, DeliveryId>> {
-    let before = filter.before.map_or(Ok(i64::MAX), |id| place(snapshot, id))?;
+    let before = filter
+        .before
+        .map_or(Ok(i64::MAX), |id| place(snapshot, Listing::Deliveries, PLACE, &id))?;
     let last = if filter.is_filtered() { last_looked_at(snapshot, LAST, before)? } else { None };
     let above = last.map_or(0, |last| last - 1);
     let (status, rows) = (filter.status.map(number), limit.saturating_add(1));
@@ -186,14 +188,17 @@ fn id_of(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<Deliv
     snapshot.one("select id from webhook_delivery where seq = ?1", [seq], |row| row.get(0))
 }
 
-/// The number of the delivery that a page ended with.
-fn place(snapshot: &Snapshot<'_, AccountScope>, id: DeliveryId) -> Result<i64> {
-    let sql = "select seq from webhook_delivery where id = ?1";
-    snapshot.one(sql, [id], |row| row.get(0))?.ok_or_else(Cursor::refused)
-}
+/// Finds the delivery that a page ended with.
+const PLACE: PlaceSql = PlaceSql {
+    of_id: "select seq from webhook_delivery where id = ?1",
+    newest: "select iif(id > ?2, seq, null) from webhook_delivery where listed = 1 and seq <= ?1
+        order by seq desc limit 1",
+    unlisted: "select seq from webhook_delivery where seq > ?1 and id > ?2 order by seq limit 1",
+};
 
 #[cfg(test)]
-pub(in crate::store) const LISTS: [&str; 3] = [LIST.unlisted, LIST.listed, LAST];
+pub(in crate::store) const LISTS: [&str; 5] =
+    [LIST.unlisted, LIST.listed, LAST, PLACE.newest, PLACE.unlisted];
 
 /// Failed deliveries to an endpoint since a time, oldest first.
 pub fn failed_since(

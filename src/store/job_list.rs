@@ -4,12 +4,12 @@ use rusqlite::{ToSql, params};
 
 use super::{
     jobs::{Job, job, job_columns, job_tables, select_job},
-    listing::{LOOKED_AT, Listing, Looked, between},
+    listing::{LOOKED_AT, Listing, Looked, PlaceSql, between, place},
     row::status_number,
     scope::AccountScope,
     tx::{Filling, Snapshot},
 };
-use crate::domain::{Cursor, JobId, JobStatus, Result, Timestamp};
+use crate::domain::{JobId, JobStatus, Result, Timestamp};
 
 /// The conditions of [`JobFilter`] that remain when its times have become numbers as far as they can.
 macro_rules! matches_filter {
@@ -179,7 +179,7 @@ pub fn list(
 /// The numbers that all jobs are between that the filter's page and times leave, both exclusive.
 fn bounds(snapshot: &Snapshot<'_, AccountScope>, filter: &JobFilter) -> Result<(i64, i64)> {
     let JobFilter { created_after, created_before, before, .. } = *filter;
-    let before = before.map_or(Ok(i64::MAX), |id| place(snapshot, id))?;
+    let before = before.map_or(Ok(i64::MAX), |id| place(snapshot, Listing::Jobs, PLACE, &id))?;
     let (above, below) = between(snapshot, NEWEST_LISTED, created_after, created_before)?;
     Ok((above, below.min(before)))
 }
@@ -199,14 +199,23 @@ fn id_of(snapshot: &Snapshot<'_, AccountScope>, seq: i64) -> Result<Option<JobId
     snapshot.one("select id from job where seq = ?1", [seq], |row| row.get(0))
 }
 
-/// The number of the job that a page ended with.
-fn place(snapshot: &Snapshot<'_, AccountScope>, id: JobId) -> Result<i64> {
-    let seq = snapshot.one("select seq from job where id = ?1", [id], |row| row.get(0))?;
-    seq.ok_or_else(Cursor::refused)
-}
+/// Finds the job that a page ended with.
+const PLACE: PlaceSql = PlaceSql {
+    of_id: "select seq from job where id = ?1",
+    newest: "select iif(id > ?2, seq, null) from job where listed = 1 and seq <= ?1
+        order by seq desc limit 1",
+    unlisted: "select seq from job where seq > ?1 and id > ?2 order by seq limit 1",
+};
 
 #[cfg(test)]
 pub(in crate::store) const LISTS: [&str; 5] = [UNLISTED, LISTED, OF_AGENT, UNSUCCESSFUL, OPEN];
 #[cfg(test)]
-pub(in crate::store) const LASTS: [&str; 5] =
-    [LAST_LISTED, LAST_OF_AGENT, LAST_UNSUCCESSFUL, LAST_OPEN, NEWEST_LISTED];
+pub(in crate::store) const LASTS: [&str; 7] = [
+    LAST_LISTED,
+    LAST_OF_AGENT,
+    LAST_UNSUCCESSFUL,
+    LAST_OPEN,
+    NEWEST_LISTED,
+    PLACE.newest,
+    PLACE.unlisted,
+];

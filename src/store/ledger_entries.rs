@@ -145,9 +145,10 @@ macro_rules! entry_tables {
 macro_rules! select_entries {
     ($found:literal) => {
         concat!(
-            "select l.*, j.id as job_id, ",
+            "select l.*, coalesce(j.id, d.id) as job_id, ",
             entry_columns!(),
-            " from ledger l left join job j on j.seq = l.job ",
+            " from ledger l left join job j on j.seq = l.job \
+              left join removed_job d on d.seq = l.job ",
             entry_tables!(),
             " where ",
             $found,
@@ -178,7 +179,10 @@ pub fn entries(
     let (name, rows) = (kind.map(EntryKind::as_str), limit.saturating_add(1));
     if let Some(job) = filter.job {
         let params = (job, before, name, created_after, created_before, rows);
-        let found = snapshot.page(ENTRIES_OF_JOB, params, limit, entry)?;
+        let mut found = snapshot.page(ENTRIES_OF_JOB, params, limit, entry)?;
+        if found.rows.is_empty() {
+            found = snapshot.page(ENTRIES_OF_REMOVED, params, limit, entry)?;
+        }
         return Ok(Looked::of(found, None, |entry| entry.n));
     }
     let (above, below) = between(snapshot, NEWEST_LISTED, created_after, created_before)?;
@@ -195,17 +199,31 @@ pub fn entries(
 #[cfg(test)]
 pub(in crate::store) const LISTS: [&str; 4] = [LIST.unlisted, LIST.listed, LAST, NEWEST_LISTED];
 
+/// Selects the entries of one job, which `$jobs` has with the rounds `$rounds`.
+macro_rules! select_entries_of {
+    ($jobs:literal, $rounds:literal) => {
+        concat!(
+            "select l.*, d.id as job_id, ",
+            entry_columns!(),
+            " from ",
+            $jobs,
+            " join ledger l on l.job = d.seq and l.round >= 1 and ",
+            $rounds,
+            " left join job j on j.seq = d.seq ",
+            entry_tables!(),
+            " where d.id = ?1 and l.n < ?2 and (?3 is null or l.kind = ?3) \
+               and (?4 is null or l.created_at >= ?4) and (?5 is null or l.created_at < ?5) \
+             order by l.n desc limit ?6"
+        )
+    };
+}
+
 /// The bounds of `round`, which hold always, make the planner prefer the index `ledger_by_job` to
 /// the account's whole ledger.
-pub(in crate::store) const ENTRIES_OF_JOB: &str = concat!(
-    "select l.*, j.id as job_id, ",
-    entry_columns!(),
-    " from job j join ledger l on l.job = j.seq and l.round >= 1 and l.round <= j.round ",
-    entry_tables!(),
-    " where j.id = ?1 and l.n < ?2 and (?3 is null or l.kind = ?3) \
-       and (?4 is null or l.created_at >= ?4) and (?5 is null or l.created_at < ?5) \
-     order by l.n desc limit ?6"
-);
+pub(in crate::store) const ENTRIES_OF_JOB: &str = select_entries_of!("job d", "l.round <= d.round");
+/// The same of a job that was removed.
+pub(in crate::store) const ENTRIES_OF_REMOVED: &str =
+    select_entries_of!("removed_job d", "l.round < 9223372036854775807");
 
 /// Credits given at one time and what is left of them.
 #[derive(Clone, Debug)]

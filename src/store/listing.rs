@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Row, ToSql};
+use rusqlite::{Row, ToSql, params};
 
 use super::{
     scope::{AccountScope, Scope, SystemScope},
@@ -145,17 +145,21 @@ pub(in crate::store) fn between(
     Ok((above, below))
 }
 
-/// The number of the account's first listed row of this time or later: found by halves, as times rise with
-/// numbers.
+/// The number of the account's first listed row of this time or later, as times rise with numbers.
 fn first_since(
     snapshot: &Snapshot<'_, AccountScope>,
     newest: &'static str,
     time: Timestamp,
 ) -> Result<Option<i64>> {
-    let late = |up_to: i64| {
+    first(|up_to| {
         let found = newest_up_to(snapshot, newest, up_to)?;
-        Result::Ok(found.filter(|(_, created_at)| *created_at >= time).map(|(number, _)| number))
-    };
+        Ok(found.filter(|(_, created_at)| *created_at >= time).map(|(number, _)| number))
+    })
+}
+
+/// The number of the first row that is `late`, as all after it are: found by halves. `late` gives the number of the
+/// newest row up to a number, if it is late.
+fn first(late: impl Fn(i64) -> Result<Option<i64>>) -> Result<Option<i64>> {
     let Some(mut first) = late(i64::MAX)? else { return Ok(None) };
     let mut earlier = 0;
     while first - earlier > 1 {
@@ -166,6 +170,40 @@ fn first_since(
         }
     }
     Ok(Some(first))
+}
+
+/// The statements that find where a page ended.
+#[derive(Clone, Copy)]
+pub(in crate::store) struct PlaceSql {
+    /// The number of the row of id `?1`.
+    pub(in crate::store) of_id: &'static str,
+    /// The number of the newest listed row up to number `?1`, null where its id is not above `?2`.
+    pub(in crate::store) newest: &'static str,
+    /// The number of the first row above number `?1` whose id is above `?2`.
+    pub(in crate::store) unlisted: &'static str,
+}
+
+/// The number below which the next page begins, where a page ended with the row of that id. Where it was removed since,
+/// it is that of the first row that came after it: ids rise with numbers.
+pub(in crate::store) fn place(
+    snapshot: &Snapshot<'_, AccountScope>,
+    table: Listing,
+    sql: PlaceSql,
+    id: &dyn ToSql,
+) -> Result<i64> {
+    if let Some(number) = snapshot.one(sql.of_id, [id], |row| row.get(0))? {
+        return Ok(number);
+    }
+    let newer = |up_to: i64| {
+        let found = snapshot.one(sql.newest, params![up_to, id], |row| row.get(0))?;
+        Ok(found.flatten())
+    };
+    if let Some(number) = first(newer)? {
+        return Ok(number);
+    }
+    let mark = snapshot.fact(table.mark())?;
+    let newer = snapshot.one(sql.unlisted, params![mark, id], |row| row.get(0))?;
+    Ok(newer.unwrap_or(i64::MAX))
 }
 
 fn newest_up_to(

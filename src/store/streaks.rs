@@ -4,15 +4,15 @@ use super::{
     scope::AccountScope,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{Credits, Day, Result, Streak};
+use crate::domain::{ActiveDay, Credits, Day, EndUserId, Result, Streak};
 
 /// An end user whose streak is to be counted.
 #[derive(Clone, Debug)]
 pub struct ToCount {
     /// Internal number.
     pub seq: i64,
-    /// The account's own name for it.
-    pub external_id: String,
+    /// Public id.
+    pub id: EndUserId,
     /// As it was counted last.
     pub streak: Streak,
     /// The last day on which it was active.
@@ -28,44 +28,47 @@ pub fn to_count(
     snapshot.all(TO_COUNT, (after, limit), |row| {
         Ok(ToCount {
             seq: row.get("seq")?,
-            external_id: row.get("external_id")?,
+            id: row.get("id")?,
             streak: Streak { count: row.get("streak_count")?, day: row.get("streak_day")? },
             last_active_on: row.get("last_active_on")?,
         })
     })
 }
 
-const TO_COUNT: &str =
-    "select seq, external_id, streak_count, streak_day, last_active_on from end_user
+const TO_COUNT: &str = "select seq, id, streak_count, streak_day, last_active_on from end_user
     where last_active_on is not streak_day and last_active_on is not null and seq > ?1
     order by seq limit ?2";
 
-/// Days with a job that succeeded, after one day and up to another, newest first.
+/// Days with a job that succeeded, after one day, newest first; also those that are yet to come since the clock was put
+/// back.
 pub fn active_days(
     snapshot: &Snapshot<'_, AccountScope>,
     end_user: i64,
     after: Option<Day>,
-    up_to: Day,
     limit: u32,
-) -> Result<Vec<Day>> {
+) -> Result<Vec<ActiveDay>> {
     // Day -1 is no day.
     let after = after.unwrap_or(Day::from_number(-1));
-    snapshot.all(ACTIVE_DAYS, (end_user, after, up_to, limit), |row| row.get(0))
+    snapshot.all(ACTIVE_DAYS, (end_user, after, limit), |row| {
+        Ok(ActiveDay { day: row.get("day")?, reached: row.get("streak")? })
+    })
 }
 
-const ACTIVE_DAYS: &str = "select day from end_user_day
-    where end_user = ?1 and day > ?2 and day <= ?3 and jobs > 0 order by day desc limit ?4";
+const ACTIVE_DAYS: &str = "select day, streak from end_user_day
+    where end_user = ?1 and day > ?2 and jobs > 0 order by day desc limit ?3";
 
 /// End users whose streak was last counted before that day and who were not active since.
 pub fn to_end(
     snapshot: &Snapshot<'_, AccountScope>,
     before: Day,
     limit: u32,
-) -> Result<Vec<(i64, Day)>> {
-    snapshot.all(TO_END, (before, limit), |row| Ok((row.get(0)?, row.get(1)?)))
+) -> Result<Vec<(i64, Streak)>> {
+    snapshot.all(TO_END, (before, limit), |row| {
+        Ok((row.get(0)?, Streak { count: row.get(1)?, day: row.get(2)? }))
+    })
 }
 
-const TO_END: &str = "select seq, streak_day from end_user
+const TO_END: &str = "select seq, streak_count, streak_day from end_user
     where streak_count > 0 and streak_day < ?1 and last_active_on is streak_day
     order by streak_day limit ?2";
 
@@ -75,6 +78,16 @@ pub fn set(tx: &Tx<'_, AccountScope>, end_user: i64, streak: Streak) -> Result<(
         "update main.end_user set streak_count = ?2, streak_day = ?3
          where account = current_account() and seq = ?1",
         (end_user, streak.count, streak.day),
+    )?;
+    Ok(())
+}
+
+/// Keeps what a streak reached that does not go on, with the day on which it was last counted.
+pub fn leave(tx: &Tx<'_, AccountScope>, end_user: i64, left: ActiveDay) -> Result<()> {
+    tx.execute(
+        "update main.end_user_day set streak = max(streak, ?3)
+         where account = current_account() and end_user = ?1 and day = ?2",
+        (end_user, left.day, left.reached),
     )?;
     Ok(())
 }

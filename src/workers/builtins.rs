@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// Runs a function for an account; gives its counts. It ends early, with what it did so far, once four fifths of the
-/// queue's `max_runtime` are over or the server is about to stop: the next run goes on. An error once it is stopped;
+/// queue's `max_runtime` are over: the next run goes on. [`Unavailable`](crate::domain::ErrorKind::Unavailable) once it is
+/// stopped, or the server is about to stop: then another attempt goes on, after the next start;
 /// [`InvalidRequest`](crate::domain::ErrorKind::InvalidRequest) for a payload that it does not understand.
 pub fn run(
     app: &Arc<App>,
@@ -65,12 +66,17 @@ impl<'a> Turn<'a> {
         self.end.saturating_sub(self.app.ambient.monotonic())
     }
 
-    /// Whether there may be another step. An error where nobody wants the result any more.
+    /// Whether there may be another step. An error where nobody wants the result any more, or another attempt is to go
+    /// on.
     fn goes_on(&self) -> Result<bool> {
         if self.stop.is_set() {
             return Err(Error::unavailable("the task was stopped", Duration::ZERO));
         }
-        Ok(!self.left().is_zero() && !self.app.watches.is_closed())
+        if self.app.watches.is_closed() {
+            let message = "the server is about to stop; what is left is done after its next start";
+            return Err(Error::unavailable(message, Duration::ZERO));
+        }
+        Ok(!self.left().is_zero())
     }
 }
 

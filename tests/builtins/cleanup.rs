@@ -114,15 +114,16 @@ fn keys_leave_that_ended_long_ago_and_are_not_needed() {
     let origin = ended("overlap_ends_at");
     let replaced = key(&deeds, scope, Some(origin), "");
     // Its schedule is in the part for tests, its task is not over.
-    let (scheduled, waiting, done) =
-        (ended("revoked_at"), ended("revoked_at"), ended("revoked_at"));
+    let [scheduled, unscheduled, waiting, done] = [(); 4].map(|()| ended("revoked_at"));
     let (live, test) = (scope.seq().number(), twin.seq().number());
     deeds
         .outside()
         .execute_batch(&format!(
             "insert into schedule (account, id, name, function, cron, timezone, catch_up, overlap, jitter_ms,
-               api_key, anchor, next_at, created_at, updated_at)
-             values ({test}, x'01', 's', 'f', '@daily', 'UTC', 'one', 'skip', 0, {scheduled}, 1, 1, 1, 1);
+               api_key, anchor, next_at, created_at, updated_at, deleted_at)
+             values
+               ({test}, x'01', 's', 'f', '@daily', 'UTC', 'one', 'skip', 0, {scheduled}, 1, 1, 1, 1, null),
+               ({live}, x'02', 's', 'f', '@daily', 'UTC', 'one', 'skip', 0, {unscheduled}, 1, null, 1, 1, 1);
              insert into scheduled_task (account, id, function, scheduled_time, request_id, status, api_key,
                finished_at, created_at)
              values ({live}, x'02', 'f', 1, 'r', 2, {waiting}, null, 1),
@@ -131,14 +132,19 @@ fn keys_leave_that_ended_long_ago_and_are_not_needed() {
         .unwrap();
     let newest = ended("revoked_at");
     assert_eq!(clean(&deeds, twin), only("api_keys", 0));
-    assert_eq!(clean(&deeds, scope), only("api_keys", 6));
+    assert_eq!(clean(&deeds, scope), only("api_keys", 7));
     let left = |seq: &i64| rows(&deeds, &format!("api_key where seq = {seq}")) == 1;
-    assert!(![first, second, done].iter().chain(&gone).any(left));
+    assert!(![first, second, unscheduled, done].iter().chain(&gone).any(left));
     let stay = [works, young, foreign, origin, replaced, scheduled, waiting, newest];
     assert!(stay.iter().all(left));
     // A number is not used twice.
     assert_eq!(key(&deeds, scope, None, ""), newest + 1);
     assert_eq!(clean(&deeds, scope), only("api_keys", 1));
+    // More than one transaction removes.
+    for _ in 0..120 {
+        ended("revoked_at");
+    }
+    assert_eq!(clean(&deeds, scope), only("api_keys", 119));
 }
 
 #[test]
@@ -204,19 +210,21 @@ fn canceled_jobs_leave_and_their_entries_stay() {
     deeds.verify();
 }
 
-/// The ledger still shows what was set aside for a job that is gone, though not what job it was.
+/// The ledger still shows what was set aside for a job that is gone, though not of what model it was.
 fn entries_are_read(deeds: &Deeds, scope: AccountScope, gone: skai_server::domain::JobId) {
     let page = PageRequest { limit: 100, after: None };
     let list = |filter| credits::entries(&deeds.app, scope, filter, &page).unwrap().data;
     let all = list(EntryFilter::default());
-    let without = all.iter().filter(|entry| entry.job_id.is_none() && entry.grant_id.is_none());
-    let told: Vec<_> =
-        without.map(skai_server::store::ledger_entries::LedgerEntry::description).collect();
-    assert_eq!(told.len(), 6, "{told:?}");
-    assert!(told[0].contains("a model"), "{told:?}");
+    assert!(all.iter().all(|entry| entry.job_id.is_some() || entry.grant_id.is_some()));
     let count = i64::try_from(all.len()).unwrap();
     assert_eq!(count, deeds.balance(scope).entries);
-    assert!(list(EntryFilter { job: Some(gone), ..EntryFilter::default() }).is_empty());
+    let of_job = list(EntryFilter { job: Some(gone), ..EntryFilter::default() });
+    assert_eq!(of_job.len(), 2);
+    for entry in &of_job {
+        assert_eq!(entry.job_id, Some(gone));
+        assert!(entry.description().contains("a model"), "{}", entry.description());
+        assert!(all.iter().any(|it| (it.n, it.job_id) == (entry.n, Some(gone))));
+    }
 }
 
 #[test]

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 use skai_server::{
     app::{Settings, builtins::streaks::count_some, credits, end_users},
     domain::{
-        AccountId, Bucket, Builtin::StreakUpdater, EndpointId, Environment, PageRequest,
-        StreakPolicy,
+        AccountId, Bucket,
+        Builtin::{self, StreakUpdater},
+        EndUserId, EndpointId, Environment, ErrorKind, PageRequest, StreakPolicy,
     },
     store::{AccountScope, ledger_entries::Grant, webhooks},
 };
 
-use super::{active, noon, run, set_timezone, twin};
+use super::{active, noon, run, run_with, set_timezone, twin};
 use crate::support::deeds::{Deeds, micros, model};
 
 /// Streaks of two and of four days earn something.
@@ -51,7 +52,17 @@ fn bonuses(deeds: &Deeds, scope: AccountScope) -> Vec<Grant> {
 
 fn reasons(deeds: &Deeds, scope: AccountScope) -> Vec<String> {
     let bonuses = bonuses(deeds, scope).into_iter();
-    bonuses.map(|grant| format!("{} {}", grant.amount.micros(), grant.reason)).collect()
+    bonuses.map(|grant| format!("{} {}", grant.amount.micros(), named(deeds, &grant))).collect()
+}
+
+/// The reason of a bonus with the account's own name for the end user, which must not be in it.
+fn named(deeds: &Deeds, grant: &Grant) -> String {
+    let (reason, id) = grant.reason.rsplit_once(' ').unwrap();
+    let id: EndUserId = id.parse().unwrap();
+    let sql = "select external_id from end_user where id = ?1";
+    let name = deeds.outside().query_row(sql, [id.uuid().as_bytes()], |row| row.get(0));
+    let name: String = name.unwrap();
+    format!("{reason} {name}")
 }
 
 #[test]
@@ -222,6 +233,44 @@ fn a_time_zone_that_is_put_back_earns_nothing_twice() {
 }
 
 #[test]
+fn a_clock_that_jumps_earns_nothing_twice() {
+    let deeds = deeds(|_| ());
+    let scope = deeds.funded(1_000_000);
+    for number in 10..=12 {
+        day(&deeds, scope, number, &["u"]);
+    }
+    // It was ahead long enough to end the streak, and for another one to begin.
+    assert_eq!(day(&deeds, scope, 15, &[]), [0, 1, 0, 0]);
+    assert_eq!(streak(&deeds, scope, "u"), 0);
+    assert_eq!(day(&deeds, scope, 13, &["u"]), [1, 0, 1, 0]);
+    for number in 14..=19 {
+        day(&deeds, scope, number, &["u"]);
+    }
+    assert_eq!(day(&deeds, scope, 16, &["u"]), [1, 0, 0, 0]);
+    assert_eq!(day(&deeds, scope, 30, &["u"]), [1, 1, 0, 0]);
+    for number in 17..=21 {
+        assert_eq!(day(&deeds, scope, number, &["u"])[2], 0, "{number}");
+    }
+    assert_eq!(streak(&deeds, scope, "u"), 12);
+    assert_eq!(reasons(&deeds, scope).len(), 2);
+    deeds.verify();
+}
+
+#[test]
+fn a_clock_that_was_ahead_gives_no_more_in_a_day() {
+    let deeds = deeds(|settings| settings.streaks.max_bonus_per_day = micros(20));
+    let scope = deeds.funded(1_000_000);
+    for number in 19..=20 {
+        day(&deeds, scope, number, &["u"]);
+    }
+    day(&deeds, scope, 9, &["v", "w"]);
+    // What was given on the 20th counts until two days from today.
+    assert_eq!(day(&deeds, scope, 10, &["v", "w"]), [2, 0, 0, 2]);
+    day(&deeds, scope, 12, &["v"]);
+    assert_eq!(day(&deeds, scope, 13, &["v"]), [1, 0, 1, 0]);
+}
+
+#[test]
 fn test_keys_play_for_play_money() {
     let deeds = deeds(|_| ());
     let scope = deeds.funded(1_000_000);
@@ -246,7 +295,7 @@ fn test_keys_play_for_play_money() {
             .jump(skai_server::domain::Timestamp::from_millis(number_of_day * 24 * 3_600_000));
         outside
             .execute_batch(&format!(
-                "insert into end_user_day select account, seq, {number_of_day}, 1, 0, 1 from end_user
+                "insert into end_user_day select account, seq, {number_of_day}, 1, 0, 1, 0 from end_user
                    where account = {number};
                  update end_user set last_active_on = {number_of_day} where account = {number}"
             ))
@@ -265,7 +314,7 @@ fn crowd(deeds: &Deeds, scope: AccountScope, users: usize) {
         "with recursive n (n) as (select 1 union all select n + 1 from n where n < {users})
          insert into end_user (account, id, external_id, jobs, last_active_on, created_at)
            select {account}, randomblob(16), 'user ' || n, 1, {today}, 1 from n;
-         insert into end_user_day select account, seq, last_active_on, 0, 0, 1 from end_user"
+         insert into end_user_day select account, seq, last_active_on, 0, 0, 1, 0 from end_user"
     );
     deeds.outside().execute_batch(&sql).unwrap();
 }
@@ -318,4 +367,16 @@ fn what_has_no_time_left_says_so() {
     crowd(&deeds, scope, 1);
     let told = run(&deeds.app, scope, StreakUpdater);
     assert_eq!((&told["complete"], &told["incremented"]), (&json!(false), &json!(0)));
+}
+
+#[test]
+fn another_attempt_goes_on_where_the_server_stops() {
+    let deeds = deeds(|_| ());
+    let scope = deeds.account("a");
+    crowd(&deeds, scope, 1);
+    deeds.app.watches.close();
+    for builtin in [StreakUpdater, Builtin::CleanupExpiredTokens] {
+        let stopped = run_with(&deeds.app, scope, builtin, &json!(null)).unwrap_err();
+        assert_eq!(stopped.kind(), ErrorKind::Unavailable);
+    }
 }

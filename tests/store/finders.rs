@@ -6,11 +6,11 @@ use serde_json::json;
 use skai_server::{
     app::credits,
     domain::{
-        AccountSettings, AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId, BatchStep,
-        Bucket, CatchUp, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId, DeliveryStatus,
-        EndUserId, EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId, JobStatus, Month,
-        Overlap, ProjectId, QueueName, Recurrence, Result, ScheduleId, Split, Streak, TaskId,
-        TaskStatus, TimeZone, Timestamp,
+        AccountSettings, ActiveDay, AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId,
+        BatchStep, Bucket, CatchUp, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId,
+        DeliveryStatus, EndUserId, EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId,
+        JobStatus, Month, Overlap, ProjectId, QueueName, Recurrence, Result, ScheduleId, Split,
+        Streak, TaskId, TaskStatus, TimeZone, Timestamp,
     },
     store::{
         AccountScope, Snapshot, Tx, account_settings, agent_hours, agents, api_keys, batches,
@@ -580,7 +580,7 @@ fn find_days(calls: &mut Calls<'_>) {
     );
     let user: i64 = user.unwrap();
     let days = [
-        "insert into end_user_day values (?1, ?2, 3, 5, 0, 1)",
+        "insert into end_user_day values (?1, ?2, 3, 5, 0, 1, 0)",
         "insert into streak_bonus select ?1, 3, 7 where ?2 > 0",
     ];
     for sql in days {
@@ -588,14 +588,13 @@ fn find_days(calls: &mut Calls<'_>) {
     }
     let day = Day::from_number;
     calls.find("streaks::to_count", |it| streaks::to_count(it, 0, 9), Vec::is_empty);
-    calls.find(
-        "streaks::active_days",
-        |it| streaks::active_days(it, user, None, day(9), 9),
-        Vec::is_empty,
-    );
+    calls.find("streaks::active_days", |it| streaks::active_days(it, user, None, 9), Vec::is_empty);
     calls.find("streaks::bonus", streaks::bonus, Option::is_none);
     calls.find("end_user_days::used_on", |it| end_user_days::used_on(it, day(3)), |it| it.0 == 0);
     calls.change("end_user_days::forget", &0, move |tx| end_user_days::forget(tx, day(9), 9));
+    calls.change("streaks::leave", &(), move |tx| {
+        streaks::leave(tx, user, ActiveDay { day: day(3), reached: 9 })
+    });
     calls.change("streaks::set", &(), move |tx| {
         streaks::set(tx, user, Streak { count: 9, day: Some(day(3)) })
     });

@@ -11,6 +11,8 @@ use crate::{
     },
 };
 
+/// API keys that one transaction removes.
+const KEYS_PER_WRITE: usize = 50;
 /// Canceled jobs that one step looks at.
 const LOOKED_AT: u32 = 2_000;
 /// Canceled jobs that one transaction removes, each with some rows more.
@@ -65,7 +67,7 @@ pub fn step(app: &Arc<App>, scope: AccountScope, kind: Cleaned, place: Place) ->
         Cleaned::ApiKeys if scope.environment() == Environment::Test => {
             Ok((0, ControlFlow::Break(())))
         }
-        Cleaned::ApiKeys => delete_keys(app, scope, place.key).wait(),
+        Cleaned::ApiKeys => delete_keys(app, scope, place.key),
         Cleaned::CanceledJobs => delete_jobs(app, scope, place.seq),
         Cleaned::UsageDays => forget_days(app, scope).wait(),
     }
@@ -84,18 +86,37 @@ fn forget_answers(app: &App, scope: AccountScope, after: i64) -> Commit<Step> {
     })
 }
 
-/// From the newest on, so that the first of those that share a budget comes after the others.
-fn delete_keys(app: &App, scope: AccountScope, before: Option<ApiKeyId>) -> Commit<Step> {
-    let kept = app.settings.cleanup.api_keys;
+/// From the newest on, so that the first of those that share a budget comes after the others. What needs them is
+/// looked for in a read, so that nobody waits for it who writes.
+fn delete_keys(app: &App, scope: AccountScope, before: Option<ApiKeyId>) -> Result<Step> {
+    let (ended, keys) = app.store.read(scope, |snapshot| {
+        let ended = snapshot.now().minus(app.settings.cleanup.api_keys);
+        Ok((ended, api_keys::ended(snapshot, before, ended, ROWS as usize)?))
+    })?;
+    let mut old: Vec<_> = keys.iter().filter(|key| key.is_over).collect();
+    if !old.is_empty() {
+        let needed =
+            app.store.read(SystemScope::new(), |snapshot| api_keys::needed(snapshot, scope))?;
+        old.retain(|key| !needed.contains(&key.seq));
+    }
+    let mut removed = 0;
+    for some in old.chunks(KEYS_PER_WRITE) {
+        let some = some.iter().map(|key| key.id).collect();
+        removed += delete_some_keys(app, scope, some, ended).wait()?;
+    }
+    let place = Place { key: keys.last().map(|key| key.id), ..Place::default() };
+    Ok((removed, more(keys.len() == ROWS as usize, place)))
+}
+
+fn delete_some_keys(
+    app: &App,
+    scope: AccountScope,
+    keys: Vec<ApiKeyId>,
+    ended: Timestamp,
+) -> Commit<usize> {
     app.store.write(SystemScope::new(), move |tx| {
-        let ended = tx.now().minus(kept);
-        let keys = tx.within(scope, |tx| api_keys::ended(tx, before, ended, ROWS as usize))?;
-        let mut removed = 0;
-        for (id, _) in keys.iter().filter(|(_, is_over)| *is_over) {
-            removed += usize::from(api_keys::delete(tx, scope, *id, ended)?);
-        }
-        let place = Place { key: keys.last().map(|(id, _)| *id), ..Place::default() };
-        Ok((removed, more(keys.len() == ROWS as usize, place)))
+        let gone = keys.iter().map(|key| api_keys::delete(tx, scope, *key, ended));
+        gone.map(|gone| gone.map(usize::from)).sum()
     })
 }
 

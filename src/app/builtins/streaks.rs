@@ -6,7 +6,10 @@ use std::sync::Arc;
 use super::ROWS;
 use crate::{
     app::{App, accounts, credits},
-    domain::{Bucket, Credits, Day, ErrorKind, GrantId, Result, Streak, StreakChange},
+    domain::{
+        AHEAD, ActiveDay, Bucket, Credits, Day, EndUserId, ErrorKind, GrantId, Result, Streak,
+        StreakChange,
+    },
     store::{
         AccountScope, Commit, Snapshot, Tx,
         grants::NewGrant,
@@ -91,20 +94,20 @@ impl<'a, 'c> Counting<'a, 'c> {
 
     fn user(&mut self, user: &ToCount) -> Result<()> {
         let ToCount { seq, streak, last_active_on: last, .. } = *user;
-        let after = streak.counted_up_to(self.today);
-        let days = streaks::active_days(self.tx, seq, after, last, DAYS)?;
+        let after = streak.counted_up_to(last);
+        let days = streaks::active_days(self.tx, seq, after, DAYS)?;
         self.days += days.len();
         let Some(change) = streak.count(self.today, last, &days) else { return Ok(()) };
-        streaks::set(self.tx, seq, change.streak)?;
+        set(self.tx, seq, change.streak, change.left)?;
         self.counted.incremented += u64::from(change.streak.count > 0);
-        self.counted.reset += u64::from(streak.count > 0 && change.before == 0);
+        self.counted.reset += u64::from(streak.count > 0 && change.is_new);
         self.reward(user, change)
     }
 
     fn reward(&mut self, user: &ToCount, change: StreakChange) -> Result<()> {
         let app = self.app;
         for (days, bonus) in app.settings.streaks.earned(change.before, change.streak.count) {
-            if self.give(&user.external_id, days, bonus)? {
+            if self.give(user.id, days, bonus)? {
                 self.counted.bonuses += 1;
                 let credits = [self.counted.bonus_credits, bonus];
                 self.counted.bonus_credits = credits.into_iter().sum();
@@ -116,7 +119,7 @@ impl<'a, 'c> Counting<'a, 'c> {
     }
 
     /// Gives a bonus; false where the account may not have it.
-    fn give(&mut self, user: &str, days: u64, amount: Credits) -> Result<bool> {
+    fn give(&mut self, user: EndUserId, days: u64, amount: Credits) -> Result<bool> {
         let (day, given) = self.given_today()?;
         let most = self.app.settings.streaks.max_bonus_per_day;
         let Some(total) = given.checked_add(amount).filter(|total| *total <= most) else {
@@ -140,25 +143,34 @@ impl<'a, 'c> Counting<'a, 'c> {
         Ok(true)
     }
 
-    /// What was given on the day that counts, which is tomorrow where clock or time zone were put back.
+    /// What was given on the day that counts, which is a later one where clock or time zone were put back.
     fn given_today(&mut self) -> Result<(Day, Credits)> {
         if let Some(given) = self.given {
             return Ok(given);
         }
         let last = streaks::bonus(self.tx)?;
-        let today = self.today..=self.today.plus(1);
-        let given = last.filter(|(day, _)| today.contains(day));
-        Ok(*self.given.insert(given.unwrap_or((self.today, Credits::ZERO))))
+        let given = last.filter(|(day, _)| *day >= self.today);
+        let (day, given) = given.unwrap_or((self.today, Credits::ZERO));
+        // A clock that was far ahead is not to count until that day.
+        Ok(*self.given.insert((day.min(self.today.plus(AHEAD)), given)))
     }
 
     fn end(self) -> Result<Counted> {
-        if self.counted.bonuses > 0
-            && let Some((day, given)) = self.given
-        {
+        if let Some((day, given)) = self.given {
             streaks::set_bonus(self.tx, day, given)?;
         }
         Ok(self.counted)
     }
+}
+
+fn set(
+    tx: &Tx<'_, AccountScope>,
+    end_user: i64,
+    streak: Streak,
+    left: Option<ActiveDay>,
+) -> Result<()> {
+    streaks::set(tx, end_user, streak)?;
+    left.map_or(Ok(()), |left| streaks::leave(tx, end_user, left))
 }
 
 /// Ends streaks of end users who were not active since before yesterday. Gives how many, and whether there may be more.
@@ -167,8 +179,8 @@ pub fn end_some(app: &Arc<App>, scope: AccountScope) -> Commit<(u64, bool)> {
     app.store.write(scope, move |tx| {
         let yesterday = day(&this, tx)?.plus(-1);
         let ended = streaks::to_end(tx, yesterday, ROWS)?;
-        for (end_user, day) in &ended {
-            streaks::set(tx, *end_user, Streak { count: 0, day: Some(*day) })?;
+        for (end_user, streak) in &ended {
+            set(tx, *end_user, Streak { count: 0, ..*streak }, streak.left())?;
         }
         Ok((ended.len() as u64, ended.len() == ROWS as usize))
     })

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{WATCHERS_MAX, Watched, Watches, too_many};
+use super::{STEPS_MAX, Watched, Watches, too_many};
 use crate::{
     ambient::lock,
     domain::{JobId, Result},
@@ -58,10 +58,10 @@ impl Watches {
     /// Hears of steps of these jobs.
     pub fn steps(&self, jobs: Vec<JobId>) -> Result<Steps> {
         let mut watched = lock(&self.0);
-        if watched.watchers.saturating_add(jobs.len()) > WATCHERS_MAX {
+        if watched.heard.saturating_add(jobs.len()) > STEPS_MAX {
             return Err(too_many());
         }
-        watched.watchers += jobs.len();
+        watched.heard += jobs.len();
         let bell = Bell::default();
         for job in &jobs {
             watched.bells.entry(job.uuid()).or_default().push(bell.clone());
@@ -107,7 +107,7 @@ impl Steps {
 impl Drop for Steps {
     fn drop(&mut self) {
         let mut watched = lock(&self.watches.0);
-        watched.watchers -= self.jobs.len();
+        watched.heard -= self.jobs.len();
         for job in &self.jobs {
             if let Some(bells) = watched.bells.get_mut(&job.uuid()) {
                 bells.retain(|bell| !Arc::ptr_eq(&bell.0, &self.bell.0));
@@ -167,7 +167,16 @@ mod tests {
         watches.hear(&[Signal::Job(job(1))]);
         assert_eq!(two.wait(LONG), Told::Jobs([job(1)].into()));
         drop(two);
-        assert!(lock(&watches.0).bells.is_empty() && lock(&watches.0).watchers == 0);
-        assert!(watches.steps(vec![job(1); WATCHERS_MAX + 1]).is_err());
+        assert!(lock(&watches.0).bells.is_empty() && lock(&watches.0).heard == 0);
+    }
+
+    #[test]
+    fn no_request_is_kept_from_waiting() {
+        let watches = Watches::default();
+        let steps = watches.steps((0..STEPS_MAX as u128).map(job).collect()).unwrap();
+        assert!(watches.steps(vec![job(1)]).is_err());
+        watches.job(job(1)).unwrap();
+        drop(steps);
+        watches.steps(vec![job(1)]).unwrap();
     }
 }

@@ -3,7 +3,7 @@
 /// See [`RULES`](super::RULES).
 pub(super) const RULES: &[&str] = &[
     // Each reservation against its job: what the job says, and how it was resolved. Canceled jobs may be gone, but
-    // for the newest, and then nothing may be left of what was set aside for them, nor have been charged.
+    // for the newest: then a row says so, and nothing may be left of what was set aside for them, nor have been charged.
     "with l as (
        select job, round, min(account) as account, max(account) as last_account,
          -sum(case when kind = 'reserve' and bucket = 'free' then delta else 0 end)
@@ -28,6 +28,7 @@ pub(super) const RULES: &[&str] = &[
            when l.charges > 0 or l.others > 0 or l.round < 1 or l.account <> l.last_account
                or l.released_free <> l.reserved_free or l.released_paid <> l.reserved_paid
                or l.job > (select coalesce(max(seq), 0) from main.job)
+               or not exists (select 1 from main.removed_job d where d.seq = l.job and d.account = l.account)
              then 'has entries of a job that does not exist: number ' || l.job end
          when l.round > j.round or l.round < 1 or l.others > 0 or l.account <> j.account
              or l.last_account <> j.account
@@ -53,6 +54,8 @@ pub(super) const RULES: &[&str] = &[
          end as broken
        from l left join main.job j on j.seq = l.job left join main.job_result r on r.job = l.job)
      where broken is not null limit ?1",
+    "select j.account, j.seq, 'was removed, and is there: number ' || j.seq, 'remove the row that says so'
+     from main.removed_job d join main.job j on j.seq = d.seq limit ?1",
     "select j.account, j.seq, 'has no reservation though its row says so: free ' || j.reserved_free
        || ' and paid ' || j.reserved_paid,
        'end the job as failed without a release, or restore a backup: its entry was removed'

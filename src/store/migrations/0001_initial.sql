@@ -192,6 +192,14 @@ create trigger job_keeps_newest before delete on job when old.seq = (select max(
 begin select raise(abort, 'the newest row stays, so that no number is used twice'); end;
 create index job_unsuccessful on job (account, status) where status >= 5;
 
+create table removed_job (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  removed_at integer not null,
+  unique (account, id)
+) strict;
+
 create table job_request (
   job integer primary key,
   account integer not null,
@@ -255,6 +263,7 @@ create table end_user_day (
   tokens integer not null,
   charged integer not null,
   jobs integer not null,
+  streak integer not null default 0 check (streak >= 0),
   primary key (account, end_user, day)
 ) strict, without rowid;
 create index end_user_day_by_day on end_user_day (account, day);

@@ -38,7 +38,7 @@ use super::scope::Scope;
 use crate::ambient::lock;
 
 /// Every table with rows of tenants; a test compares it with the schema. All have a column `account`.
-pub(in crate::store) const TENANT_TABLES: [&str; 32] = [
+pub(in crate::store) const TENANT_TABLES: [&str; 33] = [
     "account_setting",
     "agent",
     "agent_drift",
@@ -64,6 +64,7 @@ pub(in crate::store) const TENANT_TABLES: [&str; 32] = [
     "ledger",
     "project",
     "queue",
+    "removed_job",
     "schedule",
     "scheduled_task",
     "spending",

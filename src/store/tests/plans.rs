@@ -27,9 +27,9 @@ fn plan(sql: &str) -> String {
 #[test]
 fn lists_are_read_from_their_newest_end() {
     let [unlisted, listed, of_agent, unsuccessful, open] = job_list::LISTS;
-    let [last_listed, last_of_agent, last_unsuccessful, last_open, newest] = job_list::LASTS;
+    let [last_listed, last_of_agent, last_unsuccessful, last_open, newest, ..] = job_list::LASTS;
     let [ledger_unlisted, ledger_listed, last_entry, newest_entry] = ledger_entries::LISTS;
-    let [deliveries_unlisted, deliveries_listed, last_delivery] = deliveries::LISTS;
+    let [deliveries_unlisted, deliveries_listed, last_delivery, ..] = deliveries::LISTS;
     let [agents, versions] = agents::LISTS;
     let [evals, eval_runs] = evals::LISTS;
     let [batches, items, open_items] = batches::LISTS;
@@ -82,11 +82,29 @@ fn lists_are_read_from_their_newest_end() {
         (agent_hours::BUSY, "SEARCH g USING INTEGER PRIMARY KEY (rowid>?)"),
         (agent_hours::BUSY, "h EXISTS USING PRIMARY KEY (account=? AND agent=? AND hour>?)"),
         (ledger_entries::ENTRIES_OF_JOB, "USING INDEX ledger_by_job (job=? AND round>"),
+        (ledger_entries::ENTRIES_OF_REMOVED, "USING INDEX ledger_by_job (job=? AND round>"),
     ] {
         let plan = plan(sql);
         assert!(plan.replace("main.", "").contains(way), "{way}\n{plan}\n{sql}");
-        let is_sorted = sql != ledger_entries::ENTRIES_OF_JOB;
+        let of_job = [ledger_entries::ENTRIES_OF_JOB, ledger_entries::ENTRIES_OF_REMOVED];
+        let is_sorted = !of_job.contains(&sql);
         assert!(!is_sorted || !plan.contains("TEMP B-TREE"), "sorts: {plan}\n{sql}");
+    }
+}
+
+#[test]
+fn the_place_of_a_row_that_was_removed_is_found_by_few_others() {
+    let [.., newer, newer_unlisted] = job_list::LASTS;
+    let [.., newer_delivery, newer_delivery_unlisted] = deliveries::LISTS;
+    for (sql, way) in [
+        (newer, "SEARCH job USING INDEX job_by_account (account=? AND rowid<?)"),
+        (newer_unlisted, "SEARCH job USING INTEGER PRIMARY KEY (rowid>?)"),
+        (newer_delivery, "USING INDEX webhook_delivery_by_account (account=? AND rowid<?)"),
+        (newer_delivery_unlisted, "USING INTEGER PRIMARY KEY (rowid>?)"),
+    ] {
+        let plan = plan(sql);
+        assert!(plan.replace("main.", "").contains(way), "{way}\n{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
     }
 }
 
@@ -201,7 +219,7 @@ fn what_builtin_functions_look_for_is_found_by_indexes() {
     let ([canceled], [in_background]) = (canceled_jobs::LISTS, forward::LISTS);
     for (sql, way) in [
         (to_count, "USING INDEX end_user_to_count (account=? AND rowid>?)"),
-        (active_days, "USING PRIMARY KEY (account=? AND end_user=? AND day>? AND day<?)"),
+        (active_days, "USING PRIMARY KEY (account=? AND end_user=? AND day>?)"),
         (to_end, "USING INDEX end_user_streak (account=? AND streak_day<?)"),
         (used_on, "USING INDEX end_user_day_by_day (account=? AND day>? AND day<?)"),
         (forgettable, "USING INDEX end_user_day_by_day (account=? AND day>? AND day<?)"),
@@ -211,6 +229,11 @@ fn what_builtin_functions_look_for_is_found_by_indexes() {
     ] {
         let plan = plan(sql).replace("main.", "");
         assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{way}\n{plan}\n{sql}");
+    }
+    // Each number once: they are sorted.
+    let plan = plan(api_keys::NEEDED);
+    for way in ["INDEX schedule_by_function (account=?)", "INDEX scheduled_task_open (account=?)"] {
+        assert!(plan.contains(way), "{way}\n{plan}");
     }
 }
 

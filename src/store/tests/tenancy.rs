@@ -6,7 +6,7 @@ use crate::store::{SystemScope, tenancy::TENANT_TABLES};
 
 /// One row per tenant table: its columns and values. `$a` is the account, `$k` what makes the row's
 /// keys differ, `$t` a text that tells whose it is.
-const ROWS: [(&str, &str, &str); 32] = [
+const ROWS: [(&str, &str, &str); 33] = [
     ("account_setting", "account, timezone", "$a, '$t'"),
     ("project", "seq, account, id, name, environment, created_at", "$k, $a, x'0$k', '$t$k', 'live', 1"),
     (
@@ -37,6 +37,7 @@ const ROWS: [(&str, &str, &str); 32] = [
          started_at",
         "$k, $a, x'0$k', $a, $a, 2, 1, 0, 1, 0, '$t', 0, 0, $k, 0, 1, '$t', 1, 1, 1",
     ),
+    ("removed_job", "seq, account, id, removed_at", "$k, $a, x'0$k', 1"),
     ("spending", "seq, account, month, project, api_key, reserved", "$k, $a, 1, x'0$k', x'0$k', 1"),
     (
         "agent",

@@ -31,6 +31,8 @@ struct Forward {
     canceled: u64,
     expired: u64,
     pending: u64,
+    /// False where it ended early.
+    complete: bool,
 }
 
 impl Forward {
@@ -56,13 +58,19 @@ pub(super) fn run(
 ) -> Result<Value> {
     let order = BatchOrder::read(payload)?;
     let size = order.size.unwrap_or(app.settings.tasks.batch_size);
-    let (mut done, mut left, mut after) = (Forward::default(), order.limit, 0);
-    while left > 0 && turn.goes_on()? {
+    let mut done = Forward { complete: true, ..Forward::default() };
+    let (mut left, mut after) = (order.limit, 0);
+    while left > 0 && done.complete {
+        if !turn.goes_on()? {
+            done.complete = false;
+            break;
+        }
         let Some(group) = batch::bring_forward(app, scope, after, size.min(left))? else { break };
         after = group.last;
         left -= group.jobs.len();
         done.taken += group.jobs.len() as u64;
         for standing in wait(app, scope, &group.jobs, turn)? {
+            done.complete &= standing != Standing::Open;
             done.count(standing);
         }
     }

@@ -112,6 +112,9 @@ pub(super) const GONE: &[Case] = &[
     (&[TWIN, UNLOCK, "update main.ledger set account = 2 where n = 3"], "not exist: number 1"),
     (&[UNLOCK, "update main.ledger set round = 2 where n = 2"], "does not exist: number 1"),
     (&[UNLOCK_NEWEST, "delete from main.job where seq = 2"], "does not exist: number 1"),
+    (&["delete from main.removed_job"], "does not exist: number 1"),
+    (&[TWIN, "update main.removed_job set account = 2"], "does not exist: number 1"),
+    (&["insert into main.removed_job values (2, 1, x'02', 1)"], "was removed, and is there: number 2"),
 ];
 
 pub(super) const PRICED: &[Case] = &[
