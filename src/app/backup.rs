@@ -64,13 +64,16 @@ pub enum BackupError {
     Stopped,
 }
 
+/// Gives the bytes that this user may still write to the disk of a folder; `None` where nobody knows.
+pub type Room = dyn Fn(&Path) -> Option<u64> + Send + Sync;
+
 /// What ends the making of a copy before its time. It is asked often, and must be quick.
 #[derive(Clone)]
 pub struct Limits {
     /// Whether to give it up.
     pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
-    /// Bytes that this user may still write to the disk of a folder; `None` where nobody knows.
-    pub room: Arc<dyn Fn(&Path) -> Option<u64> + Send + Sync>,
+    /// How much room there is.
+    pub room: Arc<Room>,
 }
 
 impl Limits {
@@ -128,8 +131,7 @@ fn fill(from: &Path, to: &Path, parent: &Path, limits: &Limits) -> Result<u64, B
     let filled = write(from, to, stopped()).and_then(|()| check(to, stopped()));
     match (filled, full.get()) {
         (Err(_), Some(&free)) => Err(BackupError::Full { free, needed: SPARE }),
-        (Err(_), None) if (limits.stopped)() => Err(BackupError::Stopped),
-        (Ok(()), _) if (limits.stopped)() => Err(BackupError::Stopped),
+        _ if (limits.stopped)() => Err(BackupError::Stopped),
         (filled, _) => filled.map(|()| length(&to.join(DATABASE)) + length(&to.join(KEY))),
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::DutyName;
 pub type Stopped = Box<dyn FnMut() -> bool + Send>;
 
 /// How many steps of SQLite's machine there are between two such questions: some milliseconds.
-const STEPS: i32 = 100_000;
+pub(in crate::store) const STEPS: i32 = 100_000;
 
 /// Copies the database as it is now to a new file. It reads one consistent view, and so holds up no writer; the
 /// write-ahead log grows meanwhile. Gives up with an error once it is `stopped`.

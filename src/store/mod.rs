@@ -218,12 +218,45 @@ impl Store {
         scope: S,
         look: impl FnOnce(&Snapshot<'_, S>) -> Result<T>,
     ) -> Result<T> {
-        let confined = self.readers.get().map_err(|error| {
+        let confined = self.reader()?;
+        self.look(&confined, scope, look)
+    }
+
+    /// The same for what takes long: also within a statement it gives up once it is `stopped`, with
+    /// [`ErrorKind::Unavailable`](crate::domain::ErrorKind::Unavailable).
+    pub fn read_until<S: Scope, T>(
+        &self,
+        stopped: impl Fn() -> bool + Clone + Send + 'static,
+        scope: S,
+        look: impl FnOnce(&Snapshot<'_, S>) -> Result<T>,
+    ) -> Result<T> {
+        let mut confined = self.reader()?;
+        let asked = stopped.clone();
+        confined.sql.progress_handler(copies::STEPS, Some(asked)).map_err(fault::of)?;
+        let result = self.look(&confined, scope, look);
+        // Others read with it after this.
+        confined.sql.progress_handler(0, None::<fn() -> bool>).map_err(fault::of)?;
+        if result.is_err() && stopped() {
+            return Err(unavailable("the server is stopping"));
+        }
+        result
+    }
+
+    fn reader(&self) -> Result<r2d2::PooledConnection<readers::ReaderManager>> {
+        self.readers.get().map_err(|error| {
             unavailable("all readers of the database are busy; retry").with_source(error)
-        })?;
+        })
+    }
+
+    fn look<S: Scope, T>(
+        &self,
+        confined: &Confined,
+        scope: S,
+        look: impl FnOnce(&Snapshot<'_, S>) -> Result<T>,
+    ) -> Result<T> {
         let transaction = confined.sql.unchecked_transaction().map_err(fault::of)?;
         confined.tenancy.enter(&scope);
-        let result = look(&Snapshot::new(&confined, scope, self.ambient.now()));
+        let result = look(&Snapshot::new(confined, scope, self.ambient.now()));
         confined.tenancy.leave();
         transaction.finish().map_err(fault::of)?;
         result
