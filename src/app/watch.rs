@@ -5,7 +5,8 @@ mod steps;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
 };
 
 pub use steps::{Bell, Steps, Told};
@@ -24,7 +25,7 @@ const WATCHERS_MAX: usize = 20_000;
 
 /// Who watches which job or batch. Clones share it.
 #[derive(Clone, Default)]
-pub struct Watches(Arc<Mutex<Watched>>);
+pub struct Watches(Arc<Mutex<Watched>>, Arc<Condvar>);
 
 #[derive(Default)]
 struct Watched {
@@ -114,6 +115,12 @@ impl Watches {
             sender.send_replace(());
         }
         watched.ring_all();
+        self.1.notify_all();
+    }
+
+    /// Waits until [`Watches::close`] is called, but no longer than `limit`. Blocks.
+    pub fn wait_closed(&self, limit: Duration) {
+        drop(self.1.wait_timeout_while(lock(&self.0), limit, |watched| !watched.closed));
     }
 
     /// True once [`Watches::close`] was called.

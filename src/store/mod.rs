@@ -303,12 +303,17 @@ impl Store {
         length(Path::new(&log))
     }
 
+    /// Whether the write-ahead log is so long that [`Store::shorten_log`] does anything.
+    pub fn has_long_log(&self) -> bool {
+        self.log_size() > self.log_limit
+    }
+
     /// Copies all of the write-ahead log into the database and cuts it to nothing, where it became much longer than
     /// wished for. Gives how many bytes it is shorter by: none where somebody still reads what is only there. The
     /// writer waits for some dozen milliseconds at most. Blocks.
     pub fn shorten_log(&self) -> Result<u64> {
         let before = self.log_size();
-        if before > self.log_limit {
+        if self.has_long_log() {
             checkpoint::cut(&self.path).map_err(fault::of)?;
         }
         Ok(before.saturating_sub(self.log_size()))

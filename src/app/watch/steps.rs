@@ -170,4 +170,15 @@ mod tests {
         assert!(lock(&watches.0).bells.is_empty() && lock(&watches.0).watchers == 0);
         assert!(watches.steps(vec![job(1); WATCHERS_MAX + 1]).is_err());
     }
+
+    #[test]
+    fn who_waits_for_the_end_waits_no_longer() {
+        let watches = Watches::default();
+        watches.wait_closed(Duration::ZERO);
+        std::thread::scope(|scope| {
+            scope.spawn(|| watches.wait_closed(LONG));
+            watches.close();
+        });
+        assert!(watches.is_closed());
+    }
 }
