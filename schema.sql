@@ -656,6 +656,7 @@ create table duty (
   succeeded_at integer,
   result text,
   error text,
+  created_at integer not null,
   check ((finished_at is null) = (duration_ms is null)),
   check (finished_at is null or started_at is not null)
 ) strict, without rowid;

@@ -208,7 +208,8 @@ impl Server {
         let began = self.app.ambient.monotonic();
         self.app.watches.close();
         let _sent = self.http.drain.send(());
-        self.tickers.into_iter().for_each(Ticker::stop);
+        let [duties, tickers @ ..] = self.tickers;
+        tickers.into_iter().for_each(Ticker::stop);
         let patience = self.drain;
         let drains = [
             work::drain(self.generations, patience),
@@ -224,6 +225,8 @@ impl Server {
         self.app.calls.record_late();
         let _sent = self.http.close.send(());
         drop(self.http.thread.join());
+        // What it does may end only after a while, and nothing of the above waits for that.
+        duties.stop();
         drop(self.app);
         close(self.writer);
         drop(self.folder);

@@ -6,6 +6,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use crate::{
@@ -17,6 +18,8 @@ use crate::{
 pub const DATABASE: &str = "skai.db";
 /// The key.
 pub const KEY: &str = "secret.key";
+/// What a copy is called while it is being made, or being removed, ends with this.
+pub const UNFINISHED: &str = ".part";
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
@@ -56,13 +59,94 @@ pub enum BackupError {
     /// The copy was read, and it is not what was copied.
     #[error("the copy is damaged: {}", .0.display())]
     Damaged(PathBuf),
+    /// It was given up.
+    #[error("the server is stopping")]
+    Stopped,
 }
 
-/// Copies the data folder `from` to the new folder `to`, also while a server writes to it. All of it is on disk when
-/// this returns. Gives up with an error once it is `stopped`.
-pub fn make(from: &Path, to: &Path, stopped: Stopped) -> Result<(), BackupError> {
-    let made = DirBuilder::new().mode(0o700).create(to);
-    made.map_err(|source| BackupError::Folder { path: to.to_owned(), source })?;
+/// Gives the bytes that this user may still write to the disk of a folder; `None` where nobody knows.
+pub type Room = dyn Fn(&Path) -> Option<u64> + Send + Sync;
+
+/// What ends the making of a copy before its time. It is asked often, and must be quick.
+#[derive(Clone)]
+pub struct Limits {
+    /// Whether to give it up.
+    pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// How much room there is.
+    pub room: Arc<Room>,
+}
+
+impl Limits {
+    /// Looks at the real disks.
+    pub fn until(stopped: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { stopped: Arc::new(stopped), room: Arc::new(free_room) }
+    }
+
+    /// Asked while a copy is made. The database's log grows meanwhile, so both disks are looked at; where one of them is
+    /// nearly full, `full` holds the free bytes.
+    fn watch(&self, folders: [&Path; 2], full: &Arc<OnceLock<u64>>) -> Stopped {
+        let (this, folders, full) = (self.clone(), folders.map(Path::to_owned), Arc::clone(full));
+        Box::new(move || {
+            let free = folders.iter().filter_map(|folder| (this.room)(folder)).min();
+            if let Some(free) = free.filter(|free| *free < SPARE) {
+                full.get_or_init(|| free);
+                return true;
+            }
+            (this.stopped)()
+        })
+    }
+}
+
+/// Makes a copy of the data folder `from` that has its name `to` only once it is whole, was read, and is on disk. Gives
+/// its bytes. Where it fails nothing is left of it, but after a crash: then a folder with [`UNFINISHED`] after its name.
+pub fn make_whole(from: &Path, to: &Path, limits: &Limits) -> Result<u64, BackupError> {
+    let refused =
+        |kind: io::ErrorKind| Err(BackupError::Folder { path: to.to_owned(), source: kind.into() });
+    let Some(name) = to.file_name() else { return refused(io::ErrorKind::InvalidInput) };
+    if to.symlink_metadata().is_ok() {
+        return refused(io::ErrorKind::AlreadyExists);
+    }
+    let arriving = to.with_file_name([name, UNFINISHED.as_ref()].join("".as_ref()));
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let database = from.join(DATABASE);
+    let needed = length(&database).saturating_add(length(&database.with_extension("db-wal")));
+    check_room((limits.room)(parent), needed)?;
+    create(&arriving)?;
+    let made = fill(from, &arriving, parent, limits).and_then(|bytes| {
+        fs::rename(&arriving, to)?;
+        Ok(bytes)
+    });
+    if made.is_err() {
+        remove(&arriving).unwrap_or_default();
+    }
+    sync(parent)?;
+    made
+}
+
+/// Fills the new folder, whose disk is that of `parent`, and reads what is in it then.
+fn fill(from: &Path, to: &Path, parent: &Path, limits: &Limits) -> Result<u64, BackupError> {
+    let full = Arc::default();
+    let stopped = || limits.watch([from, parent], &full);
+    let filled = write(from, to, stopped()).and_then(|()| check(to, stopped()));
+    match (filled, full.get()) {
+        (Err(_), Some(&free)) => Err(BackupError::Full { free, needed: SPARE }),
+        _ if (limits.stopped)() => Err(BackupError::Stopped),
+        (filled, _) => filled.map(|()| length(&to.join(DATABASE)) + length(&to.join(KEY))),
+    }
+}
+
+fn length(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |file| file.len())
+}
+
+fn create(folder: &Path) -> Result<(), BackupError> {
+    let made = DirBuilder::new().mode(0o700).create(folder);
+    made.map_err(|source| BackupError::Folder { path: folder.to_owned(), source })
+}
+
+/// Copies database and key. All is on disk when this returns, but for the folder's name.
+fn write(from: &Path, to: &Path, stopped: Stopped) -> Result<(), BackupError> {
     store::copy(&from.join(DATABASE), &to.join(DATABASE), stopped)?;
     File::open(to.join(DATABASE))?.sync_all()?;
     copy(&from.join(KEY), &to.join(KEY))?;
@@ -84,13 +168,36 @@ pub fn check(copy: &Path, stopped: Stopped) -> Result<(), BackupError> {
 /// What a copy leaves free on its disk, in bytes: where the data is on the same one, writes go on.
 const SPARE: u64 = 64 << 20;
 
-/// Fails where the disk of that folder has no room for so many bytes more and some to spare. Where the system does not
-/// say how much room there is, the copy is tried.
-pub fn check_room(folder: &Path, bytes: u64) -> Result<(), BackupError> {
-    let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+/// Bytes that this user may still write to the disk of that folder; `None` where the system does not say.
+fn free_room(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Fails where a disk has no room for so many bytes more and some to spare. Where nobody knows, the copy is tried.
+fn check_room(free: Option<u64>, bytes: u64) -> Result<(), BackupError> {
     let needed = bytes.saturating_add(SPARE);
-    if free < needed { Err(BackupError::Full { free, needed }) } else { Ok(()) }
+    match free {
+        Some(free) if free < needed => Err(BackupError::Full { free, needed }),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder with what a copy consists of; one that holds anything else stays, with that.
+pub fn remove(folder: &Path) -> io::Result<()> {
+    for name in [DATABASE, KEY, "skai.db-journal", "skai.db-wal", "skai.db-shm"] {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            tracing::warn!(folder = %folder.display(), "holds files that are no backup's; it stays");
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 /// Copies to a new file that is its owner's alone.
@@ -125,8 +232,9 @@ mod tests {
     #[test]
     fn no_disk_is_filled() {
         let folder = tempfile::tempdir().unwrap();
-        check_room(folder.path(), 0).unwrap();
-        let refused = check_room(folder.path(), u64::MAX).unwrap_err();
+        check_room(free_room(folder.path()), 0).unwrap();
+        check_room(None, u64::MAX).unwrap();
+        let refused = check_room(free_room(folder.path()), u64::MAX).unwrap_err();
         assert!(matches!(refused, BackupError::Full { needed: u64::MAX, .. }), "{refused}");
     }
 }

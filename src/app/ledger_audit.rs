@@ -60,8 +60,9 @@ pub fn plan_repairs(app: &App) -> Result<LedgerReport> {
 }
 
 fn look(app: &App) -> Result<Audit> {
-    let stopped = || app.watches.is_closed();
-    app.store.read(SystemScope::new(), |snapshot| audit::run(snapshot, &stopped))
+    let watches = app.watches.clone();
+    let stopped = move || watches.is_closed();
+    app.store.read_until(stopped.clone(), SystemScope::new(), |it| audit::run(it, &stopped))
 }
 
 fn report(audit: &Audit) -> LedgerReport {

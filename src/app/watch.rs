@@ -5,7 +5,8 @@ mod steps;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
 };
 
 pub use steps::{Bell, Steps, Told};
@@ -27,7 +28,7 @@ const STEPS_MAX: usize = 100_000;
 
 /// Who watches which job or batch. Clones share it.
 #[derive(Clone, Default)]
-pub struct Watches(Arc<Mutex<Watched>>);
+pub struct Watches(Arc<Mutex<Watched>>, Arc<Condvar>);
 
 #[derive(Default)]
 struct Watched {
@@ -119,6 +120,12 @@ impl Watches {
             sender.send_replace(());
         }
         watched.ring_all();
+        self.1.notify_all();
+    }
+
+    /// Waits until [`Watches::close`] is called, but no longer than `limit`. Blocks.
+    pub fn wait_closed(&self, limit: Duration) {
+        drop(self.1.wait_timeout_while(lock(&self.0), limit, |watched| !watched.closed));
     }
 
     /// True once [`Watches::close`] was called.

@@ -9,10 +9,9 @@ use serde_json::json;
 
 use super::{DONE, Output};
 use crate::{
-    app::backup::{self, DATABASE, KEY, copy, sync},
+    app::backup::{self, DATABASE, KEY, Limits, copy, sync},
     config::Config,
     server::DataFolder,
-    store,
 };
 
 #[derive(Args)]
@@ -40,7 +39,7 @@ impl Backup {
             bail!("there is no database in {}; set data_dir", config.data_dir.display());
         }
         let to = &self.to;
-        backup::make(&config.data_dir, to, Box::new(|| false))?;
+        backup::make_whole(&config.data_dir, to, &Limits::until(|| false))?;
         let text = format!("wrote {}; it holds the key of all secrets", to.display());
         self.output.print(&json!({"ok": true, "path": to}), &text)?;
         Ok(DONE)
@@ -55,8 +54,8 @@ impl Restore {
                 bail!("{} is no backup: {part} is missing", from.display());
             }
         }
-        store::schema_version(&from.join(DATABASE))
-            .with_context(|| format!("{} is damaged", from.join(DATABASE).display()))?;
+        backup::check(from, Box::new(|| false))
+            .with_context(|| format!("{} is damaged", from.display()))?;
         let folder = DataFolder::lock(&config.data_dir)?;
         if folder.database().exists() || folder.key().exists() {
             let place = config.data_dir.display();

@@ -39,6 +39,9 @@ pub struct Maintenance {
     /// The same of dead letters that were redriven.
     #[serde(deserialize_with = "kept", serialize_with = "write::optional_duration")]
     pub dead_letters: Option<Duration>,
+    /// The same of dead letters of deliveries and tasks that nobody redrove, since they were made.
+    #[serde(deserialize_with = "kept", serialize_with = "write::optional_duration")]
+    pub open_dead_letters: Option<Duration>,
     /// The same of the payloads of Stripe's events.
     #[serde(deserialize_with = "kept", serialize_with = "write::optional_duration")]
     pub stripe_events: Option<Duration>,

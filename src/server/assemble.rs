@@ -151,6 +151,7 @@ fn duties(config: &Config) -> DutySettings {
             deliveries: maintenance.deliveries,
             tasks: maintenance.tasks,
             dead_letters: maintenance.dead_letters,
+            open_dead_letters: maintenance.open_dead_letters,
             stripe_events: maintenance.stripe_events,
             snapshots: maintenance.snapshots,
         },

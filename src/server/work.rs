@@ -109,7 +109,8 @@ pub(super) fn tell_backlog(app: &App, generations: &Arc<Runner<RunGeneration>>) 
 }
 
 /// Starts what goes on without being asked, each on a thread of its own: due work with looks at a disk in trouble,
-/// maintenance, the judging of evals, and the server's own duties. So none of them waits for what another does.
+/// maintenance, the judging of evals, and the server's own duties. So none of them waits for what another does. The
+/// duties come first: they are the last to be waited for.
 pub(super) fn tick(
     app: &Arc<App>,
     generations: &Arc<Runner<RunGeneration>>,
@@ -145,10 +146,10 @@ pub(super) fn tick(
         }
     });
     Ok([
+        duties,
         Ticker::start(&app.ambient, queues)?,
         Ticker::start(&app.ambient, maintain)?,
         Ticker::start(&app.ambient, move || judging.tick())?,
-        duties,
         schedule(app)?,
     ])
 }

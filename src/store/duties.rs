@@ -38,6 +38,8 @@ pub struct Duty {
     pub result: Option<Box<RawValue>>,
     /// Why the last run failed.
     pub error: Option<String>,
+    /// When it was planned for the first time.
+    pub created_at: Timestamp,
 }
 
 impl Duty {
@@ -66,6 +68,7 @@ fn duty(row: &Row<'_>) -> rusqlite::Result<Duty> {
         succeeded_at: row.get("succeeded_at")?,
         result: raw(row, "result")?,
         error: row.get("error")?,
+        created_at: row.get("created_at")?,
     })
 }
 
@@ -83,10 +86,10 @@ pub fn plan(
     due_at: Option<Timestamp>,
 ) -> Result<()> {
     tx.execute(
-        "insert into main.duty (name, cron, timezone, due_at) values (?1, ?2, ?3, ?4)
+        "insert into main.duty (name, cron, timezone, due_at, created_at) values (?1, ?2, ?3, ?4, ?5)
          on conflict (name) do update set cron = excluded.cron, timezone = excluded.timezone,
            due_at = excluded.due_at, begun = 0, started_at = iif(finished_at is null, null, started_at)",
-        (name.as_str(), cron, timezone, due_at),
+        (name.as_str(), cron, timezone, due_at, tx.now()),
     )?;
     Ok(())
 }

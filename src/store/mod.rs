@@ -218,12 +218,45 @@ impl Store {
         scope: S,
         look: impl FnOnce(&Snapshot<'_, S>) -> Result<T>,
     ) -> Result<T> {
-        let confined = self.readers.get().map_err(|error| {
+        let confined = self.reader()?;
+        self.look(&confined, scope, look)
+    }
+
+    /// The same for what takes long: also within a statement it gives up once it is `stopped`, with
+    /// [`ErrorKind::Unavailable`](crate::domain::ErrorKind::Unavailable).
+    pub fn read_until<S: Scope, T>(
+        &self,
+        stopped: impl Fn() -> bool + Clone + Send + 'static,
+        scope: S,
+        look: impl FnOnce(&Snapshot<'_, S>) -> Result<T>,
+    ) -> Result<T> {
+        let mut confined = self.reader()?;
+        let asked = stopped.clone();
+        confined.sql.progress_handler(copies::STEPS, Some(asked)).map_err(fault::of)?;
+        let result = self.look(&confined, scope, look);
+        // Others read with it after this.
+        confined.sql.progress_handler(0, None::<fn() -> bool>).map_err(fault::of)?;
+        if result.is_err() && stopped() {
+            return Err(unavailable("the server is stopping"));
+        }
+        result
+    }
+
+    fn reader(&self) -> Result<r2d2::PooledConnection<readers::ReaderManager>> {
+        self.readers.get().map_err(|error| {
             unavailable("all readers of the database are busy; retry").with_source(error)
-        })?;
+        })
+    }
+
+    fn look<S: Scope, T>(
+        &self,
+        confined: &Confined,
+        scope: S,
+        look: impl FnOnce(&Snapshot<'_, S>) -> Result<T>,
+    ) -> Result<T> {
         let transaction = confined.sql.unchecked_transaction().map_err(fault::of)?;
         confined.tenancy.enter(&scope);
-        let result = look(&Snapshot::new(&confined, scope, self.ambient.now()));
+        let result = look(&Snapshot::new(confined, scope, self.ambient.now()));
         confined.tenancy.leave();
         transaction.finish().map_err(fault::of)?;
         result
@@ -270,12 +303,17 @@ impl Store {
         length(Path::new(&log))
     }
 
+    /// Whether the write-ahead log is so long that [`Store::shorten_log`] does anything.
+    pub fn has_long_log(&self) -> bool {
+        self.log_size() > self.log_limit
+    }
+
     /// Copies all of the write-ahead log into the database and cuts it to nothing, where it became much longer than
     /// wished for. Gives how many bytes it is shorter by: none where somebody still reads what is only there. The
     /// writer waits for some dozen milliseconds at most. Blocks.
     pub fn shorten_log(&self) -> Result<u64> {
         let before = self.log_size();
-        if before > self.log_limit {
+        if self.has_long_log() {
             checkpoint::cut(&self.path).map_err(fault::of)?;
         }
         Ok(before.saturating_sub(self.log_size()))

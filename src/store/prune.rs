@@ -33,8 +33,10 @@ pub enum Kept {
     Deliveries,
     /// Scheduled tasks that ended.
     Tasks,
-    /// Dead letters that were redriven.
+    /// Dead letters that were redriven, or whose work is gone.
     DeadLetters,
+    /// Dead letters about deliveries and tasks that nobody redrove. Then their work goes by its own age.
+    OpenLetters,
     /// The payloads of Stripe's events that had their effect.
     StripePayloads,
 }
@@ -52,14 +54,16 @@ macro_rules! no_open_letter {
     };
 }
 
-/// Says that the row ended before `?2`, and that nobody can want it back. The newest row stays, by trigger.
+/// Says that the row ended before `?2`, and that nobody can want it back: nothing is redriven to an endpoint that was
+/// deleted. The newest row stays, by trigger.
 macro_rules! is_over {
     (delivery) => {
         concat!(
             "status <> 2 and finished_at < ?2 and seq < (select max(seq) from main.webhook_delivery)
              and not exists (select 1 from main.queue q where q.queue = 3 and q.subject = webhook_delivery.seq)
-             and ",
-            no_open_letter!("3", "webhook_delivery.seq")
+             and (exists (select 1 from main.webhook_endpoint e where e.seq = endpoint and e.deleted_at is not null) or ",
+            no_open_letter!("3", "webhook_delivery.seq"),
+            ")"
         )
     };
     (task) => {
@@ -69,9 +73,12 @@ macro_rules! is_over {
         )
     };
     (letter) => {
-        "redriven_at is not null and (redriven_at < ?2
+        "(redriven_at < ?2
            or queue = 3 and not exists (select 1 from main.webhook_delivery d where d.seq = subject)
            or queue = 5 and not exists (select 1 from main.scheduled_task t where t.seq = subject))"
+    };
+    (open_letter) => {
+        "redriven_at is null and queue in (3, 5) and created_at < ?2"
     };
     (event) => {
         "processed_at < ?2 and payload <> '' and status in ('processed', 'duplicate')"
@@ -100,6 +107,11 @@ impl Kept {
                 is_over!(letter),
                 ", created_at from main.dead_letter where seq > ?3 order by seq limit ?4"
             ),
+            Self::OpenLetters => concat!(
+                "select seq, 0, 0, ",
+                is_over!(open_letter),
+                ", created_at from main.dead_letter where seq > ?3 order by seq limit ?4"
+            ),
             Self::StripePayloads => concat!(
                 "select seq, processed_at, octet_length(payload), ",
                 is_over!(event),
@@ -121,6 +133,9 @@ impl Kept {
             }
             Self::DeadLetters => {
                 concat!("delete from main.dead_letter where seq = ?1 and ", is_over!(letter))
+            }
+            Self::OpenLetters => {
+                concat!("delete from main.dead_letter where seq = ?1 and ", is_over!(open_letter))
             }
             Self::StripePayloads => concat!(
                 "update main.stripe_event set payload = '' where seq = ?1 and ",

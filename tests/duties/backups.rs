@@ -4,13 +4,17 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use serde_json::json;
 use skai_server::{
     ambient::Ambient,
-    app::backup::{self, BackupError},
+    app::backup::{self, BackupError, Limits},
     config::Config,
     domain::DutyName::Backup,
     server::{Server, StartError},
@@ -124,6 +128,25 @@ fn a_clock_that_was_ahead_does_not_cost_the_newest_backup() {
     clock.jump("2026-11-20T09:00:00Z".parse().unwrap());
     run(&server, Backup);
     assert_eq!(names(&backups), ["skai-20261120T090000Z", "skai-20380101T000001Z"]);
+    // What is dated later than now goes before what is real.
+    clock.advance(Duration::from_hours(1));
+    run(&server, Backup);
+    assert_eq!(names(&backups), ["skai-20261120T090000Z", "skai-20261120T100000Z"]);
+}
+
+#[test]
+fn a_backup_whose_predecessors_cannot_be_removed_is_made() {
+    let (folder, backups) = folders();
+    let server = with_backups(folder.path())
+        .config(|config| config.backup.keep = 1)
+        .clock(&friday())
+        .start();
+    // A folder where a file should be cannot be removed as one.
+    fs::create_dir_all(backups.join("skai-20200101T000000Z/skai.db")).unwrap();
+    let made = run(&server, Backup);
+    assert_eq!((&made["error"], &made["result"]["removed"]), (&json!(null), &json!(0)), "{made}");
+    assert!(made["result"]["rotation_error"].as_str().is_some_and(|told| !told.is_empty()));
+    assert!(backups.join("skai-20261120T090000Z/skai.db").exists());
 }
 
 #[test]
@@ -170,23 +193,80 @@ fn a_key_that_is_gone_leaves_no_half_backup() {
     assert_eq!(names(&backups), [""; 0]);
 }
 
-#[test]
-fn a_copy_is_given_up_with_the_server() {
-    let (_folder, backups) = folders();
+/// A server whose file takes some time to copy, and its folder.
+fn filled() -> (TestServer, PathBuf) {
     let server = TestServer::start();
     let filler = "create table filler (n integer) strict;
          with recursive n (i) as (select 1 union all select i + 1 from n where i < 200000)
          insert into filler select i from n;";
     server.outside().execute_batch(filler).unwrap();
     let data = server.folder().join("data");
-    let broken = backup::make(&data, &backups, Box::new(|| true)).unwrap_err();
-    assert!(matches!(broken, BackupError::Store(_)), "{broken}");
-    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    (server, data)
+}
+
+#[test]
+fn a_copy_is_given_up_before_a_disk_is_full() {
+    let (folder, backups) = folders();
+    let (_server, data) = filled();
+    for full in [&data, folder.path()] {
+        let (asked, full) = (AtomicU32::new(0), full.to_owned());
+        let room = move |disk: &Path| {
+            // There is room at first, and others take it.
+            let is_taken = *disk == full && asked.fetch_add(1, Ordering::Relaxed) > 1;
+            Some(if is_taken { 1 << 20 } else { 1 << 40 })
+        };
+        let limits = Limits { room: Arc::new(room), ..Limits::until(|| false) };
+        let refused = backup::make_whole(&data, &backups, &limits).unwrap_err();
+        assert!(matches!(refused, BackupError::Full { free: 0x10_0000, .. }), "{refused}");
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn a_server_on_a_copy_makes_no_backup_at_once() {
+    let (folder, backups) = folders();
+    let clock = friday();
+    let server = with_backups(folder.path())
+        .config(|config| {
+            config.backup.schedule = Some("0 2 * * *".parse().unwrap());
+            config.backup.keep = 1;
+        })
+        .clock(&clock)
+        .start();
+    clock.advance(Duration::from_hours(17));
+    ended(&server, Backup, 1);
+    let copy = backups.join("skai-20261121T020000Z");
+    clock.advance(Duration::from_hours(20));
+    // Whatever else is due that was missed is done; the copy stays.
+    let server = server.restart_after(|server| {
+        for name in ["skai.db-wal", "skai.db-shm"] {
+            drop(fs::remove_file(server.folder().join("data").join(name)));
+        }
+        fs::copy(copy.join("skai.db"), server.folder().join("data/skai.db")).unwrap();
+    });
+    run(&server, super::DutyName::Vacuum);
+    assert_eq!((runs(&server, Backup), names(&backups).len()), ((0, 0), 1));
+    let planned = duty(&server, Backup);
+    let due = "2026-11-22T02:00:00.000Z";
+    assert_eq!((&planned["due_at"], &planned["started_at"]), (&json!(due), &json!(null)));
+    clock.advance(Duration::from_hours(7));
+    ended(&server, Backup, 1);
+    assert_eq!(names(&backups), ["skai-20261122T050000Z"]);
+}
+
+#[test]
+fn a_copy_is_given_up_with_the_server() {
+    let (_folder, backups) = folders();
+    let (_server, data) = filled();
+    let stopped = backup::make_whole(&data, &backups, &Limits::until(|| true)).unwrap_err();
+    assert!(matches!(stopped, BackupError::Stopped), "{stopped}");
+    let asked = Arc::new(AtomicU32::new(0));
     let counted = asked.clone();
-    let go_on = move || counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == u32::MAX;
+    let go_on = move || counted.fetch_add(1, Ordering::Relaxed) == u32::MAX;
     let whole = backups.with_extension("whole");
-    backup::make(&data, &whole, Box::new(go_on)).unwrap();
-    assert!(asked.load(std::sync::atomic::Ordering::Relaxed) > 1, "it is asked while it copies");
+    let bytes = backup::make_whole(&data, &whole, &Limits::until(go_on)).unwrap();
+    assert!(bytes > 1 << 20, "{bytes}");
+    assert!(asked.load(Ordering::Relaxed) > 4, "it is asked while it copies");
     backup::check(&whole, Box::new(|| false)).unwrap();
     // A copy that lost a part of itself is none.
     let database = whole.join("skai.db");

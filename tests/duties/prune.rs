@@ -29,6 +29,7 @@ fn deeds() -> Deeds {
             deliveries: kept,
             tasks: kept,
             dead_letters: kept,
+            open_dead_letters: Some(180 * DAY),
             stripe_events: kept,
             snapshots: kept,
         };
@@ -173,6 +174,44 @@ fn tasks_go_but_the_newest_and_those_with_dead_letters() {
 }
 
 #[test]
+fn work_that_nobody_redrives_goes_with_its_letter_and_jobs_keep_theirs() {
+    let deeds = deeds();
+    deeds.account("a");
+    let dead: Vec<i64> = [181, 179]
+        .map(|days| {
+            let dead = deliver(&deeds, 1, 4, days, 10);
+            bury(&deeds, 3, dead, days, None);
+            dead
+        })
+        .to_vec();
+    let newest = deliver(&deeds, 1, 3, 0, 10);
+    let at = ago(&deeds, 181).millis();
+    let sql = "insert into scheduled_task (account, id, function, scheduled_time, request_id, status, finished_at, created_at)
+         values (1, randomblob(16), 'f', ?1, 'r', 5, ?1, ?1)";
+    deeds.outside().execute(sql, [at]).unwrap();
+    bury(&deeds, 5, 1, 181, None);
+    deeds.outside().execute(sql, [at]).unwrap();
+    // One whose job is gone, or never was, is not asked about that.
+    bury(&deeds, 2, 7, 2_000, None);
+    bury(&deeds, 4, 7, 2_000, None);
+    let did = prune(&deeds);
+    let counts =
+        ["open_dead_letters", "deliveries", "tasks", "dead_letters"].map(|it| did[it].clone());
+    assert_eq!(counts, [2, 1, 1, 0].map(|count| json!(count)), "{did}");
+    let left = "select seq from webhook_delivery order by seq";
+    assert_eq!(numbers(&deeds, left), [dead[1], newest]);
+    assert_eq!(numbers(&deeds, "select queue from dead_letter order by queue"), [2, 3, 4]);
+    // Nobody can redrive to an endpoint that is gone.
+    let sql = "insert into webhook_endpoint (account, id, url, events, active, retry_policy, secret, created_at, deleted_at)
+         values (1, randomblob(16), 'u', '[]', 0, 'standard', x'00', 1, 1)";
+    deeds.outside().execute(sql, []).unwrap();
+    let did = prune(&deeds);
+    let counts = ["open_dead_letters", "deliveries", "dead_letters"].map(|it| did[it].clone());
+    assert_eq!(counts, [0, 1, 1].map(|count| json!(count)), "{did}");
+    assert_eq!(numbers(&deeds, left), [newest]);
+}
+
+#[test]
 fn events_of_stripes_keep_their_row_and_lose_their_payload() {
     let deeds = deeds();
     let outside = deeds.outside();
@@ -221,7 +260,7 @@ fn nothing_goes_that_is_kept_for_ever() {
     deeds.account("a");
     deliver(&deeds, 5, 3, 3_000, 10);
     let nothing = json!({
-        "deliveries": 0, "tasks": 0, "dead_letters": 0, "stripe_payloads": 0, "snapshots": 0
+        "deliveries": 0, "tasks": 0, "dead_letters": 0, "open_dead_letters": 0, "stripe_payloads": 0, "snapshots": 0
     });
     assert_eq!(prune(&deeds), nothing);
 }

@@ -73,6 +73,7 @@ fn what_was_missed_is_done_once_after_the_next_start() {
     assert_eq!(verified["due_at"], "2026-11-24T03:00:00.000Z");
     settle(&server);
     assert_eq!((runs(&server, LedgerVerify), runs(&server, Prune)), ((1, 0), (1, 0)));
+    assert_eq!(verified["created_at"], "2026-11-20T09:00:00.000Z");
     let server = server.restart();
     settle(&server);
     assert_eq!((runs(&server, LedgerVerify), runs(&server, Prune)), ((0, 0), (0, 0)));

@@ -14,54 +14,38 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{super::App, BackupSettings, conflict, go_on};
+use super::{super::App, BackupSettings, conflict};
 use crate::{
-    app::backup::{self, BackupError, DATABASE, KEY, sync},
+    app::backup::{self, BackupError, Limits, UNFINISHED, remove},
     domain::{Error, Result, Timestamp},
 };
 
-/// What a copy is called while it is being made, or being removed, ends with this.
-const UNFINISHED: &str = ".part";
-
-/// Makes a copy and removes those beyond the number to keep; gives what it did.
+/// Makes a copy and removes those beyond the number to keep; gives what it did. A copy that was made is one, also where
+/// the old ones cannot be removed.
 pub(super) fn run(app: &Arc<App>) -> Result<Value> {
     let settings = app.settings.duties.backup.as_ref();
-    let settings = settings.ok_or_else(|| conflict("backup.folder is not set"))?;
-    let made = make(app, settings);
-    if made.is_err() {
-        // What there is of it only takes room.
-        clean(&settings.folder).unwrap_or_default();
-    }
-    made
-}
-
-fn make(app: &Arc<App>, BackupSettings { folder, keep }: &BackupSettings) -> Result<Value> {
+    let BackupSettings { folder, keep } =
+        settings.ok_or_else(|| conflict("backup.folder is not set"))?;
     let told = |source: io::Error| {
         let message = format!("the folder of backups cannot be used: {}", folder.display());
         conflict(&message).with_source(source)
     };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(told)?;
     let left = clean(folder).map_err(told)?;
-    backup::check_room(folder, app.store.size()).map_err(failed)?;
     let name = free_name(folder, app.ambient.now());
-    let (arriving, to) = (folder.join(format!("{name}{UNFINISHED}")), folder.join(&name));
-    let bytes = write(app, &arriving)?;
-    go_on(app)?;
-    fs::rename(&arriving, &to).and_then(|()| sync(folder)).map_err(told)?;
-    let removed = rotate(folder, &name, *keep).map_err(told)?;
-    Ok(json!({"path": to, "bytes": bytes, "removed": removed, "leftovers": left}))
-}
-
-fn write(app: &Arc<App>, to: &Path) -> Result<u64> {
-    let data = app.store.path().parent().unwrap_or(Path::new("."));
-    let stopped = || {
-        let app = Arc::clone(app);
-        Box::new(move || app.watches.is_closed())
-    };
-    backup::make(data, to, stopped()).map_err(failed)?;
-    backup::check(to, stopped()).map_err(failed)?;
-    let length = |name: &str| fs::metadata(to.join(name)).map_or(0, |file| file.len());
-    Ok(length(DATABASE) + length(KEY))
+    let (data, to) = (app.store.path().parent().unwrap_or(Path::new(".")), folder.join(&name));
+    let stopping = Arc::clone(app);
+    let limits = Limits::until(move || stopping.watches.is_closed());
+    let bytes = backup::make_whole(data, &to, &limits).map_err(failed)?;
+    let mut did = json!({"path": to, "bytes": bytes, "removed": 0, "leftovers": left});
+    match rotate(folder, &name, *keep) {
+        Ok(removed) => did["removed"] = json!(removed),
+        Err(error) => {
+            tracing::error!(%error, folder = %folder.display(), "old backups cannot be removed");
+            did["rotation_error"] = json!(error.to_string());
+        }
+    }
+    Ok(did)
 }
 
 fn failed(error: BackupError) -> Error {
@@ -116,9 +100,12 @@ fn clean(folder: &Path) -> io::Result<usize> {
     Ok(left.len())
 }
 
-/// Removes the oldest copies until only so many are left, but never the one that was just made.
+/// Removes the oldest copies until only so many are left, but never the one that was just made. Those that a clock which
+/// was ahead dated later than that go before all others: by their names they would stay for years.
 fn rotate(folder: &Path, newest: &str, keep: usize) -> io::Result<usize> {
-    let older = folders(folder, |name| is_name(name) && name != newest)?;
+    let mut older = folders(folder, |name| is_name(name) && name != newest)?;
+    let made = folder.join(newest);
+    older.sort_by_key(|copy| *copy < made);
     let surplus = older.len().saturating_sub(keep.saturating_sub(1));
     for copy in older.iter().take(surplus) {
         // Half a copy must not look like a whole one.
@@ -127,23 +114,6 @@ fn rotate(folder: &Path, newest: &str, keep: usize) -> io::Result<usize> {
         remove(&leaving)?;
     }
     Ok(surplus)
-}
-
-/// Removes a folder with what a copy consists of; one that holds anything else stays, with that.
-fn remove(folder: &Path) -> io::Result<()> {
-    for name in [DATABASE, KEY, "skai.db-journal", "skai.db-wal", "skai.db-shm"] {
-        match fs::remove_file(folder.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    match fs::remove_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
-            tracing::warn!(folder = %folder.display(), "holds files that are no backup's; it stays");
-            Ok(())
-        }
-        done => done,
-    }
 }
 
 #[cfg(test)]

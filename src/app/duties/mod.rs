@@ -56,6 +56,8 @@ pub struct Retention {
     pub tasks: Option<Duration>,
     /// Dead letters that were redriven.
     pub dead_letters: Option<Duration>,
+    /// Dead letters of deliveries and tasks that nobody redrove.
+    pub open_dead_letters: Option<Duration>,
     /// The payloads of Stripe's events.
     pub stripe_events: Option<Duration>,
     /// The copies that migrations made of the database.

@@ -13,8 +13,9 @@ use crate::{
 /// Does it; gives how many of each were taken away.
 pub(super) fn run(app: &Arc<App>) -> Result<Value> {
     let kept = app.settings.duties.retention;
-    // Dead letters go after what they are about.
+    // Dead letters go after what they are about, but where they are what keeps it.
     Ok(json!({
+        "open_dead_letters": rows(app, Kept::OpenLetters, kept.open_dead_letters)?,
         "deliveries": rows(app, Kept::Deliveries, kept.deliveries)?,
         "tasks": rows(app, Kept::Tasks, kept.tasks)?,
         "dead_letters": rows(app, Kept::DeadLetters, kept.dead_letters)?,

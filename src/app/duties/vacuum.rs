@@ -12,8 +12,9 @@ use crate::{domain::Result, store::space};
 
 /// Free pages that stay: new rows take them before the file grows again. Some 8 MB.
 const SPARE: u64 = 2_000;
-/// How often cutting the log is tried, where the writer or a reader is in the way.
+/// How often cutting the log is tried, where the writer or a reader is in the way, and how long it is waited in between.
 const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(1);
 /// The longest that the writer is left alone between two steps.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -35,14 +36,16 @@ pub(super) fn run(app: &Arc<App>) -> Result<Value> {
 }
 
 fn shorten_log(app: &App) -> Result<u64> {
-    for _ in 0..TRIES {
-        go_on(app)?;
-        let shorter_by = app.store.shorten_log()?;
-        if shorter_by > 0 {
-            return Ok(shorter_by);
+    let mut shorter_by = app.store.shorten_log()?;
+    for _ in 1..TRIES {
+        if shorter_by > 0 || !app.store.has_long_log() {
+            break;
         }
+        app.watches.wait_closed(PAUSE);
+        go_on(app)?;
+        shorter_by = app.store.shorten_log()?;
     }
-    Ok(0)
+    Ok(shorter_by)
 }
 
 /// Leaves the writer to others for as long as the step took that began then.

@@ -179,4 +179,15 @@ mod tests {
         drop(steps);
         watches.steps(vec![job(1)]).unwrap();
     }
+
+    #[test]
+    fn who_waits_for_the_end_waits_no_longer() {
+        let watches = Watches::default();
+        watches.wait_closed(Duration::ZERO);
+        std::thread::scope(|scope| {
+            scope.spawn(|| watches.wait_closed(LONG));
+            watches.close();
+        });
+        assert!(watches.is_closed());
+    }
 }

@@ -47,6 +47,8 @@ struct DutyBody<'a> {
     result: Option<&'a RawValue>,
     /// Why the last run failed.
     error: Option<&'a str>,
+    /// When a server planned it for the first time.
+    created_at: Timestamp,
 }
 
 impl<'a> DutyBody<'a> {
@@ -65,6 +67,7 @@ impl<'a> DutyBody<'a> {
             succeeded_at: duty.succeeded_at,
             result: duty.result.as_deref(),
             error: duty.error.as_deref(),
+            created_at: duty.created_at,
         }
     }
 }
@@ -78,7 +81,7 @@ pub(super) fn routes() -> [Route; 2] {
             )
             .answers::<Page<DutyBody<'_>>>(StatusCode::OK),
         Route::post("/admin/v1/duties/{name}/run", "runDuty", handler!(run))
-            .summary("Lets a duty run now, or after the one that runs.")
+            .summary("Lets a duty run now, or once another that runs has ended.")
             .answers::<DutyBody<'_>>(StatusCode::ACCEPTED)
             .errors(&[ErrorKind::NotFound, ErrorKind::Conflict]),
     ]

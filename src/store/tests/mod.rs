@@ -3,6 +3,7 @@
 mod disk;
 mod left;
 mod plans;
+mod stopping;
 mod tenancy;
 
 use std::path::PathBuf;

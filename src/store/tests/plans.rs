@@ -193,6 +193,7 @@ fn what_is_to_go_is_found_by_its_order() {
             &["USING INDEX scheduled_task_over (finished_at>? AND finished_at<?)", open_letter],
         ),
         (Kept::DeadLetters, &["SEARCH dead_letter USING INTEGER PRIMARY KEY (rowid>?)"]),
+        (Kept::OpenLetters, &["SEARCH dead_letter USING INTEGER PRIMARY KEY (rowid>?)"]),
         (
             Kept::StripePayloads,
             &["USING INDEX stripe_event_to_empty (processed_at>? AND processed_at<?)"],
