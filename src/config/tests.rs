@@ -85,7 +85,7 @@ fn the_defaults_are_the_contract() {
     assert_eq!(config.models["gpt-4o-mini"].input_per_million.unwrap().to_string(), "150");
     assert_eq!(config.models["sandbox"].upstream, "sandbox");
     let concurrency = QueueName::ALL.map(|queue| config.queues.get(queue).concurrency);
-    assert_eq!(concurrency, [5, 5, 2, 2]);
+    assert_eq!(concurrency, [5, 5, 2, 16]);
 }
 
 #[test]
@@ -470,7 +470,7 @@ fn well_known_names_set_their_keys() {
     assert_eq!(secrets.collect::<Vec<_>>(), ["whsec_1", "whsec_2"]);
     assert_eq!(config.rate_limit.for_reads().to_string(), "7,2s");
     let concurrency = QueueName::ALL.map(|queue| config.queues.get(queue).concurrency);
-    assert_eq!(concurrency, [11, 12, 13, 2]);
+    assert_eq!(concurrency, [11, 12, 13, 16]);
     assert_eq!(config.jobs.provider_timeout, Duration::from_millis(1500));
     assert_eq!(config.webhooks.tolerance, Duration::from_mins(2));
     assert_eq!(config.log.level, "warn");
