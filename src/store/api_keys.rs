@@ -161,20 +161,23 @@ fn payer(row: &Row<'_>) -> rusqlite::Result<Payer> {
     })
 }
 
-/// Who pays for what the key of that number asked for, also where it expired or was replaced since; nobody where it was
-/// revoked. The key must be of this account, live or for tests.
+/// Who pays for what the key of that number asked for, also where it expired since. Where it was replaced, the newest of
+/// those that replaced it has the word: nobody pays once that is revoked. The key must be of this account, live or for
+/// tests.
 pub fn payer_of(
     snapshot: &Snapshot<'_, SystemScope>,
     scope: AccountScope,
     key: i64,
 ) -> Result<Option<Payer>> {
     snapshot.one(
-        "select k.monthly_credit_limit, p.id as project_id, p.monthly_credit_limit as project_limit,
+        "select n.monthly_credit_limit, p.id as project_id, p.monthly_credit_limit as project_limit,
            o.id as origin_id
          from main.api_key k join main.project p on p.seq = k.project
          join main.api_key o on o.seq = coalesce(k.origin, k.seq)
+         join main.api_key n on n.seq =
+           (select max(seq) from main.api_key where seq = o.seq or origin = o.seq)
          join main.account a on a.seq = k.account
-         where k.seq = ?1 and a.id = ?2 and p.environment = ?3 and k.revoked_at is null",
+         where k.seq = ?1 and a.id = ?2 and p.environment = ?3 and n.revoked_at is null",
         (key, scope.account_id(), scope.environment()),
         payer,
     )

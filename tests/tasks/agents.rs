@@ -235,6 +235,34 @@ fn whoever_asks_pays_and_nobody_once_the_key_is_revoked() {
 }
 
 #[test]
+fn a_key_that_was_replaced_pays_as_long_as_the_one_that_replaced_it() {
+    let world = world(&[]);
+    world.server.set_paused("task.run", true);
+    let body = json!({"name": "night shift", "scopes": ["*"]});
+    let first = world.account.client.post("/v1/api-keys", &body).expect(201).json();
+    let path = |key: &Value| format!("/v1/api-keys/{}", key["id"].as_str().unwrap());
+    let other = world.server.client().with_key(first["key"].as_str().unwrap());
+    let ask = || other.post(super::TASKS, &json!({"function_name": "f"})).expect(201).json();
+    let (early, late) = (ask(), ask());
+    let rotate = format!("{}/rotate", path(&first));
+    let second = world.account.client.post(&rotate, &json!({})).expect(201).json();
+    world.account.client.delete(&path(&first)).expect(204);
+    world.account.do_with_task(&late, "cancel").expect(200);
+    world.server.set_paused("task.run", false);
+    world.account.wait_task(&early, "completed");
+    assert_eq!(spending(&world).len(), 1);
+
+    world.server.set_paused("task.run", true);
+    let replacing = world.server.client().with_key(second["key"].as_str().unwrap());
+    let retry = super::task_path(&late, "/retry");
+    replacing.post(&retry, &json!({})).expect(202);
+    world.account.client.delete(&path(&second)).expect(204);
+    world.server.set_paused("task.run", false);
+    let failed = world.account.wait_task(&late, "failed");
+    assert!(failed["error"]["message"].as_str().unwrap().contains("was revoked"), "{failed}");
+}
+
+#[test]
 fn a_budget_that_is_used_up_lets_a_run_wait() {
     let world = world(&[Duration::from_hours(1)]);
     let limit = json!({"monthly_credit_limit": 1});

@@ -10,11 +10,11 @@ use super::{
     tasks::{self, HELD_MAX},
 };
 use crate::{
-    domain::{Error, ErrorKind, Overlap, Result, Timestamp},
+    domain::{CatchUp, Error, ErrorKind, Overlap, Result, Timestamp},
     store::{
         AccountScope, Commit, SystemScope, Tx,
         scheduled_tasks::NewTask,
-        schedules::{self, Due, Schedule},
+        schedules::{self, Due, Schedule, ScheduleRules},
     },
 };
 
@@ -148,7 +148,7 @@ fn make(app: &App, tx: &Tx<'_, AccountScope>, schedule: &Schedule, plan: &Plan) 
     let (mut at_work, mut held) = scheduled_tasks::open_of(tx, schedule.seq)?;
     let mut left = tasks::left(app, tx)?;
     for run in &plan.runs {
-        let waits = match admit(schedule.rules.overlap, *run, at_work, held) {
+        let waits = match admit(&schedule.rules, *run, at_work, held) {
             Ok(waits) if left > 0 => waits,
             Ok(_) => {
                 fired.skip("too_many_tasks", 1);
@@ -180,16 +180,17 @@ fn run_at(app: &App, tx: &Tx<'_, AccountScope>, schedule: &Schedule, run: Run) -
 /// Whether an occurrence waits for tasks of its schedule that are not over; or why it makes no task. Where all are made
 /// up for, they wait for each other.
 fn admit(
-    overlap: Overlap,
+    rules: &ScheduleRules,
     run: Run,
     at_work: u32,
     held: u32,
 ) -> std::result::Result<bool, &'static str> {
     let is_free = at_work + held == 0;
-    match overlap {
+    let is_one_of_all = run.is_late && rules.catch_up == CatchUp::All;
+    match rules.overlap {
         Overlap::Allow => Ok(false),
         _ if is_free => Ok(false),
-        Overlap::Skip if !run.is_late => Err("overlap"),
+        Overlap::Skip if !is_one_of_all => Err("overlap"),
         _ if held < HELD_MAX => Ok(true),
         _ => Err("too_many_tasks"),
     }
