@@ -80,10 +80,13 @@ impl Streak {
         if known.is_some_and(|known| last <= known) {
             return None;
         }
-        let run = Run::around(last, days);
+        let mut run = Run::around(last, days);
+        if let Some(left) = self.left().filter(|left| run.has(left.day)) {
+            run.note(left, last);
+        }
         let goes_on = self.counted_up_to(last).is_some_and(|day| day.plus(1) == run.first);
         let is_part = goes_on || self.left().is_some_and(|left| run.has(left.day));
-        let count = if goes_on { self.count + run.count } else { run.count };
+        let count = if goes_on { self.count + run.count } else { run.count.max(run.known) };
         Some(StreakChange {
             streak: Self { count, day: Some(last) },
             before: if is_part { run.reached.max(self.count) } else { run.reached },
@@ -106,6 +109,8 @@ struct Run {
     end: Day,
     /// How many up to the day that was asked for.
     count: u64,
+    /// How many there must have been by what streaks had reached in them.
+    known: u64,
     /// The most that a streak reached in them.
     reached: u64,
 }
@@ -115,7 +120,7 @@ impl Run {
     fn around(last: Day, days: &[ActiveDay]) -> Self {
         let (later, rest) = days.split_at(days.partition_point(|it| it.day > last));
         let (own, earlier) = rest.split_at(rest.partition_point(|it| it.day == last));
-        let mut run = Self { first: last, end: last, count: 1, reached: 0 };
+        let mut run = Self { first: last, end: last, count: 1, known: 0, reached: 0 };
         for it in later.iter().rev() {
             if it.day != run.end.plus(1) {
                 break;
@@ -131,9 +136,18 @@ impl Run {
                 run.first = it.day;
                 run.count += 1;
             }
-            run.reached = run.reached.max(it.reached);
+            run.note(*it, last);
         }
         run
+    }
+
+    /// Takes in what a streak had reached on one of its days. It goes on from there where days before that were
+    /// forgotten since.
+    fn note(&mut self, on: ActiveDay, last: Day) {
+        self.reached = self.reached.max(on.reached);
+        if let (1.., Ok(since)) = (on.reached, u64::try_from(last.number() - on.day.number())) {
+            self.known = self.known.max(on.reached + since);
+        }
     }
 
     fn has(&self, day: Day) -> bool {
