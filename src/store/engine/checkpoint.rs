@@ -41,7 +41,8 @@ pub(in crate::store) fn long_log(settings: &EngineSettings) -> u64 {
 pub(in crate::store) fn cut(path: &Path) -> rusqlite::Result<()> {
     let settings = EngineSettings { busy_timeout: CUT, ..EngineSettings::default() };
     let connection = open_checkpointer(path, &settings)?;
-    if !passive(&connection).is_all() {
+    let copied = passive(&connection);
+    if copied.left() > settings.checkpoint_pages {
         return Ok(());
     }
     connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
@@ -61,8 +62,8 @@ struct State {
     pages: AtomicU32,
     /// How many of them the thread found copied when it ended.
     up_to: AtomicU32,
-    /// Those were all, when it began.
-    is_all: AtomicBool,
+    /// How many it left, since readers were in the way.
+    left: AtomicU32,
     /// The thread has copied what it saw since the writer last asked; the rest may be for the writer.
     copied: AtomicBool,
     /// The thread was told to copy and has not ended: two cannot copy at once.
@@ -93,7 +94,8 @@ impl State {
                 self.outrun.store(0, Ordering::Relaxed);
                 return Next::Fold;
             }
-            if self.is_all.load(Ordering::Relaxed) {
+            // A reader that came a moment before leaves little.
+            if self.left.load(Ordering::Relaxed) <= limit {
                 self.outrun.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -105,7 +107,7 @@ impl State {
     /// The thread copied that.
     fn done(&self, copied: Copied) {
         self.up_to.store(copied.copied, Ordering::Relaxed);
-        self.is_all.store(copied.is_all(), Ordering::Relaxed);
+        self.left.store(copied.left(), Ordering::Relaxed);
         self.copied.store(true, Ordering::Relaxed);
         self.works.store(false, Ordering::Release);
     }
@@ -170,9 +172,9 @@ struct Copied {
 }
 
 impl Copied {
-    /// Nobody was in the way.
-    const fn is_all(self) -> bool {
-        self.pages > 0 && self.pages == self.copied
+    /// Pages that readers still need; all that there can be where nothing was copied.
+    const fn left(self) -> u32 {
+        if self.copied == 0 { u32::MAX } else { self.pages.saturating_sub(self.copied) }
     }
 }
 
@@ -241,6 +243,23 @@ mod tests {
         assert_eq!(state.next(LIMIT), Next::Fold);
         state.done(Copied { pages: 3_800, copied: 3_800 });
         assert_eq!(state.next(LIMIT), Next::Wake);
+    }
+
+    #[test]
+    fn readers_that_come_and_go_let_no_log_grow_for_ever() {
+        let state = state(0, None);
+        for round in 1..=PATIENCE {
+            state.pages.store(round * 1_000, Ordering::Relaxed);
+            state.done(Copied { pages: round * 1_000 - 500, copied: round * 1_000 - 520 });
+            assert_eq!(state.next(LIMIT), Next::Wake);
+        }
+        state.done(Copied { pages: 3_800, copied: 3_790 });
+        assert_eq!(state.next(LIMIT), Next::Fold);
+        // One that could not copy at all says nothing of readers.
+        for _ in 0..20 {
+            state.done(Copied::default());
+            assert_eq!(state.next(LIMIT), Next::Wake);
+        }
     }
 
     #[test]
