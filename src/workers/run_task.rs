@@ -165,6 +165,10 @@ impl Kind for RunTask {
             // The stop may be what ended it, so nothing is known of the function.
             return Ok(());
         }
+        let is_builtin = matches!(attempt.target, Target::Builtin(_));
+        if failed && is_builtin && self.app.watches.is_closed() {
+            return tasks::put_back(&self.app, claimed).wait().map(drop);
+        }
         let recorded = record(stop, || {
             tasks::finish(&self.app, claimed, attempt.task.clone(), outcome.clone())
         })?;

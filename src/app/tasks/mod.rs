@@ -12,7 +12,7 @@ use serde_json::{Value, value::RawValue};
 
 pub use attempt::{Attempt, begin, run_agent};
 pub use due::{Asked, Processed, answer, answered, demand, has_ended, report};
-pub use outcome::{Outcome, Retry, finish, give_up};
+pub use outcome::{Outcome, Retry, finish, give_up, put_back};
 
 pub(in crate::app) use place::{add, insert, left};
 

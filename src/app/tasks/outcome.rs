@@ -167,6 +167,13 @@ fn tell(
     release_next(app, tx, task)
 }
 
+/// Lets a task wait again whose attempt the end of the server cuts short: it does not count. Gives whether its lease was
+/// still valid.
+pub fn put_back(app: &App, claimed: &Claimed) -> Commit<bool> {
+    let lease = claimed.lease;
+    app.store.write(claimed.scope, move |tx| queue::release(tx, lease, tx.now(), false))
+}
+
 /// Ends a task that will not be tried again: it waited too long, or the server ended during too many of its attempts.
 pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Commit<bool> {
     let (this, claimed) = (Arc::clone(app), claimed.clone());
