@@ -116,6 +116,12 @@ ids! {
     ScheduleId
     /// One intent to run a function at a time.
     TaskId
+    /// A request in the log of requests.
+    RequestRecordId
+    /// An execution that ended or was refused, in telemetry.
+    UsageEventId
+    /// What an execution was asked and answered, in telemetry.
+    InvocationId
 }
 
 #[cfg(test)]

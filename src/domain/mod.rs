@@ -42,6 +42,7 @@ mod secret;
 mod streak;
 pub mod stripe;
 mod task;
+mod telemetry;
 mod template;
 mod time;
 mod time_zone;
@@ -73,8 +74,8 @@ pub use function::{FunctionKind, FunctionRequest, FunctionTarget, HttpMethod, Ht
 pub use generation::{GenerationRequest, Parameters};
 pub use id::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, DeadLetterId, DeliveryId, EndUserId,
-    EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId, JobId, LedgerEntryId, MalformedId,
-    ProjectId, ScheduleId, TaskId,
+    EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId, InvocationId, JobId,
+    LedgerEntryId, MalformedId, ProjectId, RequestRecordId, ScheduleId, TaskId, UsageEventId,
 };
 pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
@@ -91,6 +92,7 @@ pub use scope::{RefusedScope, Scope, ScopeSet};
 pub use secret::Secret;
 pub use streak::{AHEAD, ActiveDay, Streak, StreakChange, StreakPolicy};
 pub use task::{TaskError, TaskRequest, TaskStatus, check_payload};
+pub use telemetry::{ExecutionStatus, OFFICIAL_UUID, RecordKind, uuid_or_official};
 pub use template::{Budget, MAX_OUTPUT, MAX_TEMPLATE, Template, TemplateFault};
 pub use time::{MalformedTime, Timestamp};
 pub use time_zone::{Day, TimeZone, UnknownTimeZone};

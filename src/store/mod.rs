@@ -49,13 +49,14 @@ pub mod space;
 pub mod spending;
 pub mod streaks;
 pub mod stripe;
+pub mod telemetry;
 pub mod webhooks;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, RwLock,
+        Arc, Mutex, OnceLock, RwLock,
         mpsc::{self, SyncSender, TrySendError},
     },
     thread::JoinHandle,
@@ -83,6 +84,8 @@ use engine::{
     readers::{self, Readers},
     writer::{Deed, Entry, Writer},
 };
+use signal::Told;
+use telemetry::Telemetry;
 use tenancy::Tenancy;
 
 /// The database file of one server. Clones share it; the writer ends with the last clone.
@@ -124,6 +127,7 @@ pub(in crate::store) struct Shared {
     listeners: RwLock<Vec<Listener>>,
     trouble: Mutex<Option<String>>,
     commits: Mutex<CommitTotals>,
+    telemetry: OnceLock<Telemetry>,
 }
 
 /// Totals of the writer since the start, for metrics.
@@ -150,7 +154,7 @@ impl Store {
         prepare_writer(&sql, settings)?;
         migrate::run(&sql, path, ambient.now())?;
         let checkpointer = Checkpointer::start(&mut sql, path, settings)?;
-        let tenancy = Tenancy::install(&mut sql)?;
+        let tenancy = Tenancy::install(&mut sql, &tenancy::TENANT_TABLES)?;
         let readers = readers::open(path.to_owned(), settings)?;
         let (sender, deeds) = mpsc::sync_channel(settings.waiting);
         let shared = Arc::new(Shared::default());
@@ -269,6 +273,12 @@ impl Store {
         listeners.push(Box::new(listener));
     }
 
+    /// Gives the reports of deeds to this telemetry from now on; until then, and where commands write, they are lost.
+    pub fn report_to(&self, telemetry: &Telemetry) {
+        // The first one stays.
+        let _set = self.shared.telemetry.set(telemetry.clone());
+    }
+
     /// Writes a row of no meaning, to see whether the disk takes it.
     pub fn probe(&self) -> Commit<()> {
         self.write(SystemScope::new(), |tx| {
@@ -347,6 +357,14 @@ fn unavailable(message: &str) -> Error {
 }
 
 impl Shared {
+    /// Tells of what was committed. Whoever hears of it finds the reports already there.
+    pub(in crate::store) fn tell(&self, told: Told) {
+        if let Some(telemetry) = self.telemetry.get() {
+            told.reports.into_iter().for_each(|report| telemetry.report(report));
+        }
+        self.publish(&told.signals);
+    }
+
     pub(in crate::store) fn publish(&self, signals: &[Signal]) {
         if signals.is_empty() {
             return;

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::scope::AccountSeq;
 use crate::domain::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, Day, DeadLetterId, DeliveryId,
-    EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId, FunctionId, GrantId, JobError,
-    JobErrorCode, JobId, JobStatus, LedgerEntryId, ProjectId, ScheduleId, Split, TaskId, Timestamp,
-    Usage,
+    EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId, FunctionId, GrantId,
+    InvocationId, JobError, JobErrorCode, JobId, JobStatus, LedgerEntryId, ProjectId,
+    RequestRecordId, ScheduleId, Split, TaskId, Timestamp, Usage, UsageEventId,
 };
 
 macro_rules! blobs {
@@ -34,7 +34,8 @@ macro_rules! blobs {
 
 blobs! {
     AccountId ProjectId ApiKeyId AgentId AgentVersionId BatchId JobId LedgerEntryId GrantId EndpointId
-    DeliveryId EvalId EvalRunId EventId DeadLetterId EndUserId FunctionId ScheduleId TaskId
+    DeliveryId EvalId EvalRunId EventId DeadLetterId EndUserId FunctionId ScheduleId TaskId RequestRecordId
+    UsageEventId InvocationId
 }
 
 macro_rules! integers {

@@ -2,7 +2,7 @@
 //!
 //! A signal is a hint: who hears it looks at the database before it acts.
 
-use super::queue::Waiting;
+use super::{queue::Waiting, telemetry::Report};
 use crate::domain::{
     ApiKeyId, BatchId, EvalRunId, JobId, JobStatus, ProjectId, TaskId, TaskStatus,
 };
@@ -57,5 +57,25 @@ impl Signal {
     /// Whether a queue changed.
     pub(in crate::store) const fn is_of_queue(&self) -> bool {
         matches!(self, Self::Queued(_) | Self::Withdrawn(_) | Self::Moved { .. } | Self::Paused)
+    }
+}
+
+/// What deeds tell of, once they are committed.
+#[derive(Default)]
+pub(in crate::store) struct Told {
+    pub(in crate::store) signals: Vec<Signal>,
+    pub(in crate::store) reports: Vec<Report>,
+}
+
+impl Told {
+    /// How much was told so far.
+    pub(in crate::store) fn len(&self) -> (usize, usize) {
+        (self.signals.len(), self.reports.len())
+    }
+
+    /// Takes back what was told since it was so much: what it tells of was undone.
+    pub(in crate::store) fn truncate(&mut self, (signals, reports): (usize, usize)) {
+        self.signals.truncate(signals);
+        self.reports.truncate(reports);
     }
 }

@@ -8,7 +8,8 @@ use super::{
     engine::connection::Confined,
     fault,
     scope::{AccountScope, Scope, SystemScope},
-    signal::Signal,
+    signal::{Signal, Told},
+    telemetry::Report,
 };
 use crate::domain::{Error, Result, Rows, Timestamp};
 
@@ -184,15 +185,12 @@ fn size(row: &Row<'_>) -> rusqlite::Result<usize> {
 /// One deed's part of a transaction. What it writes is committed with what the deed returns, or not at all.
 pub struct Tx<'c, S> {
     snapshot: Snapshot<'c, S>,
-    signals: &'c RefCell<Vec<Signal>>,
+    told: &'c RefCell<Told>,
 }
 
 impl<'c, S: Scope> Tx<'c, S> {
-    pub(in crate::store) fn new(
-        snapshot: Snapshot<'c, S>,
-        signals: &'c RefCell<Vec<Signal>>,
-    ) -> Self {
-        Self { snapshot, signals }
+    pub(in crate::store) fn new(snapshot: Snapshot<'c, S>, told: &'c RefCell<Told>) -> Self {
+        Self { snapshot, told }
     }
 
     /// Runs a statement that changes rows; gives how many.
@@ -224,7 +222,12 @@ impl<'c, S: Scope> Tx<'c, S> {
 
     /// Tells listeners after the commit.
     pub(in crate::store) fn signal(&self, signal: Signal) {
-        self.signals.borrow_mut().push(signal);
+        self.told.borrow_mut().signals.push(signal);
+    }
+
+    /// Hands a report to telemetry after the commit.
+    pub fn report(&self, report: Report) {
+        self.told.borrow_mut().reports.push(report);
     }
 }
 
@@ -239,7 +242,7 @@ impl<'c> Tx<'c, SystemScope> {
         tenancy.enter(&scope);
         let result = part(&Tx {
             snapshot: Snapshot { connection: self.connection, scope, now: self.now },
-            signals: self.signals,
+            told: self.told,
         });
         tenancy.enter(&self.scope);
         result

@@ -6,7 +6,7 @@ use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, time::
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use crate::store::tenancy::Tenancy;
+use crate::store::tenancy::{TENANT_TABLES, Tenancy};
 
 /// Settings of the engine.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ pub(in crate::store) fn open_reader(
     connection.busy_timeout(settings.busy_timeout)?;
     connection.pragma_update(None, "cache_size", -2_048)?;
     harden(&connection)?;
-    let tenancy = Tenancy::install(&mut connection)?;
+    let tenancy = Tenancy::install(&mut connection, &TENANT_TABLES)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(Confined { sql: connection, tenancy })
 }
@@ -126,8 +126,8 @@ pub(in crate::store) fn open_to_look(path: &Path) -> rusqlite::Result<Connection
     Ok(connection)
 }
 
-/// What both kinds share. `recursive_triggers` lets `insert or replace` come to the ledger's triggers.
-fn harden(connection: &Connection) -> rusqlite::Result<()> {
+/// What all kinds share. `recursive_triggers` lets `insert or replace` come to the ledger's triggers.
+pub(in crate::store) fn harden(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "recursive_triggers", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;

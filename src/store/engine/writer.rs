@@ -24,7 +24,7 @@ use crate::{
     store::{
         Shared, fault,
         scope::Scope,
-        signal::Signal,
+        signal::{Signal, Told},
         tx::{Snapshot, Tx},
     },
 };
@@ -40,12 +40,7 @@ pub(in crate::store) trait Deed: Send {
     /// Whether its commit may wait a little for another deed to share it with.
     fn is_patient(&self) -> bool;
     /// Runs (again), keeping the result; false where it failed.
-    fn run(
-        &mut self,
-        connection: &Confined,
-        now: Timestamp,
-        signals: &RefCell<Vec<Signal>>,
-    ) -> bool;
+    fn run(&mut self, connection: &Confined, now: Timestamp, told: &RefCell<Told>) -> bool;
     /// Why it failed, for whoever reads.
     fn failure(&self) -> Option<&Error>;
     /// Replaces whatever the result was.
@@ -73,14 +68,9 @@ where
         self.is_patient
     }
 
-    fn run(
-        &mut self,
-        connection: &Confined,
-        now: Timestamp,
-        signals: &RefCell<Vec<Signal>>,
-    ) -> bool {
+    fn run(&mut self, connection: &Confined, now: Timestamp, told: &RefCell<Told>) -> bool {
         connection.tenancy.enter(&self.scope);
-        let tx = Tx::new(Snapshot::new(connection, self.scope, now), signals);
+        let tx = Tx::new(Snapshot::new(connection, self.scope, now), told);
         let result = (self.deed)(&tx);
         connection.tenancy.leave();
         let succeeded = result.is_ok();
@@ -173,8 +163,8 @@ impl Writer {
     }
 
     /// Counts the commit where it changes queues that a server may be running.
-    fn announce(&self, signals: &RefCell<Vec<Signal>>) -> std::result::Result<(), Failure> {
-        if !self.announce || !signals.borrow().iter().any(Signal::is_of_queue) {
+    fn announce(&self, told: &RefCell<Told>) -> std::result::Result<(), Failure> {
+        if !self.announce || !told.borrow().signals.iter().any(Signal::is_of_queue) {
             return Ok(());
         }
         self.statement(
@@ -192,8 +182,8 @@ impl Writer {
         let started = self.ambient.monotonic();
         self.idle = Duration::ZERO;
         let changes = self.connection.sql.total_changes();
-        let signals = RefCell::new(Vec::new());
-        match self.commit(&mut deeds, &signals) {
+        let told = RefCell::new(Told::default());
+        match self.commit(&mut deeds, &told) {
             Ok(()) => {
                 // A commit of nothing says nothing about the disk.
                 if self.connection.sql.total_changes() != changes {
@@ -201,7 +191,7 @@ impl Writer {
                 }
                 let taken = self.ambient.monotonic().saturating_sub(started);
                 self.shared.committed(deeds.len(), taken.saturating_sub(self.idle));
-                self.shared.publish(&signals.into_inner());
+                self.shared.tell(told.into_inner());
             }
             Err(error) => self.fail(&mut deeds, error),
         }
@@ -232,22 +222,22 @@ impl Writer {
     fn commit(
         &mut self,
         deeds: &mut Vec<Box<dyn Deed>>,
-        signals: &RefCell<Vec<Signal>>,
+        told: &RefCell<Told>,
     ) -> std::result::Result<(), Failure> {
         let now = self.ambient.now();
         self.statement("begin immediate")?;
-        let spoiler = self.run_together(deeds, 0, now, signals);
-        let Some(spoiler) = spoiler.or_else(|| self.linger(deeds, now, signals)) else {
-            self.announce(signals)?;
+        let spoiler = self.run_together(deeds, 0, now, told);
+        let Some(spoiler) = spoiler.or_else(|| self.linger(deeds, now, told)) else {
+            self.announce(told)?;
             return self.statement("commit");
         };
         if !self.connection.sql.is_autocommit() {
             self.statement("rollback")?;
         }
-        signals.borrow_mut().clear();
+        *told.borrow_mut() = Told::default();
         self.statement("begin immediate")?;
-        self.run_apart(deeds, spoiler, now, signals)?;
-        self.announce(signals)?;
+        self.run_apart(deeds, spoiler, now, told)?;
+        self.announce(told)?;
         self.statement("commit")
     }
 
@@ -257,7 +247,7 @@ impl Writer {
         &mut self,
         deeds: &mut Vec<Box<dyn Deed>>,
         now: Timestamp,
-        signals: &RefCell<Vec<Signal>>,
+        told: &RefCell<Told>,
     ) -> Option<(usize, Ran)> {
         let until = self.ambient.monotonic().saturating_add(PATIENCE);
         while deeds.len() < self.batch && deeds.iter().all(|deed| deed.is_patient()) {
@@ -266,7 +256,7 @@ impl Writer {
             self.idle += self.ambient.monotonic().saturating_sub(from);
             deeds.push(next.ok()?);
             self.take_waiting(deeds);
-            let spoiler = self.run_together(deeds, ran, now, signals);
+            let spoiler = self.run_together(deeds, ran, now, told);
             if spoiler.is_some() {
                 return spoiler;
             }
@@ -290,30 +280,30 @@ impl Writer {
         deeds: &mut [Box<dyn Deed>],
         from: usize,
         now: Timestamp,
-        signals: &RefCell<Vec<Signal>>,
+        told: &RefCell<Told>,
     ) -> Option<(usize, Ran)> {
         deeds.iter_mut().enumerate().skip(from).find_map(|(at, deed)| {
-            let ran = self.run_one(deed.as_mut(), now, signals);
+            let ran = self.run_one(deed.as_mut(), now, told);
             (ran != Ran::Clean).then_some((at, ran))
         })
     }
 
-    fn run_one(&self, deed: &mut dyn Deed, now: Timestamp, signals: &RefCell<Vec<Signal>>) -> Ran {
+    fn run_one(&self, deed: &mut dyn Deed, now: Timestamp, told: &RefCell<Told>) -> Ran {
         let changes = self.connection.sql.total_changes();
-        let told = signals.borrow().len();
-        let run = AssertUnwindSafe(|| deed.run(&self.connection, now, signals));
+        let before = told.borrow().len();
+        let run = AssertUnwindSafe(|| deed.run(&self.connection, now, told));
         match catch_unwind(run) {
             // SQLite may have rolled back by itself, though the deed passed that error over.
             Ok(true) if self.connection.sql.is_autocommit() => Ran::Dirty,
             Ok(true) => Ran::Clean,
             Ok(false) => {
-                signals.borrow_mut().truncate(told);
+                told.borrow_mut().truncate(before);
                 let untouched = self.connection.sql.total_changes() == changes
                     && !self.connection.sql.is_autocommit();
                 if untouched { Ran::Clean } else { Ran::Dirty }
             }
             Err(_) => {
-                signals.borrow_mut().truncate(told);
+                told.borrow_mut().truncate(before);
                 self.connection.tenancy.leave();
                 deed.fail(Error::internal("a deed panicked inside its transaction"));
                 Ran::Panicked
@@ -327,14 +317,14 @@ impl Writer {
         deeds: &mut [Box<dyn Deed>],
         spoiler: (usize, Ran),
         now: Timestamp,
-        signals: &RefCell<Vec<Signal>>,
+        told: &RefCell<Told>,
     ) -> std::result::Result<(), Failure> {
         for (at, deed) in deeds.iter_mut().enumerate() {
             if (at, Ran::Panicked) == spoiler {
                 continue;
             }
             self.statement("savepoint deed")?;
-            if self.run_one(deed.as_mut(), now, signals) != Ran::Clean {
+            if self.run_one(deed.as_mut(), now, told) != Ran::Clean {
                 if self.connection.sql.is_autocommit() {
                     return Err(Failure::ended(deed.failure()));
                 }

@@ -37,7 +37,7 @@ use rusqlite::{
 use super::scope::Scope;
 use crate::ambient::lock;
 
-/// Every table with rows of tenants; a test compares it with the schema. All have a column `account`.
+/// Every table of the database with rows of tenants; a test compares it with the schema. All have a column `account`.
 pub(in crate::store) const TENANT_TABLES: [&str; 33] = [
     "account_setting",
     "agent",
@@ -95,6 +95,8 @@ pub(in crate::store) struct Tenancy {
 /// What the authorizer saw while a statement was prepared.
 #[derive(Default)]
 struct Recorder {
+    /// The tables with rows of tenants in this file.
+    tables: &'static [&'static str],
     recording: bool,
     writes: HashSet<String>,
     direct_reads: HashSet<String>,
@@ -107,14 +109,17 @@ struct Recorder {
 }
 
 impl Tenancy {
-    /// Teaches the connection the two functions and the views.
-    pub(in crate::store) fn install(connection: &mut Connection) -> rusqlite::Result<Self> {
+    /// Teaches the connection the two functions and the views of its tables with rows of tenants.
+    pub(in crate::store) fn install(
+        connection: &mut Connection,
+        tables: &'static [&'static str],
+    ) -> rusqlite::Result<Self> {
         let current = Arc::new(AtomicI64::new(NOBODY));
         install_functions(connection, &current)?;
-        for table in TENANT_TABLES {
+        for table in tables {
             connection.execute_batch(&view(table))?;
         }
-        let recorder = Arc::new(Mutex::new(Recorder::default()));
+        let recorder = Arc::new(Mutex::new(Recorder { tables, ..Recorder::default() }));
         let authorizer = Arc::clone(&recorder);
         connection.authorizer(Some(move |context: AuthContext<'_>| {
             let mut recorder = lock(&authorizer);
@@ -147,9 +152,11 @@ impl Tenancy {
             return Ok(());
         }
         words::check(sql).map_err(|fault| format!("a tenant's statement {fault}: {sql}"))?;
-        *lock(&self.recorder) = Recorder { recording: true, ..Recorder::default() };
+        let tables = lock(&self.recorder).tables;
+        let ready = || Recorder { tables, ..Recorder::default() };
+        *lock(&self.recorder) = Recorder { recording: true, ..ready() };
         let prepared = connection.prepare(sql).map(drop);
-        let seen = std::mem::take(&mut *lock(&self.recorder));
+        let seen = std::mem::replace(&mut *lock(&self.recorder), ready());
         prepared.map_err(|error| error.to_string())?;
         if let Some(reason) = seen.verdict() {
             return Err(format!("a tenant's statement {reason}: {sql}"));
@@ -161,7 +168,8 @@ impl Tenancy {
 
 impl Recorder {
     fn record(&mut self, context: &AuthContext<'_>) {
-        let tenant = |table: &str| TENANT_TABLES.contains(&table);
+        let tables = self.tables;
+        let tenant = |table: &str| tables.contains(&table);
         let accessor = context.accessor;
         match context.action {
             AuthAction::Read { table_name, column_name } if (table_name, column_name) == PARENT => {

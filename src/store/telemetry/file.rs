@@ -1,0 +1,86 @@
+//! Opening telemetry.db. It is no part of the books: what is wrong with it is its own trouble.
+
+#![expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
+
+use std::{fs::Metadata, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::{
+    engine::connection::{Confined, harden, make_private},
+    tenancy::Tenancy,
+};
+
+/// The tables of the file with rows of tenants: all but its own notes.
+pub(in crate::store) const TABLES: [&str; 3] = ["request", "usage_event", "invocation"];
+
+const SCHEMA: &str = include_str!("schema.sql");
+/// Counts changes of the schema.
+const VERSION: u32 = 1;
+/// How long to wait for a lock that another process holds. What comes in meanwhile waits in the buffer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The connection that writes, and which file it has open.
+pub(super) struct Writing {
+    pub(super) sql: Connection,
+    file: Option<(u64, u64)>,
+}
+
+impl Writing {
+    /// Opens the file, and makes it where it is missing.
+    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
+        make_private(path);
+        let sql = Connection::open(path)?;
+        sql.busy_timeout(PATIENCE)?;
+        sql.pragma_update(None, "auto_vacuum", "incremental")?;
+        sql.pragma_update(None, "journal_mode", "wal")?;
+        sql.pragma_update(None, "synchronous", "normal")?;
+        sql.pragma_update(None, "cache_size", -2_048)?;
+        sql.pragma_update(None, "journal_size_limit", 16 << 20)?;
+        harden(&sql)?;
+        prepare(&sql)?;
+        Ok(Self { sql, file: number(path) })
+    }
+
+    /// Whether it still writes to what the path names: somebody may have moved or deleted the file.
+    pub(super) fn is_of(&self, path: &Path) -> bool {
+        self.file.is_some() && self.file == number(path)
+    }
+}
+
+/// Makes the tables of an empty file.
+fn prepare(sql: &Connection) -> rusqlite::Result<()> {
+    let version: u32 = sql.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match version {
+        0 => {
+            sql.execute_batch(&format!("begin; {SCHEMA}; pragma user_version = {VERSION}; commit"))
+        }
+        VERSION => Ok(()),
+        _ => {
+            Err(rusqlite::Error::InvalidParameterName("another version's telemetry.db".to_owned()))
+        }
+    }
+}
+
+/// Opens the file for a look at it; where it is missing, there is nothing in it.
+pub(super) fn open_to_read(path: &Path) -> rusqlite::Result<Confined> {
+    let mut sql = if path.exists() {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Connection::open_with_flags(path, flags)?
+    } else {
+        let sql = Connection::open_in_memory()?;
+        prepare(&sql)?;
+        sql
+    };
+    sql.busy_timeout(PATIENCE)?;
+    harden(&sql)?;
+    let tenancy = Tenancy::install(&mut sql, &TABLES)?;
+    sql.pragma_update(None, "query_only", true)?;
+    Ok(Confined { sql, tenancy })
+}
+
+/// Device and number of a file.
+fn number(path: &Path) -> Option<(u64, u64)> {
+    let of = |file: Metadata| (file.dev(), file.ino());
+    std::fs::metadata(path).ok().map(of)
+}

@@ -1,0 +1,120 @@
+//! What executions were asked and what they answered.
+
+use rusqlite::{Connection, params};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::list::{Looked, Window};
+use crate::{
+    domain::{InvocationId, JobId, Result, Timestamp},
+    store::{
+        row::{named, raw, unknown},
+        scope::{AccountScope, AccountSeq},
+        tx::Snapshot,
+    },
+};
+
+/// What an execution was asked and what it answered.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Public id.
+    pub id: InvocationId,
+    /// The job that it was.
+    pub job: JobId,
+    /// The agent.
+    pub skill_uid: Uuid,
+    /// On whose behalf: the end user, or the account.
+    pub user_uid: Uuid,
+    /// Whether there is an answer that keeps its contract.
+    pub is_success: bool,
+    /// JSON of what was asked.
+    pub input_payload: Box<RawValue>,
+    /// JSON of what was answered.
+    pub output_payload: Box<RawValue>,
+    /// How long the last attempt took, in milliseconds.
+    pub duration_ms: u64,
+    /// When it ended.
+    pub created_at: Timestamp,
+}
+
+/// Which invocations are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct InvocationFilter {
+    /// Those with an answer that keeps its contract, or those without.
+    pub is_success: Option<bool>,
+    /// Those of this job: it may have been retried.
+    pub job: Option<JobId>,
+}
+
+const fn status(is_success: bool) -> &'static str {
+    if is_success { "success" } else { "error" }
+}
+
+pub(super) fn insert(
+    sql: &Connection,
+    account: AccountSeq,
+    row: &Invocation,
+) -> rusqlite::Result<()> {
+    let mut insert = sql.prepare_cached(
+        "insert into invocation (account, id, job, skill_uid, user_uid, status, input_payload, output_payload,
+           duration_ms, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    insert.execute(params![
+        account,
+        row.id,
+        row.job,
+        row.skill_uid.as_bytes(),
+        row.user_uid.as_bytes(),
+        status(row.is_success),
+        row.input_payload.get(),
+        row.output_payload.get(),
+        row.duration_ms,
+        row.created_at,
+    ])?;
+    Ok(())
+}
+
+/// The account's invocations, newest first; fewer than asked for where they are large.
+pub fn list(
+    snapshot: &Snapshot<'_, AccountScope>,
+    window: &Window,
+    filter: &InvocationFilter,
+) -> Result<Looked<Invocation>> {
+    let sql = super::list::matching!(
+        "invocation",
+        "(?4 is null or status = ?4) and (?5 is null or job = ?5)"
+    );
+    let [after, from] = window.ids();
+    let matching = (after, from, window.rows(), filter.is_success.map(status), filter.job);
+    let page = snapshot.page(sql, matching, window.limit, read)?;
+    if page.has_more {
+        let next_after = page.rows.last().map(|last| last.id.uuid());
+        return Ok(Looked { rows: page.rows, next_after });
+    }
+    window.cut(snapshot, super::list::last_looked_at!("invocation"), page.rows, |row| row.id.uuid())
+}
+
+/// The account's invocation of that id.
+pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: InvocationId) -> Result<Option<Invocation>> {
+    snapshot.one("select * from invocation where id = ?1", [id], read)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Invocation> {
+    let json = |column| raw(row, column)?.ok_or_else(|| unknown(column));
+    Ok(Invocation {
+        id: row.get("id")?,
+        job: row.get("job")?,
+        skill_uid: Uuid::from_bytes(row.get("skill_uid")?),
+        user_uid: Uuid::from_bytes(row.get("user_uid")?),
+        is_success: named(row, "status", |name| match name {
+            "success" => Some(true),
+            "error" => Some(false),
+            _ => None,
+        })?,
+        input_payload: json("input_payload")?,
+        output_payload: json("output_payload")?,
+        duration_ms: row.get("duration_ms")?,
+        created_at: row.get("created_at")?,
+    })
+}

@@ -1,0 +1,204 @@
+//! What is recorded beside the books: the log of requests, a record of each execution, and what it was asked and
+//! answered. It is kept in a file of its own, which a thread of its own writes in batches, from a bounded buffer. So
+//! it can never block, slow or fail what it tells of: what has no place, or cannot be written, is lost and counted.
+
+mod buffer;
+mod file;
+mod list;
+mod prune;
+mod recorder;
+
+pub mod invocations;
+pub mod requests;
+pub mod usage_events;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+pub use buffer::{PerKind, Report};
+pub use list::{Looked, Window};
+
+use super::{
+    fault,
+    scope::{AccountScope, AccountSeq, Scope},
+    tx::Snapshot,
+};
+use crate::{
+    ambient::{self, Ambient, lock},
+    domain::{Error, RecordKind, Result, Timestamp},
+};
+use buffer::{Bounds, Buffer};
+use file::{Writing, open_to_read};
+use invocations::Invocation;
+use recorder::Recorder;
+use requests::RequestRecord;
+use usage_events::UsageEvent;
+
+/// How long a look waits for what came in before it.
+const SETTLING: Duration = Duration::from_secs(2);
+
+/// A record on its way to the file, and whose it is.
+#[derive(Debug)]
+pub enum Row {
+    /// A request; nobody's where no key was verified.
+    Request(Option<AccountSeq>, RequestRecord),
+    /// An execution.
+    UsageEvent(AccountSeq, UsageEvent),
+    /// What an execution was asked and answered.
+    Invocation(AccountSeq, Invocation),
+}
+
+/// How much is kept, and for how long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TelemetrySettings {
+    /// Whether anything is recorded.
+    pub enabled: bool,
+    /// Reports that may wait to be written.
+    pub waiting: usize,
+    /// What they may hold together, in bytes.
+    pub waiting_bytes: usize,
+    /// How long the first of a batch waits for others.
+    pub patience: Duration,
+    /// Bytes of the file at most; then the oldest records go.
+    pub max_size: u64,
+    /// How long requests are kept.
+    pub requests: Duration,
+    /// How long executions are kept.
+    pub usage_events: Duration,
+    /// How long invocations are kept.
+    pub invocations: Duration,
+}
+
+impl TelemetrySettings {
+    pub(super) const fn kept(&self, kind: RecordKind) -> Duration {
+        match kind {
+            RecordKind::Request => self.requests,
+            RecordKind::UsageEvent => self.usage_events,
+            RecordKind::Invocation => self.invocations,
+        }
+    }
+}
+
+/// The telemetry of one server. Clones share it.
+#[derive(Clone)]
+pub struct Telemetry(Arc<Inner>);
+
+pub(super) struct Inner {
+    path: PathBuf,
+    settings: TelemetrySettings,
+    ambient: Ambient,
+    buffer: Buffer,
+    /// Why the last batch could not be written.
+    trouble: Mutex<Option<String>>,
+    written: Mutex<PerKind>,
+}
+
+/// Numbers since the start, for metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct TelemetryTotals {
+    /// Records that were lost: they had no place, or could not be written.
+    pub dropped: PerKind,
+    /// Records that were written.
+    pub written: PerKind,
+    /// Reports that wait.
+    pub pending: usize,
+}
+
+impl Telemetry {
+    /// Telemetry at this path, not written yet.
+    pub fn new(path: &Path, settings: TelemetrySettings, ambient: &Ambient) -> Self {
+        let bounds = Bounds {
+            reports: settings.waiting,
+            bytes: settings.waiting_bytes,
+            batch: settings.waiting / 8,
+            patience: settings.patience,
+        };
+        Self(Arc::new(Inner {
+            path: path.to_owned(),
+            settings,
+            ambient: ambient.clone(),
+            buffer: Buffer::new(bounds),
+            trouble: Mutex::default(),
+            written: Mutex::default(),
+        }))
+    }
+
+    /// Starts the thread that writes it, where it is enabled. The thread ends after [`Telemetry::close`].
+    pub fn start(&self) -> io::Result<Option<JoinHandle<()>>> {
+        if !self.0.settings.enabled {
+            return Ok(None);
+        }
+        let recorder = Recorder::new(Arc::clone(&self.0));
+        ambient::thread("telemetry", move || recorder.run()).map(Some)
+    }
+
+    /// Whether anything is recorded.
+    pub fn is_enabled(&self) -> bool {
+        self.0.settings.enabled
+    }
+
+    /// Hands over what is to be recorded. Never waits.
+    pub fn report(&self, report: Report) {
+        if self.0.settings.enabled {
+            self.0.buffer.push(report);
+        }
+    }
+
+    /// Runs `look` on what is recorded, with what was reported before. Blocks.
+    pub fn read<S: Scope, T>(
+        &self,
+        scope: S,
+        look: impl FnOnce(&Snapshot<'_, S>) -> Result<T>,
+    ) -> Result<T> {
+        self.0.buffer.settle(SETTLING);
+        let confined = open_to_read(&self.0.path).map_err(unreadable)?;
+        let transaction = confined.sql.unchecked_transaction().map_err(unreadable)?;
+        confined.tenancy.enter(&scope);
+        let result = look(&Snapshot::new(&confined, scope, self.0.ambient.now()));
+        confined.tenancy.leave();
+        transaction.finish().map_err(unreadable)?;
+        result
+    }
+
+    /// Takes away some thousand of the account's records that are from before that time; gives how many. Blocks.
+    pub fn forget(&self, scope: AccountScope, before: Timestamp) -> Result<usize> {
+        if !self.0.path.exists() {
+            return Ok(0);
+        }
+        let writing = Writing::open(&self.0.path).map_err(unreadable)?;
+        prune::forget_account(&writing.sql, scope.seq(), before).map_err(unreadable)
+    }
+
+    /// Why nothing is recorded at the moment, where that is so.
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.0.trouble).clone()
+    }
+
+    /// Numbers since the start.
+    pub fn totals(&self) -> TelemetryTotals {
+        let (dropped, pending) = self.0.buffer.totals();
+        TelemetryTotals { dropped, written: *lock(&self.0.written), pending }
+    }
+
+    /// Bytes of the file and its write-ahead log.
+    pub fn size(&self) -> u64 {
+        let mut log = self.0.path.as_os_str().to_owned();
+        log.push("-wal");
+        super::length(&self.0.path) + super::length(Path::new(&log))
+    }
+
+    /// Takes nothing more; what waits is still written.
+    pub fn close(&self) {
+        self.0.buffer.close();
+    }
+}
+
+fn unreadable(error: rusqlite::Error) -> Error {
+    let message = "telemetry cannot be read at the moment; /readyz says why";
+    Error::unavailable(message, fault::RETRY_AFTER).with_source(error)
+}

@@ -1,0 +1,133 @@
+//! The log of requests.
+
+use rusqlite::{Connection, params};
+
+use super::list::{Looked, Window};
+use crate::{
+    domain::{RequestRecordId, Result, Timestamp},
+    store::{
+        scope::{AccountSeq, Scope},
+        tx::Snapshot,
+    },
+};
+
+/// A request that was answered.
+#[derive(Clone, Debug)]
+pub struct RequestRecord {
+    /// Public id.
+    pub id: RequestRecordId,
+    /// The request's name.
+    pub request_id: String,
+    /// The prefix of the API key, where one was verified.
+    pub api_key: Option<String>,
+    /// The method.
+    pub method: String,
+    /// The route's path as in the table of routes; `None` where no path matched.
+    pub route: Option<String>,
+    /// The path, without its query.
+    pub path: String,
+    /// The answer's status.
+    pub status: u16,
+    /// The code of the error, where it was one.
+    pub error_code: Option<String>,
+    /// From the end of the headers to the end of the answer's body, in microseconds.
+    pub duration_us: u64,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
+    /// The client's address.
+    pub client: String,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// The name of the machine.
+    pub host: String,
+    /// What the process took of one core lately, in thousandths.
+    pub cpu_permille: u32,
+    /// Memory that the process holds, in bytes.
+    pub memory_bytes: u64,
+    /// When it was answered.
+    pub created_at: Timestamp,
+}
+
+/// Which requests are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct RequestFilter {
+    /// The one of that name, or those: a client may give several the same.
+    pub request_id: Option<String>,
+    /// Those with this status.
+    pub status: Option<u16>,
+    /// Those of this route.
+    pub route: Option<String>,
+}
+
+pub(super) fn insert(
+    sql: &Connection,
+    account: Option<AccountSeq>,
+    row: &RequestRecord,
+) -> rusqlite::Result<()> {
+    let mut insert = sql.prepare_cached(
+        "insert into request (account, id, request_id, api_key, method, route, path, status, error_code,
+           duration_us, bytes_in, bytes_out, client, user_agent, host, cpu_permille, memory_bytes, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+    )?;
+    insert.execute(params![
+        account.map_or(0, AccountSeq::number),
+        row.id,
+        row.request_id,
+        row.api_key,
+        row.method,
+        row.route,
+        row.path,
+        row.status,
+        row.error_code,
+        row.duration_us,
+        row.bytes_in,
+        row.bytes_out,
+        row.client,
+        row.user_agent,
+        row.host,
+        row.cpu_permille,
+        row.memory_bytes,
+        row.created_at,
+    ])?;
+    Ok(())
+}
+
+/// The account's requests, newest first.
+pub fn list<S: Scope>(
+    snapshot: &Snapshot<'_, S>,
+    window: &Window,
+    filter: &RequestFilter,
+) -> Result<Looked<RequestRecord>> {
+    let sql = super::list::matching!(
+        "request",
+        "(?4 is null or request_id = ?4) and (?5 is null or status = ?5) and (?6 is null or route = ?6)"
+    );
+    let [after, from] = window.ids();
+    let matching = (after, from, window.rows(), &filter.request_id, filter.status, &filter.route);
+    let rows = snapshot.all(sql, matching, read)?;
+    window.cut(snapshot, super::list::last_looked_at!("request"), rows, |row| row.id.uuid())
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<RequestRecord> {
+    Ok(RequestRecord {
+        id: row.get("id")?,
+        request_id: row.get("request_id")?,
+        api_key: row.get("api_key")?,
+        method: row.get("method")?,
+        route: row.get("route")?,
+        path: row.get("path")?,
+        status: row.get("status")?,
+        error_code: row.get("error_code")?,
+        duration_us: row.get("duration_us")?,
+        bytes_in: row.get("bytes_in")?,
+        bytes_out: row.get("bytes_out")?,
+        client: row.get("client")?,
+        user_agent: row.get("user_agent")?,
+        host: row.get("host")?,
+        cpu_permille: row.get("cpu_permille")?,
+        memory_bytes: row.get("memory_bytes")?,
+        created_at: row.get("created_at")?,
+    })
+}
