@@ -38,11 +38,13 @@ create table account_setting (
   account integer primary key references account (seq),
   timezone text,
   daily_token_caps integer check (daily_token_caps in (0, 1)),
-  daily_token_cap integer check (daily_token_cap >= 0)
+  daily_token_cap integer check (daily_token_cap >= 0),
+  record_invocations integer check (record_invocations in (0, 1))
 ) strict;
 
 -- A part of an account. Every account has a live project called `default`. Projects and keys of both
--- environments belong to the live row of the account. Limits are credits of a calendar month.
+-- environments belong to the live row of the account. Limits are credits of a calendar month. `record_invocations` is
+-- null where the account's setting holds.
 create table project (
   seq integer primary key,
   account integer not null references account (seq),
@@ -50,6 +52,7 @@ create table project (
   name text not null,
   environment text not null check (environment in ('live', 'test')),
   monthly_credit_limit integer check (monthly_credit_limit > 0),
+  record_invocations integer check (record_invocations in (0, 1)),
   created_at integer not null,
   unique (account, id),
   unique (account, name)

@@ -89,6 +89,7 @@ pub struct Server {
     grants: Arc<Runner<GrantCredits>>,
     tasks: Arc<Runner<RunTask>>,
     writer: JoinHandle<()>,
+    recorder: Option<JoinHandle<()>>,
     drain: Duration,
     events: mpsc::Receiver<Event>,
     tell: mpsc::Sender<Event>,
@@ -127,6 +128,7 @@ impl Server {
         let boot = queue::boot(&store)?;
         let app = Arc::new(app(&config, ambient, store, vault, token, boot)?);
         prices::put_in_force(&app, models(&config))?;
+        let recorder = app.recording.telemetry.start()?;
         let (tell, events) = mpsc::channel();
         listen_to_store(&app, &tell);
         let generations = Arc::new(work::run_generations(&config, &app)?);
@@ -142,6 +144,7 @@ impl Server {
         metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
         metrics::pull_audit(&app);
+        metrics::pull_telemetry(&app);
         let tickers = work::tick(&app, &generations, &deliveries, &grants, &tasks)?;
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
@@ -156,6 +159,7 @@ impl Server {
             grants,
             tasks,
             writer,
+            recorder,
             drain,
             events,
             tell,
@@ -227,6 +231,8 @@ impl Server {
         drop(self.http.thread.join());
         // What it does may end only after a while, and nothing of the above waits for that.
         duties.stop();
+        self.app.recording.telemetry.close();
+        drop(self.recorder.map(JoinHandle::join));
         drop(self.app);
         close(self.writer);
         drop(self.folder);
@@ -242,6 +248,7 @@ fn listen_to_store(app: &Arc<App>, tell: &mpsc::Sender<Event>) {
         app.auth.hear(signals);
         app.watches.hear(signals);
         app.calls.hear(signals);
+        app.recording.switches.hear(signals);
         for signal in signals {
             match signal {
                 Signal::Ended(status) => app.metrics.job_ended(status.as_str()),

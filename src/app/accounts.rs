@@ -57,6 +57,11 @@ pub struct AccountChange {
     #[serde(default, deserialize_with = "super::present")]
     #[schemars(with = "Option<Credits>")]
     pub credits_low_mark: Option<Option<Credits>>,
+    /// Whether what its jobs were asked and answered is recorded, unless their project says otherwise; null: as the
+    /// server's configuration says.
+    #[serde(default, deserialize_with = "super::present")]
+    #[schemars(with = "Option<bool>")]
+    pub record_invocations: Option<Option<bool>>,
 }
 
 /// An account and its project `default`.

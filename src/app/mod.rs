@@ -36,6 +36,7 @@ pub mod schedules;
 pub mod schemas;
 pub mod stripe;
 pub mod tasks;
+pub mod telemetry;
 pub mod usage;
 mod vault;
 mod watch;
@@ -62,6 +63,7 @@ pub(crate) use once::Secrecy;
 use auth::Authenticator;
 use prices::LiveCatalog;
 use serde::{Deserialize, Deserializer};
+use telemetry::Recording;
 
 use crate::{
     ambient::Ambient,
@@ -109,6 +111,8 @@ pub struct App {
     pub last_audit: LastAudit,
     /// Counts, for whoever looks.
     pub metrics: Arc<Metrics>,
+    /// What is recorded beside the books.
+    pub recording: Arc<Recording>,
 }
 
 /// Policy that deeds follow.

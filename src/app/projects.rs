@@ -43,6 +43,8 @@ pub struct ProjectRequest {
     pub environment: Environment,
     /// Credits that its jobs may be charged in a calendar month (UTC); above zero, or null for no limit.
     pub monthly_credit_limit: Option<Credits>,
+    /// Whether what its jobs were asked and answered is recorded; null: as its account says.
+    pub record_invocations: Option<bool>,
 }
 
 /// `PATCH /v1/projects/{id}`: what to change; what is left out stays.
@@ -56,6 +58,10 @@ pub struct ProjectPatch {
     #[serde(default, deserialize_with = "super::present")]
     #[schemars(with = "Option<Credits>")]
     pub monthly_credit_limit: Option<Option<Credits>>,
+    /// Whether what its jobs were asked and answered is recorded; null: as its account says.
+    #[serde(default, deserialize_with = "super::present")]
+    #[schemars(with = "Option<bool>")]
+    pub record_invocations: Option<Option<bool>>,
 }
 
 /// Adds a project to the account that `home` is the live part of, and with its first test project the twin.
@@ -69,9 +75,9 @@ pub fn create(
     if let Err(error) = check(Some(&new.name), new.monthly_credit_limit) {
         return Commit::refused(error);
     }
-    let ProjectRequest { name, environment, monthly_credit_limit } = new;
+    let ProjectRequest { name, environment, monthly_credit_limit, record_invocations } = new;
     let id = ProjectId::from_uuid(app.ambient.uuid());
-    let new = NewProject { id, name, environment, monthly_credit_limit };
+    let new = NewProject { id, name, environment, monthly_credit_limit, record_invocations };
     let this = Arc::clone(app);
     app.store.write(SystemScope::new(), move |tx| {
         if environment == Environment::Test {
@@ -142,8 +148,8 @@ pub fn update(
     if let Err(error) = check(patch.name.as_deref(), patch.monthly_credit_limit.flatten()) {
         return Commit::refused(error);
     }
-    let ProjectPatch { name, monthly_credit_limit } = patch;
-    let change = ProjectChange { name, monthly_credit_limit };
+    let ProjectPatch { name, monthly_credit_limit, record_invocations } = patch;
+    let change = ProjectChange { name, monthly_credit_limit, record_invocations };
     let this = Arc::clone(app);
     app.store.write(SystemScope::new(), move |tx| {
         let project = tx.within(home, |tx| apply(tx, id, &change))?;

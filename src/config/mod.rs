@@ -31,6 +31,7 @@ mod store;
 mod streaks;
 mod stripe;
 mod tasks;
+mod telemetry;
 mod values;
 mod webhooks;
 mod write;
@@ -55,6 +56,7 @@ pub use store::{Store, Synchronous};
 pub use streaks::Streaks;
 pub use stripe::{ExactCredits, Stripe, StripePrice};
 pub use tasks::Tasks;
+pub use telemetry::{Invocations, Telemetry};
 pub use webhooks::Webhooks;
 
 use environment::Overrides;
@@ -115,6 +117,8 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// Credits for payments.
     pub stripe: Stripe,
+    /// What is recorded beside the books.
+    pub telemetry: Telemetry,
 }
 
 impl Config {
@@ -203,6 +207,7 @@ impl Config {
             cleanup,
             webhooks,
             stripe,
+            telemetry,
         } = self;
         let sections = [
             ("data_dir", *data_dir != other.data_dir),
@@ -227,6 +232,7 @@ impl Config {
             ("cleanup", *cleanup != other.cleanup),
             ("webhooks", *webhooks != other.webhooks),
             ("stripe", *stripe != other.stripe),
+            ("telemetry", *telemetry != other.telemetry),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }

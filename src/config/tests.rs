@@ -283,6 +283,10 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 2: cleanup.usage: \"24h\" is not allowed; allowed: a duration such as \"30s\" or \"5m\", from 168h to 87600h",
     ),
     (
+        "[telemetry.invocations]\nredact = [\"$..content\"]",
+        "line 2: telemetry.invocations.redact.0: \"$..content\" is not allowed; allowed: a JSONPath such as \"$.messages[*].content\", of at most 64 steps",
+    ),
+    (
         "[credits]\nlow_mark = -1",
         "line 2: credits.low_mark: -1 is not allowed; allowed: credits from 0 to 1000000000 with at most 6 decimals, such as 12.5",
     ),

@@ -21,6 +21,8 @@ pub struct AccountSettings {
     pub daily_token_cap: Option<u64>,
     /// `credits.low` is told when what the account has falls below it.
     pub credits_low_mark: Option<Credits>,
+    /// Whether what its jobs were asked and answered is recorded, unless their project says otherwise.
+    pub record_invocations: Option<bool>,
 }
 
 /// How the end users of an account are held to their caps.

@@ -4,6 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use hyper::header::HeaderValue;
 
+use super::folder;
 use crate::{
     ambient::Ambient,
     app::{
@@ -12,6 +13,7 @@ use crate::{
         auth::{AuthSettings, Authenticator},
         duties::{BackupSettings, Retention},
         prices::LiveCatalog,
+        telemetry::{InvocationPolicy, Recording},
     },
     config::{self, Cleanup, Config, Drift, EndUsers, ProviderKind, Synchronous},
     domain::{
@@ -22,7 +24,10 @@ use crate::{
     observe::Metrics,
     providers::{Observer, ProviderLimits, ProviderSettings, Providers, RemoteSettings},
     queue::QueueSettings,
-    store::{EngineSettings, Store},
+    store::{
+        EngineSettings, Store,
+        telemetry::{Telemetry, TelemetrySettings},
+    },
     webhooks::guard::Guard,
 };
 
@@ -38,6 +43,7 @@ pub fn app(
     let metrics = Arc::new(Metrics::new());
     let providers = Arc::new(providers(config, &ambient, &metrics));
     let auth = Authenticator::start(ambient.clone(), auth(config, operator_token), store.clone())?;
+    let recording = recording(config, &ambient, &store);
     Ok(App {
         started_at: ambient.now(),
         ambient,
@@ -58,7 +64,30 @@ pub fn app(
         }),
         last_audit: LastAudit::default(),
         metrics,
+        recording,
     })
+}
+
+/// What is recorded beside the books, once it is started.
+fn recording(config: &Config, ambient: &Ambient, store: &Store) -> Arc<Recording> {
+    let telemetry = &config.telemetry;
+    let settings = TelemetrySettings {
+        enabled: telemetry.enabled,
+        waiting: telemetry.max_pending,
+        waiting_bytes: telemetry.max_pending_size,
+        patience: telemetry.flush_every,
+        max_size: telemetry.max_size,
+        requests: telemetry.requests,
+        usage_events: telemetry.usage_events,
+        invocations: telemetry.invocations.kept,
+    };
+    let invocations = InvocationPolicy {
+        enabled: telemetry.invocations.enabled,
+        max_payload: telemetry.invocations.max_payload,
+        redact: telemetry.invocations.redact.clone(),
+    };
+    let path = folder::telemetry(&config.data_dir);
+    Recording::new(Telemetry::new(&path, settings, ambient), invocations, store)
 }
 
 /// How the database is opened.

@@ -105,6 +105,11 @@ fn make_token(path: &Path, ambient: &Ambient) -> io::Result<String> {
     Ok(token)
 }
 
+/// What is recorded beside the books, in a data folder.
+pub(super) fn telemetry(folder: &Path) -> PathBuf {
+    folder.join("telemetry.db")
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;

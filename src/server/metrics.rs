@@ -8,10 +8,11 @@ use std::sync::{
 use crate::{
     ambient::lock,
     app::{App, stripe},
-    domain::{QueueName, stripe::EventStatus},
+    domain::{QueueName, RecordKind, stripe::EventStatus},
     observe::metrics::Sample,
     providers::BreakerState,
     queue::{Kind, QueueStats, Runner},
+    store::telemetry::PerKind,
     webhooks::send::{Attempt, Outcome},
 };
 
@@ -148,5 +149,34 @@ pub(super) fn pull_connections(app: &App, open: &Arc<AtomicUsize>) {
     app.metrics.pull(move || {
         let number = open.load(Ordering::Relaxed) as f64;
         vec![Sample::gauge("http_connections", "Open connections", number)]
+    });
+}
+
+/// What is recorded beside the books, and what of it is lost.
+#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
+pub(super) fn pull_telemetry(app: &Arc<App>) {
+    let recording = Arc::clone(&app.recording);
+    app.metrics.pull(move || {
+        let telemetry = &recording.telemetry;
+        let totals = telemetry.totals();
+        let of_kind = |name, help, numbers: PerKind| {
+            RecordKind::ALL.map(|kind| {
+                let number = numbers[kind as usize] as f64;
+                Sample::counter(name, help, number).label("kind", kind.as_str())
+            })
+        };
+        let help =
+            "Records of telemetry that were lost: they had no place, or could not be written";
+        let mut samples = of_kind("telemetry_dropped", help, totals.dropped).to_vec();
+        let help = "Records of telemetry that were written";
+        samples.extend(of_kind("telemetry_written", help, totals.written));
+        let help = "Reports that wait to be written to telemetry";
+        samples.push(Sample::gauge("telemetry_pending", help, totals.pending as f64));
+        let help = "1 while telemetry cannot be written";
+        let is_degraded = f64::from(telemetry.trouble().is_some());
+        samples.push(Sample::gauge("telemetry_degraded", help, is_degraded));
+        let help = "Bytes of telemetry.db and its log";
+        samples.push(Sample::gauge("telemetry_bytes", help, telemetry.size() as f64));
+        samples
     });
 }

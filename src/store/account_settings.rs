@@ -5,6 +5,7 @@ use rusqlite::Row;
 use super::{
     row::unknown,
     scope::AccountScope,
+    signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{AccountSettings, Result};
@@ -18,6 +19,7 @@ pub(in crate::store) fn settings(row: &Row<'_>) -> rusqlite::Result<AccountSetti
         daily_token_caps: row.get("daily_token_caps")?,
         daily_token_cap: row.get("daily_token_cap")?,
         credits_low_mark: row.get("low_mark")?,
+        record_invocations: row.get("record_invocations")?,
     })
 }
 
@@ -34,17 +36,20 @@ pub fn get(snapshot: &Snapshot<'_, AccountScope>) -> Result<AccountSettings> {
 /// Sets all of it.
 pub fn set(tx: &Tx<'_, AccountScope>, settings: &AccountSettings) -> Result<()> {
     tx.execute(
-        "insert into main.account_setting (account, timezone, daily_token_caps, daily_token_cap)
-         values (current_account(), ?1, ?2, ?3)
+        "insert into main.account_setting (account, timezone, daily_token_caps, daily_token_cap, record_invocations)
+         values (current_account(), ?1, ?2, ?3, ?4)
          on conflict (account) do update set timezone = excluded.timezone,
            daily_token_caps = excluded.daily_token_caps,
-           daily_token_cap = excluded.daily_token_cap",
+           daily_token_cap = excluded.daily_token_cap,
+           record_invocations = excluded.record_invocations",
         (
             settings.timezone.as_ref().map(|zone| zone.name().to_owned()),
             settings.daily_token_caps,
             settings.daily_token_cap,
+            settings.record_invocations,
         ),
     )?;
+    tx.signal(Signal::AccountChanged);
     // Beside the balance, as it is compared with it at every change.
     tx.execute(
         "update main.balance set low_mark = ?1 where account = current_account()",

@@ -65,6 +65,7 @@ pub fn insert(
 ) -> Result<AccountScope> {
     let scope = insert_row(tx, id, Environment::Live, name)?;
     let project = NewProject {
+        record_invocations: None,
         id: project,
         name: DEFAULT_PROJECT.to_owned(),
         environment: Environment::Live,

@@ -3,7 +3,7 @@
 use rusqlite::Row;
 
 use super::{
-    scope::AccountScope,
+    scope::{AccountScope, SystemScope},
     signal::Signal,
     tx::{Snapshot, Tx},
 };
@@ -22,6 +22,8 @@ pub struct Project {
     pub environment: Environment,
     /// What its jobs may be charged in a calendar month; `None` where that has no limit of its own.
     pub monthly_credit_limit: Option<Credits>,
+    /// Whether what its jobs were asked and answered is recorded; `None`: as its account says.
+    pub record_invocations: Option<bool>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -37,6 +39,8 @@ pub struct NewProject {
     pub environment: Environment,
     /// What its jobs may be charged in a calendar month.
     pub monthly_credit_limit: Option<Credits>,
+    /// Whether what its jobs were asked and answered is recorded; `None`: as its account says.
+    pub record_invocations: Option<bool>,
 }
 
 /// What is to be different; `None` stays as it is.
@@ -46,6 +50,8 @@ pub struct ProjectChange {
     pub name: Option<String>,
     /// What its jobs may be charged in a calendar month; `Some(None)` takes the limit away.
     pub monthly_credit_limit: Option<Option<Credits>>,
+    /// Whether what its jobs were asked and answered is recorded; `Some(None)`: as its account says.
+    pub record_invocations: Option<Option<bool>>,
 }
 
 fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
@@ -55,6 +61,7 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
         name: row.get("name")?,
         environment: row.get("environment")?,
         monthly_credit_limit: row.get("monthly_credit_limit")?,
+        record_invocations: row.get("record_invocations")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -63,10 +70,20 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewProject) -> Result<()> {
     tx.execute(
         "insert into main.project
-           (account, id, name, environment, monthly_credit_limit, created_at)
-         values (current_account(), ?1, ?2, ?3, ?4, ?5)",
-        (new.id, &new.name, new.environment, new.monthly_credit_limit, tx.now()),
+           (account, id, name, environment, monthly_credit_limit, record_invocations, created_at)
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            new.id,
+            &new.name,
+            new.environment,
+            new.monthly_credit_limit,
+            new.record_invocations,
+            tx.now(),
+        ),
     )?;
+    if new.record_invocations.is_some() {
+        tx.signal(Signal::ProjectChanged(new.id));
+    }
     Ok(())
 }
 
@@ -101,15 +118,30 @@ pub(in crate::store) const LIST: &str =
 pub fn update(tx: &Tx<'_, AccountScope>, id: ProjectId, change: &ProjectChange) -> Result<bool> {
     let changed = tx.execute(
         "update main.project set name = coalesce(?2, name),
-           monthly_credit_limit = case when ?3 then ?4 else monthly_credit_limit end
+           monthly_credit_limit = case when ?3 then ?4 else monthly_credit_limit end,
+           record_invocations = case when ?5 then ?6 else record_invocations end
          where account = current_account() and id = ?1",
         (
             id,
             &change.name,
             change.monthly_credit_limit.is_some(),
             change.monthly_credit_limit.flatten(),
+            change.record_invocations.is_some(),
+            change.record_invocations.flatten(),
         ),
     )?;
     tx.signal(Signal::ProjectChanged(id));
     Ok(changed > 0)
+}
+
+/// The projects of all accounts for which it is said, by themselves or else by their account, whether invocations are
+/// recorded: by their internal numbers.
+pub fn invocation_switches(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<(i64, bool)>> {
+    snapshot.all(
+        "select p.seq, coalesce(p.record_invocations, s.record_invocations) as switch
+         from main.project p left join main.account_setting s on s.account = p.account
+         where switch is not null",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
 }

@@ -14,6 +14,7 @@ use skai_server::{
         auth::{AuthSettings, Authenticator},
         deliveries::{self, DeliveryLog},
         prices::{self, LiveCatalog},
+        telemetry::Recording,
         webhooks::{self, EndpointRequest, EndpointWithSecret},
     },
     domain::{
@@ -66,6 +67,7 @@ impl Rig {
         let sender = Sender::new(guard.clone(), &ambient, Limits::default());
         let auth = authenticator(&ambient, &store);
         let app = App {
+            recording: Recording::off(&store, &ambient),
             started_at: ambient.now(),
             boot: 1,
             backlog: Backlog::default(),

@@ -15,6 +15,7 @@ use skai_server::{
         jobs::{self, Outcome, Success},
         ledger_audit,
         prices::{self, LiveCatalog},
+        telemetry::Recording,
     },
     domain::{
         AccountId, ApiKeyId, Backoff, Bucket, CapPolicy, Credits, DriftLimits, Environment,
@@ -138,6 +139,7 @@ impl Deeds {
         let nobody: Observer = Arc::new(|_: &str, _, _| ());
         change(&mut settings);
         let app = App {
+            recording: Recording::off(&store, &ambient),
             started_at: ambient.now(),
             boot,
             backlog: Backlog::default(),

@@ -38,6 +38,9 @@ pub(super) fn change(
     if let Some(mark) = change.credits_low_mark {
         settings.credits_low_mark = mark;
     }
+    if let Some(switch) = change.record_invocations {
+        settings.record_invocations = switch;
+    }
     if settings == account.settings {
         return Ok(());
     }

@@ -6,6 +6,7 @@
 
 mod members;
 mod path;
+mod places;
 mod same;
 mod scan;
 mod strings;
@@ -18,6 +19,7 @@ use std::{borrow::Cow, str};
 use sha2::{Digest, Sha256};
 
 pub use path::{MalformedPath, Path};
+pub use places::Places;
 pub use same::{order, same};
 use scan::Scanner;
 

@@ -4,14 +4,15 @@
 use serde_json::Value;
 
 /// Steps of one query.
-const MAX_STEPS: usize = 64;
+pub(super) const MAX_STEPS: usize = 64;
 
 /// The way to one value within another.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Path(Vec<Step>);
 
+/// One step.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Step {
+pub(super) enum Step {
     Name(String),
     /// From the end where it is negative.
     Index(i64),
@@ -45,20 +46,41 @@ impl Path {
 
     /// The value that it leads to, if there is one.
     pub fn find<'v>(&self, value: &'v Value) -> Option<&'v Value> {
-        self.0.iter().try_fold(value, |value, step| match step {
-            Step::Name(name) => value.as_object()?.get(name),
-            Step::Index(index) => {
-                let items = value.as_array()?;
-                let distance = usize::try_from(index.unsigned_abs()).ok()?;
-                let at = if *index < 0 { items.len().checked_sub(distance)? } else { distance };
-                items.get(at)
-            }
-        })
+        self.0.iter().try_fold(value, |value, step| step.enter(value))
     }
 }
 
+impl Step {
+    fn enter<'v>(&self, value: &'v Value) -> Option<&'v Value> {
+        match self {
+            Self::Name(name) => value.as_object()?.get(name),
+            Self::Index(index) => {
+                let items = value.as_array()?;
+                items.get(place(*index, items.len())?)
+            }
+        }
+    }
+
+    pub(super) fn enter_mut<'v>(&self, value: &'v mut Value) -> Option<&'v mut Value> {
+        match self {
+            Self::Name(name) => value.as_object_mut()?.get_mut(name),
+            Self::Index(index) => {
+                let items = value.as_array_mut()?;
+                let place = place(*index, items.len())?;
+                items.get_mut(place)
+            }
+        }
+    }
+}
+
+/// Where an index leads to among so many items: from the end where it is negative.
+fn place(index: i64, items: usize) -> Option<usize> {
+    let distance = usize::try_from(index.unsigned_abs()).ok()?;
+    if index < 0 { items.checked_sub(distance) } else { Some(distance) }
+}
+
 /// The first step of a query, and what comes after it.
-fn step(text: &str) -> Option<(Step, &str)> {
+pub(super) fn step(text: &str) -> Option<(Step, &str)> {
     if let Some(rest) = text.strip_prefix('.') {
         let is_sign = |sign: char| sign.is_alphanumeric() || sign == '_' || !sign.is_ascii();
         let end = rest.find(|sign| !is_sign(sign)).unwrap_or(rest.len());

@@ -34,6 +34,9 @@ pub(super) struct AccountBody<'a> {
     daily_token_cap: Option<u64>,
     /// `credits.low` is told when what the account has falls below it; null: as the server's configuration says.
     credits_low_mark: Option<Credits>,
+    /// Whether what its jobs were asked and answered is recorded, unless their project says otherwise; null: as the
+    /// server's configuration says.
+    record_invocations: Option<bool>,
     created_at: Timestamp,
 }
 
@@ -49,6 +52,7 @@ impl<'a> AccountBody<'a> {
             daily_token_caps: account.settings.daily_token_caps,
             daily_token_cap: account.settings.daily_token_cap,
             credits_low_mark: account.settings.credits_low_mark,
+            record_invocations: account.settings.record_invocations,
             created_at: account.created_at,
         }
     }

@@ -15,6 +15,7 @@ use crate::{
         routes::{Access, Route, handler},
     },
     providers::BreakerState,
+    store::telemetry::Telemetry,
 };
 
 /// What the server says of itself.
@@ -61,8 +62,32 @@ pub(super) struct Readiness {
     /// Always `ready`.
     #[schemars(extend("const" = "ready"))]
     status: &'static str,
+    /// Whether what happens is recorded. Where it is not, requests go on, and what they would leave is lost.
+    telemetry: TelemetryState,
     /// The configured providers of models, by name. One that is left alone is no reason not to be ready.
     providers: Vec<ProviderState>,
+}
+
+/// Whether what happens is recorded.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TelemetryState {
+    #[schemars(extend("enum" = ["ok", "degraded", "off"]))]
+    status: &'static str,
+    /// What is wrong and what mends it, where it is degraded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+}
+
+impl TelemetryState {
+    fn of(telemetry: &Telemetry) -> Self {
+        let trouble = telemetry.trouble();
+        let status = match &trouble {
+            _ if !telemetry.is_running() => "off",
+            Some(_) => "degraded",
+            None => "ok",
+        };
+        Self { status, trouble }
+    }
 }
 
 /// Whether a provider is called.
@@ -93,7 +118,8 @@ pub(super) async fn ready(request: Request) -> Result<Reply> {
         breaker: state.as_str(),
     };
     let providers = request.app.providers.breakers().map(state).collect();
-    Reply::ok(&Readiness { status: "ready", providers })
+    let telemetry = TelemetryState::of(&request.app.recording.telemetry);
+    Reply::ok(&Readiness { status: "ready", telemetry, providers })
 }
 
 /// `GET /metrics`: `OpenMetrics` 1.0, which Prometheus reads by its media type.

@@ -58,6 +58,8 @@ pub(super) struct ProjectBody<'a> {
     environment: Environment,
     /// Credits that its jobs may be charged in a calendar month (UTC); null where it has no limit of its own.
     monthly_credit_limit: Option<Credits>,
+    /// Whether what its jobs were asked and answered is recorded; null: as its account says.
+    record_invocations: Option<bool>,
     created_at: Timestamp,
 }
 
@@ -69,6 +71,7 @@ impl<'a> ProjectBody<'a> {
             name: &project.name,
             environment: project.environment,
             monthly_credit_limit: project.monthly_credit_limit,
+            record_invocations: project.record_invocations,
             created_at: project.created_at,
         }
     }

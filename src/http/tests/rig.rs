@@ -230,6 +230,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
     };
     let vault = Vault::open(&folder.join("secret.key"), &ambient).unwrap();
     App {
+        recording: app::telemetry::Recording::off(&store, &ambient),
         started_at: ambient.now(),
         boot: 1,
         backlog: app::Backlog::default(),

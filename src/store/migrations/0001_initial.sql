@@ -17,7 +17,8 @@ create table account_setting (
   account integer primary key references account (seq),
   timezone text,
   daily_token_caps integer check (daily_token_caps in (0, 1)),
-  daily_token_cap integer check (daily_token_cap >= 0)
+  daily_token_cap integer check (daily_token_cap >= 0),
+  record_invocations integer check (record_invocations in (0, 1))
 ) strict;
 
 create table project (
@@ -27,6 +28,7 @@ create table project (
   name text not null,
   environment text not null check (environment in ('live', 'test')),
   monthly_credit_limit integer check (monthly_credit_limit > 0),
+  record_invocations integer check (record_invocations in (0, 1)),
   created_at integer not null,
   unique (account, id),
   unique (account, name)

@@ -15,7 +15,10 @@ pub mod usage_events;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -54,7 +57,7 @@ pub enum Row {
 }
 
 /// How much is kept, and for how long.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TelemetrySettings {
     /// Whether anything is recorded.
     pub enabled: bool,
@@ -93,6 +96,8 @@ pub(super) struct Inner {
     settings: TelemetrySettings,
     ambient: Ambient,
     buffer: Buffer,
+    /// Whether there is a thread that writes.
+    is_running: AtomicBool,
     /// Why the last batch could not be written.
     trouble: Mutex<Option<String>>,
     written: Mutex<PerKind>,
@@ -110,7 +115,7 @@ pub struct TelemetryTotals {
 }
 
 impl Telemetry {
-    /// Telemetry at this path, not written yet.
+    /// Telemetry at this path. Until it is started, what is reported is not recorded.
     pub fn new(path: &Path, settings: TelemetrySettings, ambient: &Ambient) -> Self {
         let bounds = Bounds {
             reports: settings.waiting,
@@ -123,6 +128,7 @@ impl Telemetry {
             settings,
             ambient: ambient.clone(),
             buffer: Buffer::new(bounds),
+            is_running: AtomicBool::new(false),
             trouble: Mutex::default(),
             written: Mutex::default(),
         }))
@@ -134,17 +140,19 @@ impl Telemetry {
             return Ok(None);
         }
         let recorder = Recorder::new(Arc::clone(&self.0));
-        ambient::thread("telemetry", move || recorder.run()).map(Some)
+        let thread = ambient::thread("telemetry", move || recorder.run())?;
+        self.0.is_running.store(true, Ordering::Release);
+        Ok(Some(thread))
     }
 
     /// Whether anything is recorded.
-    pub fn is_enabled(&self) -> bool {
-        self.0.settings.enabled
+    pub fn is_running(&self) -> bool {
+        self.0.is_running.load(Ordering::Acquire)
     }
 
     /// Hands over what is to be recorded. Never waits.
     pub fn report(&self, report: Report) {
-        if self.0.settings.enabled {
+        if self.is_running() {
             self.0.buffer.push(report);
         }
     }

@@ -1,0 +1,54 @@
+//! What is recorded of executions and requests, beside the books.
+
+mod switches;
+
+use std::sync::Arc;
+
+pub use switches::Switches;
+
+use crate::{
+    ambient::Ambient,
+    domain::json::Places,
+    store::{
+        Store,
+        telemetry::{Telemetry, TelemetrySettings},
+    },
+};
+
+/// What is recorded of what executions were asked and answered.
+#[derive(Clone, PartialEq, Debug)]
+pub struct InvocationPolicy {
+    /// Whether it is, where neither account nor project says otherwise.
+    pub enabled: bool,
+    /// Bytes of one payload at most.
+    pub max_payload: usize,
+    /// What is left out.
+    pub redact: Vec<Places>,
+}
+
+/// The way to telemetry, and what goes there.
+pub struct Recording {
+    /// Where it goes.
+    pub telemetry: Telemetry,
+    /// What of invocations does.
+    pub invocations: InvocationPolicy,
+    /// Of whom.
+    pub switches: Switches,
+}
+
+impl Recording {
+    /// Records nothing.
+    pub fn off(store: &Store, ambient: &Ambient) -> Arc<Self> {
+        let path = store.path().with_file_name("telemetry.db");
+        let telemetry = Telemetry::new(&path, TelemetrySettings::default(), ambient);
+        let invocations = InvocationPolicy { enabled: false, max_payload: 0, redact: Vec::new() };
+        Self::new(telemetry, invocations, store)
+    }
+
+    /// Records to `telemetry`; the switches are read from `store`, whose deeds report there from now on.
+    pub fn new(telemetry: Telemetry, invocations: InvocationPolicy, store: &Store) -> Arc<Self> {
+        store.report_to(&telemetry);
+        let switches = Switches::of(store.clone(), invocations.enabled);
+        Arc::new(Self { telemetry, invocations, switches })
+    }
+}
