@@ -3,6 +3,6 @@
 
 pub mod logs;
 pub mod metrics;
-mod redact;
+pub mod redact;
 
 pub use metrics::Metrics;

@@ -3,9 +3,10 @@
 use std::{borrow::Cow, sync::LazyLock};
 
 use regex::Regex;
+use serde_json::Value;
 
 /// What stands where a secret was.
-pub(super) const REDACTED: &str = "[redacted]";
+pub const REDACTED: &str = "[redacted]";
 
 /// Words in the name of a field whose value is never shown.
 const SECRET_WORDS: [&str; 15] = [
@@ -54,6 +55,24 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     match &*SECRETS {
         Some(secrets) => secrets.replace_all(text, REDACTED),
         None => Cow::Borrowed(REDACTED),
+    }
+}
+
+/// Covers what a JSON value has of secrets: the values of members that are secret by their name, and texts.
+pub fn json(value: &mut Value) {
+    match value {
+        Value::String(given) => {
+            if let Cow::Owned(covered) = text(given) {
+                *given = covered;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(json),
+        Value::Object(members) => {
+            for (name, member) in members.iter_mut() {
+                if is_secret(name) { *member = REDACTED.into() } else { json(member) }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -234,7 +234,8 @@ const ITEMS: &str = concat!(
     " from batch_item i join job j on j.seq = i.job left join job_result r on r.job = i.job \
      where i.batch = ?1 and i.n > ?2 order by i.n limit ?3"
 );
-const OPEN_ITEMS: &str = "select i.n, j.*, g.name as agent_name
+const OPEN_ITEMS: &str =
+    "select i.n, j.*, g.id as agent_id, g.name as agent_name, g.tags as agent_tags
     from batch_item i join job j on j.seq = i.job left join agent g on g.seq = j.agent
     where i.batch = ?1 and i.n > ?2 and j.status <= 3 order by i.n limit ?3";
 

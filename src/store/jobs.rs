@@ -11,7 +11,9 @@ use super::{
     spending::SetAside,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{Credits, JobError, JobId, JobStatus, Result, Split, Timestamp, Usage};
+use crate::domain::{
+    AgentId, Credits, JobError, JobId, JobStatus, Result, Split, Timestamp, Usage,
+};
 
 /// What a new job is made of. JSON is kept as the text it was sent as.
 #[derive(Clone, Debug)]
@@ -59,8 +61,12 @@ pub struct NewJob {
 pub struct JobAgent {
     /// Internal number of the agent.
     pub seq: i64,
+    /// The agent's public id.
+    pub id: AgentId,
     /// The agent's name.
     pub name: String,
+    /// JSON array of the agent's tags.
+    pub tags: String,
     /// The version's number.
     pub version: u32,
 }
@@ -72,6 +78,8 @@ pub struct Job {
     pub seq: i64,
     /// Public id.
     pub id: JobId,
+    /// Internal number of the project of the key that asked for it.
+    pub project: i64,
     /// Where it stands.
     pub status: JobStatus,
     /// Which reservation is the newest.
@@ -128,6 +136,15 @@ pub struct JobRequest {
     pub parameters: String,
 }
 
+impl JobRequest {
+    /// What its texts hold, in bytes.
+    pub fn bytes(&self) -> usize {
+        let json = |json: Option<&RawValue>| json.map_or(0, |json| json.get().len());
+        let schemas = json(self.output_schema.as_deref()) + json(self.metadata.as_deref());
+        self.messages.get().len() + self.parameters.len() + schemas
+    }
+}
+
 /// What came of a job.
 #[derive(Clone, Debug, Default)]
 pub struct JobResult {
@@ -162,7 +179,7 @@ impl Job {
 macro_rules! job_columns {
     () => {
         concat!(
-            "j.*, g.name as agent_name, q.messages, q.output_schema, q.metadata, q.parameters, ",
+            "j.*, g.id as agent_id, g.name as agent_name, g.tags as agent_tags, q.messages, q.output_schema, q.metadata, q.parameters, ",
             $crate::store::jobs::result_columns!()
         )
     };
@@ -205,6 +222,7 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     Ok(Job {
         seq: row.get("seq")?,
         id: row.get("id")?,
+        project: row.get("project")?,
         status: status(row)?,
         round: row.get("round")?,
         model: row.get("model")?,
@@ -235,7 +253,13 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
 
 pub(in crate::store) fn agent(row: &Row<'_>) -> rusqlite::Result<Option<JobAgent>> {
     let Some(seq) = row.get("agent")? else { return Ok(None) };
-    Ok(Some(JobAgent { seq, name: row.get("agent_name")?, version: row.get("agent_version")? }))
+    Ok(Some(JobAgent {
+        seq,
+        id: row.get("agent_id")?,
+        name: row.get("agent_name")?,
+        tags: row.get("agent_tags")?,
+        version: row.get("agent_version")?,
+    }))
 }
 
 /// Reads what came of a job; `None` where it is not over.

@@ -10,7 +10,7 @@ use super::{
     spending::SetAside,
     tx::Tx,
 };
-use crate::domain::{JobId, JobStatus, Result, Split};
+use crate::domain::{JobId, JobStatus, Result, Split, Timestamp};
 
 /// What is set aside for a job that is not over, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,8 @@ pub struct OpenJob {
     pub reserved: Split,
     /// Internal number of the row that counts it in its payer's budgets.
     pub spending: i64,
+    /// The model as the client names it.
+    pub model: String,
     /// The version of an agent that it runs.
     pub agent: Option<JobAgent>,
     /// Internal number of the batch that it is part of.
@@ -48,6 +50,12 @@ pub struct OpenJob {
     pub token_bound: u64,
     /// The request that made it.
     pub request_id: String,
+    /// Attempts made in this round.
+    pub attempts: u32,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its last attempt began.
+    pub started_at: Option<Timestamp>,
 }
 
 impl OpenJob {
@@ -60,11 +68,15 @@ impl OpenJob {
             round: job.round(),
             reserved: job.reserved,
             spending: job.spending,
+            model: job.model.clone(),
             agent: job.agent.clone(),
             batch: job.batch,
             user: job.user.clone(),
             token_bound: job.token_bound,
             request_id: job.request_id.clone(),
+            attempts: job.attempts,
+            created_at: job.created_at,
+            started_at: job.started_at,
         }
     }
 
@@ -96,7 +108,7 @@ pub fn count_tokens(tx: &Tx<'_, AccountScope>, job: i64, tokens: u64) -> Result<
 
 /// Reads an [`OpenJob`] from `job` and the name of its agent.
 pub(in crate::store) fn read(row: &Row<'_>) -> rusqlite::Result<OpenJob> {
-    let seq = row.get("seq")?;
+    let (seq, attempts) = (row.get("seq")?, row.get("attempts")?);
     Ok(OpenJob {
         seq,
         id: row.get("id")?,
@@ -104,10 +116,14 @@ pub(in crate::store) fn read(row: &Row<'_>) -> rusqlite::Result<OpenJob> {
         round: JobRound { job: seq, round: row.get("round")? },
         reserved: reserved(row)?,
         spending: row.get("spending")?,
+        model: row.get("model")?,
         agent: agent(row)?,
         batch: row.get("batch")?,
         user: row.get("end_user")?,
         token_bound: row.get("token_bound")?,
         request_id: row.get("request_id")?,
+        attempts,
+        created_at: row.get("created_at")?,
+        started_at: if attempts > 0 { Some(row.get("started_at")?) } else { None },
     })
 }

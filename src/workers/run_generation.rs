@@ -46,8 +46,10 @@ impl Kind for RunGeneration {
             }
             Asked::Unanswered { error, trail } => self.unanswered(claimed, &job, error, trail),
         };
+        let (job, outcome) = (Arc::new(job), Arc::new(outcome));
         // Where it is not recorded, somebody else ended the job meanwhile.
-        record(stop, || jobs::finish(&self.app, claimed, job.clone(), outcome.clone())).map(drop)
+        record(stop, || jobs::finish(&self.app, claimed, Arc::clone(&job), Arc::clone(&outcome)))
+            .map(drop)
     }
 
     fn give_up(&self, claimed: &Claimed, why: GiveUp) -> Result<()> {

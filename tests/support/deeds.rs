@@ -253,7 +253,7 @@ impl Deeds {
     }
 
     pub(crate) fn finish(&self, claimed: &Claimed, job: Job, outcome: Outcome) -> bool {
-        jobs::finish(&self.app, claimed, job, outcome).wait().unwrap()
+        jobs::finish(&self.app, claimed, Arc::new(job), Arc::new(outcome)).wait().unwrap()
     }
 
     pub(crate) fn cancel(&self, caller: &Caller, id: JobId) -> Result<()> {

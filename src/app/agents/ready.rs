@@ -50,7 +50,9 @@ pub fn ready(app: &App, scope: AccountScope, name: &str, version: Option<u32>) -
     let templates = roles.zip(definition.templates(false)?).collect();
     let input = definition.input_schema.as_deref();
     let input = input.map(|schema| app.contracts.compile(schema, "input_schema")).transpose()?;
-    let agent = JobAgent { seq: agent.seq, name: agent.name, version: version.n };
+    let tags = agent.tags.get().to_owned();
+    let agent =
+        JobAgent { seq: agent.seq, id: agent.id, name: agent.name, tags, version: version.n };
     Ok(Ready { agent, definition, templates, input })
 }
 

@@ -200,9 +200,11 @@ impl App {
     ) -> Result<Asked> {
         let (mut route, catalog) = (Route::default(), self.catalog.current());
         for name in question.models() {
+            let began = self.ambient.monotonic();
             let (served_by, attempt) = self.find(&catalog, question, name, |model, provider| {
                 ask(model, provider, &mut route.trail)
             })?;
+            route.trail.provider_time += self.ambient.monotonic().saturating_sub(began);
             let error = match attempt {
                 Ok(attempt) => return Ok(route.end(question, attempt, name, served_by)),
                 Err(_) if stopped() => return Ok(Asked::Abandoned),

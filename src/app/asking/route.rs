@@ -1,6 +1,6 @@
 //! From one model to the next, and what is remembered of the way.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
@@ -20,6 +20,9 @@ pub struct Trail {
     /// How often the model that answered was asked to repair its answer.
     #[serde(skip_serializing_if = "is_zero")]
     pub repairs: u32,
+    /// How long all calls together took.
+    #[serde(skip)]
+    pub provider_time: Duration,
 }
 
 /// A model that gave no answer.

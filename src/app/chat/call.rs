@@ -295,7 +295,7 @@ impl Call<'_> {
         body: Option<Vec<u8>>,
     ) -> impl Fn() -> Commit<bool> + Send + use<> {
         let (app, scope) = (Arc::clone(self.app), self.caller.scope);
-        let shared = Arc::new((Arc::clone(executed), outcome, body, self.idempotency));
+        let shared = Arc::new((Arc::clone(executed), Arc::new(outcome), body, self.idempotency));
         move || {
             let (this, shared) = (Arc::clone(&app), Arc::clone(&shared));
             app.store.write(scope, move |tx| {

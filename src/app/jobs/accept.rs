@@ -249,6 +249,7 @@ pub(super) fn as_inserted(
     Job {
         seq,
         id: new.id,
+        project: new.project,
         status: JobStatus::Queued,
         round: 1,
         model: new.model.clone(),

@@ -20,7 +20,7 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
             return Ok(None);
         }
         if let Some((to, error)) = unwanted(app, tx, &job)? {
-            fail(app, tx, &job, to, &error, None)?;
+            fail(app, tx, &job, to, &error)?;
             return Ok(None);
         }
         let token_bound = end_users::count_in(app, tx, &job)?;

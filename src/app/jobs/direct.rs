@@ -25,7 +25,7 @@ const LEFT_AT_A_TIME: u32 = 100;
 /// A direct job that runs.
 #[derive(Clone, Debug)]
 pub(in crate::app) struct Direct {
-    pub(in crate::app) job: Job,
+    pub(in crate::app) job: Arc<Job>,
     lease: Lease,
 }
 
@@ -49,7 +49,8 @@ pub(in crate::app) fn begin(
     let expires_at = tx.now().plus(app.settings.job_ttl);
     queue::hold(tx, lease, tx.scope().seq().number(), expires_at)?;
     let started_at = Some(tx.now());
-    Ok(Direct { job: Job { status: JobStatus::Running, attempts: 1, started_at, ..job }, lease })
+    let job = Job { status: JobStatus::Running, attempts: 1, started_at, ..job };
+    Ok(Direct { job: Arc::new(job), lease })
 }
 
 /// Records what became of it; false where somebody else ended it meanwhile.
@@ -57,7 +58,7 @@ pub(in crate::app) fn end(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     direct: &Direct,
-    outcome: &Outcome,
+    outcome: &Arc<Outcome>,
 ) -> Result<bool> {
     record(app, tx, direct.lease, &direct.job, outcome)
 }
@@ -87,7 +88,7 @@ fn end_one(app: &App, tx: &Tx<'_, AccountScope>, job: i64) -> Result<()> {
         return Ok(());
     };
     queue::withdraw(tx, WorkId { queue: QueueName::GenerationCreate, subject: job.seq })?;
-    fail(app, tx, &job, JobStatus::Failed, &stopped(), None)
+    fail(app, tx, &job, JobStatus::Failed, &stopped())
 }
 
 /// Why a job has no outcome whose client waited while the server stopped.

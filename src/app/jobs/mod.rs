@@ -25,7 +25,7 @@ pub(in crate::app) use admit::{admit, admit_early};
 pub(in crate::app) use afford::{Need, afford_all};
 pub(in crate::app) use bounds::{check_models, tokens_of};
 
-use super::{App, Caller, Reply, Secrecy, asking::Trail, batches, once};
+use super::{App, Caller, Reply, Secrecy, batches, once};
 use crate::{
     domain::{
         Cursor, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobId, JobStatus, Page,
@@ -104,7 +104,7 @@ pub(super) fn withdraw(
 ) -> Result<()> {
     queue::withdraw(tx, WorkId { queue: QueueName::GenerationCreate, subject: job.seq })?;
     let error = JobError { code: JobErrorCode::Canceled, message: message.to_owned() };
-    outcome::fail_after(app, tx, job, JobStatus::Canceled, &error, None, &Trail::default())
+    outcome::fail_open(app, tx, job, JobStatus::Canceled, &error)
 }
 
 /// Lets a job that ended without success wait again, with a new reservation at today's price.

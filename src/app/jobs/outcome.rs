@@ -14,6 +14,7 @@ use crate::{
     app::{
         asking::{Answer, BrokenAnswer, Trail},
         tasks::outcome::job_ended,
+        telemetry::execution,
     },
     domain::{
         AccountId, AgentTotals, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode,
@@ -75,6 +76,18 @@ pub struct Success {
     pub price: Option<i64>,
     /// The way to the answer.
     pub trail: Trail,
+}
+
+impl Outcome {
+    /// What its texts hold, in bytes.
+    pub(in crate::app) fn bytes(&self) -> usize {
+        let json = |json: Option<&RawValue>| json.map_or(0, |json| json.get().len());
+        match self {
+            Self::Succeeded(success) => success.text.len() + json(success.output.as_deref()),
+            Self::Failed { answer, .. } => answer.as_ref().map_or(0, |answer| answer.text.len()),
+            Self::Left => 0,
+        }
+    }
 }
 
 impl Success {
@@ -187,7 +200,12 @@ struct Ended<'a> {
 
 /// Records what an attempt led to, unless its lease is not valid any more: then somebody else ended
 /// the job, and the late answer is discarded. Gives whether it was recorded.
-pub fn finish(app: &Arc<App>, claimed: &Claimed, job: Job, outcome: Outcome) -> Commit<bool> {
+pub fn finish(
+    app: &Arc<App>,
+    claimed: &Claimed,
+    job: Arc<Job>,
+    outcome: Arc<Outcome>,
+) -> Commit<bool> {
     let (this, lease) = (Arc::clone(app), claimed.lease);
     app.store.write(claimed.scope, move |tx| record(&this, tx, lease, &job, &outcome))
 }
@@ -197,17 +215,17 @@ pub(super) fn record(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     lease: Lease,
-    job: &Job,
-    outcome: &Outcome,
+    job: &Arc<Job>,
+    outcome: &Arc<Outcome>,
 ) -> Result<bool> {
-    if let Outcome::Failed { error, retry_at: Some(at), trail, .. } = outcome {
+    if let Outcome::Failed { error, retry_at: Some(at), trail, .. } = &**outcome {
         let retrying = Retrying { attempt: job.attempts, error, run_at: *at, trail };
         return put_off(app, tx, lease, job, &retrying);
     }
     if !queue::finish(tx, lease)? {
         return Ok(false);
     }
-    match outcome {
+    match &**outcome {
         Outcome::Succeeded(success) => succeed(app, tx, job, success)?,
         Outcome::Failed { error, exhausted, answer, trail, .. } => {
             let open = OpenJob::of(job);
@@ -219,9 +237,10 @@ pub(super) fn record(
         Outcome::Left => {
             let message = "the connection to the client ended before the answer began".to_owned();
             let error = JobError { code: JobErrorCode::Canceled, message };
-            fail(app, tx, job, JobStatus::Canceled, &error, None)?;
+            fail(app, tx, job, JobStatus::Canceled, &error)?;
         }
     }
+    execution::attempted(app, tx, job, outcome);
     Ok(true)
 }
 
@@ -295,20 +314,31 @@ fn count(
     }
 }
 
-/// Ends a job without success: nothing is charged and what was set aside comes back.
+/// Ends a job by something else than the outcome of an attempt: nothing is charged and what was set aside comes back.
 pub(super) fn fail(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     job: &Job,
     to: JobStatus,
     error: &JobError,
-    answer: Option<&BrokenAnswer>,
 ) -> Result<()> {
-    fail_after(app, tx, &OpenJob::of(job), to, error, answer, &Trail::default())
+    fail_open(app, tx, &OpenJob::of(job), to, error)
+}
+
+/// The same of a job without what it was asked.
+pub(super) fn fail_open(
+    app: &App,
+    tx: &Tx<'_, AccountScope>,
+    job: &OpenJob,
+    to: JobStatus,
+    error: &JobError,
+) -> Result<()> {
+    execution::ended(app, tx, job, to, error);
+    fail_after(app, tx, job, to, error, None, &Trail::default())
 }
 
 /// The same after an attempt, whose way its step tells.
-pub(super) fn fail_after(
+fn fail_after(
     app: &App,
     tx: &Tx<'_, AccountScope>,
     job: &OpenJob,
@@ -377,14 +407,14 @@ pub fn give_up(app: &Arc<App>, claimed: &Claimed, code: JobErrorCode) -> Commit<
         }
         if code == JobErrorCode::Expired {
             let message = "the job waited longer than its time to live and was not run".to_owned();
-            fail(&this, tx, &job, JobStatus::Expired, &JobError { code, message }, None)?;
+            fail(&this, tx, &job, JobStatus::Expired, &JobError { code, message })?;
         } else {
             let message = format!(
                 "{} attempts broke off without an outcome: the server ended, or they took too long",
                 claimed.crashes
             );
             let error = JobError { code, message };
-            fail(&this, tx, &job, JobStatus::Failed, &error, None)?;
+            fail(&this, tx, &job, JobStatus::Failed, &error)?;
             bury(&this, tx, claimed.lease.id, &error, claimed.attempts)?;
         }
         Ok(true)

@@ -1,5 +1,7 @@
 //! What is recorded of executions and requests, beside the books.
 
+pub(in crate::app) mod execution;
+mod invocation;
 mod switches;
 
 use std::sync::Arc;
