@@ -180,6 +180,8 @@ pub struct CleanupSettings {
     pub canceled_jobs: Duration,
     /// What end users used, day by day.
     pub usage: Duration,
+    /// What telemetry recorded.
+    pub telemetry: Duration,
 }
 
 impl Settings {

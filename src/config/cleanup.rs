@@ -31,4 +31,10 @@ pub struct Cleanup {
         serialize_with = "write::duration"
     )]
     pub usage: Duration,
+    /// What telemetry recorded.
+    #[serde(
+        deserialize_with = "values::duration::<HOUR, { 3650 * DAY }, _>",
+        serialize_with = "write::duration"
+    )]
+    pub telemetry: Duration,
 }

@@ -222,8 +222,8 @@ fn streaks(config: &Config) -> StreakPolicy {
 }
 
 fn cleanup(config: &Config) -> CleanupSettings {
-    let Cleanup { api_keys, canceled_jobs, usage } = config.cleanup;
-    CleanupSettings { api_keys, canceled_jobs, usage }
+    let Cleanup { api_keys, canceled_jobs, usage, telemetry } = config.cleanup;
+    CleanupSettings { api_keys, canceled_jobs, usage, telemetry }
 }
 
 /// The models that can be asked for.

@@ -33,7 +33,7 @@ fn clean(deeds: &Deeds, scope: AccountScope) -> Value {
 /// What a run says that removed so much of one kind, and nothing else.
 fn only(kind: &str, removed: u64) -> Value {
     let mut told = json!({"idempotency_keys": 0, "api_keys": 0, "canceled_jobs": 0, "usage_days": 0,
-        "complete": true});
+        "telemetry": 0, "complete": true});
     told[kind] = json!(removed);
     told
 }

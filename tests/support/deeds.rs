@@ -349,6 +349,7 @@ pub(crate) const KEPT: CleanupSettings = CleanupSettings {
     api_keys: Duration::from_hours(168),
     canceled_jobs: Duration::from_hours(168),
     usage: Duration::from_hours(2_160),
+    telemetry: Duration::from_hours(2_160),
 };
 
 fn settings() -> Settings {

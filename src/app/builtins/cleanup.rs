@@ -29,12 +29,19 @@ pub enum Cleaned {
     CanceledJobs,
     /// Days of end users.
     UsageDays,
+    /// Requests, executions and invocations in telemetry.
+    Telemetry,
 }
 
 impl Cleaned {
     /// Every kind.
-    pub const ALL: [Self; 4] =
-        [Self::IdempotencyKeys, Self::ApiKeys, Self::CanceledJobs, Self::UsageDays];
+    pub const ALL: [Self; 5] = [
+        Self::IdempotencyKeys,
+        Self::ApiKeys,
+        Self::CanceledJobs,
+        Self::UsageDays,
+        Self::Telemetry,
+    ];
 
     /// Its name in the result.
     pub const fn as_str(self) -> &'static str {
@@ -43,6 +50,7 @@ impl Cleaned {
             Self::ApiKeys => "api_keys",
             Self::CanceledJobs => "canceled_jobs",
             Self::UsageDays => "usage_days",
+            Self::Telemetry => "telemetry",
         }
     }
 }
@@ -70,6 +78,7 @@ pub fn step(app: &Arc<App>, scope: AccountScope, kind: Cleaned, place: Place) ->
         Cleaned::ApiKeys => delete_keys(app, scope, place.key),
         Cleaned::CanceledJobs => delete_jobs(app, scope, place.seq),
         Cleaned::UsageDays => forget_days(app, scope).wait(),
+        Cleaned::Telemetry => Ok(forget_records(app, scope)),
     }
 }
 
@@ -154,4 +163,15 @@ fn forget_days(app: &Arc<App>, scope: AccountScope) -> Commit<Step> {
         let forgotten = end_user_days::forget(tx, before, ROWS)?;
         Ok((forgotten, more(forgotten == ROWS as usize, Place::default())))
     })
+}
+
+/// Where telemetry is in trouble, nothing is removed from it, and that fails nothing else.
+fn forget_records(app: &App, scope: AccountScope) -> Step {
+    let before = app.ambient.now().minus(app.settings.cleanup.telemetry);
+    let forgotten = app.recording.telemetry.forget(scope, before).unwrap_or_else(|error| {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "old telemetry was not cleaned up");
+        0
+    });
+    (forgotten, more(forgotten > 0, Place::default()))
 }

@@ -184,6 +184,9 @@ fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// What a job leaves that ended with an attempt.
+const OF_AN_ATTEMPT: &[RecordKind] = &[RecordKind::UsageEvent, RecordKind::Invocation];
+
 /// Reports a job that ended with an attempt, and what it was asked and answered.
 pub(in crate::app) fn attempted(
     app: &App,
@@ -194,12 +197,11 @@ pub(in crate::app) fn attempted(
     if !app.recording.telemetry.is_running() {
         return;
     }
-    const KINDS: &[RecordKind] = &[RecordKind::UsageEvent, RecordKind::Invocation];
     let (id, at, scope) = (app.ambient.uuid(), tx.now(), tx.scope());
     let (recording, job, outcome) =
         (Arc::clone(&app.recording), Arc::clone(job), Arc::clone(outcome));
     let bytes = job.request.bytes() + outcome.bytes();
-    tx.report(Report::new(KINDS, bytes, move || {
+    tx.report(Report::new(OF_AN_ATTEMPT, bytes, move || {
         attempted_rows(&recording, scope, (id, at), &job, &outcome)
     }));
 }

@@ -2,6 +2,7 @@
 
 pub(in crate::app) mod execution;
 mod invocation;
+pub mod records;
 mod switches;
 
 use std::sync::Arc;

@@ -29,6 +29,9 @@ mod projects;
 mod schemas;
 mod usage;
 
+mod invocations;
+mod usage_events;
+
 mod accounts;
 mod duties;
 mod operator;
@@ -36,10 +39,14 @@ mod queues;
 
 use serde::Serialize;
 
-use super::routes::Route;
+use super::{
+    request::{A_TIME, Request},
+    routes::Route,
+};
 use crate::{
     app::App,
-    domain::{Error, Result},
+    domain::{Cursor, Error, Result},
+    store::telemetry::Window,
 };
 
 /// All routes. What is not here is 404.
@@ -66,6 +73,8 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(me::routes());
     table.extend(schemas::routes());
     table.extend(usage::routes());
+    table.extend(usage_events::routes());
+    table.extend(invocations::routes());
     table.extend(stripe::webhook());
     table.extend(operator::accounts());
     table.extend(operator::server());
@@ -81,6 +90,17 @@ pub(super) fn served(app: &App) -> Vec<Route> {
         table.retain(|route| route.path != stripe::WEBHOOK);
     }
     table
+}
+
+/// Which part of a list of telemetry is asked for.
+fn window(request: &Request) -> Result<Window> {
+    let page = request.page()?;
+    Ok(Window {
+        after: page.after.as_ref().map(Cursor::uuid).transpose()?,
+        from: request.query("created_after", A_TIME)?,
+        to: request.query("created_before", A_TIME)?,
+        limit: page.limit,
+    })
 }
 
 /// The bytes of an answer.

@@ -206,7 +206,12 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             daily_token_cap: 25_000,
         },
         streaks: crate::domain::StreakPolicy::default(),
-        cleanup: app::CleanupSettings { api_keys: minute, canceled_jobs: minute, usage: minute },
+        cleanup: app::CleanupSettings {
+            api_keys: minute,
+            canceled_jobs: minute,
+            usage: minute,
+            telemetry: minute,
+        },
         stripe: app::StripeSettings::default(),
         tasks: app::TaskSettings {
             ttl: minute,

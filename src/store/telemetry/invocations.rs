@@ -4,10 +4,11 @@ use rusqlite::{Connection, params};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::list::{Looked, Window};
+use super::list::Window;
 use crate::{
     domain::{InvocationId, JobId, Result, Timestamp},
     store::{
+        listing::Looked,
         row::{named, raw, unknown},
         scope::{AccountScope, AccountSeq},
         tx::Snapshot,
@@ -80,7 +81,7 @@ pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     window: &Window,
     filter: &InvocationFilter,
-) -> Result<Looked<Invocation>> {
+) -> Result<Looked<Invocation, Uuid>> {
     let sql = super::list::matching!(
         "invocation",
         "(?4 is null or status = ?4) and (?5 is null or job = ?5)"

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{Result, Timestamp},
-    store::{scope::Scope, tx::Snapshot},
+    store::{listing::Looked, scope::Scope, tx::Snapshot},
 };
 
 /// Selects the rows of a table that match, among the 10,000 that a page may look at: ?1 the id that they are below, ?2 the
@@ -48,15 +48,6 @@ pub struct Window {
     pub limit: usize,
 }
 
-/// A page, and the row that the next one comes after.
-#[derive(Clone, Debug)]
-pub struct Looked<T> {
-    /// The rows.
-    pub rows: Vec<T>,
-    /// `None` on the last page.
-    pub next_after: Option<Uuid>,
-}
-
 impl Window {
     /// The ids between which the rows are: below the first, not below the second.
     pub(super) fn ids(&self) -> [[u8; 16]; 2] {
@@ -78,7 +69,7 @@ impl Window {
         last_looked_at: &'static str,
         mut rows: Vec<T>,
         id: impl Fn(&T) -> Uuid,
-    ) -> Result<Looked<T>> {
+    ) -> Result<Looked<T, Uuid>> {
         let next_after = if rows.len() > self.limit {
             rows.truncate(self.limit);
             rows.last().map(id)

@@ -24,7 +24,7 @@ use std::{
 };
 
 pub use buffer::{PerKind, Report};
-pub use list::{Looked, Window};
+pub use list::Window;
 
 use super::{
     fault,

@@ -1,11 +1,13 @@
 //! The log of requests.
 
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
-use super::list::{Looked, Window};
+use super::list::Window;
 use crate::{
     domain::{RequestRecordId, Result, Timestamp},
     store::{
+        listing::Looked,
         scope::{AccountSeq, Scope},
         tx::Snapshot,
     },
@@ -99,7 +101,7 @@ pub fn list<S: Scope>(
     snapshot: &Snapshot<'_, S>,
     window: &Window,
     filter: &RequestFilter,
-) -> Result<Looked<RequestRecord>> {
+) -> Result<Looked<RequestRecord, Uuid>> {
     let sql = super::list::matching!(
         "request",
         "(?4 is null or request_id = ?4) and (?5 is null or status = ?5) and (?6 is null or route = ?6)"

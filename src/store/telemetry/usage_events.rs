@@ -4,10 +4,11 @@ use rusqlite::{Connection, params};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::list::{Looked, Window};
+use super::list::Window;
 use crate::{
     domain::{Credits, ExecutionStatus, JobId, Result, Timestamp, UsageEventId},
     store::{
+        listing::Looked,
         row::{named, raw, unknown},
         scope::{AccountScope, AccountSeq},
         tx::Snapshot,
@@ -90,7 +91,7 @@ pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     window: &Window,
     filter: &UsageEventFilter,
-) -> Result<Looked<UsageEvent>> {
+) -> Result<Looked<UsageEvent, Uuid>> {
     let sql = super::list::matching!(
         "usage_event",
         "(?4 is null or status = ?4) and (?5 is null or skill_name = ?5) and (?6 is null or job = ?6)"

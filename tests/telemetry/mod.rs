@@ -1,0 +1,4 @@
+//! What is recorded beside the books.
+
+mod executions;
+mod switches;
