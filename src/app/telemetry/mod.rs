@@ -1,5 +1,6 @@
 //! What is recorded of executions and requests, beside the books.
 
+pub mod requests;
 mod switches;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ pub use switches::Switches;
 use crate::{
     ambient::Ambient,
     domain::json::Places,
+    observe::process::Process,
     store::{
         Store,
         telemetry::{Telemetry, TelemetrySettings},
@@ -34,6 +36,8 @@ pub struct Recording {
     pub invocations: InvocationPolicy,
     /// Of whom.
     pub switches: Switches,
+    /// How the server is meanwhile.
+    pub process: Arc<Process>,
 }
 
 impl Recording {
@@ -42,13 +46,19 @@ impl Recording {
         let path = store.path().with_file_name("telemetry.db");
         let telemetry = Telemetry::new(&path, TelemetrySettings::default(), ambient);
         let invocations = InvocationPolicy { enabled: false, max_payload: 0, redact: Vec::new() };
-        Self::new(telemetry, invocations, store)
+        Self::new(telemetry, invocations, store, ambient)
     }
 
     /// Records to `telemetry`; the switches are read from `store`, whose deeds report there from now on.
-    pub fn new(telemetry: Telemetry, invocations: InvocationPolicy, store: &Store) -> Arc<Self> {
+    pub fn new(
+        telemetry: Telemetry,
+        invocations: InvocationPolicy,
+        store: &Store,
+        ambient: &Ambient,
+    ) -> Arc<Self> {
         store.report_to(&telemetry);
         let switches = Switches::of(store.clone(), invocations.enabled);
-        Arc::new(Self { telemetry, invocations, switches })
+        let process = Arc::new(Process::watch(ambient.monotonic()));
+        Arc::new(Self { telemetry, invocations, switches, process })
     }
 }

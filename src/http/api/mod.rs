@@ -26,6 +26,7 @@ mod api_keys;
 mod me;
 mod projects;
 
+mod logs;
 mod schemas;
 mod usage;
 
@@ -66,6 +67,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(me::routes());
     table.extend(schemas::routes());
     table.extend(usage::routes());
+    table.extend(logs::routes());
     table.extend(stripe::webhook());
     table.extend(operator::accounts());
     table.extend(operator::server());

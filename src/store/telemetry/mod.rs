@@ -163,7 +163,10 @@ impl Telemetry {
         scope: S,
         look: impl FnOnce(&Snapshot<'_, S>) -> Result<T>,
     ) -> Result<T> {
-        self.0.buffer.settle(SETTLING);
+        // In trouble, what came in before is lost, or will be: nobody waits for that.
+        if self.trouble().is_none() {
+            self.0.buffer.settle(SETTLING);
+        }
         let confined = open_to_read(&self.0.path).map_err(unreadable)?;
         let transaction = confined.sql.unchecked_transaction().map_err(unreadable)?;
         confined.tenancy.enter(&scope);
