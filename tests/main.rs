@@ -36,4 +36,5 @@ mod server;
 mod store;
 mod stripe;
 mod tasks;
+mod telemetry;
 mod tidy;

@@ -31,7 +31,9 @@ fn shapes() -> Vec<String> {
         format!("{START}op_{w}{{40,}}"),
         r"\$argon2[0-9A-Za-z]*\$\S*".to_owned(),
         format!(r"eyJ{w}{{8,}}\.{w}+(?:\.{w}*)?"),
-        format!("{START}(?:gh[pousr]_{w}{{20,}}|xox[a-z]-{w}{{10,}}|AIza{w}{{30,}}|AKIA[0-9A-Z]{{16}})"),
+        format!(
+            "{START}(?:gh[pousr]_{w}{{20,}}|xox[a-z]-{w}{{10,}}|AIza{w}{{30,}}|AKIA[0-9A-Z]{{16}})"
+        ),
     ]
 }
 
