@@ -110,6 +110,7 @@ struct Fault {
     provider_code: Option<String>,
     details: Option<Box<RawValue>>,
     retry_after: Option<Duration>,
+    is_of_job: bool,
     source: Option<Box<dyn error::Error + Send + Sync>>,
 }
 
@@ -126,6 +127,7 @@ impl Error {
             provider_code: None,
             details: None,
             retry_after: None,
+            is_of_job: false,
             source: None,
         }))
     }
@@ -189,6 +191,18 @@ impl Error {
     pub fn with_details(mut self, details: &impl Serialize) -> Self {
         self.0.details = to_raw_value(details).ok();
         self
+    }
+
+    /// Says that a job tells of it too, which was accepted before.
+    #[must_use]
+    pub fn of_job(mut self) -> Self {
+        self.0.is_of_job = true;
+        self
+    }
+
+    /// Whether a job tells of it too.
+    pub fn is_of_job(&self) -> bool {
+        self.0.is_of_job
     }
 
     /// Says when a retry can help.

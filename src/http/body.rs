@@ -20,7 +20,14 @@ pub struct Body {
     content: Content,
     /// Lives as long as the body flows.
     guard: Option<Box<dyn Any + Send>>,
+    /// Bytes that were taken to be sent.
+    taken: u64,
+    /// Told of them when the body is over.
+    on_end: Option<OnEnd>,
 }
+
+/// Is told how many bytes of a body were taken to be sent, when it ends or when its reader leaves.
+type OnEnd = Box<dyn FnOnce(u64) + Send>;
 
 enum Content {
     Whole(Bytes),
@@ -70,14 +77,22 @@ impl BodySender {
 
 impl Body {
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self { content: Content::Whole(bytes.into()), guard: None }
+        Self::of(Content::Whole(bytes.into()))
     }
 
     /// `is_file` is true for what is of no use in part.
     pub(super) fn flowing(is_file: bool) -> (BodySender, Self) {
         let (sender, pieces) = mpsc::channel(FLOWING_MAX);
-        let body = Self { content: Content::Flowing { pieces, is_file }, guard: None };
-        (BodySender(sender), body)
+        (BodySender(sender), Self::of(Content::Flowing { pieces, is_file }))
+    }
+
+    fn of(content: Content) -> Self {
+        Self { content, guard: None, taken: 0, on_end: None }
+    }
+
+    /// Calls `tell` when the body is over, whether it came to its end or its reader went away.
+    pub(super) fn on_end(&mut self, tell: impl FnOnce(u64) + Send + 'static) {
+        self.on_end = Some(Box::new(tell));
     }
 
     /// Keeps `guard` until a flowing body ends; a whole one is as good as sent.
@@ -96,6 +111,14 @@ impl Body {
     }
 }
 
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(tell) = self.on_end.take() {
+            tell(self.taken);
+        }
+    }
+}
+
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = BrokenOff;
@@ -104,7 +127,8 @@ impl HttpBody for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        match &mut self.get_mut().content {
+        let this = self.get_mut();
+        let polled = match &mut this.content {
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Flowing { pieces, is_file } => {
@@ -114,7 +138,11 @@ impl HttpBody for Body {
                     Some(Piece::End) | None => None,
                 })
             }
+        };
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            this.taken += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -141,6 +169,30 @@ mod tests {
             drop(sender);
         }
         body.collect().await.ok().map(Collected::to_bytes)
+    }
+
+    #[tokio::test]
+    async fn the_end_is_told_once_however_it_comes() {
+        let told = |mut body: Body| {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            body.on_end(move |bytes| sender.send(bytes).unwrap());
+            (body, receiver)
+        };
+        let (body, ends) = told(Body::whole("abc"));
+        body.collect().await.unwrap();
+        assert_eq!(ends.iter().collect::<Vec<_>>(), [3]);
+        let (body, ends) = told(Body::whole("abc"));
+        drop(body);
+        assert_eq!(ends.iter().collect::<Vec<_>>(), [0]);
+        let (sender, body) = Body::flowing(true);
+        let (mut body, ends) = told(body);
+        for piece in ["ab", "cde"] {
+            sender.send(piece).await.unwrap();
+        }
+        body.frame().await.unwrap().unwrap();
+        assert!(ends.try_recv().is_err());
+        drop(body);
+        assert_eq!(ends.iter().collect::<Vec<_>>(), [2]);
     }
 
     #[tokio::test]

@@ -8,12 +8,15 @@ use hyper::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 pub(crate) mod openai;
 
 use super::RequestId;
-use crate::domain::{Error, ErrorKind};
+use crate::{
+    domain::{Error, ErrorKind},
+    observe::redact,
+};
 
 /// Clients of several SDKs give up on longer waits than this.
 const RETRY_AFTER_MAX: u64 = 60;
@@ -146,18 +149,28 @@ pub(super) fn render(
 /// The body of an answer that is not a success, or of the event that ends a stream without one.
 pub(super) fn body(error: &Error, request_id: &str, dialect: Dialect) -> Vec<u8> {
     let (_, r#type) = dialect.status_of(error.kind());
+    let code = dialect.code_in(error);
+    let param = error.param().map(redact::credentials);
+    let details = error.details().and_then(without_credentials);
     let body = ErrorBody {
         error: ErrorObject {
             r#type,
-            code: &dialect.code_in(error),
-            message: error.message(),
-            param: error.param(),
+            code: &redact::credentials(&code),
+            message: &redact::credentials(error.message()),
+            param: param.as_deref(),
             request_id,
-            details: error.details(),
+            details: details.as_deref().or(error.details()),
         },
     };
     // Strings and a finished value always serialise.
     serde_json::to_vec(&body).unwrap_or_default()
+}
+
+/// The same details where credentials were among them: whoever mistook a field for another is not shown them again, nor
+/// is whoever reads the answer in a log.
+fn without_credentials(details: &RawValue) -> Option<Box<RawValue>> {
+    let mut value = serde_json::from_str(details.get()).ok()?;
+    redact::json_credentials(&mut value).then(|| to_raw_value(&value).ok()).flatten()
 }
 
 /// Whole seconds, 1–60, for the kinds that a later retry can help. The cap of a day alone holds for longer: to say

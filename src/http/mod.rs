@@ -160,7 +160,7 @@ impl Edge {
         let expects = parts.headers.contains_key(hyper::header::EXPECT);
         let outcome = middleware::pass(&self, &mut exchange, parts, &mut body).await;
         if outcome.is_err() && !expects {
-            middleware::discard(&mut body).await;
+            exchange.discard(&mut body).await;
         }
         exchange.finish(&self, &method, outcome)
     }

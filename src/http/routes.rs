@@ -126,6 +126,8 @@ pub(crate) struct Route {
     pub(super) headers: &'static [&'static str],
     /// Whose words its errors use.
     pub(super) dialect: Dialect,
+    /// Whether the log of requests shows who asked for it.
+    pub(super) is_logged: bool,
 }
 
 impl Route {
@@ -182,7 +184,14 @@ impl Route {
             spends: false,
             headers: &[],
             dialect: Dialect::Own,
+            is_logged: true,
         }
+    }
+
+    /// Asked every few seconds by programs that watch: the log of requests leaves it out.
+    pub(crate) fn unlogged(mut self) -> Self {
+        self.is_logged = false;
+        self
     }
 
     /// Speaks as OpenAI's API does: its clients read the errors and the headers of limits.

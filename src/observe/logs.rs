@@ -5,7 +5,9 @@ use std::{
     error::Error,
     fmt::{self, Write as _},
     io::{self, IsTerminal as _, Write},
+    panic::{self, Location},
     sync::Mutex,
+    thread,
 };
 
 use serde_json::{Map, Value};
@@ -40,7 +42,17 @@ pub fn install(settings: &Log, coloured: bool, now: Clock) -> Result<(), SetGlob
         LogFormat::Auto if !is_terminal => Style::Json,
         _ => Style::Pretty { coloured: coloured && is_terminal },
     };
-    tracing::subscriber::set_global_default(subscriber(&settings.level, style, now, io::stderr()))
+    let subscriber = subscriber(&settings.level, style, now, io::stderr());
+    tracing::subscriber::set_global_default(subscriber)?;
+    panic::set_hook(Box::new(|panic| log_panic(panic.payload_as_str(), panic.location())));
+    Ok(())
+}
+
+/// A panic is an event too: its message may quote whatever the program was given.
+fn log_panic(message: Option<&str>, place: Option<&Location<'_>>) {
+    let (thread, place) = (thread::current(), place.map(ToString::to_string));
+    let message = message.unwrap_or("without words");
+    tracing::error!(thread = thread.name(), place, "panicked: {message}");
 }
 
 fn subscriber(
@@ -291,6 +303,17 @@ mod tests {
             assert!(!lines.contains(canary) && !lines.contains("4242"), "{lines}");
             assert_eq!(lines.matches(REDACTED).count(), 7, "{lines}");
         }
+    }
+
+    #[test]
+    fn panics_keep_secrets_too() {
+        let lines = logged("info", Style::Json, || {
+            log_panic(Some("byte 1 of `sk_live_CANARY9f2`"), Some(Location::caller()));
+            log_panic(None, None);
+        });
+        assert!(!lines.contains("CANARY9f2"), "{lines}");
+        assert!(lines.contains("panicked: byte 1 of `[redacted]`") && lines.contains("logs.rs:"));
+        assert!(lines.contains("panicked: without words"));
     }
 
     #[test]

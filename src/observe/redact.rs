@@ -1,126 +1,174 @@
-//! What must not be seen in a log, whoever put it into an event.
+//! What must not be seen in logs, telemetry and errors, whoever put it there.
 
 use std::{borrow::Cow, sync::LazyLock};
 
+use percent_encoding::percent_decode_str;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+mod patterns;
+#[cfg(test)]
+mod tests;
 
 /// What stands where a secret was.
 pub const REDACTED: &str = "[redacted]";
 
+/// Layers of percent-encoding that are looked through.
+const LAYERS: usize = 8;
+
 /// Words in the name of a field whose value is never shown.
-const SECRET_WORDS: [&str; 15] = [
+const SECRET_WORDS: [&str; 22] = [
+    "apikey",
     "authorization",
+    "bearer",
     "card",
     "cookie",
     "cookies",
     "credential",
     "credentials",
+    "cvc",
+    "cvv",
     "email",
     "emails",
     "hash",
+    "jwt",
+    "passcode",
     "passphrase",
     "passwd",
     "password",
+    "passwords",
     "secret",
     "secrets",
     "token",
 ];
 
+/// Words that together are the name of a key, at the end of a field's name.
+const SECRET_KEYS: [[&str; 2]; 4] =
+    [["access", "key"], ["api", "key"], ["private", "key"], ["secret", "key"]];
+
 /// True where the field's name says that its value is a secret. `tokens` is a count.
-pub(super) fn is_secret(field: &str) -> bool {
-    let lower = field.to_ascii_lowercase();
-    lower.ends_with("api_key")
-        || lower.split(['_', '.', '-']).any(|word| SECRET_WORDS.binary_search(&word).is_ok())
+pub fn is_secret(field: &str) -> bool {
+    let words = words(field);
+    let ends = |key: &[&str; 2]| words.ends_with(&key.map(str::to_owned));
+    let is_telling = |word: &String| SECRET_WORDS.binary_search(&word.as_str()).is_ok();
+    words.iter().any(is_telling) || SECRET_KEYS.iter().any(ends)
 }
 
-/// Texts that are secrets wherever they stand: API keys of ours and of providers, webhook secrets,
-/// credentials of HTTP, hashes of keys, addresses of people, and values behind a telling name.
-static SECRETS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let kinds = [
-        r"sk_(?:live|test)_\w*",
-        r"\bsk-[\w-]{8,}",
-        r"whsec_[\w+/=-]*",
-        r"(?i:\b(?:bearer|basic)\s+)[\w.~+/=-]+",
-        r"\$argon2\w*\$\S*",
-        r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+",
-        r#"(?i:\b(?:authorization|set-cookie|cookie|password|passwd|secret|api_key|card)\\?"?\s*[:=]\s*)(?i:(?:bearer|basic)\s+)?(?:\\?"(?:[^"\\]|\\[^"])*|[^\s,;}&]+)"#,
-    ];
-    // The pattern is constant and a test compiles it.
-    Regex::new(&kinds.join("|")).ok()
-});
+/// The words of a name in lower case, whether they are divided by punctuation or by capitals.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_lower = false;
+    for character in name.chars() {
+        let begins = was_lower && character.is_ascii_uppercase();
+        was_lower = character.is_ascii_lowercase() || character.is_ascii_digit();
+        if matches!(character, '_' | '.' | '-' | ' ') || begins {
+            words.push(String::new());
+        }
+        if let (Some(word), true) = (words.last_mut(), character.is_alphanumeric()) {
+            word.push(character.to_ascii_lowercase());
+        }
+    }
+    words
+}
 
-/// The text without secrets.
-pub(super) fn text(text: &str) -> Cow<'_, str> {
-    match &*SECRETS {
-        Some(secrets) => secrets.replace_all(text, REDACTED),
+/// The text without secrets, addresses of people, and values behind telling names.
+pub fn text(text: &str) -> Cow<'_, str> {
+    static SECRETS: LazyLock<Option<Regex>> = LazyLock::new(|| compiled(&patterns::all()));
+    without(&SECRETS, text)
+}
+
+/// The text without what has the shape of a credential. For answers to whoever wrote the text: what is no secret is
+/// shown, also an address, or what stands behind a telling name.
+pub fn credentials(text: &str) -> Cow<'_, str> {
+    static CREDENTIALS: LazyLock<Option<Regex>> =
+        LazyLock::new(|| compiled(&patterns::credentials()));
+    without(&CREDENTIALS, text)
+}
+
+// The patterns are constant, and tests compile them.
+fn compiled(patterns: &[String]) -> Option<Regex> {
+    Regex::new(&patterns.join("|")).ok()
+}
+
+fn without<'t>(secrets: &Option<Regex>, text: &'t str) -> Cow<'t, str> {
+    match secrets {
+        Some(secrets) => secrets.replace_all(text, "${before}[redacted]${after}"),
         None => Cow::Borrowed(REDACTED),
     }
 }
 
-/// Covers what a JSON value has of secrets: the values of members that are secret by their name, and texts.
-pub fn json(value: &mut Value) {
-    match value {
-        Value::String(given) => {
-            if let Cow::Owned(covered) = text(given) {
-                *given = covered;
-            }
+/// The path of a URL without secrets. One that hid behind percent-encoding leaves the path decoded.
+pub fn path(path: &str) -> Cow<'_, str> {
+    let mut decoded = Cow::Borrowed(path);
+    for _ in 0..LAYERS {
+        match percent_decode_str(&decoded).decode_utf8_lossy() {
+            Cow::Owned(shorter) => decoded = Cow::Owned(shorter),
+            Cow::Borrowed(_) => break,
         }
-        Value::Array(items) => items.iter_mut().for_each(json),
-        Value::Object(members) => {
-            for (name, member) in members.iter_mut() {
-                if is_secret(name) { *member = REDACTED.into() } else { json(member) }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    match text(&decoded) {
+        Cow::Owned(shown) => Cow::Owned(shown),
+        Cow::Borrowed(_) => text(path),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Takes secrets out of a JSON value: what stands behind telling names, and what is in its texts, names included.
+pub fn json(value: &mut Value) {
+    clean(value, &Cleaner { text, hides: is_secret });
+}
 
-    #[test]
-    fn words_are_sorted_for_the_search() {
-        assert!(SECRET_WORDS.is_sorted());
-    }
+/// Takes what has the shape of a credential out of the texts of a JSON value; true where there was any.
+pub fn json_credentials(value: &mut Value) -> bool {
+    clean(value, &Cleaner { text: credentials, hides: |_| false })
+}
 
-    #[test]
-    fn names_tell_secrets() {
-        for secret in [
-            "authorization",
-            "http.cookie",
-            "card_number",
-            "operator_token",
-            "key_hash",
-            "Password",
-            "webhook-secret",
-            "openai_api_key",
-        ] {
-            assert!(is_secret(secret), "{secret}");
-        }
-        for plain in ["prompt_tokens", "discarded", "api_key_id", "account", "message"] {
-            assert!(!is_secret(plain), "{plain}");
-        }
-    }
+/// What is taken out of JSON.
+struct Cleaner {
+    /// Of texts.
+    text: fn(&str) -> Cow<'_, str>,
+    /// With the values of these names.
+    hides: fn(&str) -> bool,
+}
 
-    #[test]
-    fn values_tell_secrets() {
-        for (given, shown) in [
-            ("key sk_live_abcABC123_def here", "key [redacted] here"),
-            ("sk_test_", "[redacted]"),
-            ("sk-proj-abcdef012345", "[redacted]"),
-            ("whsec_MfKQ9r8GKYqrTwjU+/=", "[redacted]"),
-            ("Authorization: bearer abc.def-g", "[redacted]"),
-            ("sent Bearer abc.def-g", "sent [redacted]"),
-            ("$argon2id$v=19$m=7168,t=5,p=1$c2FsdA$aGFzaA.", "[redacted]"),
-            ("mail ada@example.com now", "mail [redacted] now"),
-            (r#"{"password":"a b","n":1}"#, r#"{"[redacted]","n":1}"#),
-            (r#"{\"password\":\"a b\",\"n\":1}"#, r#"{\"[redacted]\",\"n\":1}"#),
-            ("https://u:p@host.example/x", "https://u:[redacted]/x"),
-            ("task_run is risky", "task_run is risky"),
-        ] {
-            assert_eq!(text(given), shown);
+/// True where something changed. A value is as deep as the parser allows.
+fn clean(value: &mut Value, cleaner: &Cleaner) -> bool {
+    match value {
+        Value::String(given) => match (cleaner.text)(given) {
+            Cow::Owned(shown) => {
+                *given = shown;
+                true
+            }
+            Cow::Borrowed(_) => false,
+        },
+        Value::Array(items) => {
+            items.iter_mut().fold(false, |changed, item| clean(item, cleaner) | changed)
+        }
+        Value::Object(members) => clean_members(members, cleaner),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn clean_members(members: &mut Map<String, Value>, cleaner: &Cleaner) -> bool {
+    let mut changed = false;
+    for (name, value) in members.iter_mut() {
+        if !(cleaner.hides)(name) {
+            changed |= clean(value, cleaner);
+        } else if !value.is_null() {
+            *value = REDACTED.into();
+            changed = true;
         }
     }
+    let is_shown = |name: &String| matches!((cleaner.text)(name), Cow::Borrowed(_));
+    if members.keys().all(is_shown) {
+        return changed;
+    }
+    for (name, value) in std::mem::take(members) {
+        let mut shown = (cleaner.text)(&name).into_owned();
+        // None replaces another.
+        while members.contains_key(&shown) {
+            shown.push('+');
+        }
+        members.insert(shown, value);
+    }
+    true
 }

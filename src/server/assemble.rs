@@ -87,7 +87,7 @@ fn recording(config: &Config, ambient: &Ambient, store: &Store) -> Arc<Recording
         redact: telemetry.invocations.redact.clone(),
     };
     let path = folder::telemetry(&config.data_dir);
-    Recording::new(Telemetry::new(&path, settings, ambient), invocations, store)
+    Recording::new(Telemetry::new(&path, settings, ambient), invocations, store, ambient)
 }
 
 /// How the database is opened.

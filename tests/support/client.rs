@@ -271,6 +271,23 @@ impl Connection {
         Ok(reply)
     }
 
+    /// Reads frames of HTTP/2 to the end of a body; gives their bytes as text.
+    pub(crate) fn read_http2(&mut self) -> String {
+        let mut text = String::new();
+        loop {
+            let mut head = [0; 9];
+            self.0.read_exact(&mut head).expect("the server goes on");
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; usize::try_from(length).unwrap()];
+            self.0.read_exact(&mut payload).expect("the frame comes whole");
+            text += &String::from_utf8_lossy(&payload);
+            // END_STREAM on DATA.
+            if head[3] == 0 && head[4] & 1 == 1 {
+                return text;
+            }
+        }
+    }
+
     /// True where the server begins to read the body that was announced with `Expect: 100-continue`.
     pub(crate) fn may_continue(&mut self) -> bool {
         let status = self.read_line().expect("the server replies");

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Provider, TestServer,
+    Provider,
     provider::{completion_with_usage, error},
-    server::Account,
+    server::{Account, TestServer},
 };
 
 const OFFICIAL: &str = "00000000-0000-0000-0000-000000000001";

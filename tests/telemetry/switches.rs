@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use skai_server::{config::Config, domain::json::Places};
 
-use crate::support::{TestServer, client::Client, server::Account};
+use crate::support::{
+    client::Client,
+    server::{Account, TestServer},
+};
 
 fn run(client: &Client, text: &str) -> Value {
     let body = json!({"model": "sandbox", "messages": [{"role": "user", "content": text}]});

@@ -16,6 +16,8 @@ use crate::{
 pub struct Session {
     /// The key's id.
     pub key: ApiKeyId,
+    /// What the key begins with: enough to know it by, too little to use it.
+    pub prefix: String,
     /// The key's internal number.
     pub key_seq: i64,
     /// The right to the live rows of the key's account, which its keys and projects are among.

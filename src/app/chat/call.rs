@@ -390,7 +390,7 @@ fn refusal(error: &JobError, provider: Option<&ProviderError>) -> Error {
         _ => ErrorKind::ProviderFailed,
     };
     let code = provider.and_then(|error| error.provider_code.clone());
-    let told = Error::new(kind, error.message.clone()).with_provider_code(code);
+    let told = Error::new(kind, error.message.clone()).with_provider_code(code).of_job();
     match provider.and_then(|error| error.retry_after) {
         Some(after) => told.with_retry_after(after),
         None => told,

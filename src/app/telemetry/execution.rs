@@ -17,6 +17,7 @@ use crate::{
         Credits, ExecutionStatus, InvocationId, JobError, JobStatus, OFFICIAL_UUID, RecordKind,
         Timestamp, UsageEventId, uuid_or_official,
     },
+    observe::redact,
     store::{
         AccountScope, Tx,
         jobs::{Job, JobAgent},
@@ -51,8 +52,16 @@ impl<'a> Skill<'a> {
 
     fn tags(&self) -> Box<RawValue> {
         let tags = self.agent.and_then(|agent| RawValue::from_string(agent.tags.clone()).ok());
-        tags.unwrap_or_else(|| RawValue::from_string("[]".to_owned()).unwrap_or_default())
+        tags.unwrap_or_else(no_tags)
     }
+}
+
+/// What a skill is called that was not named.
+pub(super) const UNNAMED: &str = "unknown";
+
+/// An empty JSON array.
+pub(super) fn no_tags() -> Box<RawValue> {
+    to_raw_value::<[(); 0]>(&[]).unwrap_or_default()
 }
 
 /// On whose behalf: the end user, or where none is named the account.
@@ -68,30 +77,30 @@ pub(super) struct Metadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) model: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    answered_by: Option<&'a str>,
+    pub(super) answered_by: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<&'a str>,
+    pub(super) provider: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    agent_version: Option<u32>,
+    pub(super) agent_version: Option<u32>,
     /// From acceptance to the beginning of the last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
-    queue_wait_ms: Option<u64>,
+    pub(super) queue_wait_ms: Option<u64>,
     /// In calls to models, within the last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
-    provider_ms: Option<u64>,
-    attempts: u32,
-    retries: u32,
-    repairs: u32,
+    pub(super) provider_ms: Option<u64>,
+    pub(super) attempts: u32,
+    pub(super) retries: u32,
+    pub(super) repairs: u32,
     /// The models that were passed over, in their order.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    tried: &'a [Tried],
+    pub(super) tried: &'a [Tried],
     #[serde(skip_serializing_if = "Option::is_none")]
-    prompt_tokens: Option<u64>,
+    pub(super) prompt_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    completion_tokens: Option<u64>,
+    pub(super) completion_tokens: Option<u64>,
     /// Tokens of the prompt that the provider had in its cache.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cached_tokens: Option<u64>,
+    pub(super) cached_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<&'a str>,
     /// What the official UUID stands for.
@@ -102,7 +111,12 @@ pub(super) struct Metadata<'a> {
 }
 
 impl Metadata<'_> {
+    /// As JSON, without what looks like a credential: clients and providers wrote some of it.
     pub(super) fn json(&self) -> Box<RawValue> {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if redact::json_credentials(&mut value) {
+            return to_raw_value(&value).unwrap_or_default();
+        }
         to_raw_value(self).unwrap_or_default()
     }
 }

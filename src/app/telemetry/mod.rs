@@ -3,17 +3,24 @@
 pub(in crate::app) mod execution;
 mod invocation;
 pub mod records;
+pub mod requests;
+pub mod skipped;
 mod switches;
 
 use std::sync::Arc;
 
 pub use switches::Switches;
 
+use uuid::Uuid;
+
+use super::page_of;
 use crate::{
     ambient::Ambient,
-    domain::json::Places,
+    domain::{Cursor, Page, json::Places},
+    observe::process::Process,
     store::{
         Store,
+        listing::Looked,
         telemetry::{Telemetry, TelemetrySettings},
     },
 };
@@ -37,6 +44,8 @@ pub struct Recording {
     pub invocations: InvocationPolicy,
     /// Of whom.
     pub switches: Switches,
+    /// How the server is meanwhile.
+    pub process: Arc<Process>,
 }
 
 impl Recording {
@@ -45,13 +54,23 @@ impl Recording {
         let path = store.path().with_file_name("telemetry.db");
         let telemetry = Telemetry::new(&path, TelemetrySettings::default(), ambient);
         let invocations = InvocationPolicy { enabled: false, max_payload: 0, redact: Vec::new() };
-        Self::new(telemetry, invocations, store)
+        Self::new(telemetry, invocations, store, ambient)
     }
 
     /// Records to `telemetry`; the switches are read from `store`, whose deeds report there from now on.
-    pub fn new(telemetry: Telemetry, invocations: InvocationPolicy, store: &Store) -> Arc<Self> {
+    pub fn new(
+        telemetry: Telemetry,
+        invocations: InvocationPolicy,
+        store: &Store,
+        ambient: &Ambient,
+    ) -> Arc<Self> {
         store.report_to(&telemetry);
         let switches = Switches::of(store.clone(), invocations.enabled);
-        Arc::new(Self { telemetry, invocations, switches })
+        let process = Arc::new(Process::watch(ambient.monotonic()));
+        Arc::new(Self { telemetry, invocations, switches, process })
     }
+}
+
+fn page<T>(found: Looked<T, Uuid>) -> Page<T> {
+    page_of(found, |id| Cursor::from_uuid(*id))
 }

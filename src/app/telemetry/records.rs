@@ -1,13 +1,11 @@
 //! Looking at what was recorded.
 
-use uuid::Uuid;
-
+use super::page;
 use crate::{
-    app::{App, page_of},
-    domain::{Cursor, Error, InvocationId, Page, Result},
+    app::App,
+    domain::{Error, InvocationId, Page, Result},
     store::{
         AccountScope,
-        listing::Looked,
         telemetry::{
             Window,
             invocations::{self, Invocation, InvocationFilter},
@@ -42,8 +40,4 @@ pub fn invocations(
 pub fn invocation(app: &App, scope: AccountScope, id: InvocationId) -> Result<Invocation> {
     let found = app.recording.telemetry.read(scope, |snapshot| invocations::find(snapshot, id))?;
     found.ok_or_else(|| Error::not_found("invocation"))
-}
-
-fn page<T>(found: Looked<T, Uuid>) -> Page<T> {
-    page_of(found, |id| Cursor::from_uuid(*id))
 }

@@ -97,7 +97,7 @@ async fn list(request: Request) -> Result<Reply> {
         job: request.query("job_id", AN_ID)?,
     };
     let look = move |app: &Arc<_>| records::invocations(app, scope, &window, &filter);
-    let page = request.blocking(look).await?;
+    let page = request.heavy(look).await?;
     let bodies: Vec<_> = page.data.iter().map(InvocationBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }
@@ -105,6 +105,6 @@ async fn list(request: Request) -> Result<Reply> {
 /// `GET /v1/invocations/{id}`
 async fn get(request: Request) -> Result<Reply> {
     let (id, scope) = (request.id("id")?, request.session()?.scope);
-    let found = request.blocking(move |app| records::invocation(app, scope, id)).await?;
+    let found = request.heavy(move |app| records::invocation(app, scope, id)).await?;
     Reply::ok(&InvocationBody::of(&found))
 }

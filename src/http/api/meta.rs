@@ -23,15 +23,18 @@ pub(super) fn routes() -> [Route; 5] {
     [
         Route::get("/healthz", "getHealth", handler!(health))
             .summary("Whether the process is alive.")
+            .unlogged()
             .answers::<Health>(StatusCode::OK),
         Route::get("/readyz", "getReadiness", handler!(ready))
             .summary(
                 "Whether the server takes work: the database can write and nothing is stopping.",
             )
+            .unlogged()
             .answers::<Readiness>(StatusCode::OK),
         Route::get("/metrics", "getMetrics", handler!(metrics))
             .summary("Numbers for Prometheus, as OpenMetrics 1.0.")
             .access(Access::Metrics)
+            .unlogged()
             .media_types(&["application/openmetrics-text"]),
         Route::get("/openapi.json", "getOpenApi", handler!(openapi))
             .summary("The OpenAPI document of this API.")

@@ -26,6 +26,7 @@ mod api_keys;
 mod me;
 mod projects;
 
+mod logs;
 mod schemas;
 mod usage;
 
@@ -75,6 +76,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(usage::routes());
     table.extend(usage_events::routes());
     table.extend(invocations::routes());
+    table.extend(logs::routes());
     table.extend(stripe::webhook());
     table.extend(operator::accounts());
     table.extend(operator::server());

@@ -135,7 +135,7 @@ async fn list(request: Request) -> Result<Reply> {
         job: request.query("job_id", AN_ID)?,
     };
     let look = move |app: &std::sync::Arc<_>| records::usage_events(app, scope, &window, &filter);
-    let page = request.blocking(look).await?;
+    let page = request.heavy(look).await?;
     let bodies: Vec<_> = page.data.iter().map(UsageEventBody::of).collect();
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }

@@ -49,13 +49,14 @@ pub(super) fn is_too_long(body: &Incoming, limit: usize) -> bool {
 }
 
 /// Reads the body whole. 415 where it is not declared as JSON, 413 where it is too long, 400 where
-/// it ends early or takes too long.
+/// it ends early or takes too long. Adds the bytes that were read to `taken` either way.
 pub(super) async fn read(
     kind: BodyKind,
     headers: &HeaderMap,
     body: &mut Incoming,
     limit: usize,
     time: Duration,
+    taken: &mut u64,
 ) -> Result<Bytes> {
     if kind == BodyKind::None || body.is_end_stream() {
         return Ok(Bytes::new());
@@ -68,7 +69,7 @@ pub(super) async fn read(
     if is_too_long(body, limit) {
         return Err(too_large(limit));
     }
-    let read = timeout(time, collect(body, limit)).await;
+    let read = timeout(time, collect(body, limit, taken)).await;
     let read = read.map_err(|_| broken("the body took too long to arrive; send it faster"))??;
     if !is_there && !read.is_empty() && kind != BodyKind::Raw {
         check_media_type(headers)?;
@@ -77,7 +78,7 @@ pub(super) async fn read(
 }
 
 /// Joins the frames of a body. The usual body is a single frame, which is passed on as it is.
-async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes> {
+async fn collect(body: &mut Incoming, limit: usize, taken: &mut u64) -> Result<Bytes> {
     let mut first = Bytes::new();
     let mut whole: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -87,6 +88,7 @@ async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
+        *taken += data.len() as u64;
         if first.len() + whole.len() + data.len() > limit {
             return Err(too_large(limit));
         }
@@ -101,8 +103,8 @@ async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes> {
 }
 
 /// Reads and forgets what a refused request still sends, within limits. Not for clients that wait
-/// to be told to continue: they are sending nothing.
-pub(in crate::http) async fn discard(body: &mut Incoming) {
+/// to be told to continue: they are sending nothing. Adds the bytes to `taken`.
+pub(super) async fn discard(body: &mut Incoming, taken: &mut u64) {
     let announced = body.size_hint().lower();
     let is_small = announced <= u64::try_from(DISCARDED_MAX).unwrap_or(u64::MAX);
     if body.is_end_stream() || !is_small {
@@ -112,6 +114,7 @@ pub(in crate::http) async fn discard(body: &mut Incoming) {
         let mut left = DISCARDED_MAX;
         while let Some(Ok(frame)) = body.frame().await {
             let length = frame.data_ref().map_or(0, Bytes::len);
+            *taken += length as u64;
             match left.checked_sub(length) {
                 Some(rest) => left = rest,
                 None => break,

@@ -5,6 +5,7 @@ mod body;
 mod client;
 mod cors;
 mod rate_limit;
+mod record;
 mod request_id;
 mod strict;
 
@@ -38,6 +39,7 @@ use super::{
 };
 use crate::domain::{Error, ErrorKind, Result};
 use client::Client;
+use record::{Asked, Head};
 
 /// What is known about a request so far, and the headers of its answer.
 pub(super) struct Exchange {
@@ -48,6 +50,12 @@ pub(super) struct Exchange {
     route: Option<Arc<Route>>,
     is_draining: bool,
     headers: HeaderMap,
+    /// Bytes of the body that were read.
+    bytes_in: u64,
+    /// What the log of requests keeps of the head, where there is one.
+    head: Option<Head>,
+    /// What would be executed, where that is so.
+    asked: Asked,
 }
 
 /// A request that a draining server refused may be sent again after this: to another, or the next.
@@ -91,7 +99,8 @@ pub(super) async fn pass(
     let limit = edge.settings.body_limit_of(route.body_limit);
     let _place = body::place(edge, &route, limit, body).await?;
     let is_suspect = route.gate.is_some() && !body::is_too_long(body, limit);
-    let read = body::read(route.body, &parts.headers, body, limit, edge.settings.body_timeout);
+    let (time, taken) = (edge.settings.body_timeout, &mut exchange.bytes_in);
+    let read = body::read(route.body, &parts.headers, body, limit, time, taken);
     let bytes = read.await.inspect_err(|_| {
         // Else those who send no body could hold all places for as long as they like.
         if is_suspect {
@@ -99,6 +108,7 @@ pub(super) async fn pass(
         }
     })?;
     let idempotency = strict::body(&route, &parts, &bytes).await?;
+    exchange.keep_asked(&path, &bytes);
     let request = Request {
         app: Arc::clone(&edge.app),
         id: exchange.id.clone(),
@@ -172,10 +182,18 @@ impl Exchange {
             identity: Identity::Anyone,
             route: None,
             is_draining,
+            asked: Asked::default(),
+            bytes_in: 0,
+            head: edge.app.recording.telemetry.is_running().then(|| Head::of(parts)),
             id,
             client,
             headers,
         }
+    }
+
+    /// Reads and forgets what a refused request still sends.
+    pub(super) async fn discard(&mut self, body: &mut Incoming) {
+        body::discard(body, &mut self.bytes_in).await;
     }
 
     /// Makes the answer and tells who observes.
@@ -185,6 +203,10 @@ impl Exchange {
         method: &Method,
         outcome: Result<Reply>,
     ) -> Response<Body> {
+        let code = outcome.as_ref().err().map(|error| error.kind().code());
+        if let Err(error) = &outcome {
+            self.record_skipped(edge, error);
+        }
         let (status, mut body) = match outcome {
             Ok(reply) => self.take(reply),
             Err(error) => self.refuse(&error),
@@ -199,6 +221,7 @@ impl Exchange {
             body = Body::whole(Bytes::new());
         }
         self.observe(edge, method, status);
+        self.record(edge, status, code, &mut body);
         let mut answer = Response::new(body);
         *answer.status_mut() = status;
         *answer.headers_mut() = self.headers;
@@ -235,8 +258,6 @@ impl Exchange {
         });
     }
 }
-
-pub(super) use body::discard;
 
 /// A handler that panics fails its own request and no other on the connection.
 async fn catch_panic(mut answering: Answering) -> Result<Reply> {

@@ -1,12 +1,13 @@
 //! The name of a request, in its answer and in logs.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use hyper::{HeaderMap, header::HeaderValue};
 
-use crate::ambient::Ambient;
+use crate::{ambient::Ambient, observe::redact};
 
-/// The client's name for the request, or one made for it: 1–128 printable ASCII characters.
+/// The client's name for the request, or one made for it: 1–128 printable ASCII characters. What looks like a credential
+/// is no name: it would be shown wherever the request is spoken of.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct RequestId(HeaderValue);
 
@@ -17,6 +18,7 @@ impl RequestId {
             let bytes = value.as_bytes();
             (1..=128).contains(&bytes.len())
                 && bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
+                && !is_credential(value)
         });
         Self(given.cloned().unwrap_or_else(|| {
             let mut buffer = uuid::Uuid::encode_buffer();
@@ -42,6 +44,12 @@ impl RequestId {
     }
 }
 
+fn is_credential(name: &HeaderValue) -> bool {
+    // Most names are UUIDs, which need no closer look.
+    let is_plain = name.as_bytes().iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    !is_plain && name.to_str().is_ok_and(|name| matches!(redact::credentials(name), Cow::Owned(_)))
+}
+
 impl fmt::Debug for RequestId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "RequestId({})", self.as_str())
@@ -63,7 +71,8 @@ mod tests {
         };
         assert_eq!(id(b"order 7/~"), "order 7/~");
         assert_eq!(id(&[b'x'; 128]).len(), 128);
-        for bad in [&b""[..], &[b'x'; 129], b"a\tb", b"\xff"] {
+        let secrets = [&b"sk_live_abc"[..], b"Bearer abcdefghijklmnop", b"for sk-abcdefgh"];
+        for bad in [&b""[..], &[b'x'; 129], b"a\tb", b"\xff"].into_iter().chain(secrets) {
             assert!(id(bad).parse::<crate::domain::JobId>().is_ok());
         }
     }

@@ -155,6 +155,13 @@ impl Buffer {
         (state.dropped, state.waiting.len())
     }
 
+    /// Whether so much waits that it should be written before anything else is done: not a little, since under steady
+    /// load something always waits.
+    pub(super) fn is_filling(&self) -> bool {
+        let state = lock(&self.state);
+        state.waiting.len() > self.bounds.reports / 4 || state.bytes > self.bounds.bytes / 4
+    }
+
     /// Nothing comes in any more.
     pub(super) fn close(&self) {
         lock(&self.state).is_closed = true;

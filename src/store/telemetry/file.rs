@@ -2,13 +2,16 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
 
-use std::{fs::Metadata, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
+use std::{fs::Metadata, os::unix::fs::MetadataExt as _, path::Path, sync::Mutex, time::Duration};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::store::{
-    engine::connection::{Confined, harden, make_private},
-    tenancy::Tenancy,
+use crate::{
+    ambient::lock,
+    store::{
+        engine::connection::{Confined, harden, make_private},
+        tenancy::Tenancy,
+    },
 };
 
 /// The tables of the file with rows of tenants: all but its own notes.
@@ -45,6 +48,30 @@ impl Writing {
     /// Whether it still writes to what the path names: somebody may have moved or deleted the file.
     pub(super) fn is_of(&self, path: &Path) -> bool {
         self.file.is_some() && self.file == number(path)
+    }
+}
+
+/// Which file is known to be damaged. Nothing is written to it any more, whatever part of it may still be whole: else it
+/// would be in trouble and out of it by turns, and nobody would look.
+#[derive(Default)]
+pub(super) struct Damaged(Mutex<Option<(u64, u64)>>);
+
+impl Damaged {
+    /// Remembers the file where the error says that it is damaged.
+    pub(super) fn judge(&self, error: &rusqlite::Error, path: &Path) {
+        let code = error.sqlite_error_code();
+        if matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) {
+            *lock(&self.0) = number(path);
+        }
+    }
+
+    /// Whether it still is what the path names.
+    pub(super) fn is_now_at(&self, path: &Path) -> bool {
+        let mut damaged = lock(&self.0);
+        if *damaged != number(path) {
+            *damaged = None;
+        }
+        damaged.is_some()
     }
 }
 

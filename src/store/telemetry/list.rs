@@ -9,13 +9,16 @@ use crate::{
 };
 
 /// Selects the rows of a table that match, among the 10,000 that a page may look at: ?1 the id that they are below, ?2 the
-/// one that they are not below, ?3 how many.
+/// one that they are not below, ?3 how many. `$whose` says whose rows they are, where the table is no view of one
+/// account's.
 macro_rules! matching {
-    ($table:literal, $condition:literal) => {
+    ($table:literal, $condition:expr $(, $whose:literal)?) => {
         concat!(
             "select * from (select * from ",
             $table,
-            " where id < ?1 and id >= ?2 order by id desc limit 10000) where ",
+            " where ",
+            $($whose,)?
+            "id < ?1 and id >= ?2 order by id desc limit 10000) where ",
             $condition,
             " order by id desc limit ?3"
         )
@@ -24,11 +27,13 @@ macro_rules! matching {
 
 /// The id of the last row that a page may look at, where there are so many.
 macro_rules! last_looked_at {
-    ($table:literal) => {
+    ($table:literal $(, $whose:literal)?) => {
         concat!(
             "select id from ",
             $table,
-            " where id < ?1 and id >= ?2 order by id desc limit 1 offset 9999"
+            " where ",
+            $($whose,)?
+            "id < ?1 and id >= ?2 order by id desc limit 1 offset 9999"
         )
     };
 }

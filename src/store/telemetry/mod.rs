@@ -36,7 +36,7 @@ use crate::{
     domain::{Error, RecordKind, Result, Timestamp},
 };
 use buffer::{Bounds, Buffer};
-use file::{Writing, open_to_read};
+use file::{Damaged, Writing, open_to_read};
 use invocations::Invocation;
 use recorder::Recorder;
 use requests::RequestRecord;
@@ -44,6 +44,8 @@ use usage_events::UsageEvent;
 
 /// How long a look waits for what came in before it.
 const SETTLING: Duration = Duration::from_secs(2);
+
+const UNREADABLE: &str = "telemetry cannot be read at the moment; /readyz says why";
 
 /// A record on its way to the file, and whose it is.
 #[derive(Debug)]
@@ -98,6 +100,7 @@ pub(super) struct Inner {
     buffer: Buffer,
     /// Whether there is a thread that writes.
     is_running: AtomicBool,
+    damaged: Damaged,
     /// Why the last batch could not be written.
     trouble: Mutex<Option<String>>,
     written: Mutex<PerKind>,
@@ -129,6 +132,7 @@ impl Telemetry {
             ambient: ambient.clone(),
             buffer: Buffer::new(bounds),
             is_running: AtomicBool::new(false),
+            damaged: Damaged::default(),
             trouble: Mutex::default(),
             written: Mutex::default(),
         }))
@@ -163,14 +167,35 @@ impl Telemetry {
         scope: S,
         look: impl FnOnce(&Snapshot<'_, S>) -> Result<T>,
     ) -> Result<T> {
-        self.0.buffer.settle(SETTLING);
-        let confined = open_to_read(&self.0.path).map_err(unreadable)?;
-        let transaction = confined.sql.unchecked_transaction().map_err(unreadable)?;
+        // In trouble, what came in before is lost, or will be: nobody waits for that.
+        if self.trouble().is_none() {
+            self.0.buffer.settle(SETTLING);
+        }
+        let confined = open_to_read(&self.0.path).map_err(|error| self.unreadable(error))?;
+        let transaction =
+            confined.sql.unchecked_transaction().map_err(|error| self.unreadable(error))?;
         confined.tenancy.enter(&scope);
         let result = look(&Snapshot::new(&confined, scope, self.0.ambient.now()));
         confined.tenancy.leave();
-        transaction.finish().map_err(unreadable)?;
-        result
+        transaction.finish().map_err(|error| self.unreadable(error))?;
+        result.map_err(|error| self.about(error))
+    }
+
+    /// Speaks of telemetry's file where a look failed because of it: what the store says of such an error is meant of
+    /// the database.
+    fn about(&self, error: Error) -> Error {
+        match std::error::Error::source(&error).and_then(|source| source.downcast_ref()) {
+            Some(cause) => {
+                self.0.damaged.judge(cause, &self.0.path);
+                Error::unavailable(UNREADABLE, fault::RETRY_AFTER).with_source(error)
+            }
+            None => error,
+        }
+    }
+
+    fn unreadable(&self, error: rusqlite::Error) -> Error {
+        self.0.damaged.judge(&error, &self.0.path);
+        Error::unavailable(UNREADABLE, fault::RETRY_AFTER).with_source(error)
     }
 
     /// Takes away some thousand of the account's records that are from before that time; gives how many. Blocks.
@@ -178,8 +203,9 @@ impl Telemetry {
         if !self.0.path.exists() {
             return Ok(0);
         }
-        let writing = Writing::open(&self.0.path).map_err(unreadable)?;
-        prune::forget_account(&writing.sql, scope.seq(), before).map_err(unreadable)
+        let writing = Writing::open(&self.0.path).map_err(|error| self.unreadable(error))?;
+        prune::forget_account(&writing.sql, scope.seq(), before)
+            .map_err(|error| self.unreadable(error))
     }
 
     /// Why nothing is recorded at the moment, where that is so.
@@ -204,9 +230,4 @@ impl Telemetry {
     pub fn close(&self) {
         self.0.buffer.close();
     }
-}
-
-fn unreadable(error: rusqlite::Error) -> Error {
-    let message = "telemetry cannot be read at the moment; /readyz says why";
-    Error::unavailable(message, fault::RETRY_AFTER).with_source(error)
 }

@@ -7,10 +7,12 @@ use std::{
     time::Duration,
 };
 
+use rusqlite::{Connection, ErrorCode};
+
 use super::{
     Inner, Row, buffer::Report, file::Writing, invocations, prune, requests, usage_events,
 };
-use crate::{ambient::lock, domain::RecordKind, store::fault};
+use crate::{ambient::lock, domain::RecordKind};
 
 /// How often what is too old is looked for.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
@@ -61,7 +63,8 @@ impl Recorder {
 
     /// Writes the rows, or loses them.
     fn write(&mut self, rows: &[Row]) {
-        let written = self.try_write(rows);
+        let caught = catch_unwind(AssertUnwindSafe(|| self.try_write(rows)));
+        let written = caught.unwrap_or_else(|_| Err(Fault::Panicked));
         let mut trouble = lock(&self.inner.trouble);
         match written {
             Ok(()) => {
@@ -73,12 +76,12 @@ impl Recorder {
                     written[row.kind() as usize] += 1;
                 }
             }
-            Err(error) => {
+            Err(fault) => {
                 self.writing = None;
                 for row in rows {
                     self.inner.buffer.lose(row.kind(), 1);
                 }
-                let told = what_to_do(&fault::of(error));
+                let told = fault.told();
                 if trouble.as_ref() != Some(&told) {
                     tracing::warn!(trouble = told, "telemetry is lost; requests go on");
                     *trouble = Some(told);
@@ -87,29 +90,20 @@ impl Recorder {
         }
     }
 
-    fn try_write(&mut self, rows: &[Row]) -> rusqlite::Result<()> {
+    fn try_write(&mut self, rows: &[Row]) -> Result<(), Fault> {
         let path = &self.inner.path;
-        let writing = match self.writing.take().filter(|writing| writing.is_of(path)) {
-            Some(writing) => self.writing.insert(writing),
-            None => self.writing.insert(Writing::open(path)?),
-        };
-        let sql = &writing.sql;
-        sql.execute_batch("begin immediate")?;
-        if rows.is_empty() {
-            // Shows whether the disk takes it.
-            sql.execute_batch(
-                "insert into meta (name, value) values ('probes', 1)
-                 on conflict (name) do update set value = value + 1",
-            )?;
+        let kept = self.writing.take().filter(|writing| writing.is_of(path));
+        if self.inner.damaged.is_now_at(path) {
+            return Err(Fault::Damaged);
         }
-        for row in rows {
-            match row {
-                Row::Request(account, row) => requests::insert(sql, *account, row)?,
-                Row::UsageEvent(account, row) => usage_events::insert(sql, *account, row)?,
-                Row::Invocation(account, row) => invocations::insert(sql, *account, row)?,
-            }
-        }
-        sql.execute_batch("commit")
+        let written = kept.map_or_else(|| Writing::open(path), Ok).and_then(|writing| {
+            let writing = self.writing.insert(writing);
+            insert(&writing.sql, rows)
+        });
+        written.map_err(|error| {
+            self.inner.damaged.judge(&error, path);
+            Fault::Refused(error)
+        })
     }
 
     fn prune(&mut self) {
@@ -119,23 +113,80 @@ impl Recorder {
             return;
         }
         self.pruned_at = now;
-        let buffer = &self.inner.buffer;
-        let wanted = || buffer.totals().1 > 0;
+        let wanted = || self.inner.buffer.is_filling();
         let now = self.inner.ambient.now();
         if let Err(error) = prune::prune(&writing.sql, &self.inner.settings, now, &wanted) {
+            self.inner.damaged.judge(&error, &self.inner.path);
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "old telemetry could not be taken away");
         }
     }
 }
 
-/// What is wrong with the file, and what mends it.
-fn what_to_do(error: &crate::domain::Error) -> String {
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    format!(
-        "telemetry.db cannot be written ({source}); requests go on and what they would leave there is lost. Free \
-         space or end the other program, or move the file away: a new one is begun at once"
-    )
+/// Writes the rows in one transaction; where there are none, a row of no meaning.
+fn insert(sql: &Connection, rows: &[Row]) -> rusqlite::Result<()> {
+    sql.execute_batch("begin immediate")?;
+    if rows.is_empty() {
+        // Shows whether the disk takes it.
+        sql.execute_batch(
+            "insert into meta (name, value) values ('probes', 1)
+             on conflict (name) do update set value = value + 1",
+        )?;
+    }
+    for row in rows {
+        match row {
+            Row::Request(account, row) => requests::insert(sql, *account, row)?,
+            Row::UsageEvent(account, row) => usage_events::insert(sql, *account, row)?,
+            Row::Invocation(account, row) => invocations::insert(sql, *account, row)?,
+        }
+    }
+    sql.execute_batch("commit")
+}
+
+/// Why nothing was written.
+enum Fault {
+    /// The engine refuses.
+    Refused(rusqlite::Error),
+    /// The file is damaged.
+    Damaged,
+    /// A defect of this program.
+    Panicked,
+}
+
+impl Fault {
+    /// What is wrong with the file, and what mends it.
+    fn told(&self) -> String {
+        let file = "telemetry.db";
+        let (wrong, mend) = match self {
+            Self::Refused(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    ("is locked by another program", "end that program or its transaction")
+                }
+                Some(ErrorCode::DiskFull) => ("has no room on its disk", "free space there"),
+                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                    ("may not be written", "let the server's user write to it and to its folder")
+                }
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                    return Self::Damaged.told();
+                }
+                _ => ("cannot be written", "look at the disk, its space and its limits"),
+            },
+            Self::Damaged => ("is damaged", "move it away, and the server begins a new one"),
+            Self::Panicked => ("could not be written", "report what the log says of it"),
+        };
+        let cause = match self {
+            Self::Refused(error) => match error.sqlite_error() {
+                // Its text may hold paths, and everybody may ask for this.
+                Some(error) => format!(" (SQLite's error {})", error.extended_code),
+                None => format!(" ({error})"),
+            },
+            Self::Damaged | Self::Panicked => String::new(),
+        };
+        format!(
+            "{file} {wrong}{cause}: {mend}. Requests go on, what they would leave there is lost, and it is tried again \
+             every second"
+        )
+    }
 }
 
 impl Row {

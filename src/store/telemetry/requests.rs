@@ -8,7 +8,7 @@ use crate::{
     domain::{RequestRecordId, Result, Timestamp},
     store::{
         listing::Looked,
-        scope::{AccountSeq, Scope},
+        scope::{AccountScope, AccountSeq, Scope, SystemScope},
         tx::Snapshot,
     },
 };
@@ -63,6 +63,12 @@ pub struct RequestFilter {
     pub route: Option<String>,
 }
 
+macro_rules! condition {
+    () => {
+        "(?4 is null or request_id = ?4) and (?5 is null or status = ?5) and (?6 is null or route = ?6)"
+    };
+}
+
 pub(super) fn insert(
     sql: &Connection,
     account: Option<AccountSeq>,
@@ -97,19 +103,37 @@ pub(super) fn insert(
 }
 
 /// The account's requests, newest first.
-pub fn list<S: Scope>(
-    snapshot: &Snapshot<'_, S>,
+pub fn list(
+    snapshot: &Snapshot<'_, AccountScope>,
     window: &Window,
     filter: &RequestFilter,
 ) -> Result<Looked<RequestRecord, Uuid>> {
-    let sql = super::list::matching!(
-        "request",
-        "(?4 is null or request_id = ?4) and (?5 is null or status = ?5) and (?6 is null or route = ?6)"
-    );
+    let sql = super::list::matching!("request", condition!());
+    let rows = found(snapshot, sql, window, filter)?;
+    window.cut(snapshot, super::list::last_looked_at!("request"), rows, |row| row.id.uuid())
+}
+
+/// Requests that no API key was verified for, and the operator's, newest first.
+pub fn list_of_nobody(
+    snapshot: &Snapshot<'_, SystemScope>,
+    window: &Window,
+    filter: &RequestFilter,
+) -> Result<Looked<RequestRecord, Uuid>> {
+    let sql = super::list::matching!("main.request", condition!(), "account = 0 and ");
+    let rows = found(snapshot, sql, window, filter)?;
+    let last = super::list::last_looked_at!("main.request", "account = 0 and ");
+    window.cut(snapshot, last, rows, |row| row.id.uuid())
+}
+
+fn found<S: Scope>(
+    snapshot: &Snapshot<'_, S>,
+    sql: &'static str,
+    window: &Window,
+    filter: &RequestFilter,
+) -> Result<Vec<RequestRecord>> {
     let [after, from] = window.ids();
     let matching = (after, from, window.rows(), &filter.request_id, filter.status, &filter.route);
-    let rows = snapshot.all(sql, matching, read)?;
-    window.cut(snapshot, super::list::last_looked_at!("request"), rows, |row| row.id.uuid())
+    snapshot.all(sql, matching, read)
 }
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<RequestRecord> {
