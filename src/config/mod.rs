@@ -31,6 +31,7 @@ mod store;
 mod streaks;
 mod stripe;
 mod tasks;
+mod traces;
 mod values;
 mod webhooks;
 mod write;
@@ -55,6 +56,7 @@ pub use store::{Store, Synchronous};
 pub use streaks::Streaks;
 pub use stripe::{ExactCredits, Stripe, StripePrice};
 pub use tasks::Tasks;
+pub use traces::Traces;
 pub use webhooks::Webhooks;
 
 use environment::Overrides;
@@ -77,6 +79,8 @@ pub struct Config {
     pub http: Http,
     /// What is written to standard error.
     pub log: Log,
+    /// Spans for a collector.
+    pub traces: Traces,
     /// The database file.
     pub store: Store,
     /// How API keys are verified.
@@ -184,6 +188,7 @@ impl Config {
             operator_token,
             http,
             log,
+            traces,
             store,
             auth,
             rate_limit,
@@ -209,6 +214,7 @@ impl Config {
             ("operator_token", *operator_token != other.operator_token),
             ("http", *http != other.http),
             ("log", *log != other.log),
+            ("traces", *traces != other.traces),
             ("store", *store != other.store),
             ("auth", *auth != other.auth),
             ("rate_limit", *rate_limit != other.rate_limit),
@@ -248,6 +254,7 @@ impl Config {
         }
         self.streaks.check()?;
         self.stripe.check()?;
+        self.traces.check()?;
         self.backup.check()?;
         self.check_timeouts()
     }

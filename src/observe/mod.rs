@@ -1,8 +1,9 @@
-//! What the operator sees: [`logs`] and [`metrics`]. Nothing here reads a clock or another floor: the
+//! What the operator sees: [`logs`], [`metrics`] and [`traces`]. The first two read no clock and no other floor: the
 //! time and the numbers of others are handed in.
 
 pub mod logs;
 pub mod metrics;
 mod redact;
+pub mod traces;
 
 pub use metrics::Metrics;
