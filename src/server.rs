@@ -31,6 +31,7 @@ use crate::{
     config::Config,
     domain,
     http::BadTable,
+    observe::traces::Exporter,
     queue::{self, Runner, Ticker},
     store::{OpenError, Signal, Store},
     workers::{GrantCredits, RunGeneration, RunTask, deliver_webhook::DeliverWebhook},
@@ -89,6 +90,7 @@ pub struct Server {
     grants: Arc<Runner<GrantCredits>>,
     tasks: Arc<Runner<RunTask>>,
     writer: JoinHandle<()>,
+    exporter: Option<Exporter>,
     drain: Duration,
     events: mpsc::Receiver<Event>,
     tell: mpsc::Sender<Event>,
@@ -125,7 +127,8 @@ impl Server {
         let vault = Vault::open(&folder.key(), &ambient)?;
         let token = operator_token(&config, &folder, &ambient)?;
         let boot = queue::boot(&store)?;
-        let app = Arc::new(app(&config, ambient, store, vault, token, boot)?);
+        let (traces, exporter) = assemble::traces(&config, &ambient)?;
+        let app = Arc::new(app(&config, ambient, store, vault, token, boot, traces)?);
         prices::put_in_force(&app, models(&config))?;
         let (tell, events) = mpsc::channel();
         listen_to_store(&app, &tell);
@@ -142,6 +145,7 @@ impl Server {
         metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
         metrics::pull_audit(&app);
+        metrics::pull_traces(&app);
         let tickers = work::tick(&app, &generations, &deliveries, &grants, &tasks)?;
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
@@ -156,6 +160,7 @@ impl Server {
             grants,
             tasks,
             writer,
+            exporter,
             drain,
             events,
             tell,
@@ -228,6 +233,9 @@ impl Server {
         // What it does may end only after a while, and nothing of the above waits for that.
         duties.stop();
         drop(self.app);
+        if let Some(exporter) = self.exporter {
+            exporter.stop();
+        }
         close(self.writer);
         drop(self.folder);
         tracing::info!("stopped");

@@ -67,9 +67,9 @@ use crate::{
     ambient::Ambient,
     domain::{
         Backoff, CapPolicy, Credits, Cursor, DriftLimits, Error, Page, PageRequest, Payer, Result,
-        RetryPolicy, StreakPolicy, Timestamp,
+        RetryPolicy, StreakPolicy, Timestamp, TraceContext,
     },
-    observe::Metrics,
+    observe::{Metrics, traces::Traces},
     providers::Providers,
     store::{AccountScope, Store, listing::Looked},
     webhooks::guard::Guard,
@@ -109,6 +109,8 @@ pub struct App {
     pub last_audit: LastAudit,
     /// Counts, for whoever looks.
     pub metrics: Arc<Metrics>,
+    /// Where the steps of traces are told.
+    pub traces: Traces,
 }
 
 /// Policy that deeds follow.
@@ -223,6 +225,8 @@ pub struct Caller {
     pub payer: Option<Payer>,
     /// The request.
     pub request_id: String,
+    /// The step of a trace that asks, where there is one.
+    pub trace: Option<TraceContext>,
 }
 
 impl Caller {

@@ -582,13 +582,26 @@ fn where_traces_go_is_checked_and_never_repeated() {
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://b.example/x"),
     ];
     assert_eq!(load("", &exact).unwrap().traces.endpoint, "http://b.example/x");
-    for (ratio, is_good) in [("0", true), ("1", true), ("0.25", true), ("\"0.5\"", true), ("1.1", false), ("-1", false), ("nan", false), ("2", false)] {
+    for (ratio, is_good) in [
+        ("0", true),
+        ("1", true),
+        ("0.25", true),
+        ("\"0.5\"", true),
+        ("1.1", false),
+        ("-1", false),
+        ("nan", false),
+        ("2", false),
+    ] {
         let loaded = load(&format!("[traces]\nsample_ratio = {ratio}\n"), &[]);
         assert_eq!(loaded.is_ok(), is_good, "{ratio}: {loaded:?}");
     }
-    for endpoint in ["localhost:4318", "grpc://a.example", "http://", "http://user:hush@a.example/"] {
+    for endpoint in ["localhost:4318", "grpc://a.example", "http://", "http://user:hush@a.example/"]
+    {
         let message = refusal(&format!("[traces]\nendpoint = \"{endpoint}\"\n"), &[]);
-        assert!(message.contains("traces.endpoint") && message.contains("allowed: an http"), "{message}");
+        assert!(
+            message.contains("traces.endpoint") && message.contains("allowed: an http"),
+            "{message}"
+        );
     }
     for headers in ["hush", "a b=hush", "=hush", "a=hush%00", "a=hush%ff"] {
         let message = refusal("", &[("OTEL_EXPORTER_OTLP_HEADERS", headers)]);

@@ -49,7 +49,8 @@ impl Traces {
     pub(super) fn check(&self) -> Result<(), Problem> {
         let given: Vec<_> = pairs(self.headers.expose()).collect();
         if given.len() > HEADERS_MAX || given.iter().any(Option::is_none) {
-            let what = "this value is not allowed; allowed: headers as name=value,name=value, at most 20";
+            let what =
+                "this value is not allowed; allowed: headers as name=value,name=value, at most 20";
             return Err(Problem::new(&["traces", "headers"], what.to_owned()));
         }
         Ok(())
@@ -69,7 +70,8 @@ fn pairs(headers: &str) -> impl Iterator<Item = Option<(String, Secret<String>)>
 }
 
 fn endpoint<'de, D: Deserializer<'de>>(given: D) -> Result<String, D::Error> {
-    let allowed = "an http or https URL with its path, such as \"http://localhost:4318/v1/traces\", or \"\"";
+    let allowed =
+        "an http or https URL with its path, such as \"http://localhost:4318/v1/traces\", or \"\"";
     values::text(given, allowed, |given| {
         let text = given.text()?.trim();
         (text.is_empty() || is_endpoint(text)).then(|| text.to_owned())

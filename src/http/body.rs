@@ -18,8 +18,8 @@ const READER_PATIENCE: Duration = Duration::from_secs(30);
 /// The body of an answer.
 pub struct Body {
     content: Content,
-    /// Lives as long as the body flows.
-    guard: Option<Box<dyn Any + Send>>,
+    /// Live as long as the body flows.
+    guards: Vec<Box<dyn Any + Send>>,
 }
 
 enum Content {
@@ -70,20 +70,20 @@ impl BodySender {
 
 impl Body {
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self { content: Content::Whole(bytes.into()), guard: None }
+        Self { content: Content::Whole(bytes.into()), guards: Vec::new() }
     }
 
     /// `is_file` is true for what is of no use in part.
     pub(super) fn flowing(is_file: bool) -> (BodySender, Self) {
         let (sender, pieces) = mpsc::channel(FLOWING_MAX);
-        let body = Self { content: Content::Flowing { pieces, is_file }, guard: None };
+        let body = Self { content: Content::Flowing { pieces, is_file }, guards: Vec::new() };
         (BodySender(sender), body)
     }
 
     /// Keeps `guard` until a flowing body ends; a whole one is as good as sent.
     pub(super) fn hold(&mut self, guard: impl Any + Send) {
         if matches!(self.content, Content::Flowing { .. }) {
-            self.guard = Some(Box::new(guard));
+            self.guards.push(Box::new(guard));
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
     spending::SetAside,
     tx::Tx,
 };
-use crate::domain::{JobId, JobStatus, Result, Split};
+use crate::domain::{JobId, JobStatus, Result, Split, TraceContext};
 
 /// What is set aside for a job that is not over, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,8 @@ pub struct OpenJob {
     pub token_bound: u64,
     /// The request that made it.
     pub request_id: String,
+    /// The step of a trace that made it, where there was one.
+    pub trace: Option<TraceContext>,
 }
 
 impl OpenJob {
@@ -65,6 +67,7 @@ impl OpenJob {
             user: job.user.clone(),
             token_bound: job.token_bound,
             request_id: job.request_id.clone(),
+            trace: job.trace,
         }
     }
 
@@ -109,5 +112,6 @@ pub(in crate::store) fn read(row: &Row<'_>) -> rusqlite::Result<OpenJob> {
         user: row.get("end_user")?,
         token_bound: row.get("token_bound")?,
         request_id: row.get("request_id")?,
+        trace: row.get("trace")?,
     })
 }

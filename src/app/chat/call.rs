@@ -20,7 +20,7 @@ use crate::{
     ambient::lock,
     app::{
         App, Caller, Render,
-        asking::{Answer, Asked, BrokenAnswer, Question, Trail},
+        asking::{Answer, Asked, AttemptAt, BrokenAnswer, Question, Trail, describe_attempt},
         calls::Attached,
         jobs::{
             Outcome, Success,
@@ -32,6 +32,7 @@ use crate::{
         Deadline, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobStatus, Result,
         Timestamp,
     },
+    observe::traces::{Span, SpanKind},
     providers::ProviderError,
     store::{
         AccountScope, Commit, Snapshot, Tx,
@@ -136,19 +137,25 @@ impl Call<'_> {
         let new = &self.chat.prepared.new;
         let head = Head { job: new.id, created_at, model: new.model.clone() };
         begun(head.clone());
+        let mut span = self.app.traces.within(new.trace, SpanKind::Internal, "generation.create");
+        let question = self.question(&span);
         let mut opening = Opening { state, executed: Arc::clone(&executed) };
         let asked = catch_unwind(AssertUnwindSafe(|| {
-            self.line.during(|| ask(&self.question(), &self.line, &mut opening))
+            self.line.during(|| ask(&question, &self.line, &mut opening))
         }));
         // What cuts the line from now on comes too late to change anything.
         let cut = self.line.is_cut();
         let asked = asked.unwrap_or_else(|_| Err(Error::internal("asking panicked")));
+        span.describe(|record| {
+            let of = AttemptAt { job: new.id, account: self.caller.scope.account_id(), number: 1 };
+            describe_attempt(record, of, asked.as_ref().ok());
+        });
         let ended = self.close(&head, &executed, asked, cut);
         // Where the first transaction failed, the last found no lease to end.
         opening.state.wait().and(ended)
     }
 
-    fn question(&self) -> Question<'_> {
+    fn question(&self, span: &Span) -> Question<'_> {
         let new = &self.chat.prepared.new;
         Question {
             environment: self.caller.scope.environment(),
@@ -163,6 +170,7 @@ impl Call<'_> {
             max_repairs: self.chat.max_repairs,
             user: new.user.as_deref(),
             request_id: &new.request_id,
+            trace: span.context(),
             deadline: Deadline::of(self.app.ambient.monotonic(), self.app.settings.job_runtime),
         }
     }

@@ -7,6 +7,7 @@ mod cors;
 mod rate_limit;
 mod request_id;
 mod strict;
+mod trace;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -36,7 +37,10 @@ use super::{
     router::Match,
     routes::{Access, Answering, Route},
 };
-use crate::domain::{Error, ErrorKind, Result};
+use crate::{
+    domain::{Error, ErrorKind, Result},
+    observe::traces::Span,
+};
 use client::Client;
 
 /// What is known about a request so far, and the headers of its answer.
@@ -48,6 +52,7 @@ pub(super) struct Exchange {
     route: Option<Arc<Route>>,
     is_draining: bool,
     headers: HeaderMap,
+    span: Span,
 }
 
 /// A request that a draining server refused may be sent again after this: to another, or the next.
@@ -102,6 +107,7 @@ pub(super) async fn pass(
     let request = Request {
         app: Arc::clone(&edge.app),
         id: exchange.id.clone(),
+        trace: exchange.span.context(),
         identity: exchange.identity.clone(),
         client: exchange.client.address,
         body: bytes,
@@ -175,6 +181,7 @@ impl Exchange {
             id,
             client,
             headers,
+            span: trace::begin(&edge.app.traces, parts),
         }
     }
 
@@ -199,6 +206,8 @@ impl Exchange {
             body = Body::whole(Bytes::new());
         }
         self.observe(edge, method, status);
+        // Its step is over when the body is.
+        body.hold(std::mem::take(&mut self.span));
         let mut answer = Response::new(body);
         *answer.status_mut() = status;
         *answer.headers_mut() = self.headers;
@@ -220,8 +229,8 @@ impl Exchange {
         (status, Body::whole(body))
     }
 
-    fn observe(&self, edge: &Edge, method: &Method, status: StatusCode) {
-        (edge.observer)(&Served {
+    fn observe(&mut self, edge: &Edge, method: &Method, status: StatusCode) {
+        let served = Served {
             id: self.id.as_str(),
             client: self.client.address,
             session: match &self.identity {
@@ -232,7 +241,10 @@ impl Exchange {
             route: self.route.as_ref().map(|route| route.path),
             status: status.as_u16(),
             took: edge.app.ambient.monotonic().saturating_sub(self.began),
-        });
+            trace: self.span.context(),
+        };
+        (edge.observer)(&served);
+        self.span.describe(|record| trace::describe(record, &served, self.client.is_https));
     }
 }
 

@@ -230,7 +230,8 @@ impl Thread {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let broken = |error: ureq::Error| Failure { why: error.to_string(), retry: true, after: None };
+        let broken =
+            |error: ureq::Error| Failure { why: error.to_string(), retry: true, after: None };
         let mut answer = request.send(body).map_err(broken)?;
         let status = answer.status();
         if status.is_success() {

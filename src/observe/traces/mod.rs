@@ -47,12 +47,7 @@ pub struct TraceTotals {
 
 impl Traces {
     /// A step of the trace that `parent` is of, or of a new one where there is none.
-    pub fn begin(
-        &self,
-        parent: Option<TraceContext>,
-        kind: SpanKind,
-        name: &'static str,
-    ) -> Span {
+    pub fn begin(&self, parent: Option<TraceContext>, kind: SpanKind, name: &'static str) -> Span {
         match (&self.0, parent) {
             (Some(inner), None) => inner.root(kind, name),
             _ => self.within(parent, kind, name),
@@ -60,12 +55,7 @@ impl Traces {
     }
 
     /// A step of the trace that `parent` is of. Without one it is of none, and not recorded.
-    pub fn within(
-        &self,
-        parent: Option<TraceContext>,
-        kind: SpanKind,
-        name: &'static str,
-    ) -> Span {
+    pub fn within(&self, parent: Option<TraceContext>, kind: SpanKind, name: &'static str) -> Span {
         match (&self.0, parent) {
             (Some(inner), Some(parent)) if parent.is_sampled() => inner.child(parent, kind, name),
             _ => Span { context: parent, open: None },
@@ -109,12 +99,7 @@ impl Inner {
         context.map_or_else(Span::default, |context| self.open(context, None, kind, name))
     }
 
-    fn child(
-        self: &Arc<Self>,
-        parent: TraceContext,
-        kind: SpanKind,
-        name: &'static str,
-    ) -> Span {
+    fn child(self: &Arc<Self>, parent: TraceContext, kind: SpanKind, name: &'static str) -> Span {
         match parent.step(self.ambient.random()) {
             Some(context) => self.open(context, Some(parent), kind, name),
             None => Span { context: Some(parent), open: None },
@@ -167,7 +152,10 @@ impl Drop for Span {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
         let Open { inner, began, mut record } = *open;
-        record.ended_after(inner.ambient.monotonic().saturating_sub(began), inner.ambient.since_epoch());
+        record.ended_after(
+            inner.ambient.monotonic().saturating_sub(began),
+            inner.ambient.since_epoch(),
+        );
         if inner.spans.try_send(Item::Span(Box::new(record))).is_err() {
             inner.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }

@@ -85,7 +85,8 @@ pub(super) fn request(service: &str, instance: &str, spans: &[Box<Record>]) -> V
             text("service.instance.id", instance),
         ],
     };
-    let resource_spans = [ResourceSpans { resource, scope_spans: [ScopeSpans { scope: SCOPE, spans }] }];
+    let resource_spans =
+        [ResourceSpans { resource, scope_spans: [ScopeSpans { scope: SCOPE, spans }] }];
     // All of it is text and numbers, so that there is nothing to refuse.
     serde_json::to_vec(&Request { resource_spans }).unwrap_or_default()
 }
