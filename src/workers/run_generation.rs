@@ -6,11 +6,10 @@ use super::{record, until_stopped};
 use crate::{
     app::{
         App,
-        asking::{self, Asked, AttemptAt, Question, Trail},
+        asking::{Asked, AttemptSpan, Question, Trail},
         jobs::{self, Outcome, Success},
     },
     domain::{ChatMessage, Deadline, Error, JobError, Parameters, QueueName, Result},
-    observe::traces::{Span, SpanKind},
     providers::ProviderError,
     queue::{GiveUp, Kind, Stop},
     store::{SystemScope, Tx, jobs::Job, queue::Claimed},
@@ -39,15 +38,11 @@ impl Kind for RunGeneration {
     }
 
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
-        let mut span = self.span(claimed, &job);
+        let mut span = AttemptSpan::queued(&self.app, claimed, &job);
         // What this attempt leads to is a step behind it.
         let job = Job { trace: span.context(), ..job };
         let asked = until_stopped(stop, || self.ask(claimed, &job, stop));
-        span.describe(|record| {
-            let account = claimed.scope.account_id();
-            let of = AttemptAt { job: job.id, account, number: claimed.attempts };
-            asking::describe_attempt(record, of, asked.as_ref().ok());
-        });
+        span.tell(asked.as_ref().ok());
         let outcome = match asked? {
             Asked::Abandoned => return Ok(()),
             Asked::Answered(answer) => Outcome::Succeeded(Success::of(answer)?),
@@ -66,16 +61,6 @@ impl Kind for RunGeneration {
 }
 
 impl RunGeneration {
-    /// The attempt as a step of the job's trace, behind its wait.
-    fn span(&self, claimed: &Claimed, job: &Job) -> Span {
-        let (traces, name) = (&self.app.traces, Self::QUEUE.as_str());
-        traces.waited(job.trace, "queue.wait", claimed.run_at, |record| {
-            record.text("skai.queue", name);
-            record.text("skai.job.id", job.id.to_string());
-        });
-        traces.within(job.trace, SpanKind::Consumer, name)
-    }
-
     fn ask(&self, claimed: &Claimed, job: &Job, stop: &Stop) -> Result<Asked> {
         let request = &job.request;
         let messages: Vec<ChatMessage> =

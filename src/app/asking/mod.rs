@@ -23,7 +23,7 @@ use std::{borrow::Cow, ops::ControlFlow, sync::Arc, time::Duration};
 use serde_json::value::RawValue;
 
 pub use route::{Trail, Tried};
-pub use span::{AttemptAt, describe_attempt};
+pub use span::AttemptSpan;
 
 use super::App;
 use crate::{

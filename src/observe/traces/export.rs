@@ -14,7 +14,7 @@ use std::{
 
 use ureq::{
     Agent,
-    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Uri, header},
     unversioned::resolver::DefaultResolver,
 };
 
@@ -183,7 +183,7 @@ impl Thread {
             }
             let items = std::iter::once(first).chain(self.waiting.try_iter());
             let spans = items.filter_map(|item| match item {
-                Item::Span(span) => Some(span),
+                Item::Span(span) => Some(*span),
                 Item::Wake => None,
             });
             let batch: Vec<_> = spans.take(BATCH_MAX).collect();
@@ -201,7 +201,7 @@ impl Thread {
     }
 
     /// Sends a batch, some times if need be, and counts what became of it.
-    fn send(&mut self, batch: &[Box<Record>]) {
+    fn send(&mut self, batch: &[Record]) {
         let body = otlp::request(&self.settings.service_name, &self.instance, batch);
         let sent = batch.len() as u64;
         let mut pauses = PAUSES.into_iter();
@@ -233,15 +233,15 @@ impl Thread {
         let broken =
             |error: ureq::Error| Failure { why: error.to_string(), retry: true, after: None };
         let mut answer = request.send(body).map_err(broken)?;
-        let status = answer.status();
-        if status.is_success() {
+        let status = answer.status().as_u16();
+        if (200..300).contains(&status) {
             let answer = answer.body_mut().with_config().limit(ANSWER_MAX).read_to_vec();
             // The status says it all where there is more to say.
             return Ok(answer.map_or(0, |answer| otlp::rejected(&answer)));
         }
         let after = answer.headers().get(header::RETRY_AFTER).and_then(|it| it.to_str().ok());
         let after = after.and_then(|after| parse_retry_after(after, self.ambient.now()));
-        let why = format!("the collector answered {}", status.as_u16());
+        let why = format!("the collector answered {status}");
         Err(Failure { why, retry: may_succeed_later(status), after })
     }
 
@@ -270,8 +270,8 @@ impl Drop for Thread {
 }
 
 /// By the protocol these four and no others.
-fn may_succeed_later(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 502..=504)
+fn may_succeed_later(status: u16) -> bool {
+    matches!(status, 429 | 502..=504)
 }
 
 /// Redirects are not followed: they would carry the headers elsewhere.

@@ -33,7 +33,7 @@ struct Resource<'a> {
 struct ScopeSpans<'a> {
     scope: Scope<'a>,
     #[serde(serialize_with = "spans")]
-    spans: &'a [Box<Record>],
+    spans: &'a [Record],
 }
 
 #[derive(Serialize)]
@@ -46,9 +46,10 @@ struct Scope<'a> {
 #[serde(rename_all = "camelCase")]
 struct Span<'a> {
     trace_id: String,
-    span_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent_span_id: Option<String>,
+    #[serde(rename = "spanId")]
+    id: String,
+    #[serde(rename = "parentSpanId", skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
     name: &'a str,
     kind: u8,
     start_time_unix_nano: String,
@@ -77,7 +78,7 @@ enum AnyValue<'a> {
 }
 
 /// The body of a request that exports these spans. `instance` tells the starts of a server apart.
-pub(super) fn request(service: &str, instance: &str, spans: &[Box<Record>]) -> Vec<u8> {
+pub(super) fn request(service: &str, instance: &str, spans: &[Record]) -> Vec<u8> {
     let resource = Resource {
         attributes: [
             text("service.name", service),
@@ -104,7 +105,7 @@ const fn text<'a>(key: &'a str, value: &'a str) -> KeyValue<'a> {
     KeyValue { key, value: AnyValue::StringValue(value) }
 }
 
-fn spans<S: Serializer>(records: &[Box<Record>], out: S) -> Result<S::Ok, S::Error> {
+fn spans<S: Serializer>(records: &[Record], out: S) -> Result<S::Ok, S::Error> {
     let mut list = out.serialize_seq(Some(records.len()))?;
     for record in records {
         list.serialize_element(&span(record))?;
@@ -115,8 +116,8 @@ fn spans<S: Serializer>(records: &[Box<Record>], out: S) -> Result<S::Ok, S::Err
 fn span(record: &Record) -> Span<'_> {
     Span {
         trace_id: record.context.trace_id().to_string(),
-        span_id: record.context.span_id().to_string(),
-        parent_span_id: record.parent.map(|parent| parent.span_id().to_string()),
+        id: record.context.span_id().to_string(),
+        parent: record.parent.map(|parent| parent.span_id().to_string()),
         name: &record.name,
         kind: record.kind as u8,
         start_time_unix_nano: nanos(record.start),

@@ -17,9 +17,9 @@ fn traces(sample_ratio: f64, room: usize) -> (Traces, mpsc::Receiver<Item>, Ambi
     (Traces(Some(Arc::new(inner))), waiting, ambient)
 }
 
-fn sent(waiting: &mpsc::Receiver<Item>) -> Vec<Box<Record>> {
+fn sent(waiting: &mpsc::Receiver<Item>) -> Vec<Record> {
     let spans = waiting.try_iter().filter_map(|item| match item {
-        Item::Span(span) => Some(span),
+        Item::Span(span) => Some(*span),
         Item::Wake => None,
     });
     spans.collect()
