@@ -219,7 +219,8 @@ begin select raise(abort, 'prices are append-only'); end;
 -- of the daily tokens of its end user while it is not over: what it may use at most; 0 without one, and until it
 -- begins where that is on a later day. `price_list` is the newest `price` when its
 -- reservation was made: it is charged at the prices up to there. `completion_bound` is for how many completion
--- tokens that was made. `api_key` is for people who look.
+-- tokens that was made. `api_key` is for people who look. `trace` is the step of a trace that made it, where there was
+-- one: 16 bytes for the trace, 8 for the step, one of flags.
 create table job (
   seq integer primary key,
   account integer not null references account (seq),
@@ -244,6 +245,7 @@ create table job (
   price_list integer not null,
   completion_bound integer not null check (completion_bound >= 0),
   request_id text not null,
+  trace blob,
   run_at integer not null,
   created_at integer not null,
   started_at integer not null,
@@ -686,7 +688,8 @@ create table webhook_endpoint (
 ) strict;
 
 -- One event on its way to one endpoint. status: 2 pending, 3 delivered, 4 failed. `finished_at` counts
--- once it is not pending; until then it holds the time of creation, so that the row keeps its size.
+-- once it is not pending; until then it holds the time of creation, so that the row keeps its size. `trace` is the step
+-- that led to it, as for a job.
 create table webhook_delivery (
   seq integer primary key,
   account integer not null references account (seq),
@@ -695,6 +698,7 @@ create table webhook_delivery (
   event_id blob not null,
   event_type text not null,
   payload text not null,
+  trace blob,
   status integer not null check (status between 2 and 4),
   attempts integer not null,
   created_at integer not null,

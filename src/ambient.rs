@@ -62,11 +62,18 @@ impl Ambient {
     /// The wall-clock time. It may jump in either direction.
     pub fn now(&self) -> Timestamp {
         match &self.0.source {
-            Source::System { .. } => {
-                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-                Timestamp::default().plus(since.unwrap_or_default())
-            }
+            Source::System { .. } => Timestamp::default().plus(self.since_epoch()),
             Source::Manual(manual) => lock(manual).wall,
+        }
+    }
+
+    /// The wall-clock time since 1970, as fine as the system tells it. For times that others hold against their own.
+    pub fn since_epoch(&self) -> Duration {
+        match &self.0.source {
+            Source::System { .. } => {
+                SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+            }
+            Source::Manual(_) => self.now().since(Timestamp::default()),
         }
     }
 

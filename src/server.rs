@@ -31,6 +31,7 @@ use crate::{
     config::Config,
     domain,
     http::BadTable,
+    observe::traces::Exporter,
     queue::{self, Runner, Ticker},
     store::{OpenError, Signal, Store},
     workers::{GrantCredits, RunGeneration, RunTask, deliver_webhook::DeliverWebhook},
@@ -90,6 +91,7 @@ pub struct Server {
     tasks: Arc<Runner<RunTask>>,
     writer: JoinHandle<()>,
     recorder: Option<JoinHandle<()>>,
+    exporter: Option<Exporter>,
     drain: Duration,
     events: mpsc::Receiver<Event>,
     tell: mpsc::Sender<Event>,
@@ -126,7 +128,8 @@ impl Server {
         let vault = Vault::open(&folder.key(), &ambient)?;
         let token = operator_token(&config, &folder, &ambient)?;
         let boot = queue::boot(&store)?;
-        let app = Arc::new(app(&config, ambient, store, vault, token, boot)?);
+        let (traces, exporter) = assemble::traces(&config, &ambient)?;
+        let app = Arc::new(app(&config, ambient, store, vault, token, boot, traces)?);
         prices::put_in_force(&app, models(&config))?;
         let recorder = app.recording.telemetry.start()?;
         let (tell, events) = mpsc::channel();
@@ -145,6 +148,7 @@ impl Server {
         metrics::pull_totals(&app);
         metrics::pull_audit(&app);
         metrics::pull_telemetry(&app);
+        metrics::pull_traces(&app);
         let tickers = work::tick(&app, &generations, &deliveries, &grants, &tasks)?;
         let http = door::open(&config, &app, runtime, listener)?;
         let drain = config.http.drain_timeout;
@@ -160,6 +164,7 @@ impl Server {
             tasks,
             writer,
             recorder,
+            exporter,
             drain,
             events,
             tell,
@@ -234,6 +239,9 @@ impl Server {
         self.app.recording.telemetry.close();
         drop(self.recorder.map(JoinHandle::join));
         drop(self.app);
+        if let Some(exporter) = self.exporter {
+            exporter.stop();
+        }
         close(self.writer);
         drop(self.folder);
         tracing::info!("stopped");

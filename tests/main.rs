@@ -38,3 +38,4 @@ mod stripe;
 mod tasks;
 mod telemetry;
 mod tidy;
+mod traces;

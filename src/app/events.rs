@@ -7,7 +7,7 @@ use super::App;
 use crate::{
     domain::{
         DeliveryId, Environment, Error, EventFilter, EventId, EventType, QueueName, Result,
-        RetryPolicy, Timestamp,
+        RetryPolicy, Timestamp, TraceContext,
     },
     store::{
         AccountScope, Tx,
@@ -43,6 +43,17 @@ impl App {
         kind: EventType,
         data: &impl Serialize,
     ) -> Result<()> {
+        self.emit_within(tx, None, kind, data)
+    }
+
+    /// The same for what a step of a trace led to.
+    pub(super) fn emit_within(
+        &self,
+        tx: &Tx<'_, AccountScope>,
+        trace: Option<TraceContext>,
+        kind: EventType,
+        data: &impl Serialize,
+    ) -> Result<()> {
         let mut listening = webhooks::active(tx)?;
         listening.retain(|endpoint| wants(&endpoint.events, kind));
         if listening.is_empty() {
@@ -50,7 +61,7 @@ impl App {
         }
         let (event, payload) = self.event(tx, kind, data)?;
         for endpoint in &listening {
-            self.deliver(tx, endpoint, event, kind, &payload)?;
+            self.deliver(tx, endpoint, (event, kind), &payload, trace)?;
         }
         Ok(())
     }
@@ -80,13 +91,13 @@ impl App {
         &self,
         tx: &Tx<'_, AccountScope>,
         endpoint: &Listening,
-        event_id: EventId,
-        kind: EventType,
+        (event_id, kind): (EventId, EventType),
         payload: &str,
+        trace: Option<TraceContext>,
     ) -> Result<DeliveryId> {
         let id = DeliveryId::from_uuid(self.ambient.uuid());
         let (seq, event_type) = (endpoint.seq, kind.as_str());
-        let new = NewDelivery { id, endpoint: seq, event_id, event_type, payload };
+        let new = NewDelivery { id, endpoint: seq, event_id, event_type, payload, trace };
         let subject = deliveries::insert(tx, &new)?;
         self.queue_delivery(tx, subject, seq, &endpoint.retry_policy)?;
         Ok(id)

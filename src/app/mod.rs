@@ -69,9 +69,9 @@ use crate::{
     ambient::Ambient,
     domain::{
         Backoff, CapPolicy, Credits, Cursor, DriftLimits, Error, Page, PageRequest, Payer, Result,
-        RetryPolicy, StreakPolicy, Timestamp,
+        RetryPolicy, StreakPolicy, Timestamp, TraceContext,
     },
-    observe::Metrics,
+    observe::{Metrics, traces::Traces},
     providers::Providers,
     store::{AccountScope, Store, listing::Looked},
     webhooks::guard::Guard,
@@ -113,6 +113,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// What is recorded beside the books.
     pub recording: Arc<Recording>,
+    /// Where the steps of traces are told.
+    pub traces: Traces,
 }
 
 /// Policy that deeds follow.
@@ -229,6 +231,8 @@ pub struct Caller {
     pub payer: Option<Payer>,
     /// The request.
     pub request_id: String,
+    /// The step of a trace that asks, where there is one.
+    pub trace: Option<TraceContext>,
 }
 
 impl Caller {

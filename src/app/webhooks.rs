@@ -276,6 +276,7 @@ pub fn test(
     render: once::Render<Delivery>,
 ) -> Commit<Reply> {
     let (this, request_id) = (Arc::clone(app), caller.request_id.clone());
+    let trace = caller.trace;
     once::once(app, caller.scope, request, Secrecy::Plain, render, move |tx| {
         let endpoint = must_be_active(tx, id)?;
         let account_id = tx.scope().account_id();
@@ -283,7 +284,7 @@ pub fn test(
         let (event, payload) = this.event(tx, EventType::Ping, &data)?;
         let Endpoint { seq, events, retry_policy, .. } = endpoint;
         let to = Listening { seq, events, retry_policy };
-        let delivery = this.deliver(tx, &to, event, EventType::Ping, &payload)?;
+        let delivery = this.deliver(tx, &to, (event, EventType::Ping), &payload, trace)?;
         deliveries::must_find(tx, delivery)
     })
 }

@@ -100,7 +100,7 @@ impl Whose {
     fn caller(&self, local: &Local) -> Result<Caller> {
         let scope = accounts::scope_of(&local.app, self.account, self.environment)?;
         let request_id = local.app.ambient.uuid().to_string();
-        Ok(Caller { scope, project: 0, key: 0, payer: None, request_id })
+        Ok(Caller { scope, project: 0, key: 0, payer: None, request_id, trace: None })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     app::{App, Vault, accounts, prices},
     config::Config,
     domain::{AccountId, Secret},
+    observe::traces::Traces,
     server::{self, DataFolder},
     store::{AccountScope, EngineSettings, Store},
 };
@@ -25,7 +26,8 @@ impl Local {
         let (store, writer) = Store::open(&folder.database(), &engine, &ambient)?;
         let vault = Vault::open(&folder.key(), &ambient)?;
         // A command authenticates nobody and runs no job.
-        let app = server::app(config, ambient, store, vault, Secret::default(), 0)?;
+        let app =
+            server::app(config, ambient, store, vault, Secret::default(), 0, Traces::default())?;
         prices::join(&app, server::models(config))?;
         Ok(Self { app: Arc::new(app), writer })
     }

@@ -12,7 +12,7 @@ const PREFIX: &str = "SKAI_";
 
 /// Well-known names of single keys, with the unit that is meant where the value is a bare number.
 /// A `SKAI_…` variable for the same key wins.
-const ALIASES: [(&str, &[&str], &str); 13] = [
+const ALIASES: [(&str, &[&str], &str); 17] = [
     ("OPENAI_API_KEY", &["providers", "openai", "api_key"], ""),
     ("ANTHROPIC_API_KEY", &["providers", "anthropic", "api_key"], ""),
     ("STRIPE_WEBHOOK_SECRET", &["stripe", "webhook_secrets"], ""),
@@ -26,7 +26,15 @@ const ALIASES: [(&str, &[&str], &str); 13] = [
     ("GENERATION_JOB_TTL", &["queues", "generation.create", "ttl"], ""),
     ("WEBHOOK_TTL", &["queues", "webhook.delivery", "ttl"], ""),
     ("BILLING_TTL", &["queues", "billing.credit_grant", "ttl"], ""),
+    ("OTEL_SERVICE_NAME", &["traces", "service_name"], ""),
+    ("OTEL_EXPORTER_OTLP_HEADERS", &["traces", "headers"], ""),
+    (COLLECTOR, &["traces", "endpoint"], ""),
+    // Behind the one that it is more exact than, since the last one counts.
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &["traces", "endpoint"], ""),
 ];
+
+/// The address of a collector for all that OpenTelemetry knows, to which the path for traces is added.
+const COLLECTOR: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// A variable that names an algorithm instead of a key, and the only one there is.
 const HASH_ALGORITHM: (&str, &str) = ("API_KEY_HASH_ALGO", "argon2id");
@@ -146,7 +154,11 @@ fn aliased(
     let set = ALIASES.iter().filter_map(|(variable, path, unit)| {
         let text = environment.get(*variable).filter(|text| !text.is_empty())?;
         let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
-        let value = typed(&with_unit(text, unit), default_at(defaults, &path));
+        let text = match *variable {
+            COLLECTOR => format!("{}/v1/traces", text.trim_end_matches('/')),
+            _ => with_unit(text, unit),
+        };
+        let value = typed(&text, default_at(defaults, &path));
         let variable = (*variable).to_owned();
         Some((path, Override { variable, value }))
     });

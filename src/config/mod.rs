@@ -32,6 +32,7 @@ mod streaks;
 mod stripe;
 mod tasks;
 mod telemetry;
+mod traces;
 mod values;
 mod webhooks;
 mod write;
@@ -57,6 +58,7 @@ pub use streaks::Streaks;
 pub use stripe::{ExactCredits, Stripe, StripePrice};
 pub use tasks::Tasks;
 pub use telemetry::{Invocations, Telemetry};
+pub use traces::Traces;
 pub use webhooks::Webhooks;
 
 use environment::Overrides;
@@ -79,6 +81,8 @@ pub struct Config {
     pub http: Http,
     /// What is written to standard error.
     pub log: Log,
+    /// Spans for a collector.
+    pub traces: Traces,
     /// The database file.
     pub store: Store,
     /// How API keys are verified.
@@ -188,6 +192,7 @@ impl Config {
             operator_token,
             http,
             log,
+            traces,
             store,
             auth,
             rate_limit,
@@ -214,6 +219,7 @@ impl Config {
             ("operator_token", *operator_token != other.operator_token),
             ("http", *http != other.http),
             ("log", *log != other.log),
+            ("traces", *traces != other.traces),
             ("store", *store != other.store),
             ("auth", *auth != other.auth),
             ("rate_limit", *rate_limit != other.rate_limit),
@@ -254,6 +260,7 @@ impl Config {
         }
         self.streaks.check()?;
         self.stripe.check()?;
+        self.traces.check()?;
         self.backup.check()?;
         self.check_timeouts()
     }

@@ -466,12 +466,21 @@ fn well_known_names_set_their_keys() {
         ("WEBHOOK_TTL", "3h"),
         ("BILLING_TTL", ""),
         ("SKAI_LOG__LEVEL", "warn"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example/"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20a=, x-b = c d"),
+        ("OTEL_SERVICE_NAME", "jobs of ours"),
     ];
     let config = load("", &environment).unwrap();
     assert_eq!(config.providers["openai"].api_key.expose(), "sk-1");
     assert_eq!(config.providers["anthropic"].api_key.expose(), "sk-2");
     let secrets = config.stripe.webhook_secrets.iter().map(|secret| secret.expose().as_str());
     assert_eq!(secrets.collect::<Vec<_>>(), ["whsec_1", "whsec_2"]);
+    assert_eq!(config.traces.endpoint, "https://collector.example/v1/traces");
+    assert_eq!(config.traces.service_name, "jobs of ours");
+    let headers = config.traces.headers().into_iter();
+    let headers: Vec<_> = headers.map(|(name, value)| (name, value.expose().clone())).collect();
+    let expected = [("authorization", "Bearer a="), ("x-b", "c d")];
+    assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     assert_eq!(config.rate_limit.for_reads().to_string(), "7,2s");
     let concurrency = QueueName::ALL.map(|queue| config.queues.get(queue).concurrency);
     assert_eq!(concurrency, [11, 12, 13, 16]);
@@ -568,6 +577,42 @@ fn the_effective_configuration_is_read_again_once_its_secrets_are_put_in() {
     assert_eq!(again.stripe.webhook_secrets.len(), 2);
     again.stripe.webhook_secrets.clone_from(&config.stripe.webhook_secrets);
     assert_eq!(again, config);
+}
+
+#[test]
+fn where_traces_go_is_checked_and_never_repeated() {
+    let exact = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a.example"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://b.example/x"),
+    ];
+    assert_eq!(load("", &exact).unwrap().traces.endpoint, "http://b.example/x");
+    for (ratio, is_good) in [
+        ("0", true),
+        ("1", true),
+        ("0.25", true),
+        ("\"0.5\"", true),
+        ("1.1", false),
+        ("-1", false),
+        ("nan", false),
+        ("2", false),
+    ] {
+        let loaded = load(&format!("[traces]\nsample_ratio = {ratio}\n"), &[]);
+        assert_eq!(loaded.is_ok(), is_good, "{ratio}: {loaded:?}");
+    }
+    for endpoint in ["localhost:4318", "grpc://a.example", "http://", "http://user:hush@a.example/"]
+    {
+        let message = refusal(&format!("[traces]\nendpoint = \"{endpoint}\"\n"), &[]);
+        assert!(
+            message.contains("traces.endpoint") && message.contains("allowed: an http"),
+            "{message}"
+        );
+    }
+    for headers in ["hush", "a b=hush", "=hush", "a=hush%00", "a=hush%ff"] {
+        let message = refusal("", &[("OTEL_EXPORTER_OTLP_HEADERS", headers)]);
+        assert!(message.contains("traces.headers") && !message.contains("hush"), "{message}");
+    }
+    let secret = load("[traces]\nheaders = \"a=hush\"\n", &[]).unwrap();
+    assert!(!secret.effective_toml().contains("hush") && !format!("{secret:?}").contains("hush"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::domain::{Credits, RateLimit, TimeZone, format_duration, parse_duratio
 
 mod secrets;
 
-pub(super) use secrets::{HIDDEN, secret, secrets};
+pub(super) use secrets::{HIDDEN, secret, secret_line, secrets};
 
 /// Milliseconds in a second; the bounds of durations are in milliseconds.
 pub(super) const SECOND: u64 = 1_000;

@@ -48,6 +48,7 @@ mod time;
 mod time_zone;
 mod token_bucket;
 mod tokens;
+mod trace;
 mod webhook;
 
 pub use agent::{AgentDefinition, AgentRequest, RunRequest, VersionRequest};
@@ -98,6 +99,7 @@ pub use time::{MalformedTime, Timestamp};
 pub use time_zone::{Day, TimeZone, UnknownTimeZone};
 pub use token_bucket::{Quota, TokenBucket};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};
+pub use trace::TraceContext;
 pub use webhook::{
     DeliveryStatus, EndpointUrl, EventFilter, EventType, MalformedSecret, RetryPolicy,
     WebhookSecret,

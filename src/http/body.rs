@@ -18,8 +18,8 @@ const READER_PATIENCE: Duration = Duration::from_secs(30);
 /// The body of an answer.
 pub struct Body {
     content: Content,
-    /// Lives as long as the body flows.
-    guard: Option<Box<dyn Any + Send>>,
+    /// Live as long as the body flows.
+    guards: Vec<Box<dyn Any + Send>>,
     /// Bytes that were taken to be sent.
     taken: u64,
     /// Told of them when the body is over.
@@ -87,7 +87,7 @@ impl Body {
     }
 
     fn of(content: Content) -> Self {
-        Self { content, guard: None, taken: 0, on_end: None }
+        Self { content, guards: Vec::new(), taken: 0, on_end: None }
     }
 
     /// Calls `tell` when the body is over, whether it came to its end or its reader went away.
@@ -98,7 +98,7 @@ impl Body {
     /// Keeps `guard` until a flowing body ends; a whole one is as good as sent.
     pub(super) fn hold(&mut self, guard: impl Any + Send) {
         if matches!(self.content, Content::Flowing { .. }) {
-            self.guard = Some(Box::new(guard));
+            self.guards.push(Box::new(guard));
         }
     }
 

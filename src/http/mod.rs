@@ -36,7 +36,10 @@ pub use turns::HEAVY_MAX;
 
 pub(crate) use middleware::RequestId;
 
-use crate::app::{App, auth::Session};
+use crate::{
+    app::{App, auth::Session},
+    domain::TraceContext,
+};
 use middleware::Exchange;
 use router::Router;
 use routes::{BodyLimit, Route};
@@ -107,6 +110,8 @@ pub struct Served<'a> {
     pub status: u16,
     /// From the end of the headers to the beginning of the answer.
     pub took: Duration,
+    /// Its step in a trace, where there is one.
+    pub trace: Option<TraceContext>,
 }
 
 /// Told about each answer, on the event loop: it must be quick.

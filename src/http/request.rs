@@ -22,7 +22,7 @@ use crate::{
         App, Caller,
         auth::{Session, unauthenticated},
     },
-    domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope},
+    domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope, TraceContext},
 };
 
 /// What an id in the query must be.
@@ -47,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) app: Arc<App>,
     /// The request's name in answers and logs.
     pub(crate) id: RequestId,
+    /// Its step in a trace, where there is one.
+    pub(crate) trace: Option<TraceContext>,
     /// Who sends it.
     pub(crate) identity: Identity,
     /// The client's address.
@@ -83,6 +85,7 @@ impl Request {
             key: session.key_seq,
             payer: Some(session.payer),
             request_id: self.id.as_str().to_owned(),
+            trace: self.trace,
         })
     }
 

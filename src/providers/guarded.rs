@@ -10,6 +10,7 @@ use super::{
 use crate::{
     ambient::Ambient,
     domain::{JobErrorCode, format_duration},
+    observe::traces::{Record, Span, SpanKind, Traces},
     wire,
 };
 
@@ -24,6 +25,13 @@ pub struct ProviderLimits {
     pub max_concurrency: u32,
 }
 
+/// Who is told of calls.
+#[derive(Clone)]
+pub(super) struct Watched {
+    pub(super) observer: Observer,
+    pub(super) traces: Traces,
+}
+
 pub(super) struct Guarded {
     name: String,
     inner: Box<dyn Provider>,
@@ -32,7 +40,7 @@ pub(super) struct Guarded {
     breaker: Breaker,
     places: Option<Arc<Places>>,
     ambient: Ambient,
-    observer: Observer,
+    watched: Watched,
 }
 
 /// What became of a call that was made.
@@ -44,7 +52,7 @@ impl Guarded {
         (inner, usual): (Box<dyn Provider>, Duration),
         limits: ProviderLimits,
         ambient: &Ambient,
-        observer: &Observer,
+        watched: &Watched,
     ) -> Self {
         let ProviderLimits { breaker_failures, breaker_pause, max_concurrency } = limits;
         Self {
@@ -54,7 +62,7 @@ impl Guarded {
             breaker: Breaker::new(breaker_failures, breaker_pause, usual, ambient),
             places: (max_concurrency > 0).then(|| Places::new(max_concurrency)),
             ambient: ambient.clone(),
-            observer: Arc::clone(observer),
+            watched: watched.clone(),
         }
     }
 
@@ -62,17 +70,30 @@ impl Guarded {
         self.breaker.state()
     }
 
-    /// Makes a call if it may be made. `run` also says whether its sink broke.
+    /// Makes a call if it may be made, as a step of its trace. `run` also says whether its sink broke.
     fn guard(
         &self,
         call: &Call<'_>,
         run: impl FnOnce(&Call<'_>, &mut Permit) -> (Answer, bool),
     ) -> Answer {
+        let mut span = self.watched.traces.within(call.trace, SpanKind::Client, "chat");
+        let call = &Call { trace: span.context(), ..*call };
+        let answer = self.call(call, run, &mut span);
+        span.describe(|record| describe(record, &self.name, call, &answer));
+        answer
+    }
+
+    fn call(
+        &self,
+        call: &Call<'_>,
+        run: impl FnOnce(&Call<'_>, &mut Permit) -> (Answer, bool),
+        span: &mut Span,
+    ) -> Answer {
         if let Some(left) = self.breaker.refuses() {
-            return Err(self.left_alone(left));
+            return Err(self.left_alone(span, left));
         }
-        let (_place, waited) = self.place(call.time(self.usual))?;
-        let mut permit = self.breaker.admit().map_err(|left| self.left_alone(left))?;
+        let (_place, waited) = self.place(span, call.time(self.usual))?;
+        let mut permit = self.breaker.admit().map_err(|left| self.left_alone(span, left))?;
         let call = &call.after(waited, self.usual);
         let began = self.ambient.monotonic();
         let (answer, unwanted) = run(call, &mut permit);
@@ -84,12 +105,16 @@ impl Guarded {
             Ok(_) => "ok",
             Err(error) => error.code.as_str(),
         };
-        (self.observer)(&self.name, outcome, Some(took));
+        self.tell(span, outcome, Some(took));
         answer
     }
 
     /// A place for a call, and how long it was waited for, which counts as time of the call.
-    fn place(&self, longest: Duration) -> Result<(Option<Place>, Duration), ProviderError> {
+    fn place(
+        &self,
+        span: &mut Span,
+        longest: Duration,
+    ) -> Result<(Option<Place>, Duration), ProviderError> {
         let Some(places) = &self.places else { return Ok((None, Duration::ZERO)) };
         if let Some(place) = places.free() {
             return Ok((Some(place), Duration::ZERO));
@@ -100,18 +125,27 @@ impl Guarded {
         match place {
             Some(place) if waited < longest => Ok((Some(place), waited)),
             _ if wire::is_cut() => {
-                (self.observer)(&self.name, "canceled", None);
+                self.tell(span, "canceled", None);
                 Err(ProviderError::new(JobErrorCode::ServerError, "the call was given up"))
             }
             _ => {
-                (self.observer)(&self.name, "busy", None);
+                self.tell(span, "busy", None);
                 Err(busy(places.most(), longest))
             }
         }
     }
 
-    fn left_alone(&self, left: Duration) -> ProviderError {
-        (self.observer)(&self.name, "breaker_open", None);
+    /// Says how a call ended, or why it was not made.
+    fn tell(&self, span: &mut Span, outcome: &'static str, took: Option<Duration>) {
+        (self.watched.observer)(&self.name, outcome, took);
+        span.describe(|record| match outcome {
+            "ok" | "canceled" => record.text("skai.outcome", outcome),
+            _ => record.fail(outcome),
+        });
+    }
+
+    fn left_alone(&self, span: &mut Span, left: Duration) -> ProviderError {
+        self.tell(span, "breaker_open", None);
         let message = "the provider failed several times in a row and is left alone for a moment";
         ProviderError {
             retry_after: Some(left),
@@ -168,6 +202,24 @@ impl Call<'_> {
         }
         let left = self.time(usual).saturating_sub(waited);
         Self { timeout: Some(left), at_most: self.at_most.saturating_sub(waited), ..*self }
+    }
+}
+
+/// What is told of a call: nothing that was said.
+fn describe(record: &mut Record, provider: &str, call: &Call<'_>, answer: &Answer) {
+    record.name(format!("chat {}", call.model));
+    record.text("gen_ai.operation.name", "chat");
+    record.text("gen_ai.provider.name", provider.to_owned());
+    record.text("gen_ai.request.model", call.model.to_owned());
+    match answer {
+        Ok(Completion { usage, .. }) => {
+            record.whole("gen_ai.usage.input_tokens", usage.prompt_tokens);
+            record.whole("gen_ai.usage.output_tokens", usage.completion_tokens);
+        }
+        Err(ProviderError { status: Some(status), .. }) => {
+            record.whole("http.response.status_code", *status);
+        }
+        Err(_) => {}
     }
 }
 

@@ -24,7 +24,12 @@ use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
-use self::{anthropic::Anthropic, guarded::Guarded, openai::OpenAi, sandbox::Sandbox};
+use self::{
+    anthropic::Anthropic,
+    guarded::{Guarded, Watched},
+    openai::OpenAi,
+    sandbox::Sandbox,
+};
 pub use self::{
     breaker::BreakerState,
     completion::{Asides, Completion},
@@ -33,7 +38,8 @@ pub use self::{
 };
 use crate::{
     ambient::Ambient,
-    domain::{ChatMessage, JobErrorCode, Secret},
+    domain::{ChatMessage, JobErrorCode, Secret, TraceContext},
+    observe::traces::Traces,
 };
 
 /// One question to a model.
@@ -64,6 +70,8 @@ pub struct Call<'a> {
     pub user: Option<&'a str>,
     /// Sent along as `X-Request-Id`.
     pub request_id: &'a str,
+    /// Sent along as `traceparent`, where there is one.
+    pub trace: Option<TraceContext>,
     /// How long the call may take, from name resolution to the body's last byte; of a stream, until
     /// its first delta and between two. `None`: as long as the provider's settings say.
     pub timeout: Option<Duration>,
@@ -214,24 +222,26 @@ impl Providers {
         let settings = settings.into_iter();
         let unlimited = settings.map(|(name, of)| (name, of, ProviderLimits::default()));
         let nobody: Observer = Arc::new(|_: &str, _, _| ());
-        Self::limited(ambient, unlimited, &nobody)
+        Self::limited(ambient, unlimited, &nobody, &Traces::default())
     }
 
-    /// Sets them up with their limits, and tells `observer` of every call.
+    /// Sets them up with their limits, and tells `observer` of every call. Each is a step of its trace.
     pub fn limited(
         ambient: &Ambient,
         settings: impl IntoIterator<Item = (String, ProviderSettings, ProviderLimits)>,
         observer: &Observer,
+        traces: &Traces,
     ) -> Self {
+        let watched = Watched { observer: Arc::clone(observer), traces: traces.clone() };
         let guard = |(name, settings, limits): (String, ProviderSettings, ProviderLimits)| {
             let provider = settings.provider(ambient);
-            let guarded = Guarded::new(name.clone(), provider, limits, ambient, observer);
+            let guarded = Guarded::new(name.clone(), provider, limits, ambient, &watched);
             (name, Arc::new(guarded))
         };
         let configured = settings.into_iter().map(guard).collect();
         let sandbox: Box<dyn Provider> = Box::new(Sandbox::of_test_mode());
         let (sandbox, unlimited) = ((sandbox, sandbox::TIMEOUT), ProviderLimits::default());
-        let sandbox = Guarded::new(TEST_SANDBOX.to_owned(), sandbox, unlimited, ambient, observer);
+        let sandbox = Guarded::new(TEST_SANDBOX.to_owned(), sandbox, unlimited, ambient, &watched);
         Self { configured, sandbox: Arc::new(sandbox) }
     }
 

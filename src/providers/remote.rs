@@ -116,7 +116,9 @@ impl Remote {
     fn post<'a>(&'a self, call: &Call<'_>, json: &'a [u8]) -> Post<'a> {
         let request_id = HeaderValue::from_str(call.request_id).ok();
         let request_id = request_id.map(|id| (HeaderName::from_static("x-request-id"), id));
-        let headers = request_id.into_iter().chain(self.headers.iter().cloned());
+        let trace = call.trace.and_then(|trace| HeaderValue::try_from(trace.to_string()).ok());
+        let trace = trace.map(|trace| (HeaderName::from_static("traceparent"), trace));
+        let headers = request_id.into_iter().chain(trace).chain(self.headers.iter().cloned());
         Post { uri: &self.uri, headers: headers.collect(), json, key: self.key() }
     }
 }

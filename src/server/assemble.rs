@@ -21,7 +21,10 @@ use crate::{
         StreakPolicy, Tariff, stripe::CreditPolicy,
     },
     http,
-    observe::Metrics,
+    observe::{
+        Metrics,
+        traces::{Exporter, TraceSettings, Traces},
+    },
     providers::{Observer, ProviderLimits, ProviderSettings, Providers, RemoteSettings},
     queue::QueueSettings,
     store::{
@@ -39,9 +42,10 @@ pub fn app(
     vault: Vault,
     operator_token: Secret<String>,
     boot: i64,
+    traces: Traces,
 ) -> io::Result<App> {
     let metrics = Arc::new(Metrics::new());
-    let providers = Arc::new(providers(config, &ambient, &metrics));
+    let providers = Arc::new(providers(config, &ambient, &metrics, &traces));
     let auth = Authenticator::start(ambient.clone(), auth(config, operator_token), store.clone())?;
     let recording = recording(config, &ambient, &store);
     Ok(App {
@@ -65,6 +69,7 @@ pub fn app(
         last_audit: LastAudit::default(),
         metrics,
         recording,
+        traces,
     })
 }
 
@@ -88,6 +93,22 @@ fn recording(config: &Config, ambient: &Ambient, store: &Store) -> Arc<Recording
     };
     let path = folder::telemetry(&config.data_dir);
     Recording::new(Telemetry::new(&path, settings, ambient), invocations, store, ambient)
+}
+
+/// Where the steps of traces are told, and the thread that sends them, where they are to be sent.
+pub(super) fn traces(config: &Config, ambient: &Ambient) -> io::Result<(Traces, Option<Exporter>)> {
+    let of = &config.traces;
+    // Empty where nothing is exported; else it was checked.
+    let Ok(endpoint) = of.endpoint.parse() else { return Ok((Traces::default(), None)) };
+    let settings = TraceSettings {
+        endpoint,
+        headers: of.headers(),
+        sample_ratio: of.sample_ratio,
+        service_name: of.service_name.clone(),
+        timeout: of.timeout,
+    };
+    let (traces, exporter) = Traces::start(ambient, settings)?;
+    Ok((traces, Some(exporter)))
 }
 
 /// How the database is opened.
@@ -254,7 +275,12 @@ fn tariff(model: &config::Model) -> Tariff {
 }
 
 /// Who runs the models. Each call is counted.
-fn providers(config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Providers {
+fn providers(
+    config: &Config,
+    ambient: &Ambient,
+    metrics: &Arc<Metrics>,
+    traces: &Traces,
+) -> Providers {
     let settings = config.providers.iter().map(|(name, provider)| {
         let remote = RemoteSettings {
             base_url: provider.base_url().to_owned(),
@@ -280,7 +306,7 @@ fn providers(config: &Config, ambient: &Ambient, metrics: &Arc<Metrics>) -> Prov
     let observer: Observer = Arc::new(move |provider, outcome, took| {
         metrics.provider_call(provider, outcome, took);
     });
-    Providers::limited(ambient, settings, &observer)
+    Providers::limited(ambient, settings, &observer, traces)
 }
 
 /// How a queue is run.

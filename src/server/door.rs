@@ -79,8 +79,9 @@ pub(super) fn open(
 }
 
 fn observe(app: &App, served: &Served<'_>) {
-    let Served { id, client, method, route, status, took, .. } = *served;
+    let Served { id, client, method, route, status, took, trace, .. } = *served;
     app.metrics.request(method, route, status, took);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    tracing::debug!(request_id = id, %client, method, route, status, took_us, "answered");
+    let trace_id = trace.map(|trace| tracing::field::display(trace.trace_id()));
+    tracing::debug!(request_id = id, trace_id, %client, method, route, status, took_us, "answered");
 }

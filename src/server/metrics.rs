@@ -115,6 +115,21 @@ pub(super) fn pull_audit(app: &Arc<App>) {
     });
 }
 
+/// What became of spans, where they are exported.
+#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
+pub(super) fn pull_traces(app: &App) {
+    let traces = app.traces.clone();
+    app.metrics.pull(move || {
+        let Some(totals) = traces.totals() else { return Vec::new() };
+        let exported = "Spans that the collector of traces took";
+        let dropped = "Spans that were lost: there was no room, or the collector did not take them";
+        vec![
+            Sample::counter("traces_exported", exported, totals.exported as f64),
+            Sample::counter("traces_dropped", dropped, totals.dropped as f64),
+        ]
+    });
+}
+
 /// Events of Stripe's for which something has still to be done, as they were last counted.
 #[derive(Clone, Default)]
 pub(super) struct StripeEvents(Arc<Mutex<Vec<(EventStatus, u64)>>>);

@@ -8,7 +8,9 @@ use super::{
     scope::AccountScope,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{DeliveryId, DeliveryStatus, EndpointId, EventId, Result, Timestamp};
+use crate::domain::{
+    DeliveryId, DeliveryStatus, EndpointId, EventId, Result, Timestamp, TraceContext,
+};
 
 /// A status as the table keeps it.
 const fn number(status: DeliveryStatus) -> i64 {
@@ -34,6 +36,8 @@ pub struct Delivery {
     pub event_type: String,
     /// The body, exactly as it is sent and signed.
     pub payload: String,
+    /// The step of a trace that led to it, where there was one.
+    pub trace: Option<TraceContext>,
     /// Where it stands.
     pub status: DeliveryStatus,
     /// Tries made.
@@ -57,6 +61,8 @@ pub struct NewDelivery<'a> {
     pub event_type: &'a str,
     /// The body.
     pub payload: &'a str,
+    /// The step of a trace that led to it, where there was one.
+    pub trace: Option<TraceContext>,
 }
 
 /// One try to bring a delivery to its endpoint.
@@ -91,6 +97,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         event_id: row.get("event_id")?,
         event_type: row.get("event_type")?,
         payload: row.get("payload")?,
+        trace: row.get("trace")?,
         status,
         attempts: row.get("attempts")?,
         created_at: row.get("created_at")?,
@@ -128,9 +135,9 @@ const LAST: &str = "select seq from webhook_delivery where listed = 1 and seq < 
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewDelivery<'_>) -> Result<i64> {
     tx.insert(
         "insert into main.webhook_delivery (account, id, endpoint, event_id, event_type, payload,
-           status, attempts, created_at, finished_at)
-         values (current_account(), ?1, ?2, ?3, ?4, ?5, 2, 0, ?6, ?6)",
-        (new.id, new.endpoint, new.event_id, new.event_type, new.payload, tx.now()),
+           status, attempts, created_at, finished_at, trace)
+         values (current_account(), ?1, ?2, ?3, ?4, ?5, 2, 0, ?6, ?6, ?7)",
+        (new.id, new.endpoint, new.event_id, new.event_type, new.payload, tx.now(), new.trace),
     )
 }
 

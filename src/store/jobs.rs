@@ -12,7 +12,7 @@ use super::{
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    AgentId, Credits, JobError, JobId, JobStatus, Result, Split, Timestamp, Usage,
+    AgentId, Credits, JobError, JobId, JobStatus, Result, Split, Timestamp, TraceContext, Usage,
 };
 
 /// What a new job is made of. JSON is kept as the text it was sent as.
@@ -40,6 +40,8 @@ pub struct NewJob {
     pub max_attempts: u32,
     /// The request that made it.
     pub request_id: String,
+    /// The step of a trace that made it, where there was one.
+    pub trace: Option<TraceContext>,
     /// Not before this time.
     pub run_at: Timestamp,
     /// The number of the newest price when it was estimated: it is charged at the prices up to there.
@@ -113,6 +115,8 @@ pub struct Job {
     pub completion_bound: u32,
     /// The request that made it.
     pub request_id: String,
+    /// The step of a trace that made it, where there was one; of a job that runs, its attempt.
+    pub trace: Option<TraceContext>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its last attempt began.
@@ -239,6 +243,7 @@ pub(in crate::store) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         price_list: row.get("price_list")?,
         completion_bound: row.get("completion_bound")?,
         request_id: row.get("request_id")?,
+        trace: row.get("trace")?,
         created_at: row.get("created_at")?,
         started_at: if attempts > 0 { Some(row.get("started_at")?) } else { None },
         request: JobRequest {
@@ -284,9 +289,9 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, aside: SetAside) -> Resul
         "insert into main.job (account, id, project, api_key, status, round, attempts, max_attempts,
            priority, model, agent, agent_version, batch, direct, end_user, token_bound,
            reserved_free, reserved_paid, spending, price_list, completion_bound, request_id, run_at,
-           created_at, started_at)
+           created_at, started_at, trace)
          values (current_account(), ?1, ?2, ?3, 2 + ?16, 1, ?16, ?4, ?5, ?6, ?13, ?14, ?15, ?16, ?7, ?19,
-           ?11, ?12, ?17, ?18, ?20, ?8, ?9, ?10, ?10)",
+           ?11, ?12, ?17, ?18, ?20, ?8, ?9, ?10, ?10, ?21)",
         rusqlite::params![
             new.id,
             new.project,
@@ -308,6 +313,7 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewJob, aside: SetAside) -> Resul
             new.price_list,
             aside.tokens,
             new.completion_bound,
+            new.trace,
         ],
     )?;
     tx.execute(

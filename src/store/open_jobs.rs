@@ -10,7 +10,7 @@ use super::{
     spending::SetAside,
     tx::Tx,
 };
-use crate::domain::{JobId, JobStatus, Result, Split, Timestamp};
+use crate::domain::{JobId, JobStatus, Result, Split, Timestamp, TraceContext};
 
 /// What is set aside for a job that is not over, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,8 @@ pub struct OpenJob {
     pub created_at: Timestamp,
     /// When its last attempt began.
     pub started_at: Option<Timestamp>,
+    /// The step of a trace that made it, where there was one.
+    pub trace: Option<TraceContext>,
 }
 
 impl OpenJob {
@@ -77,6 +79,7 @@ impl OpenJob {
             attempts: job.attempts,
             created_at: job.created_at,
             started_at: job.started_at,
+            trace: job.trace,
         }
     }
 
@@ -125,5 +128,6 @@ pub(in crate::store) fn read(row: &Row<'_>) -> rusqlite::Result<OpenJob> {
         attempts,
         created_at: row.get("created_at")?,
         started_at: if attempts > 0 { Some(row.get("started_at")?) } else { None },
+        trace: row.get("trace")?,
     })
 }

@@ -12,7 +12,7 @@ use crate::domain::{
     AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, Day, DeadLetterId, DeliveryId,
     EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId, FunctionId, GrantId,
     InvocationId, JobError, JobErrorCode, JobId, JobStatus, LedgerEntryId, ProjectId,
-    RequestRecordId, ScheduleId, Split, TaskId, Timestamp, Usage, UsageEventId,
+    RequestRecordId, ScheduleId, Split, TaskId, Timestamp, TraceContext, Usage, UsageEventId,
 };
 
 macro_rules! blobs {
@@ -61,6 +61,19 @@ integers! {
     Credits: |credits| credits.micros(), Credits::from_micros;
     AccountSeq: |seq| seq.0, AccountSeq;
     Day: |day| day.number(), Day::from_number;
+}
+
+impl ToSql for TraceContext {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.to_bytes().to_vec()))
+    }
+}
+
+impl FromSql for TraceContext {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let bytes = value.as_blob()?.try_into().map_err(FromSqlError::other)?;
+        Self::from_bytes(bytes).ok_or(FromSqlError::InvalidType)
+    }
 }
 
 impl ToSql for Environment {

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     ambient::Ambient,
     domain::{EndpointUrl, JobErrorCode, parse_retry_after},
+    observe::traces::Record,
     wire::Switchboard,
 };
 
@@ -39,6 +40,9 @@ const IDLE_PER_HOST_MAX: usize = 8;
 /// How long an idle connection is kept. Shorter than the 5 s after which Node's server closes, for
 /// a request on a connection that is just being closed is lost.
 const IDLE_AGE: Duration = Duration::from_secs(4);
+
+/// The header that says which step of a trace a request is.
+pub const TRACE_PARENT: &str = "traceparent";
 
 /// Headers that the client sets itself. Others' would change where a message ends or who is asked.
 const OWN_HEADERS: [header::HeaderName; 9] = [
@@ -105,6 +109,21 @@ impl Outcome {
     /// True for 410: the endpoint wants no more deliveries.
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Status(410))
+    }
+
+    /// Tells of it as the end of a step of a trace.
+    pub fn describe(&self, record: &mut Record) {
+        match self {
+            Self::Status(status) => {
+                record.whole("http.response.status_code", *status);
+                if !self.is_success() {
+                    record.fail(status.to_string());
+                }
+            }
+            Self::Refused(_) => record.fail("refused"),
+            Self::Timeout => record.fail("timeout"),
+            Self::Connection(_) => record.fail("connection"),
+        }
     }
 
     /// What happened, for people; `who` was asked, such as an endpoint.

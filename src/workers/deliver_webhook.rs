@@ -8,11 +8,12 @@ use crate::{
         App,
         deliveries::{self, DeliveryTask},
     },
-    domain::{EndpointUrl, QueueName, Result},
+    domain::{EndpointUrl, QueueName, Result, TraceContext},
+    observe::traces::{Record, SpanKind},
     queue::{GiveUp, Kind, Stop},
     store::{SystemScope, Tx, queue::Claimed},
     webhooks::{
-        send::{Attempt, Sender},
+        send::{self, Attempt, Sender},
         sign,
     },
 };
@@ -37,15 +38,35 @@ impl DeliverWebhook {
 
     /// The stored text is what is signed and sent, so that both are the same bytes at every attempt.
     fn send(&self, task: &DeliveryTask) -> Result<Attempt> {
+        let (traces, name) = (&self.app.traces, Self::QUEUE.as_str());
+        let mut span = traces.within(task.delivery.trace, SpanKind::Client, name);
+        let attempt = self.send_within(task, span.context())?;
+        span.describe(|record| describe(record, task, &attempt));
+        Ok(attempt)
+    }
+
+    fn send_within(&self, task: &DeliveryTask, trace: Option<TraceContext>) -> Result<Attempt> {
         let url = EndpointUrl::parse(&task.endpoint.url)?;
         let secrets = deliveries::secrets(&self.app, &task.endpoint)?;
         let body = task.delivery.payload.as_bytes();
         let id = task.delivery.id.to_string();
         let signed = sign::sign(&secrets, &id, self.app.ambient.now(), body);
         let own = [(DELIVERY_ID, id.as_str()), (DELIVERY_KEY, id.as_str())];
-        let headers = [&signed.headers()[..], &own].concat();
+        let trace = trace.map(|trace| trace.to_string());
+        let trace = trace.as_ref().map(|trace| (send::TRACE_PARENT, trace.as_str()));
+        let headers = [&signed.headers()[..], &own, trace.as_slice()].concat();
         Ok(self.sender.post(&url, &headers, body))
     }
+}
+
+/// What is told of a try: neither what was sent nor where.
+fn describe(record: &mut Record, task: &DeliveryTask, attempt: &Attempt) {
+    let delivery = &task.delivery;
+    record.text("http.request.method", "POST");
+    record.text("skai.delivery.id", delivery.id.to_string());
+    record.text("skai.event.type", delivery.event_type.clone());
+    record.whole("skai.attempt", delivery.attempts.saturating_add(1));
+    attempt.outcome.describe(record);
 }
 
 impl Kind for DeliverWebhook {

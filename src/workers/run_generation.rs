@@ -6,7 +6,7 @@ use super::{record, until_stopped};
 use crate::{
     app::{
         App,
-        asking::{Asked, Question, Trail},
+        asking::{Asked, AttemptSpan, Question, Trail},
         jobs::{self, Outcome, Success},
     },
     domain::{ChatMessage, Deadline, Error, JobError, Parameters, QueueName, Result},
@@ -38,7 +38,12 @@ impl Kind for RunGeneration {
     }
 
     fn run(&self, claimed: &Claimed, job: Job, stop: &Stop) -> Result<()> {
-        let outcome = match until_stopped(stop, || self.ask(claimed, &job, stop))? {
+        let mut span = AttemptSpan::queued(&self.app, claimed, &job);
+        // What this attempt leads to is a step behind it.
+        let job = Job { trace: span.context(), ..job };
+        let asked = until_stopped(stop, || self.ask(claimed, &job, stop));
+        span.tell(asked.as_ref().ok());
+        let outcome = match asked? {
             Asked::Abandoned => return Ok(()),
             Asked::Answered(answer) => Outcome::Succeeded(Success::of(answer)?),
             Asked::Failed { error, answer, trail } => {
@@ -81,6 +86,7 @@ impl RunGeneration {
             max_repairs: parameters.max_repairs.unwrap_or(self.app.settings.max_repairs),
             user: job.user.as_deref(),
             request_id: &job.request_id,
+            trace: job.trace,
             deadline: Deadline::of(self.app.ambient.monotonic(), self.max_runtime),
         };
         self.app.ask(&question, &|| stop.is_set())

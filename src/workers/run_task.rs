@@ -15,8 +15,9 @@ use crate::{
     },
     domain::{
         Builtin, Deadline, EndpointUrl, Error, HttpMethod, QueueName, Result, ScheduleId,
-        TaskError, TaskId, Timestamp, json,
+        TaskError, TaskId, Timestamp, TraceContext, json,
     },
+    observe::traces::{Record, SpanKind},
     queue::{GiveUp, Kind, Stop},
     store::{
         SystemScope, Tx,
@@ -61,13 +62,19 @@ impl RunTask {
         Self { app, sender }
     }
 
-    fn outcome(&self, claimed: &Claimed, attempt: &Attempt, stop: &Stop) -> Option<Outcome> {
+    fn outcome(
+        &self,
+        claimed: &Claimed,
+        attempt: &Attempt,
+        trace: Option<TraceContext>,
+        stop: &Stop,
+    ) -> Option<Outcome> {
         let outcome = match &attempt.target {
-            Target::Http(http) => until_stopped(stop, || self.ask(attempt, http)),
+            Target::Http(http) => until_stopped(stop, || self.ask(attempt, http, trace)),
             Target::Builtin(builtin) => self.work(claimed, attempt, *builtin, stop),
             Target::Agent { agent, input } => {
                 let task = &attempt.task;
-                match self.accept(claimed, attempt, agent, input.as_deref(), stop) {
+                match self.accept(claimed, attempt, (agent, input.as_deref()), trace, stop) {
                     Ok(()) => return None,
                     Err(error) => {
                         let id = task.id;
@@ -81,7 +88,7 @@ impl RunTask {
     }
 
     /// The signed request, once.
-    fn ask(&self, attempt: &Attempt, http: &Http) -> Result<Outcome> {
+    fn ask(&self, attempt: &Attempt, http: &Http, trace: Option<TraceContext>) -> Result<Outcome> {
         let url = EndpointUrl::parse(&http.url)?;
         let task = &attempt.task;
         let body = if http.method.has_body() { asked(attempt)? } else { Vec::new() };
@@ -89,12 +96,18 @@ impl RunTask {
         let id = task.id.to_string();
         let signed = sign::sign(&secrets, &id, self.app.ambient.now(), &body);
         let own = functions::open_headers(&self.app, http)?;
-        let mut headers: Vec<(&str, &str)> = Vec::with_capacity(own.len() + 5);
+        let mut headers: Vec<(&str, &str)> = Vec::with_capacity(own.len() + 6);
         headers.extend(signed.headers());
         if http.method.has_body() {
             headers.push(("content-type", "application/json"));
         }
         headers.extend(own.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let trace = trace.map(|trace| trace.to_string());
+        // Whoever gives one of their own wants that.
+        let has_own = own.iter().any(|(name, _)| name.eq_ignore_ascii_case(send::TRACE_PARENT));
+        headers.extend(
+            trace.as_ref().filter(|_| !has_own).map(|it| (send::TRACE_PARENT, it.as_str())),
+        );
         let longest = Deadline::time(self.app.settings.tasks.runtime);
         let request = Request {
             method: method(http.method),
@@ -123,20 +136,16 @@ impl RunTask {
         &self,
         claimed: &Claimed,
         attempt: &Attempt,
-        agent: &str,
-        input: Option<&RawValue>,
+        (agent, input): (&str, Option<&RawValue>),
+        trace: Option<TraceContext>,
         stop: &Stop,
     ) -> Result<()> {
-        let job = tasks::run_agent(&self.app, claimed, &attempt.task, agent, input)?;
+        let job = tasks::run_agent(&self.app, claimed, &attempt.task, agent, input, trace)?;
         if stop.is_set() { Ok(()) } else { job.wait().map(drop) }
     }
 
     fn note(&self, attempt: &Attempt, outcome: Option<&Outcome>, took: Duration) {
-        let outcome = match outcome {
-            None => "accepted",
-            Some(Outcome::Completed(_)) => "completed",
-            Some(Outcome::Failed { .. }) => "failed",
-        };
+        let outcome = word(outcome);
         self.app.metrics.task_attempt(attempt.target.kind().as_str(), outcome, took);
     }
 }
@@ -157,7 +166,9 @@ impl Kind for RunTask {
         }
         self.app.metrics.task_lag(lag);
         let began = self.app.ambient.monotonic();
-        let outcome = self.outcome(claimed, &attempt, stop);
+        let mut span = self.app.traces.begin(None, SpanKind::Consumer, Self::QUEUE.as_str());
+        let outcome = self.outcome(claimed, &attempt, span.context(), stop);
+        span.describe(|record| describe(record, claimed, &attempt, outcome.as_ref()));
         self.note(&attempt, outcome.as_ref(), self.app.ambient.monotonic().saturating_sub(began));
         let Some(outcome) = outcome else { return Ok(()) };
         let failed = matches!(outcome, Outcome::Failed { .. });
@@ -180,6 +191,27 @@ impl Kind for RunTask {
 
     fn give_up(&self, claimed: &Claimed, why: GiveUp) -> Result<()> {
         tasks::give_up(&self.app, claimed, why.code()).wait().map(drop)
+    }
+}
+
+/// How an attempt ended.
+const fn word(outcome: Option<&Outcome>) -> &'static str {
+    match outcome {
+        None => "accepted",
+        Some(Outcome::Completed(_)) => "completed",
+        Some(Outcome::Failed { .. }) => "failed",
+    }
+}
+
+/// What is told of an attempt.
+fn describe(record: &mut Record, claimed: &Claimed, attempt: &Attempt, outcome: Option<&Outcome>) {
+    record.text("skai.task.id", attempt.task.id.to_string());
+    record.text("skai.account.id", claimed.scope.account_id().to_string());
+    record.text("skai.function.kind", attempt.target.kind().as_str());
+    record.whole("skai.attempt", attempt.number());
+    record.text("skai.outcome", word(outcome));
+    if let Some(Outcome::Failed { error, .. }) = outcome {
+        record.fail(error.code.clone());
     }
 }
 

@@ -22,7 +22,7 @@ use skai_server::{
         IdempotencyKey, Model, PageRequest, ProjectId, QueueName, Result, RetryPolicy, Secret,
         Tariff, Timestamp,
     },
-    observe::Metrics,
+    observe::{Metrics, traces::Traces},
     providers::Providers,
     queue::{GiveUp, Kind, Stop},
     store::{
@@ -84,6 +84,7 @@ impl Rig {
             settings: policy(),
             last_audit: skai_server::app::LastAudit::default(),
             metrics: Arc::new(Metrics::new()),
+            traces: Traces::default(),
         };
         let app = Arc::new(app);
         prices::put_in_force(&app, vec![free()]).unwrap();

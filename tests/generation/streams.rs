@@ -38,6 +38,7 @@ impl Bench {
             max_repairs: 3,
             user: None,
             request_id: "req-1",
+            trace: None,
             deadline: Deadline::within(self.deeds.ambient.monotonic(), DEADLINE),
         };
         let mut pieces = Vec::new();

@@ -234,6 +234,7 @@ impl World {
 
     fn caller(&self, account: usize, key: usize) -> Caller {
         Caller {
+            trace: None,
             payer: Some(payer(key, self.project_limit)),
             ..caller(self.accounts[account].scope)
         }

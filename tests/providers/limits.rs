@@ -10,6 +10,7 @@ use std::{
 use skai_server::{
     ambient::Ambient,
     domain::{JobErrorCode, Secret, Timestamp},
+    observe::traces::Traces,
     providers::{
         BreakerState, Call, Completion, Observer, Provider, ProviderError, ProviderLimits,
         ProviderSettings, Providers, RemoteSettings,
@@ -56,7 +57,8 @@ impl Bench {
             noted.lock().unwrap().push((outcome, took.is_some()));
         });
         let settings = [("p".to_owned(), settings, limits)];
-        let providers = Arc::new(Providers::limited(&ambient, settings, &observer));
+        let providers =
+            Arc::new(Providers::limited(&ambient, settings, &observer, &Traces::default()));
         Self { server, providers, ambient, told }
     }
 
@@ -299,7 +301,7 @@ fn calls_of_test_mode_are_told_of_by_a_name_of_their_own() {
         noted.lock().unwrap().push((provider.to_owned(), outcome));
     });
     let settings = [("sandbox".to_owned(), ProviderSettings::Sandbox, ProviderLimits::default())];
-    let providers = Providers::limited(&Ambient::system(), settings, &observer);
+    let providers = Providers::limited(&Ambient::system(), settings, &observer, &Traces::default());
     for provider in [providers.get("sandbox").unwrap(), providers.sandbox()] {
         with_call(|_| (), |call| provider.complete(call)).unwrap();
     }

@@ -73,6 +73,7 @@ fn with_call<T>(change: impl FnOnce(&mut Call<'_>), make: impl FnOnce(&Call<'_>)
         extras: &extras,
         user: None,
         request_id: "req-1",
+        trace: None,
         timeout: None,
         at_most: Duration::MAX,
     };
@@ -141,6 +142,7 @@ fn every_parameter_is_sent() {
         extras: &extras,
         user: Some("u"),
         request_id: "not\na header",
+        trace: None,
         timeout: None,
         at_most: Duration::MAX,
     };

@@ -281,6 +281,7 @@ fn fill_webhooks(
         event_id,
         event_type: "theirs",
         payload: "theirs",
+        trace: None,
     };
     let delivery = deliveries::insert(tx, &new)?;
     deliveries::attempted(tx, delivery, &attempt())?;

@@ -81,7 +81,10 @@ fn deliver(deeds: &Deeds, scope: AccountScope, endpoint: i64) -> DeliveryId {
     let id = DeliveryId::from_uuid(deeds.ambient.uuid());
     let event_id = EventId::from_uuid(deeds.ambient.uuid());
     let added = deeds.app.store.write(scope, move |tx| {
-        rows::insert(tx, &NewDelivery { id, endpoint, event_id, event_type: "ping", payload: "{}" })
+        rows::insert(
+            tx,
+            &NewDelivery { id, endpoint, event_id, event_type: "ping", payload: "{}", trace: None },
+        )
     });
     added.wait().unwrap();
     id

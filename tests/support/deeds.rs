@@ -22,6 +22,7 @@ use skai_server::{
         GenerationRequest, JobError, JobErrorCode, JobId, Model, Payer, Price, ProjectId,
         QueueName, RateLimit, Result, Secret, StreakPolicy, Tariff, TimeZone, Timestamp, Usage,
     },
+    observe::traces::Traces,
     providers::{Observer, ProviderLimits, ProviderSettings, Providers},
     store::{
         AccountScope, EngineSettings, Store, SystemScope, Tx,
@@ -147,12 +148,18 @@ impl Deeds {
             auth: Authenticator::start(ambient.clone(), auth, store.clone()).unwrap(),
             vault: Vault::open(&folder.path().join("secret.key"), &ambient).unwrap(),
             catalog: LiveCatalog::default(),
-            providers: Arc::new(Providers::limited(&ambient, providers, &nobody)),
+            providers: Arc::new(Providers::limited(
+                &ambient,
+                providers,
+                &nobody,
+                &Traces::default(),
+            )),
             contracts: Contracts::default(),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
             last_audit: LastAudit::default(),
             metrics: Arc::default(),
+            traces: Traces::default(),
             ambient: ambient.clone(),
             store,
             settings,
@@ -293,7 +300,7 @@ impl Deeds {
 
 pub(crate) fn caller(scope: AccountScope) -> Caller {
     let payer = Some(payer());
-    Caller { scope, project: 1, key: 1, payer, request_id: "req-1".to_owned() }
+    Caller { scope, project: 1, key: 1, payer, request_id: "req-1".to_owned(), trace: None }
 }
 
 /// A key without a budget.

@@ -14,12 +14,14 @@ const FLOORS: [&[&str]; 5] = [
 ];
 
 /// Who uses whom on the same floor.
-const NEIGHBOURS: [(&str, &str); 8] = [
+const NEIGHBOURS: [(&str, &str); 10] = [
     ("ambient", "domain"),
     ("config", "domain"),
     ("crew", "ambient"),
     ("observe", "domain"),
     ("observe", "config"),
+    ("observe", "ambient"),
+    ("observe", "wire"),
     ("wire", "ambient"),
     ("cli", "server"),
     ("main", "cli"),

@@ -16,18 +16,20 @@
 
 mod contract;
 mod route;
+mod span;
 
 use std::{borrow::Cow, ops::ControlFlow, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
 pub use route::{Trail, Tried};
+pub use span::AttemptSpan;
 
 use super::App;
 use crate::{
     domain::{
         ChatMessage, Contract, Deadline, Environment, Error, JobError, JobErrorCode, Model,
-        Parameters, Result, Usage, format_duration,
+        Parameters, Result, TraceContext, Usage, format_duration,
     },
     providers::{Call, Completion, Provider, ProviderError, Sink},
 };
@@ -61,6 +63,8 @@ pub struct Question<'a> {
     pub user: Option<&'a str>,
     /// Sent along to the provider.
     pub request_id: &'a str,
+    /// The step of a trace that asks, where there is one.
+    pub trace: Option<TraceContext>,
     /// When all calls must be over.
     pub deadline: Deadline,
 }
@@ -133,6 +137,7 @@ impl<'a> Question<'a> {
             extras,
             user: self.user,
             request_id: self.request_id,
+            trace: self.trace,
             timeout: timeout_ms.map(Duration::from_millis),
             at_most,
         }
@@ -211,7 +216,8 @@ impl App {
                 Err(error) => error,
             };
             let request_id = question.request_id;
-            tracing::info!(request_id, model = name, %error, "the model gave no answer");
+            let trace_id = question.trace.map(|trace| tracing::field::display(trace.trace_id()));
+            tracing::info!(request_id, trace_id, model = name, %error, "the model gave no answer");
             if route.note(name, served_by, error).is_break() {
                 break;
             }

@@ -20,17 +20,14 @@ use crate::{
     ambient::lock,
     app::{
         App, Caller, Render,
-        asking::{Answer, Asked, BrokenAnswer, Question, Trail},
+        asking::{Answer, Asked, AttemptSpan, BrokenAnswer, Question, Trail},
         calls::Attached,
-        jobs::{
-            Outcome, Success,
-            direct::{self, Direct},
-        },
+        jobs::{Outcome, Success, direct},
         once,
     },
     domain::{
         Deadline, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobStatus, Result,
-        Timestamp,
+        Timestamp, TraceContext,
     },
     providers::ProviderError,
     store::{
@@ -61,7 +58,7 @@ pub(super) enum Opened {
 /// What the first transaction did when it was last executed. It may be executed again, and give the job
 /// another number: whatever needs that looks here, at its own time.
 struct Executed {
-    direct: Direct,
+    direct: direct::Direct,
     /// Lets the line be cut until the outcome is recorded: whoever cancels a stream twice pays for it too.
     attached: Attached,
 }
@@ -136,19 +133,22 @@ impl Call<'_> {
         let new = &self.chat.prepared.new;
         let head = Head { job: new.id, created_at, model: new.model.clone() };
         begun(head.clone());
+        let mut span = AttemptSpan::direct(self.app, self.caller, new);
+        let question = self.question(span.context());
         let mut opening = Opening { state, executed: Arc::clone(&executed) };
         let asked = catch_unwind(AssertUnwindSafe(|| {
-            self.line.during(|| ask(&self.question(), &self.line, &mut opening))
+            self.line.during(|| ask(&question, &self.line, &mut opening))
         }));
         // What cuts the line from now on comes too late to change anything.
         let cut = self.line.is_cut();
         let asked = asked.unwrap_or_else(|_| Err(Error::internal("asking panicked")));
+        span.tell(asked.as_ref().ok());
         let ended = self.close(&head, &executed, asked, cut);
         // Where the first transaction failed, the last found no lease to end.
         opening.state.wait().and(ended)
     }
 
-    fn question(&self) -> Question<'_> {
+    fn question(&self, trace: Option<TraceContext>) -> Question<'_> {
         let new = &self.chat.prepared.new;
         Question {
             environment: self.caller.scope.environment(),
@@ -163,6 +163,7 @@ impl Call<'_> {
             max_repairs: self.chat.max_repairs,
             user: new.user.as_deref(),
             request_id: &new.request_id,
+            trace,
             deadline: Deadline::of(self.app.ambient.monotonic(), self.app.settings.job_runtime),
         }
     }

@@ -145,6 +145,7 @@ pub fn draft(app: &App, catalog: &Catalog, caller: &Caller, draft: Draft) -> Res
         priority: draft.priority,
         max_attempts: app.settings.job_attempts(),
         request_id: caller.request_id.clone(),
+        trace: caller.trace,
         run_at: draft.run_at.map_or(now, |at| at.max(now)),
         price_list: catalog.price_list(),
         completion_bound: bounds.completion,
@@ -266,6 +267,7 @@ pub(super) fn as_inserted(
         price_list: new.price_list,
         completion_bound: new.completion_bound,
         request_id: new.request_id.clone(),
+        trace: new.trace,
         created_at: tx.now(),
         started_at: None,
         request: JobRequest {

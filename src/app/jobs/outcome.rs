@@ -295,7 +295,7 @@ fn succeed(app: &App, tx: &Tx<'_, AccountScope>, job: &Job, success: &Success) -
         credits_charged: cost,
         request_id: &job.request_id,
     };
-    app.emit(tx, EventType::JobCompleted, &completed)
+    app.emit_within(tx, job.trace, EventType::JobCompleted, &completed)
 }
 
 /// Counts a job that ended for the version of the agent that it ran, if any. Cases of evals do not count: they
@@ -379,7 +379,7 @@ fn fail_after(
         error,
         request_id: &job.request_id,
     };
-    app.emit(tx, kind, &ended)
+    app.emit_within(tx, job.trace, kind, &ended)
 }
 
 fn bury(

@@ -11,7 +11,7 @@ use crate::{
         agents::{self, Run},
         jobs,
     },
-    domain::{Error, ErrorKind, Result, RunRequest, TaskError, TaskStatus},
+    domain::{Error, ErrorKind, Result, RunRequest, TaskError, TaskStatus, TraceContext},
     store::{
         Commit, SystemScope, Tx, accounts, api_keys,
         functions::{self, Target},
@@ -72,15 +72,16 @@ pub fn begin(app: &App, tx: &Tx<'_, SystemScope>, claimed: &Claimed) -> Result<O
 }
 
 /// Accepts the job of a run of an agent: the attempt is over with that, and the task is with its job. Gives whether
-/// its lease was still valid; an error where the job is not accepted. Blocks.
+/// its lease was still valid; an error where the job is not accepted. `trace` is the attempt's. Blocks.
 pub fn run_agent(
     app: &Arc<App>,
     claimed: &Claimed,
     task: &Task,
     agent: &str,
     input: Option<&RawValue>,
+    trace: Option<TraceContext>,
 ) -> Result<Commit<bool>> {
-    let caller = caller(app, claimed, task)?;
+    let caller = caller(app, claimed, task, trace)?;
     let run = RunRequest::of(task.payload.as_deref().or(input).map(RawValue::to_owned));
     let Run::New(prepared) = agents::prepare_run(app, &caller, agent, &run, None)? else {
         return Err(Error::internal("a run without an idempotency key was accepted before"));
@@ -97,7 +98,12 @@ pub fn run_agent(
 }
 
 /// Who asked for the task, and so pays for its job.
-fn caller(app: &App, claimed: &Claimed, task: &Task) -> Result<Caller> {
+fn caller(
+    app: &App,
+    claimed: &Claimed,
+    task: &Task,
+    trace: Option<TraceContext>,
+) -> Result<Caller> {
     let gone = || {
         let message = "the API key that asked for this, and would pay for it, was revoked or is gone; retry the \
                        task, or change its schedule, with another key";
@@ -113,5 +119,6 @@ fn caller(app: &App, claimed: &Claimed, task: &Task) -> Result<Caller> {
         key,
         payer: Some(payer.ok_or_else(gone)?),
         request_id: task.request_id.clone(),
+        trace,
     })
 }

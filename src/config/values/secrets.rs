@@ -22,6 +22,23 @@ pub(in crate::config) fn secret<'de, D: Deserializer<'de>>(
     Ok(secret)
 }
 
+/// The same for one that may have spaces.
+pub(in crate::config) fn secret_line<'de, D: Deserializer<'de>>(
+    given: D,
+) -> Result<Secret<String>, D::Error> {
+    let allowed = "text in quotes, at most 4096 visible ASCII characters and spaces";
+    let mut rule = Rule::new(allowed, |given| {
+        let secret = given.text()?;
+        let is_visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        let is_line = secret.len() <= 4096 && secret.bytes().all(is_visible);
+        is_line.then(|| Secret::new(secret.to_owned()))
+    });
+    rule.hidden = true;
+    let secret = rule.deserialize(given)?;
+    refuse_placeholder(&secret)?;
+    Ok(secret)
+}
+
 /// Reads a list of secrets, none of them empty, or one alone; no message repeats one.
 pub(in crate::config) fn secrets<'de, D: Deserializer<'de>>(
     given: D,

@@ -8,6 +8,7 @@ mod rate_limit;
 mod record;
 mod request_id;
 mod strict;
+mod trace;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -37,7 +38,10 @@ use super::{
     router::Match,
     routes::{Access, Answering, Route},
 };
-use crate::domain::{Error, ErrorKind, Result};
+use crate::{
+    domain::{Error, ErrorKind, Result},
+    observe::traces::Span,
+};
 use client::Client;
 use record::{Asked, Head};
 
@@ -56,6 +60,7 @@ pub(super) struct Exchange {
     head: Option<Head>,
     /// What would be executed, where that is so.
     asked: Asked,
+    span: Span,
 }
 
 /// A request that a draining server refused may be sent again after this: to another, or the next.
@@ -112,6 +117,7 @@ pub(super) async fn pass(
     let request = Request {
         app: Arc::clone(&edge.app),
         id: exchange.id.clone(),
+        trace: exchange.span.context(),
         identity: exchange.identity.clone(),
         client: exchange.client.address,
         body: bytes,
@@ -188,6 +194,7 @@ impl Exchange {
             id,
             client,
             headers,
+            span: trace::begin(&edge.app.traces, parts),
         }
     }
 
@@ -222,6 +229,8 @@ impl Exchange {
         }
         self.observe(edge, method, status);
         self.record(edge, status, code, &mut body);
+        // Its step is over when the body is.
+        body.hold(std::mem::take(&mut self.span));
         let mut answer = Response::new(body);
         *answer.status_mut() = status;
         *answer.headers_mut() = self.headers;
@@ -243,8 +252,8 @@ impl Exchange {
         (status, Body::whole(body))
     }
 
-    fn observe(&self, edge: &Edge, method: &Method, status: StatusCode) {
-        (edge.observer)(&Served {
+    fn observe(&mut self, edge: &Edge, method: &Method, status: StatusCode) {
+        let served = Served {
             id: self.id.as_str(),
             client: self.client.address,
             session: match &self.identity {
@@ -255,7 +264,10 @@ impl Exchange {
             route: self.route.as_ref().map(|route| route.path),
             status: status.as_u16(),
             took: edge.app.ambient.monotonic().saturating_sub(self.began),
-        });
+            trace: self.span.context(),
+        };
+        (edge.observer)(&served);
+        self.span.describe(|record| trace::describe(record, &served, self.client.is_https));
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     },
     domain::{AccountId, ApiKey, ApiKeyId, Backoff, Environment, ProjectId, RateLimit, Secret},
     http::{ConnectionLimits, Edge, Served, Settings, Shutdown, serve},
-    observe::Metrics,
+    observe::{Metrics, traces::Traces},
     providers::Providers,
     store::{
         EngineSettings, Store, SystemScope, accounts,
@@ -252,6 +252,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         settings,
         last_audit: crate::app::LastAudit::default(),
         metrics: Arc::new(Metrics::new()),
+        traces: Traces::default(),
     }
 }
 

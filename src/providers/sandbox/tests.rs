@@ -25,6 +25,7 @@ fn with_call<T>(
         extras: &extras,
         user: None,
         request_id: "r",
+        trace: None,
         timeout: Some(Duration::from_secs(1)),
         at_most: Duration::MAX,
     };

@@ -15,7 +15,7 @@ const JOBS_LISTED: &str = "insert or replace into main.meta values ('jobs_listed
 const LEDGER_LISTED: &str = "insert or replace into main.meta values ('ledger_listed', 1)";
 const DELIVERIES_LISTED: &str = "insert or replace into main.meta values ('deliveries_listed', 1)";
 const DELIVERED: &str = "insert into main.webhook_delivery values
-    (1, 1, x'01', 1, x'02', 'job.succeeded', '{}', 3, 1, 1, 1, 0)";
+    (1, 1, x'01', 1, x'02', 'job.succeeded', '{}', null, 3, 1, 1, 1, 0)";
 
 const TASK: &str =
     "insert into main.scheduled_task (seq, account, id, function, scheduled_time, request_id,

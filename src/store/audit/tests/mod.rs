@@ -52,6 +52,7 @@ fn job(
         priority: 0,
         max_attempts: 1,
         request_id: "r".to_owned(),
+        trace: None,
         run_at: tx.now(),
         price_list: 1,
         completion_bound: 1,
