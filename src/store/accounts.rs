@@ -48,7 +48,7 @@ fn account(row: &Row<'_>, system: SystemScope) -> rusqlite::Result<Account> {
 macro_rules! select_account {
     ($rest:literal) => {
         concat!(
-            "select a.*, s.timezone, s.daily_token_caps, s.daily_token_cap, b.low_mark \
+            "select a.*, s.timezone, s.daily_token_caps, s.daily_token_cap, s.record_invocations, b.low_mark \
              from main.account a left join main.balance b on b.account = a.seq \
              left join main.account_setting s on s.account = a.seq where ",
             $rest

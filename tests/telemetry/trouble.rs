@@ -193,13 +193,12 @@ fn a_file_that_is_gone_is_begun_anew_and_nothing_else_is_lost() {
 fn a_file_that_cannot_grow_loses_what_comes_until_it_can() {
     let program = Program::new();
     let account = program.account("1");
-    let mut command = program.command(&[]);
+    let command = program.command(&[]);
     let limited = ["trap '' XFSZ; ulimit -f 12288; exec \"$0\"", env!("CARGO_BIN_EXE_skai-server")];
     let mut shell = std::process::Command::new("sh");
     shell.arg("-c").args(limited).current_dir(program.path()).env_clear();
     shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     shell.env("SKAI_RATE_LIMIT__DEFAULT", "1000000,1m").env("SKAI_TELEMETRY__FLUSH_EVERY", "1ms");
-    command.get_envs();
     let server = Running::start(&mut shell);
     let client = server.client(&account.key).with_header("User-Agent", &"long ".repeat(50));
     let reader = eventually("the file is there", || {

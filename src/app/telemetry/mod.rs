@@ -1,16 +1,17 @@
 //! What is recorded of executions and requests, beside the books.
 
+mod machine;
 pub mod requests;
 mod switches;
 
 use std::sync::Arc;
 
+pub use machine::{Load, Machine};
 pub use switches::Switches;
 
 use crate::{
     ambient::Ambient,
     domain::json::Places,
-    observe::process::Process,
     store::{
         Store,
         telemetry::{Telemetry, TelemetrySettings},
@@ -37,7 +38,7 @@ pub struct Recording {
     /// Of whom.
     pub switches: Switches,
     /// How the server is meanwhile.
-    pub process: Arc<Process>,
+    pub machine: Arc<Machine>,
 }
 
 impl Recording {
@@ -58,7 +59,7 @@ impl Recording {
     ) -> Arc<Self> {
         store.report_to(&telemetry);
         let switches = Switches::of(store.clone(), invocations.enabled);
-        let process = Arc::new(Process::watch(ambient.monotonic()));
-        Arc::new(Self { telemetry, invocations, switches, process })
+        let machine = Arc::new(Machine::watch(ambient.monotonic()));
+        Arc::new(Self { telemetry, invocations, switches, machine })
     }
 }
