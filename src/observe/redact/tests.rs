@@ -88,6 +88,8 @@ fn errors_keep_what_their_readers_need() {
         ("no model sk-proj-abcdef012345", "no model [redacted]"),
         ("Bearer abcdefghijklmnop", "[redacted]"),
         ("https://u:p@host/x", "https://[redacted]@host/x"),
+        ("unknown %2573k-abcdefgh; use 50%", "unknown [redacted]; use 50%"),
+        ("unknown %20; use 50%", "unknown %20; use 50%"),
     ] {
         assert_eq!(credentials(given), shown);
     }
