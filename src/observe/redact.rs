@@ -82,7 +82,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
 pub fn credentials(text: &str) -> Cow<'_, str> {
     static CREDENTIALS: LazyLock<Option<Regex>> =
         LazyLock::new(|| compiled(&patterns::credentials()));
-    without(&CREDENTIALS, text)
+    looking_through(text, |text| without(&CREDENTIALS, text))
 }
 
 // The patterns are constant, and tests compile them.
@@ -99,16 +99,24 @@ fn without<'t>(secrets: &Option<Regex>, text: &'t str) -> Cow<'t, str> {
 
 /// The path of a URL without secrets. One that hid behind percent-encoding leaves the path decoded.
 pub fn path(path: &str) -> Cow<'_, str> {
-    let mut decoded = Cow::Borrowed(path);
+    looking_through(path, text)
+}
+
+/// The text as `clean` leaves it, or what it is in percent-encoding, where that is not clean.
+fn looking_through(text: &str, clean: impl Fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return clean(text);
+    }
+    let mut decoded = Cow::Borrowed(text);
     for _ in 0..LAYERS {
         match percent_decode_str(&decoded).decode_utf8_lossy() {
             Cow::Owned(shorter) => decoded = Cow::Owned(shorter),
             Cow::Borrowed(_) => break,
         }
     }
-    match text(&decoded) {
+    match clean(&decoded) {
         Cow::Owned(shown) => Cow::Owned(shown),
-        Cow::Borrowed(_) => text(path),
+        Cow::Borrowed(_) => clean(text),
     }
 }
 

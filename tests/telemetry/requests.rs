@@ -132,7 +132,7 @@ fn bodies_that_flow_are_counted_to_their_end() {
     let server = TestServer::builder().provider(&provider).start();
     let account = server.account();
     let job = account.run_job(&json!({}));
-    assert_eq!(job["credits"]["charged"], json!(COST.to_string()));
+    assert_eq!(job["credits"]["charged"], json!(COST));
     let csv = account.client.send("GET", "/v1/credits/ledger", &[("Accept", "text/csv")], None);
     let row = row_of(&account.client, "/v1/logs", &csv);
     assert_eq!(row["bytes_out"], json!(csv.body.len()));

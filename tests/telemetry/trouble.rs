@@ -85,7 +85,10 @@ fn a_locked_file_loses_what_comes_and_slows_nobody() {
     let longest = ask(&account, 200);
     assert!(longest < PATIENCE, "a request waited for telemetry: {longest:?}");
     let trouble = degraded(&server, &account);
-    assert!(trouble.contains("locked by another program: end that program"), "{trouble}");
+    assert!(
+        trouble.contains("locked by another program") && trouble.contains(": end that program"),
+        "{trouble}"
+    );
     let dropped = of_requests(&server, "dropped");
     assert!(dropped >= 200 - 16 - 2, "{dropped}");
     assert!(of_requests(&server, "written") <= written + 2);
@@ -165,7 +168,7 @@ fn a_file_that_cannot_be_opened_is_tried_again() {
     });
     let account = account.at(&server);
     let trouble = degraded(&server, &account);
-    assert!(trouble.contains("may not be written: let the server's user"), "{trouble}");
+    assert!(trouble.contains("let the server's user write"), "{trouble}");
     fs::remove_dir(file(&server)).unwrap();
     recovered(&server, &account);
 }
@@ -193,13 +196,12 @@ fn a_file_that_is_gone_is_begun_anew_and_nothing_else_is_lost() {
 fn a_file_that_cannot_grow_loses_what_comes_until_it_can() {
     let program = Program::new();
     let account = program.account("1");
-    let mut command = program.command(&[]);
+    let command = program.command(&[]);
     let limited = ["trap '' XFSZ; ulimit -f 12288; exec \"$0\"", env!("CARGO_BIN_EXE_skai-server")];
     let mut shell = std::process::Command::new("sh");
     shell.arg("-c").args(limited).current_dir(program.path()).env_clear();
     shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     shell.env("SKAI_RATE_LIMIT__DEFAULT", "1000000,1m").env("SKAI_TELEMETRY__FLUSH_EVERY", "1ms");
-    command.get_envs();
     let server = Running::start(&mut shell);
     let client = server.client(&account.key).with_header("User-Agent", &"long ".repeat(50));
     let reader = eventually("the file is there", || {

@@ -2,6 +2,7 @@
 
 pub(in crate::app) mod execution;
 mod invocation;
+mod machine;
 pub mod records;
 pub mod requests;
 pub mod skipped;
@@ -9,6 +10,7 @@ mod switches;
 
 use std::sync::Arc;
 
+pub use machine::{Load, Machine};
 pub use switches::Switches;
 
 use uuid::Uuid;
@@ -17,7 +19,6 @@ use super::page_of;
 use crate::{
     ambient::Ambient,
     domain::{Cursor, Page, json::Places},
-    observe::process::Process,
     store::{
         Store,
         listing::Looked,
@@ -45,7 +46,7 @@ pub struct Recording {
     /// Of whom.
     pub switches: Switches,
     /// How the server is meanwhile.
-    pub process: Arc<Process>,
+    pub machine: Arc<Machine>,
 }
 
 impl Recording {
@@ -66,8 +67,8 @@ impl Recording {
     ) -> Arc<Self> {
         store.report_to(&telemetry);
         let switches = Switches::of(store.clone(), invocations.enabled);
-        let process = Arc::new(Process::watch(ambient.monotonic()));
-        Arc::new(Self { telemetry, invocations, switches, process })
+        let machine = Arc::new(Machine::watch(ambient.monotonic()));
+        Arc::new(Self { telemetry, invocations, switches, machine })
     }
 }
 

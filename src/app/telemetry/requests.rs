@@ -2,11 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use super::page;
+use super::{Machine, page};
 use crate::{
     app::{App, auth::Session},
     domain::{Page, RecordKind, RequestRecordId, Result, Timestamp},
-    observe::{process::Process, redact},
+    observe::redact,
     store::{
         AccountScope, SystemScope,
         telemetry::{
@@ -58,10 +58,10 @@ pub fn record(app: &App, answered: Answered, took: Duration, bytes_out: u64) {
     let bytes = texts.into_iter().flatten().map(String::len).sum();
     // The list is in the order of ids, and is asked for by time.
     let (now, id) = (app.ambient.now(), RequestRecordId::from_uuid(app.ambient.uuid()));
-    let (process, monotonic) = (Arc::clone(&recording.process), app.ambient.monotonic());
+    let (machine, monotonic) = (Arc::clone(&recording.machine), app.ambient.monotonic());
     recording.telemetry.report(Report::new(&[RecordKind::Request], bytes, move || {
         let account = answered.session.as_ref().map(|session| session.scope.seq());
-        let row = row(id, now, answered, took, bytes_out, (&process, monotonic));
+        let row = row(id, now, answered, took, bytes_out, (&machine, monotonic));
         vec![Row::Request(account, row)]
     }));
 }
@@ -72,9 +72,9 @@ fn row(
     answered: Answered,
     took: Duration,
     bytes_out: u64,
-    (process, now): (&Process, Duration),
+    (machine, now): (&Machine, Duration),
 ) -> RequestRecord {
-    let load = process.load(now);
+    let load = machine.load(now);
     RequestRecord {
         id,
         request_id: shown(&redact::text(&answered.request_id), REQUEST_ID_MAX),
@@ -89,7 +89,7 @@ fn row(
         bytes_out,
         client: answered.client.to_string(),
         user_agent: answered.user_agent.map(|name| shown(&redact::text(&name), USER_AGENT_MAX)),
-        host: process.host().to_owned(),
+        host: machine.host().to_owned(),
         cpu_permille: load.cpu_permille,
         memory_bytes: load.memory_bytes,
         created_at,

@@ -53,7 +53,7 @@ fn values_tell_secrets() {
         ("/v1%2Fsk-proj-abcdef012345", "/v1[redacted]"),
         ("whsec_MfKQ9r8GKYqrTwjU+/=", "[redacted]"),
         ("Authorization: bearer abc.def-g", "[redacted]"),
-        ("Authorization: Digest username=\"a\", response=\"b\"", "[redacted]\"a\", response=\"b\""),
+        ("Authorization: Digest username=\"a\", response=\"b\"", "[redacted]"),
         ("sent Bearer abc.def-g", "sent [redacted]"),
         ("?q=Bearer%20abc&n=1", "?q=[redacted]&n=1"),
         ("$argon2id$v=19$m=7168,t=5,p=1$c2FsdA$aGFzaA.", "[redacted]"),
@@ -88,6 +88,8 @@ fn errors_keep_what_their_readers_need() {
         ("no model sk-proj-abcdef012345", "no model [redacted]"),
         ("Bearer abcdefghijklmnop", "[redacted]"),
         ("https://u:p@host/x", "https://[redacted]@host/x"),
+        ("unknown %2573k-abcdefgh; use 50%", "unknown [redacted]; use 50%"),
+        ("unknown %20; use 50%", "unknown %20; use 50%"),
     ] {
         assert_eq!(credentials(given), shown);
     }
