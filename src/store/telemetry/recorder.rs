@@ -54,7 +54,9 @@ impl Recorder {
         let kinds = report.kinds();
         catch_unwind(AssertUnwindSafe(|| report.rows())).unwrap_or_else(|_| {
             tracing::error!("a report for telemetry panicked");
-            kinds.iter().for_each(|kind| self.inner.buffer.lose(*kind, 1));
+            for kind in kinds {
+                self.inner.buffer.lose(*kind, 1);
+            }
             Vec::new()
         })
     }
@@ -70,11 +72,15 @@ impl Recorder {
                     tracing::info!("telemetry is recorded again");
                 }
                 let mut written = lock(&self.inner.written);
-                rows.iter().for_each(|row| written[row.kind() as usize] += 1);
+                for row in rows {
+                    written[row.kind() as usize] += 1;
+                }
             }
             Err(fault) => {
                 self.writing = None;
-                rows.iter().for_each(|row| self.inner.buffer.lose(row.kind(), 1));
+                for row in rows {
+                    self.inner.buffer.lose(row.kind(), 1);
+                }
                 let told = fault.told();
                 if trouble.as_ref() != Some(&told) {
                     tracing::warn!(trouble = told, "telemetry is lost; requests go on");
