@@ -74,7 +74,7 @@ fn words(name: &str) -> Vec<String> {
 /// The text without secrets, addresses of people, and values behind telling names.
 pub fn text(text: &str) -> Cow<'_, str> {
     static SECRETS: LazyLock<Option<Regex>> = LazyLock::new(|| compiled(&patterns::all()));
-    without(&SECRETS, text)
+    without(SECRETS.as_ref(), text)
 }
 
 /// The text without what has the shape of a credential. For answers to whoever wrote the text: what is no secret is
@@ -82,7 +82,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
 pub fn credentials(text: &str) -> Cow<'_, str> {
     static CREDENTIALS: LazyLock<Option<Regex>> =
         LazyLock::new(|| compiled(&patterns::credentials()));
-    looking_through(text, |text| without(&CREDENTIALS, text))
+    looking_through(text, |text| without(CREDENTIALS.as_ref(), text))
 }
 
 // The patterns are constant, and tests compile them.
@@ -90,7 +90,7 @@ fn compiled(patterns: &[String]) -> Option<Regex> {
     Regex::new(&patterns.join("|")).ok()
 }
 
-fn without<'t>(secrets: &Option<Regex>, text: &'t str) -> Cow<'t, str> {
+fn without<'t>(secrets: Option<&Regex>, text: &'t str) -> Cow<'t, str> {
     match secrets {
         Some(secrets) => secrets.replace_all(text, "${before}[redacted]${after}"),
         None => Cow::Borrowed(REDACTED),

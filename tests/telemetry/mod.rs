@@ -2,6 +2,7 @@
 
 mod canary;
 mod executions;
+mod fields;
 mod requests;
 mod switches;
 mod trouble;

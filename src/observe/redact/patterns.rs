@@ -57,7 +57,7 @@ pub(super) fn all() -> Vec<String> {
     patterns.extend([
         format!("(?i:bearer|{START}basic){GAP}{TOKEN68}+"),
         userinfo(),
-        format!(r#"{START}(?i:{HEADERS}){IS}(?:{QUOTED}|[^\r\n]+)"#),
+        format!(r"{START}(?i:{HEADERS}){IS}(?:{QUOTED}|[^\r\n]+)"),
         format!(
             r"(?:{START}(?i:{NAMES})|{CAPITAL_NAMES}){IS}(?:{QUOTED}|\[[^\]]*|(?i:(?:bearer|basic)\s+)?[^\s,;}}&]+)"
         ),
