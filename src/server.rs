@@ -141,6 +141,7 @@ impl Server {
         metrics::pull_queue(&app, &tasks);
         metrics::pull_breakers(&app);
         metrics::pull_totals(&app);
+        metrics::pull_caches(&app);
         metrics::pull_audit(&app);
         let tickers = work::tick(&app, &generations, &deliveries, &grants, &tasks)?;
         let http = door::open(&config, &app, runtime, listener)?;
@@ -239,9 +240,7 @@ fn listen_to_store(app: &Arc<App>, tell: &mpsc::Sender<Event>) {
     let (listener, tell) = (Arc::downgrade(app), tell.clone());
     app.store.listen(move |signals| {
         let Some(app) = listener.upgrade() else { return };
-        app.auth.hear(signals);
-        app.watches.hear(signals);
-        app.calls.hear(signals);
+        app.hear(signals);
         for signal in signals {
             match signal {
                 Signal::Ended(status) => app.metrics.job_ended(status.as_str()),

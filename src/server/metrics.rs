@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::{
     ambient::lock,
-    app::{App, stripe},
+    app::{App, CacheUse, stripe},
     domain::{QueueName, stripe::EventStatus},
     observe::metrics::Sample,
     providers::BreakerState,
@@ -78,7 +78,6 @@ pub(super) fn pull_totals(app: &Arc<App>) {
     app.metrics.pull(move || {
         let Some(app) = app_of.upgrade() else { return Vec::new() };
         let writer = app.store.totals();
-        let (reused, compiled) = app.contracts.totals();
         vec![
             Sample::counter("store_commits", "Commits since the start", writer.commits as f64),
             Sample::counter("store_deeds", "Writes within the commits", writer.deeds as f64),
@@ -92,10 +91,34 @@ pub(super) fn pull_totals(app: &Arc<App>) {
                 "API keys that were hashed, because they were not in the cache",
                 app.auth.hashings() as f64,
             ),
-            Sample::counter("schemas_reused", "JSON Schemas that were in the cache", reused as f64),
-            Sample::counter("schemas_compiled", "JSON Schemas that were not", compiled as f64),
         ]
     });
+}
+
+/// How the caches of this process fare.
+pub(super) fn pull_caches(app: &Arc<App>) {
+    let app_of = Arc::downgrade(app);
+    app.metrics.pull(move || {
+        let Some(app) = app_of.upgrade() else { return Vec::new() };
+        let caches = [
+            ("keys", app.auth.uses()),
+            ("agents", app.agents.uses()),
+            ("schemas", app.contracts.uses()),
+            ("prices", app.catalog.uses()),
+        ];
+        caches.into_iter().flat_map(|(name, uses)| cache_samples(name, uses)).collect()
+    });
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
+fn cache_samples(cache: &'static str, uses: CacheUse) -> [Sample; 3] {
+    let asked = |result, number: u64| {
+        let help = "What was looked for in memory before anything was read or made";
+        let sample = Sample::counter("cache_requests", help, number as f64);
+        sample.label("cache", cache).label("result", result)
+    };
+    let entries = Sample::gauge("cache_entries", "What is kept in memory", uses.entries as f64);
+    [asked("hit", uses.hits), asked("miss", uses.misses), entries.label("cache", cache)]
 }
 
 /// What the last proof of the books found, once there was one.

@@ -41,6 +41,8 @@ pub enum Signal {
     ProjectChanged(ProjectId),
     /// An account changed: none of its keys must be accepted from memory any more.
     AccountChanged,
+    /// The agent of this internal number must not be run from memory any more.
+    AgentChanged(i64),
     /// Queues were paused or resumed.
     Paused,
     /// A duty of the server's may be due.
