@@ -140,7 +140,10 @@ impl Server {
         metrics::pull_queue(&app, &grants);
         metrics::pull_queue(&app, &tasks);
         metrics::pull_breakers(&app);
-        metrics::pull_totals(&app);
+        metrics::pull_jobs(&app, &generations);
+        metrics::pull_hashings(&app);
+        metrics::pull_store(&app);
+        metrics::pull_process(&app);
         metrics::pull_caches(&app);
         metrics::pull_audit(&app);
         let tickers = work::tick(&app, &generations, &deliveries, &grants, &tasks)?;
@@ -244,6 +247,11 @@ fn listen_to_store(app: &Arc<App>, tell: &mpsc::Sender<Event>) {
         for signal in signals {
             match signal {
                 Signal::Ended(status) => app.metrics.job_ended(status.as_str()),
+                Signal::Posted(kind, environment, amount) => {
+                    app.metrics.credits_moved(*kind, *environment, *amount);
+                }
+                Signal::Buried(queue) => app.metrics.buried(*queue),
+                Signal::DeliveryEnded(status) => app.metrics.delivery_ended(status.as_str()),
                 Signal::Task(_, status) if status.is_terminal() => {
                     app.metrics.task_ended(status.as_str());
                 }

@@ -1,8 +1,9 @@
-//! What the operator sees: [`logs`] and [`metrics`]. Nothing here reads a clock or another floor: the
+//! What the operator sees: [`logs`], [`metrics`] and what the [`process`] takes. Nothing here reads a clock or another floor: the
 //! time and the numbers of others are handed in.
 
 pub mod logs;
 pub mod metrics;
+pub mod process;
 mod redact;
 
 pub use metrics::Metrics;

@@ -1,17 +1,24 @@
 //! Numbers that are asked for when somebody looks at the metrics, and those that are counted for it beforehand.
 
+mod process;
+mod queues;
+mod store;
+
 use std::sync::{
-    Arc, Mutex, Weak,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
+
+pub(super) use process::pull_process;
+pub(super) use queues::{pull_jobs, pull_queue};
+pub(super) use store::pull_store;
 
 use crate::{
     ambient::lock,
     app::{App, CacheUse, stripe},
-    domain::{QueueName, stripe::EventStatus},
+    domain::stripe::EventStatus,
     observe::metrics::Sample,
     providers::BreakerState,
-    queue::{Kind, QueueStats, Runner},
     webhooks::send::{Attempt, Outcome},
 };
 
@@ -26,32 +33,6 @@ pub(super) const fn outcome_of(attempt: &Attempt) -> &'static str {
         Outcome::Timeout => "timeout",
         Outcome::Connection(_) => "connection",
     }
-}
-
-/// What waits and runs in a queue.
-pub(super) fn pull_queue<K: Kind>(app: &Arc<App>, runner: &Arc<Runner<K>>) {
-    let runner: Weak<Runner<K>> = Arc::downgrade(runner);
-    app.metrics.pull(move || match runner.upgrade() {
-        Some(runner) => queue_samples(K::QUEUE, runner.stats()),
-        None => Vec::new(),
-    });
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
-fn queue_samples(queue: QueueName, stats: QueueStats) -> Vec<Sample> {
-    let QueueStats { ready, later, running, paused } = stats;
-    let depth = |state, number: usize| {
-        let help = "Work in the queue by state: ready, later (not due yet), running";
-        let sample = Sample::gauge("queue_depth", help, number as f64);
-        sample.label("queue", queue.as_str()).label("state", state)
-    };
-    let pause = Sample::gauge("queue_paused", "1 while the queue stands still", f64::from(paused));
-    vec![
-        depth("ready", ready),
-        depth("later", later),
-        depth("running", running),
-        pause.label("queue", queue.as_str()),
-    ]
 }
 
 /// Which providers are called.
@@ -73,25 +54,12 @@ pub(super) fn pull_breakers(app: &App) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
-pub(super) fn pull_totals(app: &Arc<App>) {
+pub(super) fn pull_hashings(app: &Arc<App>) {
     let app_of = Arc::downgrade(app);
     app.metrics.pull(move || {
         let Some(app) = app_of.upgrade() else { return Vec::new() };
-        let writer = app.store.totals();
-        vec![
-            Sample::counter("store_commits", "Commits since the start", writer.commits as f64),
-            Sample::counter("store_deeds", "Writes within the commits", writer.deeds as f64),
-            Sample::counter(
-                "store_busy_seconds",
-                "Time that the writer spent on commits",
-                writer.busy.as_secs_f64(),
-            ),
-            Sample::counter(
-                "auth_verifications",
-                "API keys that were hashed, because they were not in the cache",
-                app.auth.hashings() as f64,
-            ),
-        ]
+        let help = "API keys that were hashed, because they were not in the cache";
+        vec![Sample::counter("auth_verifications", help, app.auth.hashings() as f64)]
     });
 }
 

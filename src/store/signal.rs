@@ -4,7 +4,8 @@
 
 use super::queue::Waiting;
 use crate::domain::{
-    ApiKeyId, BatchId, EvalRunId, JobId, JobStatus, ProjectId, TaskId, TaskStatus,
+    ApiKeyId, BatchId, Credits, DeliveryStatus, EntryKind, Environment, EvalRunId, JobId,
+    JobStatus, ProjectId, QueueName, TaskId, TaskStatus,
 };
 
 /// Something that was committed.
@@ -47,6 +48,12 @@ pub enum Signal {
     Paused,
     /// A duty of the server's may be due.
     DutyPlanned,
+    /// Credits of an account moved: by so much, to or from it, as an entry of its ledger says.
+    Posted(EntryKind, Environment, Credits),
+    /// A delivery is over, so or so.
+    DeliveryEnded(DeliveryStatus),
+    /// Work of a queue was given up and became a dead letter.
+    Buried(QueueName),
     /// Another process wrote to the database: anything may have changed, but for queues.
     Elsewhere,
     /// Another process changed queues: it added, withdrew or paused.
