@@ -301,8 +301,8 @@ impl Order {
             return;
         };
         let has_room = self.lane_limit == 0 || found.running < self.lane_limit;
-        let has_work = !if self.paused { found.asked.is_empty() } else { found.ready.is_empty() };
-        let opens = has_room && has_work;
+        let nothing = if self.paused { found.asked.is_empty() } else { found.ready.is_empty() };
+        let opens = has_room && !nothing;
         let burdened = found.extra > 0 || self.slow.contains(&lane);
         put(&mut self.open, lane, opens && !burdened);
         put(&mut self.burdened, lane, opens && burdened);

@@ -108,6 +108,9 @@ fn what_was_done_is_counted_once() {
         "process_cpu_seconds_total",
         "process_resident_memory_bytes",
         "process_open_fds",
+        r#"skai_cache_requests_total{cache="keys",result="hit"}"#,
+        r#"skai_cache_requests_total{cache="keys",result="miss"}"#,
+        r#"skai_cache_requests_total{cache="prices",result="hit"}"#,
         r#"skai_build_info{version="0.1.0"}"#,
     ] {
         assert!(metrics.get(series) > 0.0, "{series}");
