@@ -151,7 +151,7 @@ fn body(number: usize) -> String {
 
 /// An input for [`AGENT`], as long as the bodies of other jobs.
 fn input(number: usize) -> String {
-    let head = format!(r#"{{"input":{{"topic":"{number:08}","text":""#);
+    let head = format!(r#"{{"input":{{"topic":"{number:08}","style":"plain","text":""#);
     let tail = r#""}}"#;
     let filler = BODY_BYTES.saturating_sub(head.len() + tail.len());
     head.chars().chain(SENTENCE.chars().cycle().take(filler)).chain(tail.chars()).collect()
