@@ -145,7 +145,11 @@ impl Server {
         metrics::pull_queue(&app, &grants);
         metrics::pull_queue(&app, &tasks);
         metrics::pull_breakers(&app);
-        metrics::pull_totals(&app);
+        metrics::pull_jobs(&app, &generations);
+        metrics::pull_hashings(&app);
+        metrics::pull_store(&app);
+        metrics::pull_process(&app);
+        metrics::pull_caches(&app);
         metrics::pull_audit(&app);
         metrics::pull_telemetry(&app);
         metrics::pull_traces(&app);
@@ -253,13 +257,15 @@ fn listen_to_store(app: &Arc<App>, tell: &mpsc::Sender<Event>) {
     let (listener, tell) = (Arc::downgrade(app), tell.clone());
     app.store.listen(move |signals| {
         let Some(app) = listener.upgrade() else { return };
-        app.auth.hear(signals);
-        app.watches.hear(signals);
-        app.calls.hear(signals);
-        app.recording.switches.hear(signals);
+        app.hear(signals);
         for signal in signals {
             match signal {
                 Signal::Ended(status) => app.metrics.job_ended(status.as_str()),
+                Signal::Posted(kind, environment, amount) => {
+                    app.metrics.credits_moved(*kind, *environment, *amount);
+                }
+                Signal::Buried(queue) => app.metrics.buried(*queue),
+                Signal::DeliveryEnded(status) => app.metrics.delivery_ended(status.as_str()),
                 Signal::Task(_, status) if status.is_terminal() => {
                     app.metrics.task_ended(status.as_str());
                 }

@@ -1,6 +1,7 @@
 //! What is measured, one file per question.
 
 mod accept;
+mod agents;
 mod backlog;
 mod end_to_end;
 mod footprint;
@@ -14,6 +15,8 @@ use crate::{report::Metric, server::Installation};
 pub(crate) enum Case {
     /// How many jobs are accepted durably by so many connections, while none of them runs?
     Accept { connections: usize },
+    /// How many runs of agents are accepted, while none of them runs?
+    AgentRuns { connections: usize },
     /// How many jobs go all the way to their webhook, with a provider this slow?
     EndToEnd { provider_ms: u64, in_flight: usize },
     /// Does the queue become slower when a million jobs wait in it?
@@ -32,6 +35,7 @@ impl Case {
             .map(|(provider_ms, in_flight)| Self::EndToEnd { provider_ms, in_flight });
         accept
             .into_iter()
+            .chain([Self::AgentRuns { connections: 16 }])
             .chain(end_to_end)
             .chain([Self::Backlog, Self::Footprint, Self::Schedules])
             .collect()
@@ -41,6 +45,7 @@ impl Case {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Accept { connections } => format!("accept_c{connections}"),
+            Self::AgentRuns { connections } => format!("agent_runs_c{connections}"),
             Self::EndToEnd { provider_ms, in_flight } => {
                 format!("end_to_end_{provider_ms}ms_c{in_flight}")
             }
@@ -55,6 +60,7 @@ impl Case {
         let share = if quick { 20 } else { 1 };
         match *self {
             Self::Accept { connections } => accept::run(template, connections, share),
+            Self::AgentRuns { connections } => agents::run(template, connections, share),
             Self::EndToEnd { provider_ms, in_flight } => {
                 end_to_end::run(template, provider_ms, in_flight, share)
             }

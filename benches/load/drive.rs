@@ -64,15 +64,38 @@ impl Submitted {
     }
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Generation jobs.
+    Generations,
+    /// Runs of [`AGENT`], which each account must have.
+    Runs,
+}
+
+/// The name of the agent that is run.
+pub(crate) const AGENT: &str = "writer";
+
+/// Submits `jobs` different generation jobs, as [`submit_as`] does.
+pub(crate) fn submit(server: &Server, connections: usize, jobs: usize) -> Result<Submitted> {
+    submit_as(Ask::Generations, server, connections, jobs)
+}
+
 /// Submits `jobs` different jobs over `connections` connections; the accounts take turns.
 /// Any answer but 202 is an error: a rate that counts refusals means nothing.
-pub(crate) fn submit(server: &Server, connections: usize, jobs: usize) -> Result<Submitted> {
+pub(crate) fn submit_as(
+    ask: Ask,
+    server: &Server,
+    connections: usize,
+    jobs: usize,
+) -> Result<Submitted> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, run(Rc::new(Plan::new(server, jobs)), connections))
+    LocalSet::new().block_on(&runtime, run(Rc::new(Plan::new(ask, server, jobs)), connections))
 }
 
 /// What the connections share.
 struct Plan {
+    ask: Ask,
     address: String,
     keys: Vec<String>,
     clock: Ambient,
@@ -83,8 +106,9 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(server: &Server, jobs: usize) -> Self {
+    fn new(ask: Ask, server: &Server, jobs: usize) -> Self {
         Self {
+            ask,
             address: server.address().to_owned(),
             keys: server.keys().to_vec(),
             clock: server.clock().clone(),
@@ -103,12 +127,16 @@ impl Plan {
 
     fn request(&self, number: usize) -> Result<Request<Full<Bytes>>> {
         let key = &self.keys[number % self.keys.len()];
-        let request = Request::post("/v1/jobs/generations")
+        let (path, body) = match self.ask {
+            Ask::Generations => ("/v1/jobs/generations".to_owned(), body(number)),
+            Ask::Runs => (format!("/v1/agents/{AGENT}/runs"), input(number)),
+        };
+        let request = Request::post(path)
             .header(HOST, &self.address)
             .header(AUTHORIZATION, format!("Bearer {key}"))
             .header(CONTENT_TYPE, "application/json")
             .header("idempotency-key", format!("{}-{number}", self.run))
-            .body(Full::from(body(number)))?;
+            .body(Full::from(body))?;
         Ok(request)
     }
 }
@@ -117,6 +145,14 @@ impl Plan {
 fn body(number: usize) -> String {
     let head = format!(r#"{{"model":"mock","messages":[{{"role":"user","content":"{number:08} "#);
     let tail = r#""}],"max_tokens":64}"#;
+    let filler = BODY_BYTES.saturating_sub(head.len() + tail.len());
+    head.chars().chain(SENTENCE.chars().cycle().take(filler)).chain(tail.chars()).collect()
+}
+
+/// An input for [`AGENT`], as long as the bodies of other jobs.
+fn input(number: usize) -> String {
+    let head = format!(r#"{{"input":{{"topic":"{number:08}","style":"plain","text":""#);
+    let tail = r#""}}"#;
     let filler = BODY_BYTES.saturating_sub(head.len() + tail.len());
     head.chars().chain(SENTENCE.chars().cycle().take(filler)).chain(tail.chars()).collect()
 }

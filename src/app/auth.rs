@@ -27,6 +27,7 @@ pub use session::Session;
 
 use super::{
     argon::{self, HashCost},
+    cache::CacheUse,
     limits::{KeyBuckets, RateLimits},
 };
 use crate::{
@@ -115,11 +116,13 @@ impl Authenticator {
         let shared = &*self.shared;
         let digest = digest(&shared.hasher, presented);
         if let Some(session) = shared.known(&digest) {
+            shared.uses.hit();
             return Attempt::Done(shared.unexpired(session));
         }
         let Ok(key) = ApiKey::parse(presented) else {
             return Attempt::Done(Err(unauthenticated()));
         };
+        shared.uses.miss();
         self.verify(key, digest, network(client)).unwrap_or_else(|error| Attempt::Done(Err(error)))
     }
 
@@ -186,6 +189,11 @@ impl Authenticator {
         self.shared.hashings.load(Ordering::Relaxed)
     }
 
+    /// How often a presented key was known; each that was not asks the store and is hashed.
+    pub fn uses(&self) -> CacheUse {
+        self.shared.uses.of(lock(&self.shared.cache).known.len())
+    }
+
     /// The operator's buckets and their limit.
     pub fn operator_budget(&self) -> (&KeyBuckets, RateLimit) {
         let shared = &*self.shared;
@@ -195,14 +203,14 @@ impl Authenticator {
     /// Forgets one key, because it was revoked or changed: its next use asks the store.
     pub fn forget(&self, key: ApiKeyId) {
         let mut cache = lock(&self.shared.cache);
-        cache.known.retain(|_, known| known.session.key != key);
+        cache.known.forget(|session| session.key == key);
         cache.change(Some(key));
     }
 
     /// Forgets the keys of a project, because it changed.
     fn forget_project(&self, project: ProjectId) {
         let mut cache = lock(&self.shared.cache);
-        cache.known.retain(|_, known| known.session.project.1 != project);
+        cache.known.forget(|session| session.project.1 == project);
         // Nobody knows the projects of the keys that are being verified.
         cache.change(None);
     }

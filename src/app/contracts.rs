@@ -1,14 +1,14 @@
 //! Compiled JSON Schemas, kept for the next request or job with the same schema.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use hashlink::LruCache;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
+use super::cache::{Bounds, CacheUse, Kept, Uses};
 use crate::{
     ambient::lock,
     domain::{Contract, Error, ErrorKind, Result, SchemaFault, json},
@@ -25,21 +25,15 @@ type Digest = [u8; 32];
 /// Contracts by the text of their schema. What was not asked for the longest goes first. Schemas that
 /// are refused are not kept.
 pub struct Contracts {
-    kept: Mutex<Kept>,
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
-
-struct Kept {
-    by_text: LruCache<Digest, Arc<Contract>>,
-    /// The sum of [`Contract::bytes`].
-    bytes: usize,
+    kept: Mutex<Kept<Digest, Arc<Contract>>>,
+    uses: Uses,
 }
 
 impl Default for Contracts {
     fn default() -> Self {
-        let kept = Kept { by_text: LruCache::new(MOST), bytes: 0 };
-        Self { kept: Mutex::new(kept), hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        // What a text means does not change, so that only room ends it.
+        let bounds = Bounds { entries: MOST, bytes: MOST_BYTES, ttl: Duration::MAX };
+        Self { kept: Mutex::new(Kept::new(bounds)), uses: Uses::default() }
     }
 }
 
@@ -53,39 +47,27 @@ impl Contracts {
     /// `INVALID_SCHEMA`, as by [`Contract::compile`].
     pub fn compile(&self, schema: &RawValue, param: &str) -> Result<Arc<Contract>> {
         let digest = digest(schema);
-        if let Some(known) = lock(&self.kept).by_text.get(&digest) {
-            self.hits.fetch_add(1, Ordering::Relaxed);
+        if let Some(known) = lock(&self.kept).get(&digest, Duration::ZERO) {
+            self.uses.hit();
             return Ok(Arc::clone(known));
         }
-        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.uses.miss();
         let value = json::value(schema.get()).map_err(SchemaFault::from);
         let contract = value.and_then(|value| Contract::compile(&value));
         let contract = Arc::new(contract.map_err(|fault| refused(&fault, param))?);
-        lock(&self.kept).keep(digest, &contract);
+        let bytes = contract.bytes();
+        lock(&self.kept).put(digest, Arc::clone(&contract), bytes, Duration::ZERO);
         Ok(contract)
     }
 
     /// Whether compiling this schema would cost nothing.
     pub fn knows(&self, schema: &RawValue) -> bool {
-        lock(&self.kept).by_text.contains_key(&digest(schema))
+        lock(&self.kept).contains(&digest(schema))
     }
 
-    /// How many schemas were known and how many had to be compiled, since the start.
-    pub fn totals(&self) -> (u64, u64) {
-        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
-    }
-}
-
-impl Kept {
-    fn keep(&mut self, digest: Digest, contract: &Arc<Contract>) {
-        self.bytes += contract.bytes();
-        if let Some(before) = self.by_text.insert(digest, Arc::clone(contract)) {
-            self.bytes -= before.bytes();
-        }
-        while self.bytes > MOST_BYTES || self.by_text.len() > MOST {
-            let Some((_, oldest)) = self.by_text.remove_lru() else { return };
-            self.bytes -= oldest.bytes();
-        }
+    /// How often a schema was known, and how often it had to be compiled.
+    pub fn uses(&self) -> CacheUse {
+        self.uses.of(lock(&self.kept).len())
     }
 }
 
@@ -119,7 +101,7 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &again));
         let other = compile(&contracts, "{\"type\":\"string\"}").unwrap();
         assert!(!Arc::ptr_eq(&first, &other));
-        assert_eq!(contracts.totals(), (1, 2));
+        assert_eq!(contracts.uses(), CacheUse { hits: 1, misses: 2, entries: 2 });
     }
 
     #[test]
@@ -130,7 +112,7 @@ mod tests {
             assert_eq!((error.kind(), error.param()), (ErrorKind::InvalidSchema, Some("schema")));
             assert!(error.message().starts_with("schema at /items"), "{}", error.message());
         }
-        assert_eq!(contracts.totals(), (0, 2));
+        assert_eq!(contracts.uses(), CacheUse { hits: 0, misses: 2, entries: 0 });
         assert!(!contracts.knows(&raw("{\"items\":{\"type\":1}}")));
     }
 
@@ -155,9 +137,6 @@ mod tests {
             let schema = format!("{{\"minimum\":{number},\"allOf\":[{}]}}", words.join(","));
             compile(&contracts, &schema).unwrap();
         }
-        let kept = lock(&contracts.kept);
-        let bytes: usize = kept.by_text.iter().map(|(_, contract)| contract.bytes()).sum();
-        assert_eq!(kept.bytes, bytes);
-        assert!(bytes <= MOST_BYTES && (1..10).contains(&kept.by_text.len()), "{bytes}");
+        assert!((1..10).contains(&contracts.uses().entries), "{:?}", contracts.uses());
     }
 }

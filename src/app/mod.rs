@@ -11,6 +11,7 @@ pub mod backup;
 pub mod batches;
 mod budgets;
 pub mod builtins;
+mod cache;
 mod calls;
 pub mod chat;
 mod contracts;
@@ -46,6 +47,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use argon::{HashCost, hash as hash_api_key};
 pub use backlog::Backlog;
+pub use cache::CacheUse;
 pub use calls::{CallLimits, Calls};
 pub use contracts::Contracts;
 pub use duties::DutySettings;
@@ -73,7 +75,7 @@ use crate::{
     },
     observe::{Metrics, traces::Traces},
     providers::Providers,
-    store::{AccountScope, Store, listing::Looked},
+    store::{AccountScope, Signal, Store, listing::Looked},
     webhooks::guard::Guard,
 };
 
@@ -93,6 +95,8 @@ pub struct App {
     pub vault: Vault,
     /// Schemas that were compiled.
     pub contracts: Contracts,
+    /// Agents that are ready to run.
+    pub agents: agents::Opened,
     /// Requests that wait for jobs.
     pub watches: Watches,
     /// Says which addresses a tenant's URL may name.
@@ -184,6 +188,18 @@ pub struct CleanupSettings {
     pub usage: Duration,
     /// What telemetry recorded.
     pub telemetry: Duration,
+}
+
+impl App {
+    /// Lets go of what these commits made doubtful of what is in memory, and wakes who waits for them. A listener of
+    /// the store's.
+    pub fn hear(&self, signals: &[Signal]) {
+        self.auth.hear(signals);
+        self.agents.hear(signals);
+        self.recording.switches.hear(signals);
+        self.watches.hear(signals);
+        self.calls.hear(signals);
+    }
 }
 
 impl Settings {

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::App;
+use super::{
+    App,
+    cache::{BELIEVED, Bounds, Cache, CacheUse},
+};
 use crate::{
     domain::{Catalog, Model, Result, Tariff},
     store::{
@@ -11,23 +14,44 @@ use crate::{
     },
 };
 
-/// The catalog in force. A deed takes it once, so that it sees the prices of one moment.
-#[derive(Default)]
-pub struct LiveCatalog(RwLock<Arc<Catalog>>);
+/// Earlier prices that are kept in memory.
+const PAST: usize = 1_000;
+/// About what one of them holds, with its key, in bytes of memory.
+const PAST_BYTES: usize = 512;
+
+/// The catalog in force, in memory as a whole. A deed takes it once, so that it sees the prices of one moment.
+pub struct LiveCatalog {
+    current: RwLock<Arc<Catalog>>,
+    /// What models cost before, by their names and the number of the newest price of all at that time. That never
+    /// changes.
+    past: Cache<(String, i64), Option<RecordedPrice>>,
+}
 
 impl LiveCatalog {
     /// Begins with this one.
     pub fn new(catalog: Catalog) -> Self {
-        Self(RwLock::new(Arc::new(catalog)))
+        let bounds = Bounds { entries: PAST, bytes: PAST * PAST_BYTES, ttl: BELIEVED };
+        Self { current: RwLock::new(Arc::new(catalog)), past: Cache::new(bounds) }
     }
 
     /// The one that is in force now.
     pub fn current(&self) -> Arc<Catalog> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How often a call found its price in memory, be it in force or an earlier one.
+    pub fn uses(&self) -> CacheUse {
+        self.past.uses()
     }
 
     fn replace(&self, catalog: Catalog) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+    }
+}
+
+impl Default for LiveCatalog {
+    fn default() -> Self {
+        Self::new(Catalog::default())
     }
 }
 
@@ -67,10 +91,13 @@ pub fn as_accepted(
         None => model.tariff != Tariff::Unknown,
     };
     if is_that {
+        app.catalog.past.hit();
         return Ok(Arc::clone(model));
     }
     let find = |snapshot: &Snapshot<'_, _>| prices::find(snapshot, &model.name, price_list);
-    Ok(match app.store.read(SystemScope::new(), find)? {
+    let (key, now) = ((model.name.clone(), price_list), app.ambient.monotonic());
+    let read = || Ok((app.store.read(SystemScope::new(), find)?, PAST_BYTES));
+    Ok(match app.catalog.past.find(key, now, read)? {
         Some(RecordedPrice { record, tariff }) => {
             Arc::new(Model { tariff, price: Some(record), ..(**model).clone() })
         }

@@ -1,29 +1,45 @@
 //! Numbers for Prometheus. What happens often is counted here as it happens; what others count
 //! anyway is asked for when somebody looks.
 
+mod labels;
+mod moved;
 mod pulled;
+mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::text::{encode_eof, encode_registry},
     metrics::{
         counter::Counter,
-        family::{Family, MetricConstructor},
+        family::{Family, MetricConstructor as _},
         gauge::Gauge,
         histogram::Histogram,
+        info::Info,
     },
     registry::{Registry, Unit},
 };
 
 pub use pulled::Sample;
+pub use tally::Tally;
 
+use crate::domain::{Credits, DeliveryStatus, EntryKind, Environment, JobStatus, QueueName};
+use labels::{
+    ANSWERS, AttemptLabels, Buckets, CALLS, DutyLabels, DutyName, KindLabels, LAGS, OutcomeLabels,
+    ProviderLabels, ProviderName, QueueLabels, RequestLabels, RouteLabels, StatusLabels,
+};
+use moved::Moved;
 use pulled::Pulled;
 
 /// The numbers of one server.
 pub struct Metrics {
     registry: Registry,
     pulled: Arc<Pulled>,
+    /// What has no `skai_` before its name.
+    common: Registry,
+    common_pulled: Arc<Pulled>,
     requests: Family<RequestLabels, Counter>,
     request_durations: Family<RouteLabels, Histogram, Buckets>,
     jobs: Family<StatusLabels, Counter>,
@@ -31,6 +47,9 @@ pub struct Metrics {
     provider_durations: Family<ProviderName, Histogram, Buckets>,
     webhook_attempts: Family<OutcomeLabels, Counter>,
     webhook_durations: Histogram,
+    deliveries: Family<OutcomeLabels, Counter>,
+    credits: Arc<Moved>,
+    dead_letters: Family<QueueLabels, Counter>,
     tasks: Family<StatusLabels, Counter>,
     task_attempts: Family<AttemptLabels, Counter>,
     task_durations: Family<KindLabels, Histogram, Buckets>,
@@ -41,89 +60,14 @@ pub struct Metrics {
     duty_successes: Family<DutyName, Gauge>,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct RequestLabels {
-    method: &'static str,
-    route: &'static str,
-    status: u16,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct RouteLabels {
-    method: &'static str,
-    route: &'static str,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct StatusLabels {
-    status: &'static str,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct ProviderLabels {
-    provider: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct ProviderName {
-    provider: String,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct OutcomeLabels {
-    outcome: &'static str,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct AttemptLabels {
-    kind: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct KindLabels {
-    kind: &'static str,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct DutyLabels {
-    duty: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
-struct DutyName {
-    duty: &'static str,
-}
-
-/// Upper bounds of a histogram, in seconds.
-#[derive(Clone)]
-struct Buckets(&'static [f64]);
-
-/// Our own answers take a millisecond or a few; `?wait=` up to a minute.
-const ANSWERS: Buckets = Buckets(&[
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
-]);
-/// Others' answers take longer.
-const CALLS: Buckets =
-    Buckets(&[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]);
-
-/// A task begins within some milliseconds, or when there is a place for it.
-const LAGS: Buckets = Buckets(&[0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0]);
-
-impl MetricConstructor<Histogram> for Buckets {
-    fn new_metric(&self) -> Histogram {
-        Histogram::new(self.0.iter().copied())
-    }
-}
-
 impl Metrics {
     /// All numbers at zero.
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("skai"),
             pulled: Arc::default(),
+            common: Registry::default(),
+            common_pulled: Arc::default(),
             requests: Family::default(),
             request_durations: Family::new_with_constructor(ANSWERS),
             jobs: Family::default(),
@@ -131,6 +75,9 @@ impl Metrics {
             provider_durations: Family::new_with_constructor(CALLS),
             webhook_attempts: Family::default(),
             webhook_durations: CALLS.new_metric(),
+            deliveries: Family::default(),
+            credits: Arc::default(),
+            dead_letters: Family::default(),
             tasks: Family::default(),
             task_attempts: Family::default(),
             task_durations: Family::new_with_constructor(CALLS),
@@ -140,8 +87,23 @@ impl Metrics {
             duty_durations: Family::new_with_constructor(CALLS),
             duty_successes: Family::default(),
         };
+        metrics.begin_at_zero();
         metrics.register();
         metrics
+    }
+
+    /// Shows what is watched for its first time: a number that is missing before it is 1 did not rise.
+    fn begin_at_zero(&self) {
+        for status in [DeliveryStatus::Delivered, DeliveryStatus::Failed] {
+            drop(self.deliveries.get_or_create(&OutcomeLabels { outcome: status.as_str() }));
+        }
+        drop(self.occurrences.get_or_create(&OutcomeLabels { outcome: "task" }));
+        for queue in QueueName::ALL {
+            drop(self.dead_letters.get_or_create(&QueueLabels { queue: queue.as_str() }));
+        }
+        for status in JobStatus::ALL.into_iter().filter(|status| status.is_terminal()) {
+            drop(self.jobs.get_or_create(&StatusLabels { status: status.as_str() }));
+        }
     }
 
     fn register(&mut self) {
@@ -184,9 +146,24 @@ impl Metrics {
             Unit::Seconds,
             self.webhook_durations.clone(),
         );
+        registry.register(
+            "webhook_deliveries_ended",
+            "Deliveries that are over, by outcome: delivered, or failed for good",
+            self.deliveries.clone(),
+        );
+        registry.register(
+            "dead_letters",
+            "Work that was given up and became a dead letter since the start, by queue",
+            self.dead_letters.clone(),
+        );
         self.register_tasks();
         self.register_duties();
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        self.registry.register("build", "The program that runs", build);
+        let credits = Arc::clone(&self.credits);
+        self.pulled.add(Box::new(move || credits.samples()));
         self.registry.register_collector(Box::new(Arc::clone(&self.pulled)));
+        self.common.register_collector(Box::new(Arc::clone(&self.common_pulled)));
     }
 
     fn register_tasks(&mut self) {
@@ -245,6 +222,11 @@ impl Metrics {
         self.pulled.add(Box::new(source));
     }
 
+    /// The same for numbers whose names are not this program's own, such as `process_…`.
+    pub fn pull_common(&self, source: impl Fn() -> Vec<Sample> + Send + Sync + 'static) {
+        self.common_pulled.add(Box::new(source));
+    }
+
     /// Counts an answer. `route` is the path in the route table, so that there are only so many.
     pub fn request(&self, method: &str, route: Option<&'static str>, status: u16, took: Duration) {
         let (method, route) = (known_method(method), route.unwrap_or("none"));
@@ -272,6 +254,21 @@ impl Metrics {
     pub fn webhook_attempt(&self, outcome: &'static str, took: Duration) {
         self.webhook_attempts.get_or_create(&OutcomeLabels { outcome }).inc();
         self.webhook_durations.observe(took.as_secs_f64());
+    }
+
+    /// Counts a delivery that is over.
+    pub fn delivery_ended(&self, outcome: &'static str) {
+        self.deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts work of this queue that was given up.
+    pub fn buried(&self, queue: QueueName) {
+        self.dead_letters.get_or_create(&QueueLabels { queue: queue.as_str() }).inc();
+    }
+
+    /// Adds to what moved by entries of this kind. Whether to an account or from it does not matter.
+    pub fn credits_moved(&self, kind: EntryKind, environment: Environment, amount: Credits) {
+        self.credits.add(kind, environment, amount);
     }
 
     /// Counts a scheduled task that reached this terminal status.
@@ -310,7 +307,9 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 << 10);
         // Writing to a string does not fail.
-        let _infallible = encode(&mut text, &self.registry);
+        let _infallible = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &self.common))
+            .and_then(|()| encode_eof(&mut text));
         text
     }
 }
@@ -331,63 +330,4 @@ impl fmt::Debug for Metrics {
 fn known_method(method: &str) -> &'static str {
     const KNOWN: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
     KNOWN.into_iter().find(|known| *known == method).unwrap_or("other")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shows_what_was_counted_and_what_is_asked_for() {
-        let metrics = Metrics::new();
-        let took = Duration::from_millis(2);
-        metrics.request("GET", Some("/v1/jobs/{id}"), 200, took);
-        metrics.request("BREW", None, 404, took);
-        metrics.job_ended("succeeded");
-        metrics.provider_call("sandbox", "ok", Some(took));
-        metrics.webhook_attempt("timeout", took);
-        metrics.task_ended("failed");
-        metrics.task_attempt("http", "completed", took);
-        metrics.task_lag(took);
-        metrics.occurrences("overlap", 3);
-        metrics.pull(|| {
-            vec![
-                Sample::gauge("queue_depth", "Work", 7.0)
-                    .label("queue", "a")
-                    .label("state", "ready"),
-                Sample::counter("commits", "Commits", 9.0),
-                Sample::gauge("queue_depth", "Work", 1.0)
-                    .label("queue", "b")
-                    .label("state", "ready"),
-            ]
-        });
-        let text = metrics.render();
-        for line in [
-            r#"skai_http_requests_total{method="GET",route="/v1/jobs/{id}",status="200"} 1"#,
-            r#"skai_http_requests_total{method="other",route="none",status="404"} 1"#,
-            r#"skai_http_request_duration_seconds_bucket{le="0.0025",method="GET",route="/v1/jobs/{id}"} 1"#,
-            r#"skai_jobs_ended_total{status="succeeded"} 1"#,
-            r#"skai_provider_calls_total{provider="sandbox",outcome="ok"} 1"#,
-            r#"skai_webhook_attempts_total{outcome="timeout"} 1"#,
-            r#"skai_tasks_ended_total{status="failed"} 1"#,
-            r#"skai_task_attempts_total{kind="http",outcome="completed"} 1"#,
-            r#"skai_task_attempt_duration_seconds_count{kind="http"} 1"#,
-            r#"skai_task_lag_seconds_bucket{le="0.005"} 1"#,
-            r#"skai_schedule_occurrences_total{outcome="overlap"} 3"#,
-            "skai_commits_total 9.0",
-            r#"skai_queue_depth{queue="a",state="ready"} 7.0"#,
-            r#"skai_queue_depth{queue="b",state="ready"} 1.0"#,
-        ] {
-            assert!(text.contains(line), "{line} is missing in\n{text}");
-        }
-        assert_eq!(text.matches("# TYPE skai_queue_depth gauge").count(), 1);
-        assert!(text.ends_with("# EOF\n"));
-    }
-
-    #[test]
-    fn two_servers_count_apart() {
-        let (one, other) = (Metrics::new(), Metrics::new());
-        one.job_ended("failed");
-        assert!(!other.render().contains("status=\"failed\""));
-    }
 }

@@ -4,6 +4,7 @@
 //! Contract: work is run at least once; its outcome is recorded exactly once, because only the
 //! holder of the lease can record one.
 
+mod ages;
 mod order;
 mod runner;
 mod ticker;

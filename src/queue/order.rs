@@ -12,11 +12,12 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     ops::Bound,
     time::Duration,
 };
 
+use super::ages::{Ages, Second};
 use crate::{domain::Timestamp, store::queue::Waiting};
 
 /// Lanes that are remembered as slow. More of them are only learned anew, one slow attempt each.
@@ -35,6 +36,8 @@ pub(crate) struct Pick {
     pub(crate) slow: bool,
     /// Somebody asked for it.
     pub(crate) asked: bool,
+    /// When it was due.
+    due: Second,
 }
 
 /// How much may begin.
@@ -67,12 +70,15 @@ pub(crate) struct Order {
     /// Work that is not due yet, soonest first.
     later: BTreeSet<(Timestamp, i64, i64, Reverse<i32>)>,
     ready: usize,
+    /// Since when what is ready is due: the background's and the rest.
+    ages: [Ages; 2],
     paused: bool,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
-    ready: BTreeSet<(Reverse<i32>, i64)>,
+    /// When each was due.
+    ready: BTreeMap<(Reverse<i32>, i64), Second>,
     /// Those of them that somebody asked for.
     asked: BTreeSet<(Reverse<i32>, i64)>,
     running: u32,
@@ -92,21 +98,29 @@ impl Order {
         if work.run_at > now {
             self.later.insert((work.run_at, work.id.subject, work.lane, priority));
         } else {
-            self.add_ready(work.lane, priority, work.id.subject);
+            self.add_ready(work.lane, (priority, work.id.subject), Second::of(work.run_at));
         }
     }
 
-    fn add_ready(&mut self, lane: i64, priority: Reverse<i32>, subject: i64) {
-        if self.lanes.entry(lane).or_default().ready.insert((priority, subject)) {
+    fn add_ready(&mut self, lane: i64, key: (Reverse<i32>, i64), due: Second) {
+        if let Entry::Vacant(new) = self.lanes.entry(lane).or_default().ready.entry(key) {
+            new.insert(due);
+            self.ages[usize::from(lane >= 0)].add(due);
             self.ready += 1;
         }
         self.review(lane);
     }
 
+    /// Counts work of the lane as ready no more.
+    fn unready(&mut self, lane: i64, due: Second) {
+        self.ages[usize::from(lane >= 0)].remove(due);
+        self.ready -= 1;
+    }
+
     /// Lets a pick wait again that did not begin, for the next turn of its lane.
     pub(crate) fn put_back(&mut self, pick: &Pick) {
         let key = (Reverse(pick.priority), pick.subject);
-        self.add_ready(pick.lane, key.0, key.1);
+        self.add_ready(pick.lane, key, pick.due);
         if pick.asked
             && let Some(lane) = self.lanes.get_mut(&pick.lane)
         {
@@ -120,12 +134,12 @@ impl Order {
         let (priority, subject) = (Reverse(work.priority), work.id.subject);
         self.later.remove(&(work.run_at, subject, work.lane, priority));
         let lane = self.lanes.get_mut(&work.lane);
-        let is_gone = |lane: &mut Lane| {
+        let take_out = |lane: &mut Lane| {
             lane.asked.remove(&(priority, subject));
             lane.ready.remove(&(priority, subject))
         };
-        if lane.is_some_and(is_gone) {
-            self.ready -= 1;
+        if let Some(due) = lane.and_then(take_out) {
+            self.unready(work.lane, due);
             self.review(work.lane);
         }
     }
@@ -136,7 +150,7 @@ impl Order {
             && run_at <= now
         {
             self.later.pop_first();
-            self.add_ready(lane, priority, subject);
+            self.add_ready(lane, (priority, subject), Second::of(run_at));
         }
     }
 
@@ -151,8 +165,8 @@ impl Order {
         let slow = self.slow.contains(&lane);
         let found = self.lanes.get_mut(&lane)?;
         let asked = found.asked.pop_first();
-        let key = asked.or_else(|| found.ready.first().copied())?;
-        found.ready.remove(&key);
+        let key = asked.or_else(|| found.ready.keys().next().copied())?;
+        let due = found.ready.remove(&key)?;
         let (Reverse(priority), subject) = key;
         found.running += 1;
         room.threads = room.threads.saturating_sub(1);
@@ -162,17 +176,17 @@ impl Order {
         } else {
             room.slots = room.slots.saturating_sub(1);
         }
-        self.ready -= 1;
+        self.unready(lane, due);
         *(if lane < 0 { &mut self.background_turn } else { &mut self.turn }) = lane;
         self.review(lane);
-        Some(Pick { subject, lane, priority, slow, asked: asked.is_some() })
+        Some(Pick { subject, lane, priority, slow, asked: asked.is_some(), due })
     }
 
     /// Lets this very work go first in its lane, and also while the queue is paused. No effect where it does not wait.
     pub(crate) fn ask(&mut self, work: &Waiting) {
         let key = (Reverse(work.priority), work.id.subject);
         if let Some(lane) = self.lanes.get_mut(&work.lane)
-            && lane.ready.contains(&key)
+            && lane.ready.contains_key(&key)
         {
             lane.asked.insert(key);
             self.review(work.lane);
@@ -275,14 +289,20 @@ impl Order {
         (self.ready, self.later.len())
     }
 
+    /// When the oldest ready work was due, to a second: what is not in the background, and what is.
+    pub(crate) fn oldest(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let [background, rest] = &self.ages;
+        (rest.oldest(), background.oldest())
+    }
+
     /// Opens or closes a lane after it changed, and forgets it where nothing is left of it.
     fn review(&mut self, lane: i64) {
         let Some(found) = self.lanes.get(&lane) else {
             return;
         };
         let has_room = self.lane_limit == 0 || found.running < self.lane_limit;
-        let eligible = if self.paused { &found.asked } else { &found.ready };
-        let opens = has_room && !eligible.is_empty();
+        let nothing = if self.paused { found.asked.is_empty() } else { found.ready.is_empty() };
+        let opens = has_room && !nothing;
         let burdened = found.extra > 0 || self.slow.contains(&lane);
         put(&mut self.open, lane, opens && !burdened);
         put(&mut self.burdened, lane, opens && burdened);
@@ -551,6 +571,35 @@ mod tests {
             }
             prop_assert_eq!(seen, expected);
             prop_assert!(order.lanes.is_empty() && order.open.is_empty());
+        }
+
+        /// Whatever happens to work, the age of the oldest is that of what is ready.
+        #[test]
+        fn the_oldest_is_the_oldest_that_is_ready(
+            steps in prop::collection::vec((0u8..4, -2i64..3, 0i64..20, 0i64..9_000), 1..120),
+        ) {
+            let (mut order, mut taken) = (Order::new(0), Vec::new());
+            for (step, lane, subject, millis) in steps {
+                let some = work(lane, subject, 0, millis);
+                match step {
+                    0 => order.add(&some, Timestamp::from_millis(4_000)),
+                    1 => taken.extend(take_any(&mut order)),
+                    2 => order.remove(&some),
+                    _ => {
+                        order.promote(Timestamp::from_millis(millis));
+                        if let Some(pick) = taken.pop() {
+                            order.done(pick.lane, pick.slow);
+                            order.put_back(&pick);
+                        }
+                    }
+                }
+                let oldest = |background: bool| {
+                    let lanes = order.lanes.iter().filter(|(lane, _)| (**lane < 0) == background);
+                    let due = lanes.flat_map(|(_, lane)| lane.ready.values()).min();
+                    due.map(|due| due.begin())
+                };
+                prop_assert_eq!(order.oldest(), (oldest(false), oldest(true)));
+            }
         }
     }
 }

@@ -57,6 +57,7 @@ pub fn app(
         providers,
         vault,
         contracts: Contracts::default(),
+        agents: app::agents::Opened::default(),
         watches: Watches::default(),
         guard: Guard::new(config.webhooks.allow_networks.clone()),
         settings: settings(config),

@@ -1,18 +1,26 @@
 //! Numbers that are asked for when somebody looks at the metrics, and those that are counted for it beforehand.
 
+mod process;
+mod queues;
+mod store;
+mod telemetry;
+
 use std::sync::{
-    Arc, Mutex, Weak,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
+pub(super) use process::pull_process;
+pub(super) use queues::{pull_jobs, pull_queue};
+pub(super) use store::pull_store;
+pub(super) use telemetry::pull_telemetry;
+
 use crate::{
     ambient::lock,
-    app::{App, stripe},
-    domain::{QueueName, RecordKind, stripe::EventStatus},
+    app::{App, CacheUse, stripe},
+    domain::stripe::EventStatus,
     observe::metrics::Sample,
     providers::BreakerState,
-    queue::{Kind, QueueStats, Runner},
-    store::telemetry::PerKind,
     webhooks::send::{Attempt, Outcome},
 };
 
@@ -27,32 +35,6 @@ pub(super) const fn outcome_of(attempt: &Attempt) -> &'static str {
         Outcome::Timeout => "timeout",
         Outcome::Connection(_) => "connection",
     }
-}
-
-/// What waits and runs in a queue.
-pub(super) fn pull_queue<K: Kind>(app: &Arc<App>, runner: &Arc<Runner<K>>) {
-    let runner: Weak<Runner<K>> = Arc::downgrade(runner);
-    app.metrics.pull(move || match runner.upgrade() {
-        Some(runner) => queue_samples(K::QUEUE, runner.stats()),
-        None => Vec::new(),
-    });
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
-fn queue_samples(queue: QueueName, stats: QueueStats) -> Vec<Sample> {
-    let QueueStats { ready, later, running, paused } = stats;
-    let depth = |state, number: usize| {
-        let help = "Work in the queue by state: ready, later (not due yet), running";
-        let sample = Sample::gauge("queue_depth", help, number as f64);
-        sample.label("queue", queue.as_str()).label("state", state)
-    };
-    let pause = Sample::gauge("queue_paused", "1 while the queue stands still", f64::from(paused));
-    vec![
-        depth("ready", ready),
-        depth("later", later),
-        depth("running", running),
-        pause.label("queue", queue.as_str()),
-    ]
 }
 
 /// Which providers are called.
@@ -74,29 +56,39 @@ pub(super) fn pull_breakers(app: &App) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
-pub(super) fn pull_totals(app: &Arc<App>) {
+pub(super) fn pull_hashings(app: &Arc<App>) {
     let app_of = Arc::downgrade(app);
     app.metrics.pull(move || {
         let Some(app) = app_of.upgrade() else { return Vec::new() };
-        let writer = app.store.totals();
-        let (reused, compiled) = app.contracts.totals();
-        vec![
-            Sample::counter("store_commits", "Commits since the start", writer.commits as f64),
-            Sample::counter("store_deeds", "Writes within the commits", writer.deeds as f64),
-            Sample::counter(
-                "store_busy_seconds",
-                "Time that the writer spent on commits",
-                writer.busy.as_secs_f64(),
-            ),
-            Sample::counter(
-                "auth_verifications",
-                "API keys that were hashed, because they were not in the cache",
-                app.auth.hashings() as f64,
-            ),
-            Sample::counter("schemas_reused", "JSON Schemas that were in the cache", reused as f64),
-            Sample::counter("schemas_compiled", "JSON Schemas that were not", compiled as f64),
-        ]
+        let help = "API keys that were hashed, because they were not in the cache";
+        vec![Sample::counter("auth_verifications", help, app.auth.hashings() as f64)]
     });
+}
+
+/// How the caches of this process fare.
+pub(super) fn pull_caches(app: &Arc<App>) {
+    let app_of = Arc::downgrade(app);
+    app.metrics.pull(move || {
+        let Some(app) = app_of.upgrade() else { return Vec::new() };
+        let caches = [
+            ("keys", app.auth.uses()),
+            ("agents", app.agents.uses()),
+            ("schemas", app.contracts.uses()),
+            ("prices", app.catalog.uses()),
+        ];
+        caches.into_iter().flat_map(|(name, uses)| cache_samples(name, uses)).collect()
+    });
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
+fn cache_samples(cache: &'static str, uses: CacheUse) -> [Sample; 3] {
+    let asked = |result, number: u64| {
+        let help = "What was looked for in memory before anything was read or made";
+        let sample = Sample::counter("cache_requests", help, number as f64);
+        sample.label("cache", cache).label("result", result)
+    };
+    let entries = Sample::gauge("cache_entries", "What is kept in memory", uses.entries as f64);
+    [asked("hit", uses.hits), asked("miss", uses.misses), entries.label("cache", cache)]
 }
 
 /// What the last proof of the books found, once there was one.
@@ -164,34 +156,5 @@ pub(super) fn pull_connections(app: &App, open: &Arc<AtomicUsize>) {
     app.metrics.pull(move || {
         let number = open.load(Ordering::Relaxed) as f64;
         vec![Sample::gauge("http_connections", "Open connections", number)]
-    });
-}
-
-/// What is recorded beside the books, and what of it is lost.
-#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
-pub(super) fn pull_telemetry(app: &Arc<App>) {
-    let recording = Arc::clone(&app.recording);
-    app.metrics.pull(move || {
-        let telemetry = &recording.telemetry;
-        let totals = telemetry.totals();
-        let of_kind = |name, help, numbers: PerKind| {
-            RecordKind::ALL.map(|kind| {
-                let number = numbers[kind as usize] as f64;
-                Sample::counter(name, help, number).label("kind", kind.as_str())
-            })
-        };
-        let help =
-            "Records of telemetry that were lost: they had no place, or could not be written";
-        let mut samples = of_kind("telemetry_dropped", help, totals.dropped).to_vec();
-        let help = "Records of telemetry that were written";
-        samples.extend(of_kind("telemetry_written", help, totals.written));
-        let help = "Reports that wait to be written to telemetry";
-        samples.push(Sample::gauge("telemetry_pending", help, totals.pending as f64));
-        let help = "1 while telemetry cannot be written";
-        let is_degraded = f64::from(telemetry.trouble().is_some());
-        samples.push(Sample::gauge("telemetry_degraded", help, is_degraded));
-        let help = "Bytes of telemetry.db and its log";
-        samples.push(Sample::gauge("telemetry_bytes", help, telemetry.size() as f64));
-        samples
     });
 }

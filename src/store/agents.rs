@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::{
     row::{raw, unknown},
     scope::AccountScope,
+    signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{AgentId, AgentVersionId, Result, Rows, Timestamp};
@@ -207,6 +208,7 @@ pub fn update(tx: &Tx<'_, AccountScope>, agent: i64, change: &AgentChange) -> Re
             tx.now(),
         ),
     )?;
+    tx.signal(Signal::AgentChanged(agent));
     Ok(changed > 0)
 }
 
@@ -217,6 +219,7 @@ pub fn archive(tx: &Tx<'_, AccountScope>, agent: i64) -> Result<bool> {
          where account = current_account() and seq = ?1 and archived_at is null",
         (agent, tx.now()),
     )?;
+    tx.signal(Signal::AgentChanged(agent));
     Ok(changed > 0)
 }
 

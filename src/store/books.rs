@@ -3,6 +3,7 @@
 
 use super::{
     scope::AccountScope,
+    signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{Bucket, Credits, EntryKind, Error, GrantId, Result, Split};
@@ -123,6 +124,7 @@ impl<'t, 'c> Books<'t, 'c> {
                 self.tx.now(),
             ],
         )?;
+        self.tx.signal(Signal::Posted(kind, self.tx.scope().environment(), delta));
         Ok(())
     }
 

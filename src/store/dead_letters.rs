@@ -6,6 +6,7 @@ use super::{
     queue::WorkId,
     row::unknown,
     scope::AccountScope,
+    signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{DeadLetterId, DeliveryId, JobId, QueueName, Result, TaskId, Timestamp};
@@ -79,6 +80,7 @@ pub fn insert(
          values (current_account(), ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         (id, work.queue.number(), work.subject, reason, message, attempts, tx.now()),
     )?;
+    tx.signal(Signal::Buried(work.queue));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use super::{
     listing::{self, ListSql, Listing, Looked, PlaceSql, last_looked_at, place},
     row::unknown,
     scope::AccountScope,
+    signal::Signal,
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
@@ -254,6 +255,9 @@ pub fn set_status(
          where account = current_account() and seq = ?1",
         (delivery, number(status), attempts, tx.now()),
     )?;
+    if status != DeliveryStatus::Pending {
+        tx.signal(Signal::DeliveryEnded(status));
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod signal;
 mod tenancy;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod tx;
 
 pub mod account_settings;
@@ -71,6 +72,7 @@ pub use engine::{
 };
 pub use scope::{AccountScope, AccountSeq, Scope, SystemScope};
 pub use signal::Signal;
+pub use totals::CommitTotals;
 pub use tx::{Snapshot, Tx};
 
 use crate::{
@@ -128,17 +130,6 @@ pub(in crate::store) struct Shared {
     trouble: Mutex<Option<String>>,
     commits: Mutex<CommitTotals>,
     telemetry: OnceLock<Telemetry>,
-}
-
-/// Totals of the writer since the start, for metrics.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CommitTotals {
-    /// Commits made.
-    pub commits: u64,
-    /// Deeds within them.
-    pub deeds: u64,
-    /// Time spent on them, the disk included, but not the wait of patient ones for company.
-    pub busy: Duration,
 }
 
 impl Store {
@@ -303,11 +294,16 @@ impl Store {
 
     /// Bytes of the database file and of its write-ahead log.
     pub fn size(&self) -> u64 {
-        length(&self.path) + self.log_size()
+        self.file_size() + self.log_size()
+    }
+
+    /// Bytes of the database file alone.
+    pub fn file_size(&self) -> u64 {
+        length(&self.path)
     }
 
     /// Bytes of the write-ahead log.
-    fn log_size(&self) -> u64 {
+    pub fn log_size(&self) -> u64 {
         let mut log = self.path.as_os_str().to_owned();
         log.push("-wal");
         length(Path::new(&log))
@@ -379,10 +375,7 @@ impl Shared {
     }
 
     pub(in crate::store) fn committed(&self, deeds: usize, taken: Duration) {
-        let mut totals = lock(&self.commits);
-        totals.commits += 1;
-        totals.deeds += deeds as u64;
-        totals.busy = totals.busy.saturating_add(taken);
+        lock(&self.commits).add(deeds, taken);
     }
 
     pub(in crate::store) fn degraded(&self, reason: &str) {

@@ -4,7 +4,8 @@
 
 use super::{queue::Waiting, telemetry::Report};
 use crate::domain::{
-    ApiKeyId, BatchId, EvalRunId, JobId, JobStatus, ProjectId, TaskId, TaskStatus,
+    ApiKeyId, BatchId, Credits, DeliveryStatus, EntryKind, Environment, EvalRunId, JobId,
+    JobStatus, ProjectId, QueueName, TaskId, TaskStatus,
 };
 
 /// Something that was committed.
@@ -41,10 +42,18 @@ pub enum Signal {
     ProjectChanged(ProjectId),
     /// An account changed: none of its keys must be accepted from memory any more.
     AccountChanged,
+    /// The agent of this internal number must not be run from memory any more.
+    AgentChanged(i64),
     /// Queues were paused or resumed.
     Paused,
     /// A duty of the server's may be due.
     DutyPlanned,
+    /// Credits of an account moved: by so much, to or from it, as an entry of its ledger says.
+    Posted(EntryKind, Environment, Credits),
+    /// A delivery is over, so or so.
+    DeliveryEnded(DeliveryStatus),
+    /// Work of a queue was given up and became a dead letter.
+    Buried(QueueName),
     /// Another process wrote to the database: anything may have changed, but for queues.
     Elsewhere,
     /// Another process changed queues: it added, withdrew or paused.

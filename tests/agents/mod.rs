@@ -1,5 +1,6 @@
 //! Agents over a real socket: made, run, changed, rolled back, archived; and everything that is refused.
 
+mod memory;
 mod refusals;
 mod templates;
 

@@ -80,6 +80,7 @@ impl Rig {
             vault,
             guard,
             contracts: Contracts::default(),
+            agents: skai_server::app::agents::Opened::default(),
             watches: Watches::default(),
             settings: policy(),
             last_audit: skai_server::app::LastAudit::default(),

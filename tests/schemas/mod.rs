@@ -122,25 +122,21 @@ fn nothing_is_fetched() {
 fn a_schema_is_compiled_once() {
     let server = TestServer::start();
     let account = server.account();
-    let counted = |name: &str| {
-        let text = server.operator().get("/metrics").expect(200).text().to_owned();
-        let line = text.lines().find(|line| line.starts_with(&format!("skai_{name}_total ")));
-        line.unwrap().split(' ').nth(1).unwrap().trim_end_matches(".0").parse::<u32>().unwrap()
-    };
+    let counted = || server.cache_uses("schemas");
     let schema = json!({"type": "object", "required": ["a"]});
     let check = |instance: Value| {
         account.client.post(PATH, &json!({"schema": schema, "instance": instance})).expect(200);
     };
     check(json!({}));
-    assert_eq!((counted("schemas_compiled"), counted("schemas_reused")), (1, 0));
+    assert_eq!(counted(), (0, 1));
     check(json!({"a": 1}));
     // A job with the same schema: when it is accepted, and when its output is checked.
     let job = account.run_job(&json!({"model": "sandbox", "output_schema": schema}));
     assert_eq!(job["status"], "succeeded", "{job}");
-    assert_eq!((counted("schemas_compiled"), counted("schemas_reused")), (1, 3));
+    assert_eq!(counted(), (3, 1));
     for _ in 0..2 {
         let bad = json!({"schema": {"type": "thing"}, "instance": 1});
         refused(&account.client.post(PATH, &bad), 400, "INVALID_SCHEMA");
     }
-    assert_eq!(counted("schemas_compiled"), 3);
+    assert_eq!(counted(), (3, 3));
 }

@@ -1,5 +1,9 @@
 //! The server as one thing in this process: what it says of itself, and how it stops.
 
+mod metrics;
+mod openmetrics;
+mod packaging;
+
 use std::path::Path;
 
 use serde_json::{Value, json};

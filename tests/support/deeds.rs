@@ -7,7 +7,7 @@ use skai_server::{
     ambient::Ambient,
     app::{
         App, Backlog, CallLimits, Caller, Calls, CleanupSettings, Contracts, DutySettings,
-        HashCost, LastAudit, RateLimits, Settings, TaskSettings, Vault, Watches, accounts,
+        HashCost, LastAudit, RateLimits, Settings, TaskSettings, Vault, Watches, accounts, agents,
         asking::Trail,
         auth::{AuthSettings, Authenticator},
         batches::{self, Asked},
@@ -155,6 +155,7 @@ impl Deeds {
                 &Traces::default(),
             )),
             contracts: Contracts::default(),
+            agents: agents::Opened::default(),
             watches: Watches::default(),
             guard: Guard::new(Vec::new()),
             last_audit: LastAudit::default(),
@@ -165,7 +166,14 @@ impl Deeds {
             settings,
         };
         prices::put_in_force(&app, models.into_iter().collect()).unwrap();
-        Self { app: Arc::new(app), ambient, folder }
+        let app = Arc::new(app);
+        let listener = Arc::downgrade(&app);
+        app.store.listen(move |signals| {
+            if let Some(app) = listener.upgrade() {
+                app.agents.hear(signals);
+            }
+        });
+        Self { app, ambient, folder }
     }
 
     /// A connection to the database past the store.

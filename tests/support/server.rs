@@ -171,6 +171,23 @@ impl TestServer {
         list["data"].as_array().unwrap().len()
     }
 
+    /// What `/metrics` says of this series: its name with all labels.
+    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
+        let text = self.operator().get("/metrics").expect(200).text().to_owned();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map(|value| value.parse().unwrap())
+    }
+
+    /// How often something was in this cache, and how often it was not.
+    pub(crate) fn cache_uses(&self, cache: &str) -> (u64, u64) {
+        let uses = ["hit", "miss"].map(|result| {
+            let labels = format!("cache=\"{cache}\",result=\"{result}\"");
+            let series = format!("skai_cache_requests_total{{{labels}}}");
+            format!("{}", self.metric(&series).unwrap()).parse().unwrap()
+        });
+        (uses[0], uses[1])
+    }
+
     /// Pauses or resumes a queue.
     pub(crate) fn set_paused(&self, queue: &str, paused: bool) -> Value {
         let deed = if paused { "pause" } else { "resume" };

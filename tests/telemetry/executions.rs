@@ -10,6 +10,7 @@ use crate::support::{
     server::{Account, TestServer},
 };
 
+const JOBS: &str = "/v1/jobs/generations";
 const OFFICIAL: &str = "00000000-0000-0000-0000-000000000001";
 const ADA: &str = "0197f0c0-5c1e-7cc3-98c4-dc0c0c07398f";
 
@@ -22,9 +23,15 @@ fn body(more: &Value) -> Value {
 
 /// Runs a job to its end; gives its id.
 fn run(account: &Account, more: &Value) -> Value {
-    let job = account.client.post("/v1/jobs?wait=10s", &body(more)).json();
+    ended(account, &account.client.post(JOBS, &body(more)).expect(202).json())["id"].clone()
+}
+
+/// The job when it is over.
+fn ended(account: &Account, job: &Value) -> Value {
+    let path = format!("/v1/jobs/{}?wait=20", job["id"].as_str().unwrap());
+    let job = account.client.get(&path).expect(200).json();
     assert!(job["finished_at"].is_string(), "{job}");
-    job["id"].clone()
+    job
 }
 
 fn events(account: &Account, query: &str) -> Vec<Value> {
@@ -100,10 +107,10 @@ fn an_agent_is_the_skill_and_another_name_of_a_user_is_kept() {
     let server = TestServer::builder().provider(&provider).start();
     let account = server.account();
     let agent = json!({"name": "greeter", "model": "m", "tags": ["a", "b"],
-        "messages": [{"role": "user", "content": "Greet {{ name }}"}]});
+        "messages": [{"role": "user", "content": "Greet {{ input.name }}"}]});
     let agent = account.client.post("/v1/agents", &agent).expect(201).json();
     let input = json!({"input": {"name": "Ada"}, "user": "ada"});
-    account.client.post("/v1/agents/greeter/runs?wait=10s", &input);
+    ended(&account, &account.client.post("/v1/agents/greeter/runs", &input).expect(202).json());
     let [event] = &events(&account, "?skill_name=greeter")[..] else { panic!() };
     assert_eq!((&event["source_skill_uid"], &event["tags"]), (&agent["id"], &json!(["a", "b"])));
     assert_eq!(
@@ -155,11 +162,11 @@ fn what_was_canceled_or_expired_before_a_call_was_skipped() {
         .start();
     let account = server.account();
     server.set_paused("generation.create", true);
-    let job = account.client.post("/v1/jobs", &body(&json!({}))).expect(202).json();
+    let job = account.client.post(JOBS, &body(&json!({}))).expect(202).json();
     let path = format!("/v1/jobs/{}/cancel", job["id"].as_str().unwrap());
     account.client.send("POST", &path, &[], None).expect(200);
-    let expired = account.client.post("/v1/jobs?wait=20s", &body(&json!({}))).json();
-    assert_eq!(expired["status"], "expired");
+    let expired = account.client.post(JOBS, &body(&json!({}))).expect(202).json();
+    assert_eq!(ended(&account, &expired)["status"], "expired");
     let told = events(&account, "?execution_status=SKIPPED");
     let told: Vec<_> =
         told.iter().map(|it| (&it["error_code"], &it["status_code"], &it["latency_ms"])).collect();
@@ -184,6 +191,37 @@ fn a_call_that_its_client_waits_for_is_an_execution_too() {
         (&json!("SUCCESS"), &json!(100))
     );
     assert_eq!(invocations(&account, "")[0]["output_payload"]["output_text"], "Hi");
+}
+
+#[test]
+fn what_a_limit_was_in_the_way_of_was_skipped() {
+    let server = TestServer::start();
+    let poor = server.account_with(&json!(0));
+    poor.client.post(JOBS, &body(&json!({"user": "ada"}))).expect(402);
+    poor.client.post("/v1/chat/completions", &body(&json!({}))).expect(429);
+    poor.client.post(JOBS, &json!({"model": "m"})).expect(400);
+    let key = server.key(&poor.id, &json!(["*"]), &json!({"rate_limit": "1,1h"}));
+    let limited = server.client().with_key(&key);
+    limited.post("/v1/agents/greeter/runs", &json!({"input": {}})).expect(404);
+    limited.post("/v1/agents/greeter/runs", &json!({"input": {}})).expect(429);
+    let told = events(&poor, "?execution_status=SKIPPED");
+    let told: Vec<_> = told
+        .iter()
+        .map(|it| (&it["error_code"], &it["status_code"], &it["skill_name"], &it["job_id"]))
+        .collect();
+    let (limit, credits) = (json!("RATE_LIMIT"), json!("INSUFFICIENT_CREDITS"));
+    assert_eq!(
+        told,
+        [
+            (&limit, &json!(429), &json!("unknown"), &Value::Null),
+            (&credits, &json!(402), &json!("m"), &Value::Null),
+            (&credits, &json!(402), &json!("m"), &Value::Null),
+        ]
+    );
+    let first = events(&poor, "?skill_name=m").pop().unwrap();
+    assert_eq!(first["metadata"]["original_user"], "ada");
+    assert_eq!(first["metadata"]["original_skill"], "m");
+    assert_eq!(events(&poor, "").len(), 3);
 }
 
 #[test]

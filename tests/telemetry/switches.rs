@@ -8,11 +8,17 @@ use crate::support::{
     server::{Account, TestServer},
 };
 
+/// The id of a job that succeeded.
+fn ended(client: &Client, body: &Value) -> Value {
+    let job = client.post("/v1/jobs/generations", body).expect(202).json();
+    let path = format!("/v1/jobs/{}?wait=20", job["id"].as_str().unwrap());
+    assert_eq!(client.get(&path).expect(200).json()["status"], "succeeded");
+    job["id"].clone()
+}
+
 fn run(client: &Client, text: &str) -> Value {
     let body = json!({"model": "sandbox", "messages": [{"role": "user", "content": text}]});
-    let job = client.post("/v1/jobs?wait=10s", &body).json();
-    assert_eq!(job["status"], "succeeded", "{job}");
-    job["id"].clone()
+    ended(client, &body)
 }
 
 fn recorded(client: &Client, job: &Value) -> Option<Value> {
@@ -78,8 +84,8 @@ fn what_is_to_be_left_out_is_and_a_long_payload_is_cut() {
     assert_eq!(invocation["input_payload"]["messages"][0]["content"], "[redacted]");
     let metadata = json!({"long": "x".repeat(2_000)});
     let body = json!({"model": "sandbox", "messages": [{"role": "user", "content": "between us"}], "metadata": metadata});
-    let job = account.client.post("/v1/jobs?wait=10s", &body).json();
-    let invocation = recorded(&account.client, &job["id"]).unwrap();
+    let job = ended(&account.client, &body);
+    let invocation = recorded(&account.client, &job).unwrap();
     let cut = &invocation["input_payload"]["_truncated"];
     assert!(cut["bytes"].as_u64().unwrap() > 2_000, "{invocation}");
     assert_eq!(cut["beginning"].as_str().unwrap().len(), 1_024);

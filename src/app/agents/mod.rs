@@ -2,13 +2,15 @@
 //! comes out.
 
 pub mod health;
+mod opened;
 mod ready;
 
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-pub use ready::{Ready, Run, prepare_run, ready};
+pub use opened::{Opened, ready};
+pub use ready::{Ready, Run, prepare_run};
 
 use super::{App, Caller, Reply, Secrecy, jobs, once};
 use crate::{

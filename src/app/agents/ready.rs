@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, value::RawValue};
 
-use super::{Versioned, must_find, must_find_version, refuse_archived};
+use super::{Versioned, opened::ready};
 use crate::{
     app::{
         App, Caller,
@@ -15,45 +15,52 @@ use crate::{
         AgentDefinition, Budget, ChatMessage, Contract, Error, ErrorKind, Idempotency, Message,
         Parameters, Result, Role, RunRequest, Template, Violation, json,
     },
-    store::{
-        AccountScope,
-        jobs::{Job, JobAgent},
-    },
+    store::jobs::{Job, JobAgent},
 };
 
 /// A version of an agent with all that its runs need.
 #[derive(Debug)]
 pub struct Ready {
     agent: JobAgent,
+    /// Its messages are those of `templates`.
     definition: AgentDefinition,
     templates: Vec<(Role, Template)>,
     input: Option<Arc<Contract>>,
 }
 
-/// Opens an agent for runs: a version, or the active one. Blocks while it reads, and compiles what is
-/// not known yet. [`ErrorKind::NotFound`] where there is no such agent or version,
-/// [`ErrorKind::Conflict`] where it is archived.
-pub fn ready(app: &App, scope: AccountScope, name: &str, version: Option<u32>) -> Result<Ready> {
-    let Versioned { agent, version } = app.store.read(scope, |snapshot| match version {
-        None => must_find(snapshot, name),
-        Some(n) => must_find_version(snapshot, name, n),
-    })?;
-    refuse_archived(&agent)?;
-    let definition = AgentDefinition {
-        model: version.model,
-        messages: serde_json::from_str(version.messages.get()).map_err(Error::internal)?,
-        input_schema: version.input_schema,
-        output_schema: version.output_schema,
-        parameters: serde_json::from_str(&version.parameters).map_err(Error::internal)?,
-    };
-    let roles = definition.messages.iter().map(|message| message.role);
-    let templates = roles.zip(definition.templates(false)?).collect();
-    let input = definition.input_schema.as_deref();
-    let input = input.map(|schema| app.contracts.compile(schema, "input_schema")).transpose()?;
-    let tags = agent.tags.get().to_owned();
-    let agent =
-        JobAgent { seq: agent.seq, id: agent.id, name: agent.name, tags, version: version.n };
-    Ok(Ready { agent, definition, templates, input })
+impl Ready {
+    /// What a version needs to be run. Compiles what is not known yet.
+    pub(super) fn of(app: &App, found: Versioned) -> Result<Self> {
+        let Versioned { agent, version } = found;
+        let mut definition = AgentDefinition {
+            model: version.model,
+            messages: serde_json::from_str(version.messages.get()).map_err(Error::internal)?,
+            input_schema: version.input_schema,
+            output_schema: version.output_schema,
+            parameters: serde_json::from_str(&version.parameters).map_err(Error::internal)?,
+        };
+        let templates = definition.templates(false)?;
+        let roles = std::mem::take(&mut definition.messages).into_iter().map(|it| it.role);
+        let templates = roles.zip(templates).collect();
+        let input = definition.input_schema.as_deref();
+        let input =
+            input.map(|schema| app.contracts.compile(schema, "input_schema")).transpose()?;
+        let tags = agent.tags.get().to_owned();
+        let agent =
+            JobAgent { seq: agent.seq, id: agent.id, name: agent.name, tags, version: version.n };
+        Ok(Self { agent, definition, templates, input })
+    }
+
+    /// About how many bytes of memory it holds, its contract included.
+    pub(super) fn bytes(&self) -> usize {
+        let AgentDefinition { input_schema, output_schema, .. } = &self.definition;
+        let schemas = [input_schema, output_schema].into_iter().flatten();
+        let schemas: usize = schemas.map(|schema| schema.get().len()).sum();
+        let templates: usize = self.templates.iter().map(|(_, template)| template.bytes()).sum();
+        let contract = self.input.as_ref().map_or(0, |contract| contract.bytes());
+        // Names and settings are short.
+        2 * size_of::<Self>() + self.agent.tags.len() + schemas + templates + contract
+    }
 }
 
 /// A run that is about to be accepted.

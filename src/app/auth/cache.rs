@@ -5,15 +5,17 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 use super::{REMEMBERED_MAX, Session, Verdict};
-use crate::domain::ApiKeyId;
+use crate::{
+    app::cache::{Bounds, Kept},
+    domain::ApiKeyId,
+};
 
 /// A keyed hash of a presented key.
 pub(super) type Digest = [u8; 32];
 
 /// Verified keys and verifications under way, each bounded in number.
-#[derive(Default)]
 pub(super) struct Cache {
-    pub(super) known: HashMap<Digest, Known>,
+    pub(super) known: Kept<Digest, Arc<Session>>,
     /// Who waits for a verification that is under way.
     pub(super) flights: HashMap<Digest, Vec<oneshot::Sender<Verdict>>>,
     /// Counts changes of keys.
@@ -24,18 +26,25 @@ pub(super) struct Cache {
     all_changed: u64,
 }
 
-/// A key that was verified.
-pub(super) struct Known {
-    pub(super) session: Arc<Session>,
-    /// Until this monotonic time it needs no new verification.
-    pub(super) until: Duration,
-}
+/// About what a session holds, in bytes of memory.
+const SESSION_BYTES: usize = size_of::<Session>();
 
 impl Cache {
+    /// No key is known. Each is, once it was verified, for so long.
+    pub(super) fn new(ttl: Duration) -> Self {
+        let bytes = REMEMBERED_MAX * SESSION_BYTES;
+        Self {
+            known: Kept::new(Bounds { entries: REMEMBERED_MAX, bytes, ttl }),
+            flights: HashMap::new(),
+            epoch: 0,
+            changed: HashMap::new(),
+            all_changed: 0,
+        }
+    }
+
     /// The session of a key that needs no verification. `now` is monotonic.
-    pub(super) fn session(&self, digest: &Digest, now: Duration) -> Option<Arc<Session>> {
-        let known = self.known.get(digest).filter(|known| now < known.until)?;
-        Some(Arc::clone(&known.session))
+    pub(super) fn session(&mut self, digest: &Digest, now: Duration) -> Option<Arc<Session>> {
+        self.known.get(digest, now).map(Arc::clone)
     }
 
     /// Notes that a key changed, or any may have.
@@ -59,20 +68,7 @@ impl Cache {
     }
 
     /// Remembers a good key. `now` is monotonic.
-    pub(super) fn remember(
-        &mut self,
-        digest: Digest,
-        session: &Arc<Session>,
-        now: Duration,
-        ttl: Duration,
-    ) {
-        if self.known.len() >= REMEMBERED_MAX {
-            self.known.retain(|_, known| now < known.until);
-        }
-        if self.known.len() >= REMEMBERED_MAX {
-            self.known.clear();
-        }
-        let known = Known { session: Arc::clone(session), until: now + ttl };
-        self.known.insert(digest, known);
+    pub(super) fn remember(&mut self, digest: Digest, session: &Arc<Session>, now: Duration) {
+        self.known.put(digest, Arc::clone(session), SESSION_BYTES, now);
     }
 }

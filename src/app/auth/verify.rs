@@ -21,6 +21,7 @@ use crate::{
     ambient::{Ambient, lock},
     app::{
         argon,
+        cache::Uses,
         limits::{FailedAttempts, KeyBuckets, Limits, RateLimits},
     },
     domain::{ApiKey, ApiKeyId, Error, Result, Timestamp},
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     /// Wrong secrets for a key that exists: only these cost a hashing.
     pub(super) guesses: FailedAttempts<(IpAddr, ApiKeyId)>,
     pub(super) cache: Mutex<Cache>,
+    /// How often a presented key was in it.
+    pub(super) uses: Uses,
     pub(super) hashings: AtomicU64,
 }
 
@@ -68,7 +71,8 @@ impl Shared {
             failed: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             forged: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             guesses: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
-            cache: Mutex::default(),
+            cache: Mutex::new(Cache::new(settings.cache_ttl)),
+            uses: Uses::default(),
             hashings: AtomicU64::new(0),
             ambient,
             store,
@@ -169,7 +173,7 @@ impl Shared {
             return;
         }
         if let Verdict::Verified(session) = verdict {
-            cache.remember(verification.digest, session, now, self.settings.cache_ttl);
+            cache.remember(verification.digest, session, now);
         }
         drop(cache);
         for waiter in waiters.into_iter().flatten() {

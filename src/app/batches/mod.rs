@@ -142,7 +142,7 @@ struct Preparing<'a> {
     catalog: Arc<Catalog>,
     caller: &'a Caller,
     /// Agents and versions that were opened: each is read and compiled once.
-    agents: HashMap<(String, Option<u32>), Ready>,
+    agents: HashMap<(String, Option<u32>), Arc<Ready>>,
 }
 
 impl Preparing<'_> {
@@ -162,7 +162,7 @@ impl Preparing<'_> {
 }
 
 /// Opens an agent. That there is none is a fault of the request that names it, not of the path.
-fn open(app: &App, caller: &Caller, name: &str, version: Option<u32>) -> Result<Ready> {
+fn open(app: &App, caller: &Caller, name: &str, version: Option<u32>) -> Result<Arc<Ready>> {
     agents::ready(app, caller.scope, name, version).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::invalid("agent", error.message()),
         ErrorKind::Conflict => error.with_param("agent"),

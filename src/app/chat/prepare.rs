@@ -54,7 +54,7 @@ pub fn prepare(app: &App, caller: &Caller, request: ChatRequest) -> Result<Chat>
     request.check(app.settings.max_timeout_ms())?;
     let (user, metadata) = (request.user.clone(), request.metadata.clone());
     let asked = match request.model.strip_prefix(AGENT) {
-        Some(name) => of_agent(&find(app, caller, name)?, &request)?,
+        Some(name) => of_agent(&*find(app, caller, name)?, &request)?,
         None => of_model(request)?,
     };
     let Asked { model, agent, messages, output_schema, parameters } = asked;
@@ -89,7 +89,7 @@ fn of_model(request: ChatRequest) -> Result<Asked> {
 }
 
 /// To clients of OpenAI's API an agent is a model.
-fn find(app: &App, caller: &Caller, name: &str) -> Result<Ready> {
+fn find(app: &App, caller: &Caller, name: &str) -> Result<Arc<Ready>> {
     agents::ready(app, caller.scope, name, None).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::Conflict => {
             let message = format!(

@@ -98,6 +98,11 @@ impl Template {
         self.uses_input
     }
 
+    /// About how many bytes of memory it holds.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + tree::size(&self.nodes)
+    }
+
     /// The text that it gives for this input.
     ///
     /// # Errors

@@ -201,3 +201,20 @@ fn a_path_that_the_schema_rules_out_is_refused() {
         assert!(fault.message.contains(named), "{bad}: {fault}");
     }
 }
+
+#[test]
+fn what_a_template_holds_grows_with_its_parts() {
+    let bytes = |text: &str| Template::parse(text, None).unwrap().bytes();
+    let none = bytes("");
+    assert!((1_000..1_200).contains(&(bytes(&"x".repeat(1_000)) - none)));
+    // A part takes much more memory than the five bytes that it is written with.
+    let part = bytes("{{1}}{{1}}") - bytes("{{1}}");
+    assert!((50..500).contains(&part), "{part}");
+    for text in [
+        "{% for a in input.b %}{{ a }}{% else %}none{% endfor %}",
+        "{% if input.a and not input.b or input.c %}{{ input.d | title }}{% endif %}",
+        "{{ input.a if 1 < input.b < 3 else [1, 2, 3] }}",
+    ] {
+        assert!(bytes(text) > none + text.len(), "{text}");
+    }
+}

@@ -89,7 +89,42 @@ impl Comparison {
     }
 }
 
+/// About how many bytes of memory these hold.
+pub(super) fn size(nodes: &[Node]) -> usize {
+    let of = |node: &Node| match node {
+        Node::Text(text) => text.len(),
+        Node::Show(value) => value.size(),
+        Node::If(test, then, otherwise) => test.size() + size(then) + size(otherwise),
+        Node::For(it) => {
+            let names: usize = it.names.iter().map(|name| size_of::<String>() + name.len()).sum();
+            size_of::<Loop>() + names + it.over.size() + size(&it.body) + size(&it.otherwise)
+        }
+    };
+    size_of_val(nodes) + nodes.iter().map(of).sum::<usize>()
+}
+
 impl Expr {
+    /// About how many bytes of memory it holds beside itself.
+    fn size(&self) -> usize {
+        let boxed = |inner: &Self| size_of::<Self>() + inner.size();
+        let all = |parts: &[Self]| parts.iter().map(boxed).sum();
+        match self {
+            Self::Constant(Value::String(text)) | Self::Name(text) => text.len(),
+            // Written lists and objects are as long as what they are read from, some dozen bytes for each part.
+            Self::Constant(other) => 16 * other.to_string().len(),
+            Self::Loop(_) => 0,
+            Self::Member(it) | Self::And(it) | Self::Or(it) => all(&it[..]),
+            Self::Choice(it) => all(&it[..]),
+            Self::Not(it) | Self::Test(_, it) => boxed(it),
+            Self::Filter(_, it, more) => boxed(it) + more.as_deref().map_or(0, boxed),
+            Self::Compare(first, rest) => {
+                let pair =
+                    |(_, next): &(Comparison, Self)| size_of::<(Comparison, Self)>() + next.size();
+                boxed(first) + rest.iter().map(pair).sum::<usize>()
+            }
+        }
+    }
+
     /// As a template names it.
     pub(super) fn words(&self) -> String {
         match self {

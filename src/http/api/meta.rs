@@ -128,7 +128,9 @@ pub(super) async fn ready(request: Request) -> Result<Reply> {
 /// `GET /metrics`: `OpenMetrics` 1.0, which Prometheus reads by its media type.
 pub(super) async fn metrics(request: Request) -> Result<Reply> {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(Reply::text(OPEN_METRICS, request.app.metrics.render()))
+    // It looks at files and at what others hold locks for.
+    let text = request.blocking(|app| Ok(app.metrics.render())).await?;
+    Ok(Reply::text(OPEN_METRICS, text))
 }
 
 /// `GET /openapi.json`

@@ -247,6 +247,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         catalog: app::prices::LiveCatalog::default(),
         vault,
         contracts: Contracts::default(),
+        agents: app::agents::Opened::default(),
         watches: Watches::default(),
         guard: crate::webhooks::guard::Guard::new(Vec::new()),
         settings,

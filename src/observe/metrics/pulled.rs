@@ -8,9 +8,11 @@ use std::{
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder},
-    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder, NoLabelSet},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
+
+use super::Tally;
 
 /// A number that somebody else keeps.
 #[derive(Clone, PartialEq, Debug)]
@@ -19,23 +21,42 @@ pub struct Sample {
     pub name: &'static str,
     /// What it counts; the same for all samples of a name.
     pub help: &'static str,
-    /// True where it only rises.
-    pub is_counter: bool,
     /// Tells the samples of one name apart.
     pub labels: Vec<(&'static str, Cow<'static, str>)>,
-    /// The number.
-    pub value: f64,
+    /// The number, or numbers.
+    pub value: Value,
+}
+
+/// What a sample tells; the same kind for all samples of a name.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Value {
+    /// It goes up and down.
+    Gauge(f64),
+    /// It only rises.
+    Counter(f64),
+    /// Numbers by size: their sum, and how many fell between each bound and the one before.
+    Histogram(f64, Vec<(f64, u64)>),
 }
 
 impl Sample {
     /// A number that goes up and down.
     pub fn gauge(name: &'static str, help: &'static str, value: f64) -> Self {
-        Self { name, help, is_counter: false, labels: Vec::new(), value }
+        Self { name, help, labels: Vec::new(), value: Value::Gauge(value) }
     }
 
     /// A number that only rises.
     pub fn counter(name: &'static str, help: &'static str, value: f64) -> Self {
-        Self { is_counter: true, ..Self::gauge(name, help, value) }
+        Self { value: Value::Counter(value), ..Self::gauge(name, help, value) }
+    }
+
+    /// Numbers by size.
+    pub fn histogram<const N: usize>(
+        name: &'static str,
+        help: &'static str,
+        tally: &Tally<N>,
+    ) -> Self {
+        let value = Value::Histogram(tally.sum(), tally.buckets());
+        Self { name, help, labels: Vec::new(), value }
     }
 
     /// Adds a label.
@@ -82,9 +103,11 @@ impl Collector for Pulled {
 
 fn encode_family(encoder: &mut DescriptorEncoder<'_>, family: &[Sample]) -> fmt::Result {
     let Some(first) = family.first() else { return Ok(()) };
-    let counter = ConstCounter::new(0.0_f64);
-    let gauge = ConstGauge::new(0.0_f64);
-    let kind = if first.is_counter { counter.metric_type() } else { gauge.metric_type() };
+    let kind = match first.value {
+        Value::Gauge(_) => MetricType::Gauge,
+        Value::Counter(_) => MetricType::Counter,
+        Value::Histogram(..) => MetricType::Histogram,
+    };
     let mut metric = encoder.encode_descriptor(first.name, first.help, None, kind)?;
     for sample in family {
         if sample.labels.is_empty() {
@@ -95,10 +118,13 @@ fn encode_family(encoder: &mut DescriptorEncoder<'_>, family: &[Sample]) -> fmt:
     Ok(())
 }
 
-fn encode_value(sample: &Sample, encoder: MetricEncoder<'_>) -> fmt::Result {
-    if sample.is_counter {
-        ConstCounter::new(sample.value).encode(encoder)
-    } else {
-        ConstGauge::new(sample.value).encode(encoder)
+fn encode_value(sample: &Sample, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+    match &sample.value {
+        Value::Counter(value) => ConstCounter::new(*value).encode(encoder),
+        Value::Gauge(value) => ConstGauge::new(*value).encode(encoder),
+        Value::Histogram(sum, buckets) => {
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            encoder.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod dispatch;
+mod stats;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -12,6 +13,8 @@ use std::{
     thread::JoinHandle,
     time::Duration,
 };
+
+pub use stats::QueueStats;
 
 use super::{
     Kind, QueueSettings, Stop,
@@ -31,19 +34,6 @@ use crate::{
 const OVERDUE_MAX: u32 = 500;
 /// Rows that one tick looks at for some that no signal told of.
 const POLLED: u32 = 1_000;
-
-/// What a queue is doing, for metrics and the operator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueueStats {
-    /// Work that could run now.
-    pub ready: usize,
-    /// Work that is not due yet.
-    pub later: usize,
-    /// Attempts being made.
-    pub running: usize,
-    /// Whether the queue stands still.
-    pub paused: bool,
-}
 
 /// Runs one queue until it is drained.
 pub struct Runner<K: Kind> {
@@ -159,13 +149,6 @@ impl<K: Kind> Runner<K> {
         let dispatch = Arc::clone(&inner);
         let dispatcher = ambient::thread("dispatcher", move || dispatch.dispatch())?;
         Ok(Self { inner, dispatcher: Some(dispatcher) })
-    }
-
-    /// What the queue is doing.
-    pub fn stats(&self) -> QueueStats {
-        let state = lock(&self.inner.state);
-        let (ready, later) = state.order.depth();
-        QueueStats { ready, later, running: state.running.len(), paused: state.paused }
     }
 
     /// Looks for work whose time is over and for attempts that take too long. Called by the ticker.

@@ -1,0 +1,164 @@
+//! The dashboard and the alerts that come with the program ask for nothing that is not there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
+
+use serde_json::Value;
+
+use super::metrics::Busy;
+
+const DASHBOARD: &str = "packaging/grafana/skai-server.json";
+const ALERTS: &str = "packaging/prometheus/alerts.yml";
+
+/// What the dashboard and the alerts may name before it is there. The list only shrinks.
+const NOT_YET: [&str; 6] = [
+    "skai_telemetry_dropped_total",
+    "skai_telemetry_pending",
+    "skai_telemetry_written_total",
+    "skai_telemetry_degraded",
+    "skai_traces_exported_total",
+    "skai_traces_dropped_total",
+];
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// What panels ask for, by their titles.
+fn panels() -> Vec<(String, Vec<String>)> {
+    let dashboard: Value = serde_json::from_str(&read(DASHBOARD)).unwrap();
+    let of = |panel: &Value| {
+        let targets = panel["targets"].as_array().cloned().unwrap_or_default();
+        let asked = targets.iter().map(|it| it["expr"].as_str().unwrap().to_owned()).collect();
+        (panel["title"].as_str().unwrap().to_owned(), asked)
+    };
+    dashboard["panels"].as_array().unwrap().iter().map(of).collect()
+}
+
+/// One alert: its members as they are written, with those below `labels` and `annotations`, on one line each.
+type Alert = BTreeMap<String, String>;
+
+/// Reads as much YAML as the file of alerts needs.
+fn alerts() -> Vec<Alert> {
+    let (mut found, mut key) = (Vec::<Alert>::new(), String::new());
+    for line in read(ALERTS).lines() {
+        let text = line.trim();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        if let Some(name) = text.strip_prefix("- alert: ") {
+            found.push(Alert::from([("alert".to_owned(), name.to_owned())]));
+            continue;
+        }
+        let Some(alert) = found.last_mut() else { continue };
+        let depth = line.len() - text.len();
+        if let Some((name, value)) = text.split_once(':').filter(|_| depth <= 10) {
+            name.clone_into(&mut key);
+            alert.insert(key.clone(), value.trim().trim_start_matches(">-").to_owned());
+        } else {
+            let value = alert.get_mut(&key).unwrap();
+            value.push(' ');
+            value.push_str(text);
+        }
+    }
+    found
+}
+
+/// The names of our metrics in a query.
+fn named(query: &str) -> BTreeSet<&str> {
+    let words = query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("skai_") || word.starts_with("process_")).collect()
+}
+
+/// Whether brackets and quotes are closed in their order.
+fn is_balanced(query: &str) -> bool {
+    let (mut open, mut quoted) = (Vec::new(), false);
+    for c in query.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => open.push(')'),
+            '[' => open.push(']'),
+            '{' => open.push('}'),
+            ')' | ']' | '}' if open.pop() != Some(c) => return false,
+            _ => {}
+        }
+    }
+    open.is_empty() && !quoted
+}
+
+#[test]
+fn all_that_is_asked_for_is_there() {
+    let metrics = Busy::new().metrics();
+    let there: BTreeSet<&str> = metrics.names().into_iter().chain(NOT_YET).collect();
+    let alerts = alerts().into_iter().map(|it| (it["alert"].clone(), vec![it["expr"].clone()]));
+    let (mut missing, mut asked) = (Vec::new(), BTreeSet::new());
+    for (place, queries) in panels().into_iter().chain(alerts) {
+        for query in queries {
+            assert!(is_balanced(&query), "{place}: {query}");
+            asked.extend(named(&query).into_iter().map(str::to_owned));
+            let unknown = named(&query).into_iter().filter(|name| !there.contains(name));
+            missing.extend(unknown.map(|name| format!("{place}: {name}")));
+        }
+    }
+    assert!(missing.is_empty(), "nobody counts these:\n{}", missing.join("\n"));
+    for name in NOT_YET {
+        assert!(asked.contains(name), "nobody asks for {name}");
+        assert!(!metrics.names().contains(name), "{name} is there now: take it from NOT_YET");
+    }
+}
+
+#[test]
+fn the_dashboard_can_be_loaded() {
+    let dashboard: Value = serde_json::from_str(&read(DASHBOARD)).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids.len(), panels.len(), "ids of panels come twice");
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let variables: BTreeSet<_> = variables.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(variables, BTreeSet::from(["datasource", "instance", "job"]));
+    let mut taken = BTreeSet::new();
+    for panel in panels {
+        let (title, place) = (&panel["title"], &panel["gridPos"]);
+        let at = |name: &str| place[name].as_u64().unwrap();
+        assert!(at("x") + at("w") <= 24, "{title} is too wide");
+        for cell in (at("x")..at("x") + at("w"))
+            .flat_map(|x| (at("y")..at("y") + at("h")).map(move |y| (x, y)))
+        {
+            assert!(taken.insert(cell), "{title} covers another panel");
+        }
+        if panel["type"] != "row" {
+            assert_eq!(panel["datasource"]["uid"], "${datasource}", "{title}");
+            assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title} has no unit");
+            assert!(!panel["targets"].as_array().unwrap().is_empty(), "{title} asks for nothing");
+        }
+    }
+}
+
+#[test]
+fn alerts_say_how_bad_it_is_and_what_to_do() {
+    let alerts = alerts();
+    let names: BTreeSet<_> = alerts.iter().map(|alert| &alert["alert"]).collect();
+    assert!(alerts.len() > 15 && names.len() == alerts.len(), "{names:?}");
+    for alert in &alerts {
+        let labels = alert["labels"].as_str();
+        assert!(["{ severity: critical }", "{ severity: warning }"].contains(&labels), "{alert:?}");
+        for (key, least) in [("expr", 10), ("summary", 20), ("description", 60)] {
+            assert!(alert.get(key).is_some_and(|text| text.len() >= least), "{key} of {alert:?}");
+        }
+    }
+}
+
+#[test]
+fn prometheus_takes_the_alerts() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(ALERTS);
+    // Where its tool is not installed, the other tests have to do.
+    let Ok(checked) = Command::new("promtool").args(["check", "rules"]).arg(path).output() else {
+        return;
+    };
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
