@@ -25,6 +25,7 @@ mod id;
 mod idempotency;
 mod job;
 pub mod json;
+mod latencies;
 mod ledger;
 mod names;
 mod networks;
@@ -47,6 +48,7 @@ mod time;
 mod time_zone;
 mod token_bucket;
 mod tokens;
+mod usage_totals;
 mod webhook;
 
 pub use agent::{AgentDefinition, AgentRequest, RunRequest, VersionRequest};
@@ -78,6 +80,7 @@ pub use id::{
 };
 pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
+pub use latencies::Latencies;
 pub use ledger::{Bucket, EntryKind, Split};
 pub use networks::{MalformedNetwork, Networks};
 pub use page::{Cursor, Page, PageRequest, Rows};
@@ -96,6 +99,7 @@ pub use time::{MalformedTime, Timestamp};
 pub use time_zone::{Day, TimeZone, UnknownTimeZone};
 pub use token_bucket::{Quota, TokenBucket};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};
+pub use usage_totals::{DaySpan, UsageBy, UsageTotals};
 pub use webhook::{
     DeliveryStatus, EndpointUrl, EventFilter, EventType, MalformedSecret, RetryPolicy,
     WebhookSecret,

@@ -49,6 +49,8 @@ pub mod space;
 pub mod spending;
 pub mod streaks;
 pub mod stripe;
+pub mod usage_days;
+pub mod usage_tail;
 pub mod webhooks;
 
 use std::{
