@@ -37,3 +37,4 @@ mod store;
 mod stripe;
 mod tasks;
 mod tidy;
+mod usage;

@@ -583,16 +583,25 @@ fn find_usage(calls: &mut Calls<'_>) {
         .unwrap();
     let day = Day::from_number;
     let days = DaySpan { from: day(0), to: day(99_999) };
-    let list = |it: &_| usage_days::list(it, Dimension::All, day(0), (day(9), &[]), 9);
-    calls.find("usage_days::list", list, Vec::is_empty);
-    let of_days = |it: &_| usage_days::of_days(it, Dimension::All, days);
-    calls.find("usage_days::of_days", of_days, Vec::is_empty);
+    calls.find(
+        "usage_days::list",
+        |it| usage_days::list(it, Dimension::All, day(0), (day(9), &[]), 9),
+        Vec::is_empty,
+    );
+    calls.find(
+        "usage_days::of_days",
+        |it| usage_days::of_days(it, Dimension::All, days),
+        Vec::is_empty,
+    );
     calls.find("usage_days::agent_name", |it| usage_days::agent_name(it, agent), Option::is_none);
-    let tail = |it: &_| {
-        let mut ended = Vec::new();
-        usage_tail::each(it, days, |row| ended.push(row)).map(|()| ended)
-    };
-    calls.find("usage_tail::each", tail, Vec::is_empty);
+    calls.find(
+        "usage_tail::each",
+        |it| {
+            let mut ended = Vec::new();
+            usage_tail::each(it, days, |row| ended.push(row)).map(|()| ended)
+        },
+        Vec::is_empty,
+    );
     outside.execute("delete from usage_day where account = ?1", [theirs]).unwrap();
 }
 

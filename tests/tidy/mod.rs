@@ -37,6 +37,7 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/schedules/fire.rs",
     "src/app/stripe/mod.rs",
     "src/app/tasks/attempt.rs",
+    "src/app/usage/fold.rs",
     "src/queue/mod.rs",
     "src/queue/runner/attempt.rs",
     "src/queue/runner/dispatch.rs",
