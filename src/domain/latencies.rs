@@ -55,7 +55,7 @@ impl Latencies {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(part))
     }
 
-    /// The histogram in HdrHistogram's format V2, not compressed; nothing where there are no jobs.
+    /// The histogram in the format V2 of `HdrHistogram`, not compressed; nothing where there are no jobs.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         if !self.0.is_empty() {
@@ -101,7 +101,9 @@ mod tests {
 
     fn of(values: &[u64]) -> Latencies {
         let mut latencies = Latencies::empty().unwrap();
-        values.iter().for_each(|value| latencies.record(*value));
+        for value in values {
+            latencies.record(*value);
+        }
         latencies
     }
 

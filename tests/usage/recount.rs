@@ -27,6 +27,9 @@ const AGENT: &str = "helper";
 /// Account, dimension, day, and the group as reports show it.
 type Place = (i64, &'static str, i64, Option<String>);
 
+/// The sums of a day and their histograms, in any order.
+type Rows = BTreeMap<(i64, &'static str, i64), Vec<(UsageTotals, Vec<u8>)>>;
+
 /// Sums, and how long each took that succeeded.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Sum {
@@ -261,7 +264,9 @@ fn reported(world: &World) -> BTreeMap<Place, usage::Figures> {
 
 fn histogram(latencies_ms: &[u64]) -> Latencies {
     let mut histogram = Latencies::empty().unwrap();
-    latencies_ms.iter().for_each(|latency| histogram.record(*latency));
+    for latency in latencies_ms {
+        histogram.record(*latency);
+    }
     histogram
 }
 
@@ -301,7 +306,7 @@ fn compare_rows(deeds: &Deeds, expected: &BTreeMap<Place, Sum>) {
            completion_tokens, charged, latency_ms, latencies from usage_day where dimension <= 7";
     let mut statement = outside.prepare(sql).unwrap();
     let mut rows = statement.query([]).unwrap();
-    let mut found: BTreeMap<(i64, &str, i64), Vec<(UsageTotals, Vec<u8>)>> = BTreeMap::new();
+    let mut found = Rows::new();
     let names = ["", "", "all", "model", "agent", "project", "api_key", "user"];
     while let Some(row) = rows.next().unwrap() {
         let number = |at| row.get::<_, u64>(at).unwrap();
@@ -318,7 +323,7 @@ fn compare_rows(deeds: &Deeds, expected: &BTreeMap<Place, Sum>) {
         let place = (row.get(0).unwrap(), dimension, row.get(2).unwrap());
         found.entry(place).or_default().push((totals, row.get(10).unwrap()));
     }
-    let mut wanted: BTreeMap<(i64, &str, i64), Vec<(UsageTotals, Vec<u8>)>> = BTreeMap::new();
+    let mut wanted = Rows::new();
     for ((account, dimension, day, _), sum) in expected {
         let bytes = histogram(&sum.latencies_ms).to_bytes().unwrap();
         wanted.entry((*account, *dimension, *day)).or_default().push((sum.totals, bytes));

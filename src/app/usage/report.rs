@@ -120,10 +120,10 @@ pub fn daily(
         let rows = rows(snapshot, dimension, days, &before, one_more(page))?;
         let page = Page::cut(rows, page.limit, |(place, _)| cursor(place));
         let (mut names, next) = (Names { snapshot, agents: HashMap::new() }, page.next_cursor);
-        let named = page.data.iter().map(|((day, subject), row)| {
+        let shown = page.data.iter().map(|((day, subject), row)| {
             Ok(DayOfUsage { day: *day, group: names.of(by, subject)?, figures: row.figures()? })
         });
-        Ok(Page::of(named.collect::<Result<_>>()?, next))
+        Ok(Page::of(shown.collect::<Result<_>>()?, next))
     })
 }
 

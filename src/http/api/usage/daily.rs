@@ -39,6 +39,7 @@ pub(super) fn route() -> Route {
 /// What ended on a day. Which group it is of is said where rows are grouped; null there stands for jobs that have none.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DailyUsage")]
+#[expect(clippy::option_option, reason = "a group is left out, null or named")]
 struct DailyBody {
     /// The day in UTC.
     day: Day,
