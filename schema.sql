@@ -356,6 +356,53 @@ create table streak_bonus (
   granted integer not null check (granted >= 0)
 ) strict;
 
+-- What ended and is not counted in `usage_day` yet: executions of jobs and deliveries, a row for each, added in the
+-- transaction that ends it. Rows come in the order of `seq`, and the oldest are counted in bulk, as a row of a day
+-- lies on another page for each account. The newest stays, so that no number is used twice.
+-- outcome: 2 a job that succeeded, 3 one that failed or expired, 4 one that was canceled; 5 a delivery that was
+-- delivered, 6 one that failed. Of a job `spending` names project and key, `model` is the one that was asked for;
+-- the last four are those of a job that succeeded, and null else.
+create table usage_tail (
+  seq integer primary key,
+  account integer not null,
+  day integer not null,
+  outcome integer not null check (outcome between 2 and 6),
+  spending integer,
+  agent integer,
+  model text,
+  end_user text,
+  latency_ms integer,
+  prompt_tokens integer,
+  completion_tokens integer,
+  charged integer,
+  check ((outcome <= 4) = (spending is not null) and (outcome <= 4) = (model is not null)),
+  check ((outcome = 2) = (latency_ms is not null) and (outcome = 2) = (charged is not null)
+    and (outcome = 2) = (prompt_tokens is not null) and (outcome = 2) = (completion_tokens is not null))
+) strict;
+
+-- What ended on a day of UTC, by what it is grouped by, but for what is in `usage_tail`. A job that ended, was tried
+-- again and ended again counts twice, and what was counted never changes.
+-- dimension: 2 all jobs, 3 by model, 4 by agent, 5 by project, 6 by key, 7 by end user; 8 deliveries, none of which are
+-- canceled. `subject` is the name of the model or end user in UTF-8, or the id; empty where a job has none, so that
+-- each dimension sums up to all jobs. `latencies` is a histogram of those that succeeded (HdrHistogram, format V2), whose
+-- milliseconds `latency_ms` sums up; empty where there are none.
+create table usage_day (
+  account integer not null,
+  dimension integer not null check (dimension between 2 and 8),
+  day integer not null,
+  subject blob not null,
+  succeeded integer not null,
+  failed integer not null,
+  canceled integer not null,
+  prompt_tokens integer not null,
+  completion_tokens integer not null,
+  charged integer not null,
+  latency_ms integer not null,
+  latencies blob not null,
+  primary key (account, dimension, day, subject),
+  check (succeeded >= 0 and failed >= 0 and canceled >= 0 and succeeded + failed + canceled > 0)
+) strict, without rowid;
+
 -- A prompt with its contracts, by name. What it says is in its versions; runs use the active one.
 create table agent (
   seq integer primary key,

@@ -39,3 +39,4 @@ mod tasks;
 mod telemetry;
 mod tidy;
 mod traces;
+mod usage;

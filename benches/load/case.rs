@@ -5,6 +5,7 @@ mod agents;
 mod backlog;
 mod end_to_end;
 mod footprint;
+mod reports;
 mod schedules;
 
 use anyhow::Result;
@@ -23,6 +24,8 @@ pub(crate) enum Case {
     Backlog,
     /// What does the server cost while nothing, or much, has happened?
     Footprint,
+    /// How long do reports of usage take over a million jobs?
+    Reports,
     /// What do ten thousand schedules cost, and how soon does a task begin that is due?
     Schedules,
 }
@@ -37,7 +40,7 @@ impl Case {
             .into_iter()
             .chain([Self::AgentRuns { connections: 16 }])
             .chain(end_to_end)
-            .chain([Self::Backlog, Self::Footprint, Self::Schedules])
+            .chain([Self::Backlog, Self::Footprint, Self::Reports, Self::Schedules])
             .collect()
     }
 
@@ -51,6 +54,7 @@ impl Case {
             }
             Self::Backlog => "queue_backlog".to_owned(),
             Self::Footprint => "footprint".to_owned(),
+            Self::Reports => "reports".to_owned(),
             Self::Schedules => "schedules".to_owned(),
         }
     }
@@ -66,6 +70,7 @@ impl Case {
             }
             Self::Backlog => backlog::run(share),
             Self::Footprint => footprint::run(template, share),
+            Self::Reports => reports::run(template, share),
             Self::Schedules => schedules::run(template, share),
         }
     }

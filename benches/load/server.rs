@@ -111,6 +111,16 @@ impl Installation {
         &self.outside
     }
 
+    /// The database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data().join("skai.db")
+    }
+
+    /// The clock that all times here are told by.
+    pub(crate) fn clock(&self) -> &Ambient {
+        &self.clock
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -259,10 +269,16 @@ impl Server {
 
     /// Asks on behalf of an account.
     pub(crate) fn get(&self, account: usize, path: &str) -> Result<Value> {
+        Ok(serde_json::from_str(&self.text(account, path, "application/json")?)?)
+    }
+
+    /// Asks on behalf of an account for a media type.
+    pub(crate) fn text(&self, account: usize, path: &str, accept: &str) -> Result<String> {
         let mut reply = ureq::get(format!("http://{}{path}", self.address))
             .header("authorization", format!("Bearer {}", self.installation.keys[account]))
+            .header("accept", accept)
             .call()?;
-        Ok(serde_json::from_str(&reply.body_mut().read_to_string()?)?)
+        Ok(reply.body_mut().read_to_string()?)
     }
 
     fn create_endpoint(&self, number: usize) -> Result<String> {

@@ -25,6 +25,7 @@ mod id;
 mod idempotency;
 mod job;
 pub mod json;
+mod latencies;
 mod ledger;
 mod names;
 mod networks;
@@ -49,6 +50,7 @@ mod time_zone;
 mod token_bucket;
 mod tokens;
 mod trace;
+mod usage_totals;
 mod webhook;
 
 pub use agent::{AgentDefinition, AgentRequest, RunRequest, VersionRequest};
@@ -80,6 +82,7 @@ pub use id::{
 };
 pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
+pub use latencies::Latencies;
 pub use ledger::{Bucket, EntryKind, Split};
 pub use networks::{MalformedNetwork, Networks};
 pub use page::{Cursor, Page, PageRequest, Rows};
@@ -100,6 +103,7 @@ pub use time_zone::{Day, TimeZone, UnknownTimeZone};
 pub use token_bucket::{Quota, TokenBucket};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};
 pub use trace::TraceContext;
+pub use usage_totals::{DaySpan, UsageBy, UsageTotals};
 pub use webhook::{
     DeliveryStatus, EndpointUrl, EventFilter, EventType, MalformedSecret, RetryPolicy,
     WebhookSecret,

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Error, Result};
 
-/// A cursor's key, at most.
-const KEY_MAX: usize = 64;
+/// A cursor's key, at most: it may end with the name of an end user.
+const KEY_MAX: usize = 320;
 
 /// Which page of a list is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,7 +48,7 @@ impl Default for PageRequest {
 pub struct Cursor(Vec<u8>);
 
 impl Cursor {
-    /// The place after the row with this sort key, at most 64 bytes of it.
+    /// The place after the row with this sort key, at most 320 bytes of it.
     pub fn from_key(key: &[u8]) -> Self {
         Self(key[..key.len().min(KEY_MAX)].to_vec())
     }

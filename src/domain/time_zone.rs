@@ -151,6 +151,24 @@ impl Day {
         Self(number)
     }
 
+    /// The day of UTC that a time is on.
+    pub const fn of_utc(at: Timestamp) -> Self {
+        Self(at.millis().div_euclid(86_400_000))
+    }
+
+    /// The day that is spelled like this, such as `2026-11-28`, from 1970 to 9999.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_shaped = text.len() == 10
+            && text.bytes().enumerate().all(|(at, byte)| match at {
+                4 | 7 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            });
+        let date: jiff::civil::Date = text.parse().ok().filter(|_| is_shaped)?;
+        let epoch = jiff::civil::Date::constant(1970, 1, 1);
+        let days = epoch.until(date).ok()?.get_days();
+        (days >= 0).then_some(Self(days.into()))
+    }
+
     /// The number of the day.
     pub const fn number(self) -> i64 {
         self.0
@@ -199,6 +217,21 @@ mod tests {
 
     fn time(text: &str) -> Timestamp {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn days_are_spelled_one_way() {
+        for (text, number) in [("1970-01-01", 0), ("2026-11-28", 20_785), ("9999-12-31", 2_932_896)]
+        {
+            let day = Day::parse(text).unwrap();
+            assert_eq!((day.number(), day.to_string().as_str()), (number, text));
+        }
+        assert_eq!(Day::of_utc(time("2026-11-28T23:59:59.999Z")), Day::from_number(20_785));
+        for bad in
+            ["1969-12-31", "2026-02-29", "2026-11-28Z", "20261128", "+026-11-28", "2026-W48-6", ""]
+        {
+            assert_eq!(Day::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

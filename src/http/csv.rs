@@ -27,7 +27,7 @@ impl Csv {
     }
 
     /// Adds a row.
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) -> Result<()> {
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) -> Result<()> {
         self.0.write_record(cells).map_err(Error::internal)
     }
 
@@ -43,7 +43,7 @@ pub(super) async fn reply<T: 'static>(
     request: &Request,
     name: &'static str,
     list: impl FnOnce(&Arc<App>) -> Result<Page<T>> + Send + 'static,
-    write: fn(&[T]) -> Result<Csv>,
+    write: impl FnOnce(&[T]) -> Result<Csv> + Send + 'static,
 ) -> Result<Reply> {
     let written = request.blocking(move |app| {
         let page = list(app)?;

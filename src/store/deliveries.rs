@@ -8,6 +8,7 @@ use super::{
     scope::AccountScope,
     signal::Signal,
     tx::{Snapshot, Tx},
+    usage_tail,
 };
 use crate::domain::{
     DeliveryId, DeliveryStatus, EndpointId, EventId, Result, Timestamp, TraceContext,
@@ -243,14 +244,14 @@ pub fn attempted(tx: &Tx<'_, AccountScope>, delivery: i64, attempt: &Attempt) ->
     Ok(())
 }
 
-/// Sets where a delivery stands and how often it was tried.
+/// Sets where a delivery stands and how often it was tried. One that ended counts for the day.
 pub fn set_status(
     tx: &Tx<'_, AccountScope>,
     delivery: i64,
     status: DeliveryStatus,
     attempts: u32,
 ) -> Result<()> {
-    tx.execute(
+    let changed = tx.execute(
         "update main.webhook_delivery set status = ?2, attempts = ?3, finished_at = ?4
          where account = current_account() and seq = ?1",
         (delivery, number(status), attempts, tx.now()),
@@ -258,7 +259,11 @@ pub fn set_status(
     if status != DeliveryStatus::Pending {
         tx.signal(Signal::DeliveryEnded(status));
     }
-    Ok(())
+    match status {
+        DeliveryStatus::Delivered if changed > 0 => usage_tail::delivery(tx, true),
+        DeliveryStatus::Failed if changed > 0 => usage_tail::delivery(tx, false),
+        _ => Ok(()),
+    }
 }
 
 /// All tries of a delivery, oldest first.

@@ -10,6 +10,7 @@ use super::{
     signal::Signal,
     spending::SetAside,
     tx::{Snapshot, Tx},
+    usage_tail,
 };
 use crate::domain::{
     AgentId, Credits, JobError, JobId, JobStatus, Result, Split, Timestamp, TraceContext, Usage,
@@ -379,7 +380,7 @@ pub fn restart(
     Ok(())
 }
 
-/// Writes down what came of the job and sets where it stands.
+/// Writes down what came of the job, sets where it stands, and lets it count for the day.
 pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResult) -> Result<()> {
     set_status(tx, job, to)?;
     tx.execute(
@@ -403,6 +404,7 @@ pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResul
             result.usage.map(|usage| usage.cached_tokens),
         ],
     )?;
+    usage_tail::job(tx, job, to, result)?;
     tx.signal(Signal::Ended(to));
     Ok(())
 }

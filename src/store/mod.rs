@@ -51,6 +51,8 @@ pub mod spending;
 pub mod streaks;
 pub mod stripe;
 pub mod telemetry;
+pub mod usage_days;
+pub mod usage_tail;
 pub mod webhooks;
 
 use std::{

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     ambient::lock,
-    app::{self, App, agents::health, batches, credits},
+    app::{self, App, agents::health, batches, credits, usage},
     domain::Result,
 };
 
@@ -22,7 +22,7 @@ const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
 const WRITES_PER_ROUND: u32 = 60;
 
-/// Once a second, when the ticker calls it: fills lists, records late outcomes, goes on with cancellations, takes
+/// Once a second, when the ticker calls it: fills lists, counts what was used, records late outcomes, goes on with cancellations, takes
 /// back expired grants and looks at some agents for drift. Once a minute it forgets old answers and hours.
 pub struct Maintenance {
     app: Arc<App>,
@@ -49,6 +49,7 @@ impl Maintenance {
         // While the database takes no writes, there is nothing to list.
         if self.app.store.trouble().is_none() {
             report("fill lists", app::fill_lists(&self.app));
+            report("count what was used", usage::fold(&self.app));
             report("record outcomes of calls", Ok(self.app.calls.record_late()));
         }
         report("cancel the rest of batches", batches::cancel_rest(&self.app));

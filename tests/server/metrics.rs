@@ -14,18 +14,30 @@ pub(super) struct Busy {
     account: Account,
     _provider: Provider,
     _receiver: Receiver,
+    _collector: Receiver,
 }
 
 impl Busy {
     pub(super) fn new() -> Self {
         let (provider, receiver) = (Provider::start(), Receiver::start());
-        let server = TestServer::builder().provider(&provider).start();
+        let collector = Receiver::start();
+        let traces = collector.url("/v1/traces");
+        let server = TestServer::builder()
+            .provider(&provider)
+            .config(|config| config.traces.endpoint = traces)
+            .start();
         let account = server.account();
         account.endpoint(&receiver, "/good", &json!({}));
         let job = account.run_job(&json!({"model": "m"}));
         assert_eq!(job["status"], "succeeded", "{job}");
         receiver.wait_for_deliveries(1);
-        let it = Self { server, account, _provider: provider, _receiver: receiver };
+        let it = Self {
+            server,
+            account,
+            _provider: provider,
+            _receiver: receiver,
+            _collector: collector,
+        };
         it.run_an_agent();
         it.run_a_task();
         it.run_a_duty();

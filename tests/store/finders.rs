@@ -7,7 +7,7 @@ use skai_server::{
     app::credits,
     domain::{
         AccountSettings, ActiveDay, AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId,
-        BatchStep, Bucket, CatchUp, DailyTokens, Day, DayOfUse, DeadLetterId, DeliveryId,
+        BatchStep, Bucket, CatchUp, DailyTokens, Day, DayOfUse, DaySpan, DeadLetterId, DeliveryId,
         DeliveryStatus, EndUserId, EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId,
         JobStatus, Month, Overlap, ProjectId, QueueName, Recurrence, Result, ScheduleId, Split,
         Streak, TaskId, TaskStatus, TimeZone, Timestamp,
@@ -25,7 +25,9 @@ use skai_server::{
         scheduled_tasks::{self, NewTask, Task, TaskStep},
         schedules::{self, Schedule, ScheduleRules},
         spending::{self, SetAside, Spent},
-        streaks, webhooks,
+        streaks, usage_days,
+        usage_tail::{self, Dimension},
+        webhooks,
     },
 };
 
@@ -568,6 +570,40 @@ fn find_end_users(calls: &mut Calls<'_>) {
         |found| *found == nothing,
     );
     find_days(calls);
+    find_usage(calls);
+}
+
+/// What of theirs ended on a day, and their agent.
+fn find_usage(calls: &mut Calls<'_>) {
+    let (outside, theirs) = (calls.deeds.outside(), calls.theirs.seq().number());
+    let counted = "insert into usage_day values (?1, 2, 3, x'', 0, 1, 0, 0, 0, 0, 0, x'')";
+    outside.execute(counted, [theirs]).unwrap();
+    let agent = outside
+        .query_row("select id from agent where account = ?1", [theirs], |row| row.get(0))
+        .map(|id: Vec<u8>| AgentId::from_uuid(uuid::Uuid::from_slice(&id).unwrap()))
+        .unwrap();
+    let day = Day::from_number;
+    let days = DaySpan { from: day(0), to: day(99_999) };
+    calls.find(
+        "usage_days::list",
+        |it| usage_days::list(it, Dimension::All, day(0), (day(9), &[]), 9),
+        Vec::is_empty,
+    );
+    calls.find(
+        "usage_days::of_days",
+        |it| usage_days::of_days(it, Dimension::All, days),
+        Vec::is_empty,
+    );
+    calls.find("usage_days::agent_name", |it| usage_days::agent_name(it, agent), Option::is_none);
+    calls.find(
+        "usage_tail::each",
+        |it| {
+            let mut ended = Vec::new();
+            usage_tail::each(it, days, |row| ended.push(row)).map(|()| ended)
+        },
+        Vec::is_empty,
+    );
+    outside.execute("delete from usage_day where account = ?1", [theirs]).unwrap();
 }
 
 /// Their first end user, who was active on a day and whose streak of another is over.

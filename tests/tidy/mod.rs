@@ -39,6 +39,7 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/tasks/attempt.rs",
     "src/app/telemetry/requests.rs",
     "src/app/telemetry/switches.rs",
+    "src/app/usage/fold.rs",
     "src/queue/mod.rs",
     "src/queue/runner/attempt.rs",
     "src/queue/runner/dispatch.rs",

@@ -16,6 +16,7 @@ mod reservations;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use super::{fault::RETRY_AFTER, scope::SystemScope, tx::Snapshot};
 use crate::domain::{AccountId, Environment, Error, JobId, Result};
@@ -49,7 +50,7 @@ pub struct Problem {
 /// null, what is wrong in words, and what would mend it. `?1` limits the rows. Amounts are microcredits.
 ///
 /// Rules that look at the same sums share a statement, so that the ledger is read few times.
-const RULES: [&[&str]; 9] = [
+const RULES: [&[&str]; 10] = [
     balances::RULES,
     reservations::RULES,
     batches::RULES,
@@ -59,6 +60,7 @@ const RULES: [&[&str]; 9] = [
     lists::RULES,
     environments::RULES,
     tasks::RULES,
+    usage::RULES,
 ];
 
 /// Looks at everything, in one consistent view. Gives up between two rules once it is `stopped`.
@@ -75,7 +77,7 @@ pub fn run(snapshot: &Snapshot<'_, SystemScope>, stopped: &dyn Fn() -> bool) -> 
             problems.extend(broken(snapshot, rule, left)?);
         }
     }
-    for broken in [charges::broken, payments::broken] {
+    for broken in [charges::broken, payments::broken, usage::broken] {
         go_on()?;
         let left = PROBLEMS_MAX.saturating_sub(problems.len());
         if left > 0 {

@@ -277,6 +277,41 @@ create table streak_bonus (
   granted integer not null check (granted >= 0)
 ) strict;
 
+create table usage_tail (
+  seq integer primary key,
+  account integer not null,
+  day integer not null,
+  outcome integer not null check (outcome between 2 and 6),
+  spending integer,
+  agent integer,
+  model text,
+  end_user text,
+  latency_ms integer,
+  prompt_tokens integer,
+  completion_tokens integer,
+  charged integer,
+  check ((outcome <= 4) = (spending is not null) and (outcome <= 4) = (model is not null)),
+  check ((outcome = 2) = (latency_ms is not null) and (outcome = 2) = (charged is not null)
+    and (outcome = 2) = (prompt_tokens is not null) and (outcome = 2) = (completion_tokens is not null))
+) strict;
+
+create table usage_day (
+  account integer not null,
+  dimension integer not null check (dimension between 2 and 8),
+  day integer not null,
+  subject blob not null,
+  succeeded integer not null,
+  failed integer not null,
+  canceled integer not null,
+  prompt_tokens integer not null,
+  completion_tokens integer not null,
+  charged integer not null,
+  latency_ms integer not null,
+  latencies blob not null,
+  primary key (account, dimension, day, subject),
+  check (succeeded >= 0 and failed >= 0 and canceled >= 0 and succeeded + failed + canceled > 0)
+) strict, without rowid;
+
 create table agent (
   seq integer primary key,
   account integer not null references account (seq),

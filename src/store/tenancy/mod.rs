@@ -38,7 +38,7 @@ use super::scope::Scope;
 use crate::ambient::lock;
 
 /// Every table of the database with rows of tenants; a test compares it with the schema. All have a column `account`.
-pub(in crate::store) const TENANT_TABLES: [&str; 33] = [
+pub(in crate::store) const TENANT_TABLES: [&str; 35] = [
     "account_setting",
     "agent",
     "agent_drift",
@@ -69,6 +69,8 @@ pub(in crate::store) const TENANT_TABLES: [&str; 33] = [
     "scheduled_task",
     "spending",
     "streak_bonus",
+    "usage_day",
+    "usage_tail",
     "webhook_attempt",
     "webhook_delivery",
     "webhook_endpoint",

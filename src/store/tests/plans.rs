@@ -8,7 +8,7 @@ use crate::{
         SystemScope, accounts, agent_hours, agents, api_keys, batches, canceled_jobs, dead_letters,
         deliveries, end_user_days, end_users, evals, forward, functions, grants, job_list,
         ledger_entries, projects, prune::Kept, queue, scheduled_tasks, schedules, streaks,
-        stripe::events, webhooks,
+        stripe::events, usage_days, usage_tail, webhooks,
     },
 };
 
@@ -255,5 +255,29 @@ fn scheduled_tasks_are_found_by_what_is_open() {
     ] {
         let plan = plan(sql).replace("main.", "");
         assert!(plan.contains(way), "{way}\n{plan}\n{sql}");
+    }
+}
+
+#[test]
+fn what_was_used_is_found_by_its_key() {
+    let [each, waiting, oldest] = usage_tail::LISTS;
+    let [list, of_days] = usage_days::LISTS;
+    for (sql, way) in [
+        (
+            list,
+            "SEARCH usage_day USING PRIMARY KEY (account=? AND dimension=? AND day>? AND (day,subject)<(?,?))",
+        ),
+        (
+            of_days,
+            "SEARCH usage_day USING PRIMARY KEY (account=? AND dimension=? AND day>? AND day<?)",
+        ),
+        (each, "SCAN usage_tail"),
+        (each, "SEARCH spending USING INTEGER PRIMARY KEY (rowid=?)"),
+        (oldest, "SEARCH t USING INTEGER PRIMARY KEY (rowid<?)"),
+        (waiting, "SEARCH usage_tail"),
+    ] {
+        let plan = plan(sql);
+        assert!(plan.replace("main.", "").contains(way), "{way}\n{plan}\n{sql}");
+        assert!(!plan.contains("TEMP B-TREE"), "sorts: {plan}\n{sql}");
     }
 }

@@ -6,7 +6,7 @@ use crate::store::{SystemScope, tenancy::TENANT_TABLES};
 
 /// One row per tenant table: its columns and values. `$a` is the account, `$k` what makes the row's
 /// keys differ, `$t` a text that tells whose it is.
-const ROWS: [(&str, &str, &str); 33] = [
+const ROWS: [(&str, &str, &str); 35] = [
     ("account_setting", "account, timezone", "$a, '$t'"),
     ("project", "seq, account, id, name, environment, created_at", "$k, $a, x'0$k', '$t$k', 'live', 1"),
     (
@@ -63,6 +63,13 @@ const ROWS: [(&str, &str, &str); 33] = [
     ),
     ("end_user_day", "account, end_user, day, tokens, charged, jobs", "$a, $k, 1, 1, 1, 1"),
     ("streak_bonus", "account, day, granted", "$a, 1, 1"),
+    ("usage_tail", "seq, account, day, outcome, spending, model", "$k, $a, 1, 3, $k, '$t'"),
+    (
+        "usage_day",
+        "account, dimension, day, subject, succeeded, failed, canceled, prompt_tokens, completion_tokens,
+         charged, latency_ms, latencies",
+        "$a, 3, 1, x'0$k', 1, 1, 1, 1, 1, 1, 1, x'01'",
+    ),
     (
         "eval",
         "seq, account, id, agent, name, cases, created_at",

@@ -279,3 +279,42 @@ pub(super) const REPAIRS: &[Case] = &[
     (&[UNLOCK_PRICES, "update main.price set free = 1"], "adjust the balance by 20"),
     (&["update main.job_result set prompt_tokens = null"], "restore a backup: the tokens are gone"),
 ];
+
+/// The job that succeeded is still to be counted.
+pub(super) const OF_USAGE: &[Case] = &[
+    (
+        &["update main.usage_tail set charged = 19"],
+        "usage is not that of its ledger: on 1970-01-01 it counts charges of 19, the ledger has 20",
+    ),
+    (&["delete from main.usage_tail"], "it counts charges of 0, the ledger has 20"),
+    (
+        &["update main.usage_tail set day = 1"],
+        "on 1970-01-02 it counts charges of 20, the ledger has 0",
+    ),
+    (
+        &["update main.usage_tail set completion_tokens = 21"],
+        "it counts 1 jobs that succeeded with 0 and 21 tokens, there are 1 with 0 and 20",
+    ),
+    (
+        &[
+            "insert into main.usage_tail (seq, account, day, outcome, spending, model) values (2, 1, 0, 4, 1, 'm')",
+        ],
+        "it counts 0 that failed and 1 that were canceled, there are 0 and 0",
+    ),
+    (
+        &["insert into main.job_event values (2, 7, 1, 'expired', null, 1)"],
+        "it counts 0 that failed and 0 that were canceled, there are 1 and 0",
+    ),
+    (
+        &["insert into main.usage_day values (1, 3, 0, x'6d', 0, 1, 0, 0, 0, 0, 0, x'')"],
+        "whose usage by group is not that of all: on 1970-01-01",
+    ),
+    (
+        &["insert into main.usage_day values (1, 2, 0, x'', 1, 0, 0, 0, 0, 0, 0, x'')"],
+        "whose histogram of latencies has 0 jobs, and 1 succeeded: 1970-01-01",
+    ),
+    (
+        &["insert into main.usage_day values (1, 8, 0, x'', 1, 0, 0, 0, 0, 0, 0, x'00')"],
+        "whose histogram of latencies cannot be read, and 0 succeeded",
+    ),
+];

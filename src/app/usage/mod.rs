@@ -1,5 +1,11 @@
 //! What the account used.
 
+mod fold;
+mod report;
+
+pub use fold::{fold, fold_once};
+pub use report::{DayOfUsage, Figures, Summary, daily, summary};
+
 use super::App;
 use crate::{
     domain::{Cursor, Month, Page, PageRequest, Result},

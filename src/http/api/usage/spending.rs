@@ -1,4 +1,4 @@
-//! `/v1/usage`: what the account used.
+//! `/v1/usage/spending`: what keys spent in a month.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ use crate::{
     store::spending::KeySpent,
 };
 
-/// What the account used.
-pub(super) fn routes() -> [Route; 1] {
-    [Route::get("/v1/usage/spending", "listSpending", handler!(spending))
+/// What keys spent.
+pub(super) fn route() -> Route {
+    Route::get("/v1/usage/spending", "listSpending", handler!(spending))
         .summary(
             "Lists what each key spent in a month, newest first by when it first spent something. Also as CSV, up \
              to 10,000 rows where no limit is given; the header `Link` then says where it goes on.",
@@ -30,7 +30,7 @@ pub(super) fn routes() -> [Route; 1] {
         .query::<String>("month", "The month in UTC, such as `2026-11`; the current one if left out.")
         .media_types(&["text/csv"])
         .headers(&["Link", "Content-Disposition"])
-        .answers::<Page<SpendingBody>>(StatusCode::OK)]
+        .answers::<Page<SpendingBody>>(StatusCode::OK)
 }
 
 /// What a key spent in a month.
