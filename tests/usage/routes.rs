@@ -57,7 +57,7 @@ fn the_summary_is_exact_at_once() {
     assert_eq!(summary["credits_used"], COST);
     let tokens = ["tokens", "prompt_tokens", "completion_tokens"];
     assert_eq!(tokens.map(|name| summary[name].clone()), [json!(15), json!(10), json!(5)]);
-    assert_eq!(summary["balance"], get(&account, "/v1/credits/balance"));
+    assert_eq!(summary["balance"], get(&account, "/v1/credits/balance")["available"]);
     assert_eq!(summary["to"], TODAY);
     assert!(summary["latency_p50_ms"].is_u64() && summary["latency_p95_ms"].is_u64());
     // What is counted by days is the same.

@@ -62,7 +62,7 @@ pub(super) struct BalanceBody {
     #[schemars(extend("const" = "balance"))]
     object: &'static str,
     /// What can be spent: free and paid together.
-    available: Credits,
+    pub(super) available: Credits,
     /// What jobs that have not ended hold.
     reserved: Credits,
     /// The part of `available` that was given.

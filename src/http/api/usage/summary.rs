@@ -37,8 +37,8 @@ struct SummaryBody {
     from: Day,
     /// The last day, included.
     to: Day,
-    /// What the account has now.
-    balance: BalanceBody,
+    /// What can be spent now: free and paid together.
+    balance: Credits,
     /// What the jobs were charged.
     credits_used: Credits,
     /// Jobs that ended.
@@ -75,7 +75,7 @@ impl SummaryBody {
             object: "usage_summary",
             from: days.from,
             to: days.to,
-            balance: BalanceBody::of(&summary.balance)?,
+            balance: BalanceBody::of(&summary.balance)?.available,
             credits_used: totals.charged,
             jobs: totals.jobs(),
             succeeded: totals.succeeded,
