@@ -7,6 +7,7 @@ mod end_to_end;
 mod footprint;
 mod reports;
 mod schedules;
+mod telemetry;
 
 use anyhow::Result;
 
@@ -28,6 +29,8 @@ pub(crate) enum Case {
     Reports,
     /// What do ten thousand schedules cost, and how soon does a task begin that is due?
     Schedules,
+    /// What does recording cost?
+    Telemetry { connections: usize },
 }
 
 impl Case {
@@ -41,6 +44,7 @@ impl Case {
             .chain([Self::AgentRuns { connections: 16 }])
             .chain(end_to_end)
             .chain([Self::Backlog, Self::Footprint, Self::Reports, Self::Schedules])
+            .chain([Self::Telemetry { connections: 16 }])
             .collect()
     }
 
@@ -56,6 +60,7 @@ impl Case {
             Self::Footprint => "footprint".to_owned(),
             Self::Reports => "reports".to_owned(),
             Self::Schedules => "schedules".to_owned(),
+            Self::Telemetry { connections } => format!("telemetry_c{connections}"),
         }
     }
 
@@ -72,6 +77,7 @@ impl Case {
             Self::Footprint => footprint::run(template, share),
             Self::Reports => reports::run(template, share),
             Self::Schedules => schedules::run(template, share),
+            Self::Telemetry { connections } => telemetry::run(template, connections, share),
         }
     }
 }

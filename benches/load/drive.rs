@@ -71,6 +71,25 @@ pub(crate) enum Ask {
     Generations,
     /// Runs of [`AGENT`], which each account must have.
     Runs,
+    /// Calls that are waited for.
+    Calls,
+}
+
+impl Ask {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Generations | Self::Runs => StatusCode::ACCEPTED,
+            Self::Calls => StatusCode::OK,
+        }
+    }
+
+    /// The id of the job in an answer; a call's has a form of its own, which nobody here needs.
+    fn job(self, body: &[u8]) -> Result<Uuid> {
+        if self == Self::Calls {
+            return Ok(Uuid::nil());
+        }
+        Ok(serde_json::from_slice::<Accepted>(body).context("reading the job")?.id)
+    }
 }
 
 /// The name of the agent that is run.
@@ -82,7 +101,7 @@ pub(crate) fn submit(server: &Server, connections: usize, jobs: usize) -> Result
 }
 
 /// Submits `jobs` different jobs over `connections` connections; the accounts take turns.
-/// Any answer but 202 is an error: a rate that counts refusals means nothing.
+/// Any answer but success is an error: a rate that counts refusals means nothing.
 pub(crate) fn submit_as(
     ask: Ask,
     server: &Server,
@@ -130,6 +149,7 @@ impl Plan {
         let (path, body) = match self.ask {
             Ask::Generations => ("/v1/jobs/generations".to_owned(), body(number)),
             Ask::Runs => (format!("/v1/agents/{AGENT}/runs"), input(number)),
+            Ask::Calls => ("/v1/chat/completions".to_owned(), body(number)),
         };
         let request = Request::post(path)
             .header(HOST, &self.address)
@@ -193,8 +213,8 @@ async fn drive(plan: Rc<Plan>, mut client: Client) -> Result<Vec<Job>> {
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         let latency = plan.clock.monotonic().saturating_sub(sent);
-        ensure!(status == StatusCode::ACCEPTED, "{status}: {}", String::from_utf8_lossy(&body));
-        let Accepted { id } = serde_json::from_slice(&body).context("reading the job")?;
+        ensure!(status == plan.ask.status(), "{status}: {}", String::from_utf8_lossy(&body));
+        let id = plan.ask.job(&body)?;
         jobs.push(Job { id, sent, latency });
     }
     Ok(jobs)

@@ -45,9 +45,14 @@ pub(crate) fn worst(name: &str, samples: &[Duration]) -> Metric {
 }
 
 /// The middle of `samples`.
-pub(crate) fn median(mut samples: Vec<Duration>) -> Duration {
+pub(crate) fn median(samples: Vec<Duration>) -> Duration {
+    percentile(samples, 50)
+}
+
+/// So many in a hundred of `samples` are not longer than this.
+pub(crate) fn percentile(mut samples: Vec<Duration>, percent: usize) -> Duration {
     samples.sort_unstable();
-    nearest_rank(&samples, 50)
+    nearest_rank(&samples, percent)
 }
 
 fn nearest_rank(sorted: &[Duration], percent: usize) -> Duration {

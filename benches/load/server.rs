@@ -27,11 +27,13 @@ pub(crate) struct Settings {
     pub(crate) paused: bool,
     /// Generation jobs that may run at a time.
     pub(crate) generations: usize,
+    /// Whether what happens is recorded.
+    pub(crate) telemetry: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { paused: false, generations: 50 }
+        Self { paused: false, generations: 50, telemetry: true }
     }
 }
 
@@ -163,11 +165,14 @@ impl Installation {
             operator = "1000000,1s"
             [webhooks]
             allow_networks = ["127.0.0.0/8"]
+            [telemetry]
+            enabled = {telemetry}
             "#,
             data = self.data().display(),
             outside = self.outside.address(),
             generations = settings.generations,
             paused = settings.paused,
+            telemetry = settings.telemetry,
         );
         fs::write(self.config(), text).context("writing the configuration")
     }

@@ -180,9 +180,9 @@ fn authenticator(store: &Store, ambient: &Ambient) -> Authenticator {
     Authenticator::start(ambient.clone(), settings, store.clone()).unwrap()
 }
 
-fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> App {
+fn policy() -> app::Settings {
     let minute = Duration::from_mins(1);
-    let settings = app::Settings {
+    app::Settings {
         idempotency_ttl: minute,
         job_ttl: minute,
         job_runtime: Duration::from_mins(15),
@@ -232,7 +232,10 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
             credits: 50,
         },
         test_credits: crate::domain::Credits::ZERO,
-    };
+    }
+}
+
+fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> App {
     let vault = Vault::open(&folder.join("secret.key"), &ambient).unwrap();
     App {
         recording: app::telemetry::Recording::off(&store, &ambient),
@@ -250,7 +253,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         agents: app::agents::Opened::default(),
         watches: Watches::default(),
         guard: crate::webhooks::guard::Guard::new(Vec::new()),
-        settings,
+        settings: policy(),
         last_audit: crate::app::LastAudit::default(),
         metrics: Arc::new(Metrics::new()),
         traces: Traces::default(),
