@@ -241,7 +241,9 @@ impl Server {
         // What it does may end only after a while, and nothing of the above waits for that.
         duties.stop();
         self.app.recording.telemetry.close();
-        drop(self.recorder.map(JoinHandle::join));
+        if !self.recorder.is_none_or(ends_soon) {
+            tracing::warn!("telemetry was not closed; what it had not written is lost");
+        }
         drop(self.app);
         if let Some(exporter) = self.exporter {
             exporter.stop();
@@ -282,12 +284,17 @@ fn listen_to_store(app: &Arc<App>, tell: &mpsc::Sender<Event>) {
 /// Waits for the writer to fold the log into the database, unless an attempt that never ended
 /// still holds the store: then the next start folds it.
 fn close(writer: JoinHandle<()>) {
-    let (closed, waiting) = mpsc::channel();
-    let waiter = ambient::thread("closing", move || {
-        let ended = writer.join();
-        let _sent = closed.send(ended.is_ok());
-    });
-    if waiter.is_err() || waiting.recv_timeout(FAREWELL) != Ok(true) {
+    if !ends_soon(writer) {
         tracing::warn!("the write-ahead log was not folded; the next start does it");
     }
+}
+
+/// Waits for a thread that was told to end; false where it does not, or panicked.
+fn ends_soon(thread: JoinHandle<()>) -> bool {
+    let (closed, waiting) = mpsc::channel();
+    let waiter = ambient::thread("closing", move || {
+        let ended = thread.join();
+        let _sent = closed.send(ended.is_ok());
+    });
+    waiter.is_ok() && waiting.recv_timeout(FAREWELL) == Ok(true)
 }

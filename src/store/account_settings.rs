@@ -49,7 +49,7 @@ pub fn set(tx: &Tx<'_, AccountScope>, settings: &AccountSettings) -> Result<()> 
             settings.record_invocations,
         ),
     )?;
-    tx.signal(Signal::AccountChanged);
+    tx.signal(Signal::RecordingChanged);
     // Beside the balance, as it is compared with it at every change.
     tx.execute(
         "update main.balance set low_mark = ?1 where account = current_account()",

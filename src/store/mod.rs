@@ -39,6 +39,7 @@ pub mod jobs;
 pub mod ledger;
 pub mod ledger_entries;
 pub mod listing;
+pub mod new_jobs;
 pub mod open_jobs;
 pub mod prices;
 pub mod projects;

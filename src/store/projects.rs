@@ -81,9 +81,6 @@ pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewProject) -> Result<()> {
             tx.now(),
         ),
     )?;
-    if new.record_invocations.is_some() {
-        tx.signal(Signal::ProjectChanged(new.id));
-    }
     Ok(())
 }
 
@@ -134,14 +131,17 @@ pub fn update(tx: &Tx<'_, AccountScope>, id: ProjectId, change: &ProjectChange) 
     Ok(changed > 0)
 }
 
-/// The projects of all accounts for which it is said, by themselves or else by their account, whether invocations are
-/// recorded: by their internal numbers.
-pub fn invocation_switches(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<(i64, bool)>> {
-    snapshot.all(
-        "select p.seq, coalesce(p.record_invocations, s.record_invocations) as switch
+/// Whether the project of that internal number, or else its account, says that invocations are recorded or not.
+pub fn records_invocations(
+    snapshot: &Snapshot<'_, SystemScope>,
+    project: i64,
+) -> Result<Option<bool>> {
+    let found = snapshot.one(
+        "select coalesce(p.record_invocations, s.record_invocations)
          from main.project p left join main.account_setting s on s.account = p.account
-         where switch is not null",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )
+         where p.seq = ?1",
+        [project],
+        |row| row.get(0),
+    )?;
+    Ok(found.flatten())
 }

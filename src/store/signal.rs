@@ -44,6 +44,8 @@ pub enum Signal {
     AccountChanged,
     /// The agent of this internal number must not be run from memory any more.
     AgentChanged(i64),
+    /// What an account says of recording invocations may have changed.
+    RecordingChanged,
     /// Queues were paused or resumed.
     Paused,
     /// A duty of the server's may be due.

@@ -140,8 +140,12 @@ impl RunTask {
         trace: Option<TraceContext>,
         stop: &Stop,
     ) -> Result<()> {
-        let job = tasks::run_agent(&self.app, claimed, &attempt.task, agent, input, trace)?;
-        if stop.is_set() { Ok(()) } else { job.wait().map(drop) }
+        let task = &attempt.task;
+        let accepted = tasks::run_agent(&self.app, claimed, task, agent, input, trace)
+            .and_then(|job| if stop.is_set() { Ok(true) } else { job.wait() });
+        accepted
+            .map(drop)
+            .inspect_err(|error| tasks::skipped(&self.app, claimed, task, agent, error))
     }
 
     fn note(&self, attempt: &Attempt, outcome: Option<&Outcome>, took: Duration) {

@@ -162,6 +162,7 @@ impl World {
             () if path.starts_with("/v1/functions/{name}") => self.function(),
             () if path.starts_with("/v1/scheduled-tasks/{id}") => self.task(&operation.id),
             () if path.starts_with("/v1/schedules/{id}") => self.schedule(),
+            () if path.starts_with("/v1/invocations/{id}") => self.invocation(),
             () if path.starts_with("/v1/api-keys/{id}") => self.key(),
             () if path.starts_with("/admin/v1/keys/{id}") => self.key(),
             () if path.starts_with("/admin/v1/accounts/{id}") => self.account.id.clone(),
@@ -187,6 +188,13 @@ impl World {
             self.failed_job()
         };
         job["id"].as_str().unwrap().to_owned()
+    }
+
+    /// What a job was asked and answered that ended with an attempt.
+    fn invocation(&self) -> String {
+        self.failed_job();
+        let list = self.account.client.get("/v1/invocations?limit=1").expect(200).json();
+        list["data"][0]["id"].as_str().unwrap().to_owned()
     }
 
     /// A batch whose one job does not begin.

@@ -31,7 +31,7 @@ fn start(folder: &TempDir) -> Server {
 fn ready() -> Value {
     let provider = |name| json!({"name": name, "breaker": "closed"});
     let providers = ["anthropic", "openai", "sandbox"].map(provider);
-    json!({"status": "ready", "providers": providers})
+    json!({"status": "ready", "telemetry": {"status": "ok"}, "providers": providers})
 }
 
 #[test]

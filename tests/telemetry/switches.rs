@@ -89,5 +89,5 @@ fn what_is_to_be_left_out_is_and_a_long_payload_is_cut() {
     let cut = &invocation["input_payload"]["_truncated"];
     assert!(cut["bytes"].as_u64().unwrap() > 2_000, "{invocation}");
     assert_eq!(cut["beginning"].as_str().unwrap().len(), 1_024);
-    assert!(!invocation.to_string().contains("between us"));
+    assert!(!invocation["input_payload"].to_string().contains("between us"));
 }

@@ -5,10 +5,7 @@ use crate::{
     app::{App, Caller},
     domain::{AccountId, JobId, QueueName, TraceContext},
     observe::traces::{Span, SpanKind},
-    store::{
-        jobs::{Job, NewJob},
-        queue::Claimed,
-    },
+    store::{jobs::Job, new_jobs::NewJob, queue::Claimed},
 };
 
 /// What every attempt is called.

@@ -20,7 +20,8 @@ use crate::{
         AccountScope, Commit, Snapshot, Tx,
         idempotency::Answer,
         job_events,
-        jobs::{self, Job, JobAgent, JobRequest, NewJob},
+        jobs::{self, Job, JobAgent, JobRequest},
+        new_jobs::{self, NewJob},
         queue::{self, Waiting, WorkId},
         spending::SetAside,
     },
@@ -233,7 +234,7 @@ pub(in crate::app) fn insert(
     new: &NewJob,
     aside: SetAside,
 ) -> Result<i64> {
-    let seq = jobs::insert(tx, new, aside)?;
+    let seq = new_jobs::insert(tx, new, aside)?;
     job_events::begin(tx, seq, new.id, "queued")?;
     let waits = Waits { job: seq, batch: new.batch, priority: new.priority, run_at: new.run_at };
     enqueue(app, tx, waits)?;

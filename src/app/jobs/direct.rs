@@ -15,6 +15,7 @@ use crate::{
     store::{
         AccountScope, Snapshot, SystemScope, Tx, job_events,
         jobs::{self, Job},
+        new_jobs,
         queue::{self, Lease, WorkId},
     },
 };
@@ -37,7 +38,7 @@ pub(in crate::app) fn begin(
 ) -> Result<Direct> {
     let Prepared { new, payer, .. } = prepared;
     let job = set_aside(app, tx, payer, prepared.need(), |aside| {
-        let job = as_inserted(tx, new, jobs::insert(tx, new, aside)?, aside);
+        let job = as_inserted(tx, new, new_jobs::insert(tx, new, aside)?, aside);
         Ok((job.round(), job))
     })?;
     job_events::begin(tx, job.seq, new.id, "started")?;

@@ -8,6 +8,7 @@ mod begin;
 mod bounds;
 pub mod direct;
 mod outcome;
+mod told;
 
 use std::sync::Arc;
 

@@ -1,14 +1,14 @@
 //! What is recorded of the end of an attempt at a job.
 
-use std::{ops::Not, sync::Arc};
+use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
     App,
     afford::{charge, release},
     batches,
+    told::{AgentName, Completed, Ended, Failed, Retrying, Succeeded},
 };
 use crate::{
     app::{
@@ -17,8 +17,8 @@ use crate::{
         telemetry::execution,
     },
     domain::{
-        AccountId, AgentTotals, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode,
-        JobId, JobStatus, Result, Timestamp, Usage,
+        AgentTotals, Credits, DeadLetterId, Error, EventType, JobError, JobErrorCode, JobStatus,
+        Result, Timestamp, Usage,
     },
     store::{
         AccountScope, Commit, Tx, agent_hours,
@@ -122,82 +122,6 @@ impl Success {
     }
 }
 
-/// The data of the step `succeeded`.
-#[derive(Serialize)]
-struct Succeeded<'a> {
-    model: &'a str,
-    provider: &'a str,
-    credits_charged: Credits,
-    /// What it cost above its reservation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    overrun: Option<Credits>,
-    #[serde(skip_serializing_if = "Not::not")]
-    estimated: bool,
-    #[serde(skip_serializing_if = "Not::not")]
-    cut_short: bool,
-    #[serde(flatten)]
-    trail: &'a Trail,
-}
-
-/// The data of the step `retrying`.
-#[derive(Serialize)]
-struct Retrying<'a> {
-    attempt: u32,
-    error: &'a JobError,
-    run_at: Timestamp,
-    #[serde(flatten)]
-    trail: &'a Trail,
-}
-
-/// The data of the steps that end a job without success. Model and provider are those of an answer
-/// that does not keep the contract.
-#[derive(Serialize)]
-struct Failed<'a> {
-    error: &'a JobError,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<&'a str>,
-    #[serde(flatten)]
-    trail: &'a Trail,
-}
-
-/// The agent and its version that a job runs.
-#[derive(Serialize)]
-struct AgentName<'a> {
-    name: &'a str,
-    version: u32,
-}
-
-impl<'a> AgentName<'a> {
-    fn of(agent: &'a JobAgent) -> Self {
-        Self { name: &agent.name, version: agent.version }
-    }
-}
-
-/// The data of `job.completed`.
-#[derive(Serialize)]
-struct Completed<'a> {
-    job_id: JobId,
-    account_id: AccountId,
-    status: JobStatus,
-    model: &'a str,
-    agent: Option<AgentName<'a>>,
-    latency_ms: u64,
-    credits_charged: Credits,
-    request_id: &'a str,
-}
-
-/// The data of `job.failed` and `job.canceled`.
-#[derive(Serialize)]
-struct Ended<'a> {
-    job_id: JobId,
-    account_id: AccountId,
-    status: JobStatus,
-    error: &'a JobError,
-    request_id: &'a str,
-}
-
 /// Records what an attempt led to, unless its lease is not valid any more: then somebody else ended
 /// the job, and the late answer is discarded. Gives whether it was recorded.
 pub fn finish(
@@ -226,13 +150,17 @@ pub(super) fn record(
         return Ok(false);
     }
     match &**outcome {
-        Outcome::Succeeded(success) => succeed(app, tx, job, success)?,
+        Outcome::Succeeded(success) => {
+            succeed(app, tx, job, success)?;
+            execution::attempted(app, tx, job, outcome);
+        }
         Outcome::Failed { error, exhausted, answer, trail, .. } => {
             let open = OpenJob::of(job);
             fail_after(app, tx, &open, JobStatus::Failed, error, answer.as_ref(), trail)?;
             if *exhausted {
                 bury(app, tx, lease.id, error, job.attempts)?;
             }
+            execution::attempted(app, tx, job, outcome);
         }
         Outcome::Left => {
             let message = "the connection to the client ended before the answer began".to_owned();
@@ -240,7 +168,6 @@ pub(super) fn record(
             fail(app, tx, job, JobStatus::Canceled, &error)?;
         }
     }
-    execution::attempted(app, tx, job, outcome);
     Ok(true)
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::{ORPHANED, end_canceled, outcome::fail};
@@ -10,6 +11,7 @@ use crate::{
         App, Caller,
         agents::{self, Run},
         jobs,
+        telemetry::skipped::{self, Refused},
     },
     domain::{Error, ErrorKind, Result, RunRequest, TaskError, TaskStatus, TraceContext},
     store::{
@@ -95,6 +97,17 @@ pub fn run_agent(
         scheduled_tasks::set_job(tx, task, job.seq)?;
         Ok(true)
     }))
+}
+
+/// Records a run of an agent that a limit was in the way of.
+pub fn skipped(app: &App, claimed: &Claimed, task: &Task, agent: &str, error: &Error) {
+    let refused = Refused {
+        scope: claimed.scope,
+        request_id: task.request_id.clone(),
+        agent: Some(agent.to_owned()),
+        body: Bytes::new(),
+    };
+    skipped::record(app, refused, error);
 }
 
 /// Who asked for the task, and so pays for its job.

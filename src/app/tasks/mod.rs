@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, value::RawValue};
 
-pub use attempt::{Attempt, begin, run_agent};
+pub use attempt::{Attempt, begin, run_agent, skipped};
 pub use due::{Asked, Processed, answer, answered, demand, has_ended, report};
 pub use outcome::{Outcome, Retry, finish, give_up, put_back};
 

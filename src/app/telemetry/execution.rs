@@ -82,7 +82,7 @@ pub(super) struct Metadata<'a> {
     pub(super) provider: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) agent_version: Option<u32>,
-    /// From acceptance to the beginning of the last attempt.
+    /// From when it was first accepted to the beginning of the last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) queue_wait_ms: Option<u64>,
     /// In calls to models, within the last attempt.
@@ -150,7 +150,7 @@ impl Ended<'_> {
             cost: self.success.map_or(Credits::ZERO, |success| success.cost),
             status: self.execution_status(),
             error_code: self.error.map(|error| error.code.as_str().to_owned()),
-            latency_ms: latency_ms(self.job.started_at, self.at),
+            latency_ms: self.latency_ms(),
             metadata: metadata.json(),
             created_at: self.at,
         }
@@ -162,6 +162,12 @@ impl Ended<'_> {
             _ if self.job.attempts == 0 => ExecutionStatus::Skipped,
             _ => ExecutionStatus::Failed,
         }
+    }
+
+    /// Of the attempt that it ended with: none where it waited for the next one.
+    fn latency_ms(&self) -> u64 {
+        let runs = self.job.status == JobStatus::Running;
+        latency_ms(self.job.started_at.filter(|_| runs), self.at)
     }
 
     fn metadata(&self) -> Metadata<'_> {

@@ -63,8 +63,12 @@ fn answered(outcome: &Outcome) -> Map<String, Value> {
     match outcome {
         Outcome::Succeeded(Success { output, text, model, .. }) => {
             let output = output.as_deref().and_then(|json| serde_json::from_str(json.get()).ok());
-            answered.extend(output.map(|output: Value| ("output".to_owned(), output)));
-            answered.insert("output_text".to_owned(), text.as_str().into());
+            // The text says the same, past what is to be left out of the output.
+            let told: (_, Value) = match output {
+                Some(output) => ("output", output),
+                None => ("output_text", text.as_str().into()),
+            };
+            answered.insert(told.0.to_owned(), told.1);
             answered.insert("model".to_owned(), model.as_str().into());
         }
         Outcome::Failed { error, answer, .. } => {
@@ -91,12 +95,14 @@ fn payload(
     redact::json(&mut content);
     let whole = content.to_string();
     let mut kept = match content {
-        Value::Object(content) if whole.len() <= policy.max_payload => content,
-        _ => truncated(&whole, policy.max_payload),
+        _ if whole.len() > policy.max_payload => truncated(&whole, policy.max_payload),
+        Value::Object(content) => content,
+        all_left_out => [("_redacted".to_owned(), all_left_out)].into_iter().collect(),
     };
     if !meta.is_empty() {
         let mut meta = Value::Object(meta);
-        redact::json(&mut meta);
+        // A user may be an address, and is kept as it was given.
+        redact::json_credentials(&mut meta);
         kept.insert("_meta".to_owned(), meta);
     }
     to_raw_value(&kept).unwrap_or_default()

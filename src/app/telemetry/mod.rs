@@ -66,7 +66,7 @@ impl Recording {
         ambient: &Ambient,
     ) -> Arc<Self> {
         store.report_to(&telemetry);
-        let switches = Switches::of(store.clone(), invocations.enabled);
+        let switches = Switches::of(store.clone(), ambient.clone(), invocations.enabled);
         let machine = Arc::new(Machine::watch(ambient.monotonic()));
         Arc::new(Self { telemetry, invocations, switches, machine })
     }

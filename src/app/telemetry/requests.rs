@@ -58,10 +58,10 @@ pub fn record(app: &App, answered: Answered, took: Duration, bytes_out: u64) {
     let bytes = texts.into_iter().flatten().map(String::len).sum();
     // The list is in the order of ids, and is asked for by time.
     let (now, id) = (app.ambient.now(), RequestRecordId::from_uuid(app.ambient.uuid()));
-    let (machine, monotonic) = (Arc::clone(&recording.machine), app.ambient.monotonic());
+    let (machine, ambient) = (Arc::clone(&recording.machine), app.ambient.clone());
     recording.telemetry.report(Report::new(&[RecordKind::Request], bytes, move || {
         let account = answered.session.as_ref().map(|session| session.scope.seq());
-        let row = row(id, now, answered, took, bytes_out, (&machine, monotonic));
+        let row = row(id, now, answered, took, bytes_out, (&machine, ambient.monotonic()));
         vec![Row::Request(account, row)]
     }));
 }

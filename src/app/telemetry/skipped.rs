@@ -1,29 +1,30 @@
 //! The record of an execution that was refused before there was a job.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use serde::Deserialize;
 
 use super::execution::{Metadata, UNNAMED, no_tags, user_uid};
 use crate::{
-    app::{App, auth::Session},
+    app::App,
     domain::{
         Credits, Error, ErrorKind, ExecutionStatus, OFFICIAL_UUID, RecordKind, Timestamp,
         UsageEventId,
     },
     observe::redact,
-    store::telemetry::{Report, Row, usage_events::UsageEvent},
+    store::{
+        AccountScope,
+        telemetry::{Report, Row, usage_events::UsageEvent},
+    },
 };
 
 /// A request that was refused, which would have made a job.
 #[derive(Debug)]
 pub struct Refused {
-    /// The verified key.
-    pub session: Arc<Session>,
+    /// Whose it is.
+    pub scope: AccountScope,
     /// The request's name.
     pub request_id: String,
-    /// The agent that the path names.
+    /// The agent that is to be run.
     pub agent: Option<String>,
     /// The body, where it was read.
     pub body: Bytes,
@@ -38,7 +39,7 @@ struct Asked {
 
 /// Whether a request that ends with this error is an execution that was skipped: a limit is in its way, and nothing that
 /// is wrong with it. A job that was accepted tells of itself.
-pub fn is_skipped(error: &Error) -> bool {
+fn is_skipped(error: &Error) -> bool {
     use ErrorKind as Kind;
     let is_limit = matches!(
         error.kind(),
@@ -51,13 +52,16 @@ pub fn is_skipped(error: &Error) -> bool {
     is_limit && !error.is_of_job()
 }
 
-/// Records it. Never waits.
+/// Records it where a limit was in its way. Never waits.
 pub fn record(app: &App, refused: Refused, error: &Error) {
+    if !is_skipped(error) {
+        return;
+    }
     let (id, at) = (UsageEventId::from_uuid(app.ambient.uuid()), app.ambient.now());
     let (code, message) = (error.kind().code(), error.message().to_owned());
     let bytes = refused.body.len();
     app.recording.telemetry.report(Report::new(&[RecordKind::UsageEvent], bytes, move || {
-        let account = refused.session.scope.seq();
+        let account = refused.scope.seq();
         vec![Row::UsageEvent(account, event(id, at, &refused, code, &message))]
     }));
 }
@@ -71,7 +75,7 @@ fn event(
 ) -> UsageEvent {
     let asked: Asked = serde_json::from_slice(&refused.body).unwrap_or_default();
     let skill = refused.agent.as_deref().or(asked.model.as_deref());
-    let (user_uid, original_user) = user_uid(refused.session.scope, asked.user.as_deref());
+    let (user_uid, original_user) = user_uid(refused.scope, asked.user.as_deref());
     let metadata = Metadata {
         request_id: &refused.request_id,
         model: asked.model.as_deref(),

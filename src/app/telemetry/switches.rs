@@ -1,63 +1,65 @@
 //! Whose invocations are recorded.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::time::Duration;
 
 use crate::{
-    ambient::lock,
+    ambient::Ambient,
+    app::cache::{BELIEVED, Bounds, Cache},
+    domain::Result,
     store::{Signal, Store, SystemScope, projects},
 };
 
-/// What projects and accounts say of it, kept in memory and read again after it changed. Asked on the thread of
-/// telemetry alone.
+/// Projects that are kept.
+const ENTRIES: usize = 10_000;
+/// What one takes, in bytes of memory.
+const BYTES: usize = 64;
+
+/// What projects and their accounts say of it. Asked on the thread of telemetry alone.
 pub struct Switches {
     store: Store,
+    ambient: Ambient,
     by_default: bool,
-    is_stale: AtomicBool,
-    by_project: Mutex<HashMap<i64, bool>>,
+    by_project: Cache<i64, bool>,
 }
 
 impl Switches {
-    pub(super) fn of(store: Store, by_default: bool) -> Self {
-        let (is_stale, by_project) = (AtomicBool::new(true), Mutex::default());
-        Self { store, by_default, is_stale, by_project }
+    pub(super) fn of(store: Store, ambient: Ambient, by_default: bool) -> Self {
+        let bounds = Bounds { entries: ENTRIES, bytes: ENTRIES * BYTES, ttl: BELIEVED };
+        Self { store, ambient, by_default, by_project: Cache::new(bounds) }
     }
 
-    /// Whether invocations of the project of that internal number are recorded. Where it cannot be read, none is.
-    pub fn records(&self, project: i64) -> bool {
-        // Before the look: a change that comes during it is looked for again.
-        if self.is_stale.swap(false, Ordering::AcqRel) && !self.read() {
-            self.is_stale.store(true, Ordering::Release);
-            return false;
-        }
-        lock(&self.by_project).get(&project).copied().unwrap_or(self.by_default)
+    /// Whether invocations of the project of that internal number are recorded. Where that cannot be read, none is.
+    pub(super) fn records(&self, project: i64) -> bool {
+        let now: Duration = self.ambient.monotonic();
+        self.find(project, now).unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                "an invocation is not recorded: its project's switch cannot be read"
+            );
+            false
+        })
     }
 
-    fn read(&self) -> bool {
-        let read = self.store.read(SystemScope::new(), projects::invocation_switches);
-        match read {
-            Ok(switches) => *lock(&self.by_project) = switches.into_iter().collect(),
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "no invocation is recorded until the switches can be read");
-                return false;
-            }
-        }
-        true
+    fn find(&self, project: i64, now: Duration) -> Result<bool> {
+        let read = || {
+            let look = |snapshot: &_| projects::records_invocations(snapshot, project);
+            let said = self.store.read(SystemScope::new(), look)?;
+            Ok((said.unwrap_or(self.by_default), BYTES))
+        };
+        self.by_project.find(project, now, read)
     }
 
-    /// Forgets what a commit may have changed.
-    pub fn hear(&self, signals: &[Signal]) {
+    /// Lets go of what a commit may have changed.
+    pub(in crate::app) fn hear(&self, signals: &[Signal]) {
         let changes = |signal: &Signal| {
-            matches!(signal, Signal::ProjectChanged(_) | Signal::AccountChanged | Signal::Elsewhere)
+            matches!(
+                signal,
+                Signal::ProjectChanged(_) | Signal::RecordingChanged | Signal::Elsewhere
+            )
         };
         if signals.iter().any(changes) {
-            self.is_stale.store(true, Ordering::Release);
+            self.by_project.clear();
         }
     }
 }

@@ -39,6 +39,7 @@ use super::{
     routes::{Access, Answering, Route},
 };
 use crate::{
+    app::App,
     domain::{Error, ErrorKind, Result},
     observe::traces::Span,
 };
@@ -47,6 +48,7 @@ use record::{Asked, Head};
 
 /// What is known about a request so far, and the headers of its answer.
 pub(super) struct Exchange {
+    app: Arc<App>,
     id: RequestId,
     client: Client,
     began: Duration,
@@ -78,6 +80,7 @@ pub(super) async fn pass(
     let Some((route, path)) = find_route(edge, exchange, &parts)? else {
         return Ok(Reply::no_content());
     };
+    exchange.keep_agent(&path);
     if exchange.is_draining && !matches!(route.access, Access::Open | Access::Metrics) {
         let message = "the server is draining, it is about to stop; retry in a moment";
         return Err(Error::unavailable(message, DRAIN_PAUSE));
@@ -113,7 +116,7 @@ pub(super) async fn pass(
         }
     })?;
     let idempotency = strict::body(&route, &parts, &bytes).await?;
-    exchange.keep_asked(&path, &bytes);
+    exchange.keep_body(&bytes);
     let request = Request {
         app: Arc::clone(&edge.app),
         id: exchange.id.clone(),
@@ -184,6 +187,7 @@ impl Exchange {
         }
         cors::allow_origin(&parts.headers, &edge.settings.cors_origins, &mut headers);
         Self {
+            app: Arc::clone(&edge.app),
             began: edge.app.ambient.monotonic(),
             identity: Identity::Anyone,
             route: None,
@@ -212,7 +216,7 @@ impl Exchange {
     ) -> Response<Body> {
         let code = outcome.as_ref().err().map(|error| error.kind().code());
         if let Err(error) = &outcome {
-            self.record_skipped(edge, error);
+            self.record_skipped(error);
         }
         let (status, mut body) = match outcome {
             Ok(reply) => self.take(reply),
@@ -228,12 +232,12 @@ impl Exchange {
             body = Body::whole(Bytes::new());
         }
         self.observe(edge, method, status);
-        self.record(edge, status, code, &mut body);
+        self.record(status, code, &mut body);
         // Its step is over when the body is.
         body.hold(std::mem::take(&mut self.span));
         let mut answer = Response::new(body);
         *answer.status_mut() = status;
-        *answer.headers_mut() = self.headers;
+        *answer.headers_mut() = std::mem::take(&mut self.headers);
         answer
     }
 

@@ -12,8 +12,11 @@ use crate::{
         skipped::{self, Refused},
     },
     domain::Error,
-    http::{Edge, body::Body, request::Identity},
+    http::{body::Body, request::Identity},
 };
+
+/// Bytes of a body that is looked into where its request is refused.
+const BODY_MAX: usize = 1 << 20;
 
 /// What the log keeps of a request's head.
 pub(super) struct Head {
@@ -42,31 +45,39 @@ pub(super) struct Asked {
 }
 
 impl Exchange {
-    /// Keeps what is asked where that would be an execution.
-    pub(super) fn keep_asked(&mut self, path: &[(String, String)], body: &Bytes) {
-        let spends = self.route.as_ref().is_some_and(|route| route.spends);
-        if spends && self.head.is_some() {
+    /// Keeps the agent that a path names, where it would be run.
+    pub(super) fn keep_agent(&mut self, path: &[(String, String)]) {
+        if self.may_skip() {
             let agent = path.iter().find(|(name, _)| name == "name");
-            self.asked = Asked { agent: agent.map(|(_, name)| name.clone()), body: body.clone() };
+            self.asked.agent = agent.map(|(_, name)| name.clone());
         }
     }
 
+    /// Keeps the body of a request that would be executed. One that is so long is a batch, of which it tells nothing.
+    pub(super) fn keep_body(&mut self, body: &Bytes) {
+        if self.may_skip() && body.len() <= BODY_MAX {
+            self.asked.body = body.clone();
+        }
+    }
+
+    fn may_skip(&self) -> bool {
+        self.head.is_some() && self.route.as_ref().is_some_and(|route| route.spends)
+    }
+
     /// Records an execution that a limit was in the way of.
-    pub(super) fn record_skipped(&mut self, edge: &Edge, error: &Error) {
-        let spends = self.route.as_ref().is_some_and(|route| route.spends);
+    pub(super) fn record_skipped(&mut self, error: &Error) {
         let Identity::Tenant(session) = &self.identity else { return };
-        if !spends || !skipped::is_skipped(error) {
+        if !self.may_skip() {
             return;
         }
         let Asked { agent, body } = std::mem::take(&mut self.asked);
-        let (session, request_id) = (Arc::clone(session), self.id.as_str().to_owned());
-        skipped::record(&edge.app, Refused { session, request_id, agent, body }, error);
+        let (scope, request_id) = (session.scope, self.id.as_str().to_owned());
+        skipped::record(&self.app, Refused { scope, request_id, agent, body }, error);
     }
 
     /// Records the request when the body of its answer is over.
     pub(super) fn record(
         &mut self,
-        edge: &Edge,
         status: StatusCode,
         error_code: Option<&'static str>,
         body: &mut Body,
@@ -88,10 +99,22 @@ impl Exchange {
             client: self.client.address,
             user_agent: head.user_agent,
         };
-        let (app, began) = (Arc::clone(&edge.app), self.began);
+        let (app, began) = (Arc::clone(&self.app), self.began);
         body.on_end(move |bytes_out| {
             let took = app.ambient.monotonic().saturating_sub(began);
             requests::record(&app, answered, took, bytes_out);
         });
+    }
+}
+
+/// What proxies write where the client closed the request; of no RFC.
+const LEFT: u16 = 499;
+
+/// A client that leaves before its answer begins takes the whole future with it.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Ok(left) = StatusCode::from_u16(LEFT) {
+            self.record(left, None, &mut Body::whole(Bytes::new()));
+        }
     }
 }

@@ -55,6 +55,13 @@ pub(super) struct Bounds {
     pub(super) patience: Duration,
 }
 
+impl Bounds {
+    /// Whether so much waits that it is written at once.
+    fn make_a_batch(&self, state: &State) -> bool {
+        state.waiting.len() >= self.batch || state.bytes >= self.bytes / 8
+    }
+}
+
 pub(super) struct Buffer {
     bounds: Bounds,
     state: Mutex<State>,
@@ -92,13 +99,14 @@ impl Buffer {
             drop(state);
             return;
         }
+        let was_due = self.bounds.make_a_batch(&state);
         state.waiting.push(report);
         state.bytes += bytes;
         state.accepted += 1;
-        let waiting = state.waiting.len();
-        drop(state);
         // The thread is woken for the first, and for a whole batch, but not for each.
-        if waiting == 1 || waiting == self.bounds.batch {
+        let wakes = state.waiting.len() == 1 || (self.bounds.make_a_batch(&state) && !was_due);
+        drop(state);
+        if wakes {
             self.filled.notify_one();
         }
     }
@@ -110,7 +118,7 @@ impl Buffer {
             |state: &mut State| state.waiting.is_empty() && !state.is_closed && !state.is_urgent;
         let lonely = |state: &mut State| {
             !state.waiting.is_empty()
-                && state.waiting.len() < self.bounds.batch
+                && !self.bounds.make_a_batch(state)
                 && !state.is_urgent
                 && !state.is_closed
         };
@@ -155,10 +163,13 @@ impl Buffer {
         (state.dropped, state.waiting.len())
     }
 
-    /// Whether so much waits that it should be written before anything else is done: not a little, since under steady
-    /// load something always waits.
-    pub(super) fn is_filling(&self) -> bool {
+    /// Whether somebody waits for what is here to be written, or so much is that it should be before anything else is
+    /// done: not a little, since under steady load something always waits.
+    pub(super) fn is_waited_for(&self) -> bool {
         let state = lock(&self.state);
+        if state.is_urgent || state.is_closed {
+            return true;
+        }
         state.waiting.len() > self.bounds.reports / 4 || state.bytes > self.bounds.bytes / 4
     }
 

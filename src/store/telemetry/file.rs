@@ -83,10 +83,13 @@ fn prepare(sql: &Connection) -> rusqlite::Result<()> {
             sql.execute_batch(&format!("begin; {SCHEMA}; pragma user_version = {VERSION}; commit"))
         }
         VERSION => Ok(()),
-        _ => {
-            Err(rusqlite::Error::InvalidParameterName("another version's telemetry.db".to_owned()))
-        }
+        other => Err(rusqlite::Error::IntegralValueOutOfRange(0, i64::from(other))),
     }
+}
+
+/// Whether the file was not opened because another version of this program made it.
+pub(super) fn is_of_another_version(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::IntegralValueOutOfRange(..))
 }
 
 /// Opens the file for a look at it; where it is missing, there is nothing in it.
@@ -95,12 +98,11 @@ pub(super) fn open_to_read(path: &Path) -> rusqlite::Result<Confined> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Connection::open_with_flags(path, flags)?
     } else {
-        let sql = Connection::open_in_memory()?;
-        prepare(&sql)?;
-        sql
+        Connection::open_in_memory()?
     };
     sql.busy_timeout(PATIENCE)?;
     harden(&sql)?;
+    prepare(&sql)?;
     let tenancy = Tenancy::install(&mut sql, &TABLES)?;
     sql.pragma_update(None, "query_only", true)?;
     Ok(Confined { sql, tenancy })

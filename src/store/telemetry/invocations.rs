@@ -84,6 +84,7 @@ pub fn list(
 ) -> Result<Looked<Invocation, Uuid>> {
     let sql = super::list::matching!(
         "invocation",
+        "status, job",
         "(?4 is null or status = ?4) and (?5 is null or job = ?5)"
     );
     let [after, from] = window.ids();

@@ -9,18 +9,25 @@ use crate::{
 };
 
 /// Selects the rows of a table that match, among the 10,000 that a page may look at: ?1 the id that they are below, ?2 the
-/// one that they are not below, ?3 how many. `$whose` says whose rows they are, where the table is no view of one
+/// one that they are not below, ?3 how many. Only `$columns`, which the condition needs, are read of all of them, and
+/// payloads, which come after them in a row, of those that match. `$whose` says whose rows they are, where the table is no view of one
 /// account's.
 macro_rules! matching {
-    ($table:literal, $condition:expr $(, $whose:literal)?) => {
+    ($table:literal, $columns:literal, $condition:expr $(, $whose:literal)?) => {
         concat!(
-            "select * from (select * from ",
+            "select * from ",
+            $table,
+            " where ",
+            $($whose,)?
+            "id in (select id from (select id, ",
+            $columns,
+            " from ",
             $table,
             " where ",
             $($whose,)?
             "id < ?1 and id >= ?2 order by id desc limit 10000) where ",
             $condition,
-            " order by id desc limit ?3"
+            " order by id desc limit ?3) order by id desc"
         )
     };
 }

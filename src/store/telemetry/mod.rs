@@ -198,9 +198,9 @@ impl Telemetry {
         Error::unavailable(UNREADABLE, fault::RETRY_AFTER).with_source(error)
     }
 
-    /// Takes away some thousand of the account's records that are from before that time; gives how many. Blocks.
+    /// Takes away some hundred of the account's records that are from before that time; gives how many. Blocks.
     pub fn forget(&self, scope: AccountScope, before: Timestamp) -> Result<usize> {
-        if !self.0.path.exists() {
+        if !self.0.path.exists() || self.0.damaged.is_now_at(&self.0.path) {
             return Ok(0);
         }
         let writing = Writing::open(&self.0.path).map_err(|error| self.unreadable(error))?;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
+use uuid::Uuid;
 
 use super::{TelemetrySettings, list::first_of};
 use crate::{
@@ -10,29 +11,24 @@ use crate::{
     store::scope::AccountSeq,
 };
 
-/// Rows that one statement takes away.
-const ROWS: u32 = 1_000;
+/// Rows that one statement takes away, with payloads of some hundred kilobytes at most.
+const ROWS: u32 = 200;
 /// Pages that are given back to the disk at a time.
 const PAGES: u32 = 1_000;
 
 /// The statements of one table.
-struct Table {
-    next_account: &'static str,
-    oldest: &'static str,
-    delete: &'static str,
+#[derive(Clone, Copy)]
+pub(in crate::store) struct Table {
+    pub(in crate::store) next_account: &'static str,
+    pub(in crate::store) oldest: &'static str,
+    pub(in crate::store) delete: &'static str,
 }
 
 macro_rules! table {
     ($name:literal) => {
         Table {
             next_account: concat!("select min(account) from ", $name, " where account > ?1"),
-            oldest: concat!(
-                "select min(created_at) from ",
-                $name,
-                " where (account, id) = (select account, id from ",
-                $name,
-                " where account = ?1 order by id limit 1)"
-            ),
+            oldest: concat!("select id from ", $name, " where account = ?1 order by id limit 1"),
             delete: concat!(
                 "delete from ",
                 $name,
@@ -44,33 +40,74 @@ macro_rules! table {
     };
 }
 
-const fn table(kind: RecordKind) -> Table {
-    match kind {
-        RecordKind::Request => table!("request"),
-        RecordKind::UsageEvent => table!("usage_event"),
-        RecordKind::Invocation => table!("invocation"),
-    }
+/// In the order of [`RecordKind`].
+pub(in crate::store) const TABLES: [Table; RecordKind::ALL.len()] =
+    [table!("request"), table!("usage_event"), table!("invocation")];
+
+/// What is to be done, and whether there is something better to do.
+pub(super) struct Pruning<'a> {
+    pub(super) sql: &'a Connection,
+    pub(super) settings: &'a TelemetrySettings,
+    /// Asked after each step that took something away.
+    pub(super) is_wanted: &'a dyn Fn() -> bool,
 }
 
-/// Takes away what is too old, and then the oldest tenth as often as the file is too large. `wanted` is asked between
-/// two steps whether there is something better to do; then it is left for the next time.
-pub(super) fn prune(
-    sql: &Connection,
-    settings: &TelemetrySettings,
-    now: Timestamp,
-    wanted: &dyn Fn() -> bool,
-) -> rusqlite::Result<()> {
-    for kind in RecordKind::ALL {
-        forget(sql, kind, now.minus(settings.kept(kind)), wanted)?;
-    }
-    while used(sql)? > settings.max_size && !wanted() {
-        let Some(oldest) = oldest(sql)? else { break };
-        let tenth = now.since(oldest) / 10;
+impl Pruning<'_> {
+    /// Takes away what is too old, and then the oldest tenth as often as the file is too large, a step at least; gives
+    /// whether that was all, or there was something better to do.
+    pub(super) fn run(&self, now: Timestamp) -> rusqlite::Result<bool> {
         for kind in RecordKind::ALL {
-            forget(sql, kind, oldest.plus(tenth.max(Duration::from_secs(1))), wanted)?;
+            let before = now.minus(self.settings.kept(kind));
+            if self.forget(TABLES[kind as usize], before)?.1 {
+                return Ok(false);
+            }
         }
+        while used(self.sql)? > self.settings.max_size {
+            let (deleted, was_wanted) = self.shrink(now)?;
+            if was_wanted {
+                return Ok(false);
+            }
+            if deleted == 0 {
+                break;
+            }
+        }
+        give_back(self.sql)?;
+        Ok(true)
     }
-    sql.execute_batch(&format!("pragma incremental_vacuum({PAGES})"))
+
+    /// Takes away the oldest tenth of the time that there are records of.
+    fn shrink(&self, now: Timestamp) -> rusqlite::Result<(usize, bool)> {
+        let Some(oldest) = oldest(self.sql)? else { return Ok((0, false)) };
+        let tenth = now.since(oldest) / 10;
+        let before = oldest.plus(tenth.max(Duration::from_secs(1)));
+        let mut deleted = 0;
+        for table in TABLES {
+            let (some, was_wanted) = self.forget(table, before)?;
+            deleted += some;
+            if was_wanted {
+                return Ok((deleted, true));
+            }
+        }
+        Ok((deleted, false))
+    }
+
+    /// Takes away what is from before that time; gives how much, and whether it left off.
+    fn forget(&self, table: Table, before: Timestamp) -> rusqlite::Result<(usize, bool)> {
+        let mut total = 0;
+        for account in accounts(self.sql, table)? {
+            loop {
+                let deleted = delete(self.sql, table, account, before)?;
+                total += deleted;
+                if deleted > 0 && (self.is_wanted)() {
+                    return Ok((total, true));
+                }
+                if deleted < ROWS as usize {
+                    break;
+                }
+            }
+        }
+        Ok((total, false))
+    }
 }
 
 /// Bytes of the file that are in use.
@@ -79,8 +116,16 @@ fn used(sql: &Connection) -> rusqlite::Result<u64> {
     Ok((number("page_count")? - number("freelist_count")?) * number("page_size")?)
 }
 
+/// Gives pages that are free back to the disk. Each step of the statement gives one.
+fn give_back(sql: &Connection) -> rusqlite::Result<()> {
+    let mut vacuum = sql.prepare(&format!("pragma incremental_vacuum({PAGES})"))?;
+    let mut pages = vacuum.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(())
+}
+
 /// Goes from account to account: that is what the rows are sorted by.
-fn accounts(sql: &Connection, table: &Table) -> rusqlite::Result<Vec<i64>> {
+fn accounts(sql: &Connection, table: Table) -> rusqlite::Result<Vec<i64>> {
     let mut next = sql.prepare_cached(table.next_account)?;
     let (mut accounts, mut last) = (Vec::new(), -1);
     while let Some(account) = next.query_row([last], |row| row.get::<_, Option<i64>>(0))? {
@@ -90,34 +135,28 @@ fn accounts(sql: &Connection, table: &Table) -> rusqlite::Result<Vec<i64>> {
     Ok(accounts)
 }
 
+/// The time in the lowest id of all. It may be later than the row's own, as ids only rise, whatever the clock does.
 fn oldest(sql: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let mut oldest = None;
-    for table in RecordKind::ALL.map(table) {
-        for account in accounts(sql, &table)? {
+    for table in TABLES {
+        for account in accounts(sql, table)? {
             let mut look = sql.prepare_cached(table.oldest)?;
-            let at: Option<Timestamp> = look.query_row([account], |row| row.get(0))?;
-            oldest = at.into_iter().chain(oldest).min();
+            let id = look.query_row([account], |row| row.get::<_, [u8; 16]>(0)).optional()?;
+            oldest = id.map(time_of).into_iter().chain(oldest).min();
         }
     }
     Ok(oldest)
 }
 
-fn forget(
-    sql: &Connection,
-    kind: RecordKind,
-    before: Timestamp,
-    wanted: &dyn Fn() -> bool,
-) -> rusqlite::Result<()> {
-    let table = table(kind);
-    for account in accounts(sql, &table)? {
-        while !wanted() && delete(sql, &table, account, before)? == ROWS as usize {}
-    }
-    Ok(())
+/// The time in an id (RFC 9562 §5.7).
+fn time_of(id: [u8; 16]) -> Timestamp {
+    let millis = Uuid::from_bytes(id).as_u128() >> 80;
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
 fn delete(
     sql: &Connection,
-    table: &Table,
+    table: Table,
     account: i64,
     before: Timestamp,
 ) -> rusqlite::Result<usize> {
@@ -125,12 +164,11 @@ fn delete(
     delete.execute((account, first_of(before).as_bytes(), ROWS))
 }
 
-/// Takes away up to some thousand rows of an account that are that old; gives how many.
+/// Takes away some hundred rows of an account that are that old; gives how many.
 pub(super) fn forget_account(
     sql: &Connection,
     account: AccountSeq,
     before: Timestamp,
 ) -> rusqlite::Result<usize> {
-    let kinds = RecordKind::ALL.into_iter().map(table);
-    kinds.map(|table| delete(sql, &table, account.number(), before)).sum()
+    TABLES.into_iter().map(|table| delete(sql, table, account.number(), before)).sum()
 }

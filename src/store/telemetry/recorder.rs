@@ -10,7 +10,12 @@ use std::{
 use rusqlite::{Connection, ErrorCode};
 
 use super::{
-    Inner, Row, buffer::Report, file::Writing, invocations, prune, requests, usage_events,
+    Inner, Row,
+    buffer::Report,
+    file::{Writing, is_of_another_version},
+    invocations,
+    prune::Pruning,
+    requests, usage_events,
 };
 use crate::{ambient::lock, domain::RecordKind};
 
@@ -112,14 +117,25 @@ impl Recorder {
         if now.saturating_sub(self.pruned_at) < PRUNE_EVERY {
             return;
         }
-        self.pruned_at = now;
-        let wanted = || self.inner.buffer.is_filling();
-        let now = self.inner.ambient.now();
-        if let Err(error) = prune::prune(&writing.sql, &self.inner.settings, now, &wanted) {
-            self.inner.damaged.judge(&error, &self.inner.path);
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "old telemetry could not be taken away");
+        let pruning = Pruning {
+            sql: &writing.sql,
+            settings: &self.inner.settings,
+            is_wanted: &|| self.inner.buffer.is_waited_for(),
+        };
+        let wall = self.inner.ambient.now();
+        let pruned = catch_unwind(AssertUnwindSafe(|| pruning.run(wall)));
+        match pruned {
+            // What is left is gone on with after the next batch.
+            Ok(Ok(false)) => return,
+            Ok(Ok(true)) => {}
+            Ok(Err(error)) => {
+                self.inner.damaged.judge(&error, &self.inner.path);
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "old telemetry could not be taken away");
+            }
+            Err(_) => tracing::error!("taking old telemetry away panicked"),
         }
+        self.pruned_at = now;
     }
 }
 
@@ -168,6 +184,9 @@ impl Fault {
                 }
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                     return Self::Damaged.told();
+                }
+                _ if is_of_another_version(error) => {
+                    ("is of another version of the server", "move it away, and a new one is begun")
                 }
                 _ => ("cannot be written", "look at the disk, its space and its limits"),
             },

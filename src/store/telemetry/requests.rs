@@ -108,7 +108,7 @@ pub fn list(
     window: &Window,
     filter: &RequestFilter,
 ) -> Result<Looked<RequestRecord, Uuid>> {
-    let sql = super::list::matching!("request", condition!());
+    let sql = super::list::matching!("request", "request_id, status, route", condition!());
     let rows = found(snapshot, sql, window, filter)?;
     window.cut(snapshot, super::list::last_looked_at!("request"), rows, |row| row.id.uuid())
 }
@@ -119,7 +119,12 @@ pub fn list_of_nobody(
     window: &Window,
     filter: &RequestFilter,
 ) -> Result<Looked<RequestRecord, Uuid>> {
-    let sql = super::list::matching!("main.request", condition!(), "account = 0 and ");
+    let sql = super::list::matching!(
+        "main.request",
+        "request_id, status, route",
+        condition!(),
+        "account = 0 and "
+    );
     let rows = found(snapshot, sql, window, filter)?;
     let last = super::list::last_looked_at!("main.request", "account = 0 and ");
     window.cut(snapshot, last, rows, |row| row.id.uuid())

@@ -94,6 +94,7 @@ pub fn list(
 ) -> Result<Looked<UsageEvent, Uuid>> {
     let sql = super::list::matching!(
         "usage_event",
+        "status, skill_name, job",
         "(?4 is null or status = ?4) and (?5 is null or skill_name = ?5) and (?6 is null or job = ?6)"
     );
     let [after, from] = window.ids();

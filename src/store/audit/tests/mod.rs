@@ -17,8 +17,9 @@ use crate::{
         batches::{self, NewBatch},
         canceled_jobs, end_users,
         grants::{self, NewGrant},
-        jobs::{self, JobResult, NewJob},
+        jobs::{self, JobResult},
         ledger::{self, Charge, Cover, HoldParts, JobRound},
+        new_jobs::{self, NewJob},
         prices,
         queue::{self, Waiting, WorkId},
         spending::{self, SetAside},
@@ -72,7 +73,7 @@ fn job(
     };
     let spending = spending::set_aside(tx, Month::of(tx.now()), &payer, RESERVED)?;
     end_users::open(tx, EndUserId::from_uuid(ambient.uuid()), "u", BOUND)?;
-    let seq = jobs::insert(tx, &new, SetAside { held: held.split, spending, tokens: BOUND })?;
+    let seq = new_jobs::insert(tx, &new, SetAside { held: held.split, spending, tokens: BOUND })?;
     let round = JobRound { job: seq, round: 1 };
     let mut parts = HoldParts::of(tx, held);
     parts.reserve(round, held.split)?;
