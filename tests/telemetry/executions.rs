@@ -213,7 +213,7 @@ fn what_a_limit_was_in_the_way_of_was_skipped() {
     assert_eq!(
         told,
         [
-            (&limit, &json!(429), &json!("unknown"), &Value::Null),
+            (&limit, &json!(429), &json!("greeter"), &Value::Null),
             (&credits, &json!(402), &json!("m"), &Value::Null),
             (&credits, &json!(402), &json!("m"), &Value::Null),
         ]

@@ -1,6 +1,7 @@
 //! What is recorded beside the books, and that it is in nobody's way.
 
 mod canary;
+mod ends;
 mod executions;
 mod fields;
 mod requests;

@@ -58,6 +58,18 @@ fn a_project_says_so_before_its_account_and_that_before_the_server() {
 }
 
 #[test]
+fn a_project_that_is_made_later_follows_its_account_too() {
+    let server = TestServer::start();
+    let account = server.account();
+    let path = format!("/admin/v1/accounts/{}", account.id);
+    server.operator().patch(&path, &json!({"record_invocations": false})).expect(200);
+    assert_eq!(recorded(&account.client, &run(&account.client, "Hello")), None);
+    let later = account.client.post("/v1/projects", &json!({"name": "later"})).expect(201).json();
+    let later = account.in_project(&server, &later);
+    assert_eq!(recorded(&later.client, &run(&later.client, "Hello")), None);
+}
+
+#[test]
 fn a_test_project_has_its_own_switch() {
     let server = TestServer::start();
     let account = server.account();

@@ -43,8 +43,9 @@ impl Switches {
 
     fn find(&self, project: i64, now: Duration) -> Result<bool> {
         let read = || {
-            let look = |snapshot: &_| projects::records_invocations(snapshot, project);
-            let said = self.store.read(SystemScope::new(), look)?;
+            let said = self.store.read(SystemScope::new(), |snapshot| {
+                projects::records_invocations(snapshot, project)
+            })?;
             Ok((said.unwrap_or(self.by_default), BYTES))
         };
         self.by_project.find(project, now, read)

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::list::Window;
+use super::list::{Window, last_looked_at, matching};
 use crate::{
     domain::{InvocationId, JobId, Result, Timestamp},
     store::{
@@ -82,25 +82,29 @@ pub fn list(
     window: &Window,
     filter: &InvocationFilter,
 ) -> Result<Looked<Invocation, Uuid>> {
-    let sql = super::list::matching!(
-        "invocation",
-        "status, job",
-        "(?4 is null or status = ?4) and (?5 is null or job = ?5)"
-    );
     let [after, from] = window.ids();
     let matching = (after, from, window.rows(), filter.is_success.map(status), filter.job);
-    let page = snapshot.page(sql, matching, window.limit, read)?;
+    let page = snapshot.page(LOOKS[0], matching, window.limit, read)?;
     if page.has_more {
         let next_after = page.rows.last().map(|last| last.id.uuid());
         return Ok(Looked { rows: page.rows, next_after });
     }
-    window.cut(snapshot, super::list::last_looked_at!("invocation"), page.rows, |row| row.id.uuid())
+    window.cut(snapshot, LOOKS[1], page.rows, |row| row.id.uuid())
 }
 
 /// The account's invocation of that id.
 pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: InvocationId) -> Result<Option<Invocation>> {
     snapshot.one("select * from invocation where id = ?1", [id], read)
 }
+
+pub(super) const LOOKS: [&str; 2] = [
+    matching!(
+        "invocation",
+        "status, job",
+        "(?4 is null or status = ?4) and (?5 is null or job = ?5)"
+    ),
+    last_looked_at!("invocation"),
+];
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Invocation> {
     let json = |column| raw(row, column)?.ok_or_else(|| unknown(column));

@@ -7,6 +7,8 @@ mod file;
 mod list;
 mod prune;
 mod recorder;
+#[cfg(test)]
+mod tests;
 
 pub mod invocations;
 pub mod requests;

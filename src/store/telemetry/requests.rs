@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::list::Window;
+use super::list::{Window, last_looked_at, matching};
 use crate::{
     domain::{RequestRecordId, Result, Timestamp},
     store::{
@@ -108,9 +108,8 @@ pub fn list(
     window: &Window,
     filter: &RequestFilter,
 ) -> Result<Looked<RequestRecord, Uuid>> {
-    let sql = super::list::matching!("request", "request_id, status, route", condition!());
-    let rows = found(snapshot, sql, window, filter)?;
-    window.cut(snapshot, super::list::last_looked_at!("request"), rows, |row| row.id.uuid())
+    let rows = found(snapshot, LOOKS[0], window, filter)?;
+    window.cut(snapshot, LOOKS[1], rows, |row| row.id.uuid())
 }
 
 /// Requests that no API key was verified for, and the operator's, newest first.
@@ -119,16 +118,17 @@ pub fn list_of_nobody(
     window: &Window,
     filter: &RequestFilter,
 ) -> Result<Looked<RequestRecord, Uuid>> {
-    let sql = super::list::matching!(
-        "main.request",
-        "request_id, status, route",
-        condition!(),
-        "account = 0 and "
-    );
-    let rows = found(snapshot, sql, window, filter)?;
-    let last = super::list::last_looked_at!("main.request", "account = 0 and ");
-    window.cut(snapshot, last, rows, |row| row.id.uuid())
+    let rows = found(snapshot, LOOKS[2], window, filter)?;
+    window.cut(snapshot, LOOKS[3], rows, |row| row.id.uuid())
 }
+
+/// Those of an account, and those of nobody.
+pub(super) const LOOKS: [&str; 4] = [
+    matching!("request", "request_id, status, route", condition!()),
+    last_looked_at!("request"),
+    matching!("main.request", "request_id, status, route", condition!(), "account = 0 and "),
+    last_looked_at!("main.request", "account = 0 and "),
+];
 
 fn found<S: Scope>(
     snapshot: &Snapshot<'_, S>,

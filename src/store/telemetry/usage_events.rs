@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::list::Window;
+use super::list::{Window, last_looked_at, matching};
 use crate::{
     domain::{Credits, ExecutionStatus, JobId, Result, Timestamp, UsageEventId},
     store::{
@@ -92,17 +92,21 @@ pub fn list(
     window: &Window,
     filter: &UsageEventFilter,
 ) -> Result<Looked<UsageEvent, Uuid>> {
-    let sql = super::list::matching!(
-        "usage_event",
-        "status, skill_name, job",
-        "(?4 is null or status = ?4) and (?5 is null or skill_name = ?5) and (?6 is null or job = ?6)"
-    );
     let [after, from] = window.ids();
     let status = filter.status.map(ExecutionStatus::as_str);
     let matching = (after, from, window.rows(), status, &filter.skill_name, filter.job);
-    let rows = snapshot.all(sql, matching, read)?;
-    window.cut(snapshot, super::list::last_looked_at!("usage_event"), rows, |row| row.id.uuid())
+    let rows = snapshot.all(LOOKS[0], matching, read)?;
+    window.cut(snapshot, LOOKS[1], rows, |row| row.id.uuid())
 }
+
+pub(super) const LOOKS: [&str; 2] = [
+    matching!(
+        "usage_event",
+        "status, skill_name, job",
+        "(?4 is null or status = ?4) and (?5 is null or skill_name = ?5) and (?6 is null or job = ?6)"
+    ),
+    last_looked_at!("usage_event"),
+];
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<UsageEvent> {
     let json = |column| raw(row, column)?.ok_or_else(|| unknown(column));
