@@ -189,7 +189,7 @@ impl Authenticator {
         self.shared.hashings.load(Ordering::Relaxed)
     }
 
-    /// How often a presented key was known; each that was not asks the store and is hashed.
+    /// How often a presented key was known; one that was not is verified, or waits for another's verification of it.
     pub fn uses(&self) -> CacheUse {
         self.shared.uses.of(lock(&self.shared.cache).known.len())
     }

@@ -75,6 +75,7 @@ pub(super) fn pull_caches(app: &Arc<App>) {
             ("agents", app.agents.uses()),
             ("schemas", app.contracts.uses()),
             ("prices", app.catalog.uses()),
+            ("switches", app.recording.switches.uses()),
         ];
         caches.into_iter().flat_map(|(name, uses)| cache_samples(name, uses)).collect()
     });

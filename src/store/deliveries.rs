@@ -256,7 +256,7 @@ pub fn set_status(
          where account = current_account() and seq = ?1",
         (delivery, number(status), attempts, tx.now()),
     )?;
-    if status != DeliveryStatus::Pending {
+    if status != DeliveryStatus::Pending && changed > 0 {
         tx.signal(Signal::DeliveryEnded(status));
     }
     match status {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     ambient::Ambient,
-    app::cache::{BELIEVED, Bounds, Cache},
+    app::cache::{BELIEVED, Bounds, Cache, CacheUse},
     domain::Result,
     store::{Signal, Store, SystemScope, projects},
 };
@@ -49,6 +49,11 @@ impl Switches {
             Ok((said.unwrap_or(self.by_default), BYTES))
         };
         self.by_project.find(project, now, read)
+    }
+
+    /// How often a project was in memory.
+    pub fn uses(&self) -> CacheUse {
+        self.by_project.uses()
     }
 
     /// Lets go of what a commit may have changed.
