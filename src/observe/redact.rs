@@ -17,8 +17,10 @@ pub const REDACTED: &str = "[redacted]";
 const LAYERS: usize = 8;
 
 /// Words in the name of a field whose value is never shown.
-const SECRET_WORDS: [&str; 22] = [
+const SECRET_WORDS: [&str; 26] = [
+    "accesstoken",
     "apikey",
+    "auth",
     "authorization",
     "bearer",
     "card",
@@ -37,6 +39,8 @@ const SECRET_WORDS: [&str; 22] = [
     "passwd",
     "password",
     "passwords",
+    "pwd",
+    "refreshtoken",
     "secret",
     "secrets",
     "token",
@@ -54,21 +58,29 @@ pub fn is_secret(field: &str) -> bool {
     words.iter().any(is_telling) || SECRET_KEYS.iter().any(ends)
 }
 
-/// The words of a name in lower case, whether they are divided by punctuation or by capitals.
+/// The words of a name in lower case, whether they are divided by punctuation, by capitals or by digits.
 fn words(name: &str) -> Vec<String> {
+    let signs: Vec<char> = name.chars().collect();
     let mut words = vec![String::new()];
-    let mut was_lower = false;
-    for character in name.chars() {
-        let begins = was_lower && character.is_ascii_uppercase();
-        was_lower = character.is_ascii_lowercase() || character.is_ascii_digit();
-        if matches!(character, '_' | '.' | '-' | ' ') || begins {
+    for (at, sign) in signs.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| signs.get(at));
+        if matches!(sign, '_' | '.' | '-' | ' ') || begins(before, *sign, signs.get(at + 1)) {
             words.push(String::new());
         }
-        if let (Some(word), true) = (words.last_mut(), character.is_alphanumeric()) {
-            word.push(character.to_ascii_lowercase());
+        if let (Some(word), true) = (words.last_mut(), sign.is_alphanumeric()) {
+            word.push(sign.to_ascii_lowercase());
         }
     }
     words
+}
+
+/// Whether a word begins here: `apiKey`, `DBPassword`, `password2`.
+fn begins(before: Option<&char>, sign: char, next: Option<&char>) -> bool {
+    let Some(before) = before else { return false };
+    let is_capital = sign.is_ascii_uppercase();
+    let after_small = is_capital && !before.is_ascii_uppercase();
+    let last_capital = is_capital && next.is_some_and(char::is_ascii_lowercase);
+    after_small || last_capital || sign.is_ascii_digit() != before.is_ascii_digit()
 }
 
 /// The text without secrets, addresses of people, and values behind telling names.

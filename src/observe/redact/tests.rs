@@ -24,6 +24,11 @@ fn names_tell_secrets() {
         "X-Api-Key",
         "apiKey",
         "apikey",
+        "DBPassword",
+        "password2",
+        "refresh_token_2",
+        "refreshtoken",
+        "HTTPAuth",
     ] {
         assert!(is_secret(secret), "{secret}");
     }
@@ -37,6 +42,8 @@ fn names_tell_secrets() {
         "account",
         "message",
         "keys",
+        "author",
+        "sha256",
         "",
     ] {
         assert!(!is_secret(plain), "{plain}");
