@@ -611,6 +611,12 @@ fn where_traces_go_is_checked_and_never_repeated() {
         let message = refusal("", &[("OTEL_EXPORTER_OTLP_HEADERS", headers)]);
         assert!(message.contains("traces.headers") && !message.contains("hush"), "{message}");
     }
+    for name in ["Content-Type", "content-length", "HOST", "Transfer-Encoding", "connection"] {
+        let message = refusal("", &[("OTEL_EXPORTER_OTLP_HEADERS", &format!("a=b, {name}=hush"))]);
+        let told = format!("{} is not allowed", name.to_lowercase());
+        assert!(message.contains("traces.headers") && message.contains(&told), "{message}");
+        assert!(!message.contains("hush"), "{message}");
+    }
     let secret = load("[traces]\nheaders = \"a=hush\"\n", &[]).unwrap();
     assert!(!secret.effective_toml().contains("hush") && !format!("{secret:?}").contains("hush"));
 }

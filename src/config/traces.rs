@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::{
+    HeaderName, HeaderValue, Uri,
+    header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING},
+};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -15,6 +18,8 @@ use crate::domain::Secret;
 
 /// The most headers.
 const HEADERS_MAX: usize = 20;
+/// Headers that follow from what is sent and to whom.
+const OURS: [HeaderName; 5] = [CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING];
 
 /// Where spans go, and which.
 #[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
@@ -52,6 +57,11 @@ impl Traces {
             let what =
                 "this value is not allowed; allowed: headers as name=value,name=value, at most 20";
             return Err(Problem::new(&["traces", "headers"], what.to_owned()));
+        }
+        let mut names = given.iter().flatten().map(|(name, _)| name);
+        if let Some(name) = names.find(|name| OURS.iter().any(|ours| ours == name.as_str())) {
+            let what = format!("{name} is not allowed here: the server sets it itself");
+            return Err(Problem::new(&["traces", "headers"], what));
         }
         Ok(())
     }

@@ -55,6 +55,12 @@ impl TraceContext {
         Self { span, ..self }.named()
     }
 
+    /// The same step of a trace that nobody records.
+    #[must_use]
+    pub const fn unrecorded(self) -> Self {
+        Self { flags: self.flags & !SAMPLED, ..self }
+    }
+
     /// Whether whoever began the trace wants it recorded.
     pub const fn is_sampled(self) -> bool {
         self.flags & SAMPLED != 0
@@ -217,6 +223,9 @@ mod tests {
             prop_assert_eq!(TraceContext::parse(&context.to_string()), Some(context));
             prop_assert_eq!(TraceContext::from_bytes(context.to_bytes()), Some(context));
             prop_assert_eq!(context.is_sampled(), is_sampled);
+            let unrecorded = context.unrecorded();
+            prop_assert!(!unrecorded.is_sampled());
+            prop_assert_eq!(unrecorded.to_bytes()[..24].to_vec(), context.to_bytes()[..24].to_vec());
         }
     }
 }

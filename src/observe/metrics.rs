@@ -25,7 +25,7 @@ use prometheus_client::{
 pub use pulled::Sample;
 pub use tally::Tally;
 
-use crate::domain::{Credits, DeliveryStatus, EntryKind, Environment, JobStatus, QueueName};
+use crate::domain::{self, Credits, DeliveryStatus, EntryKind, Environment, JobStatus, QueueName};
 use labels::{
     ANSWERS, AttemptLabels, Buckets, CALLS, DutyLabels, DutyName, KindLabels, LAGS, OutcomeLabels,
     ProviderLabels, ProviderName, QueueLabels, RequestLabels, RouteLabels, StatusLabels,
@@ -58,6 +58,7 @@ pub struct Metrics {
     duty_runs: Family<DutyLabels, Counter>,
     duty_durations: Family<DutyName, Histogram, Buckets>,
     duty_successes: Family<DutyName, Gauge>,
+    duty_dues: Family<DutyName, Gauge>,
 }
 
 impl Metrics {
@@ -86,6 +87,7 @@ impl Metrics {
             duty_runs: Family::default(),
             duty_durations: Family::new_with_constructor(CALLS),
             duty_successes: Family::default(),
+            duty_dues: Family::default(),
         };
         metrics.begin_at_zero();
         metrics.register();
@@ -103,6 +105,11 @@ impl Metrics {
         }
         for status in JobStatus::ALL.into_iter().filter(|status| status.is_terminal()) {
             drop(self.jobs.get_or_create(&StatusLabels { status: status.as_str() }));
+        }
+        for duty in domain::DutyName::ALL.map(domain::DutyName::as_str) {
+            for outcome in ["ok", "failed"] {
+                drop(self.duty_runs.get_or_create(&DutyLabels { duty, outcome }));
+            }
         }
     }
 
@@ -215,6 +222,11 @@ impl Metrics {
             "When a run of a duty last ended well, also before this start",
             self.duty_successes.clone(),
         );
+        registry.register(
+            "duty_due_timestamp_seconds",
+            "When a duty with a schedule was or is due since it last ended well: a run that failed changes nothing",
+            self.duty_dues.clone(),
+        );
     }
 
     /// Asks `source` at each look. It must be quick and must not wait.
@@ -301,6 +313,19 @@ impl Metrics {
     /// A run of a duty ended well at this time, in seconds since 1970.
     pub fn duty_succeeded(&self, duty: &'static str, at: i64) {
         self.duty_successes.get_or_create(&DutyName { duty }).set(at);
+    }
+
+    /// The first run of a duty that has to end well is due at this time, in seconds since 1970; `None`: it has no
+    /// schedule.
+    pub fn duty_due(&self, duty: &'static str, at: Option<i64>) {
+        match at {
+            Some(at) => {
+                self.duty_dues.get_or_create(&DutyName { duty }).set(at);
+            }
+            None => {
+                self.duty_dues.remove(&DutyName { duty });
+            }
+        }
     }
 
     /// All numbers in Prometheus' text format.

@@ -40,9 +40,13 @@ impl DeliverWebhook {
     fn send(&self, task: &DeliveryTask) -> Result<Attempt> {
         let (traces, name) = (&self.app.traces, Self::QUEUE.as_str());
         let mut span = traces.within(task.delivery.trace, SpanKind::Client, name);
-        let attempt = self.send_within(task, span.context())?;
-        span.describe(|record| describe(record, task, &attempt));
-        Ok(attempt)
+        span.describe(|record| describe(record, task));
+        let sent = self.send_within(task, span.context());
+        span.describe(|record| match &sent {
+            Ok(attempt) => attempt.outcome.describe(record),
+            Err(_) => record.fail("INTERNAL"),
+        });
+        sent
     }
 
     fn send_within(&self, task: &DeliveryTask, trace: Option<TraceContext>) -> Result<Attempt> {
@@ -60,13 +64,12 @@ impl DeliverWebhook {
 }
 
 /// What is told of a try: neither what was sent nor where.
-fn describe(record: &mut Record, task: &DeliveryTask, attempt: &Attempt) {
+fn describe(record: &mut Record, task: &DeliveryTask) {
     let delivery = &task.delivery;
     record.text("http.request.method", "POST");
     record.text("skai.delivery.id", delivery.id.to_string());
     record.text("skai.event.type", delivery.event_type.clone());
     record.whole("skai.attempt", delivery.attempts.saturating_add(1));
-    attempt.outcome.describe(record);
 }
 
 impl Kind for DeliverWebhook {

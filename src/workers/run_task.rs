@@ -171,8 +171,9 @@ impl Kind for RunTask {
         self.app.metrics.task_lag(lag);
         let began = self.app.ambient.monotonic();
         let mut span = self.app.traces.begin(None, SpanKind::Consumer, Self::QUEUE.as_str());
+        span.describe(|record| describe(record, claimed, &attempt));
         let outcome = self.outcome(claimed, &attempt, span.context(), stop);
-        span.describe(|record| describe(record, claimed, &attempt, outcome.as_ref()));
+        span.describe(|record| tell(record, outcome.as_ref()));
         self.note(&attempt, outcome.as_ref(), self.app.ambient.monotonic().saturating_sub(began));
         let Some(outcome) = outcome else { return Ok(()) };
         let failed = matches!(outcome, Outcome::Failed { .. });
@@ -208,11 +209,15 @@ const fn word(outcome: Option<&Outcome>) -> &'static str {
 }
 
 /// What is told of an attempt.
-fn describe(record: &mut Record, claimed: &Claimed, attempt: &Attempt, outcome: Option<&Outcome>) {
+fn describe(record: &mut Record, claimed: &Claimed, attempt: &Attempt) {
     record.text("skai.task.id", attempt.task.id.to_string());
     record.text("skai.account.id", claimed.scope.account_id().to_string());
     record.text("skai.function.kind", attempt.target.kind().as_str());
     record.whole("skai.attempt", attempt.number());
+}
+
+/// Tells how it ended.
+fn tell(record: &mut Record, outcome: Option<&Outcome>) {
     record.text("skai.outcome", word(outcome));
     if let Some(Outcome::Failed { error, .. }) = outcome {
         record.fail(error.code.clone());

@@ -23,6 +23,9 @@ use skai_server::{
 use super::{duty, ended, friday, run, runs, with_backups};
 use crate::support::{program::Program, server::TestServer};
 
+/// Seconds since 1970.
+const SATURDAY_AT_TWO: u32 = 1_795_226_400;
+
 /// The names in a folder, in their order.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
@@ -180,6 +183,34 @@ fn a_folder_that_cannot_be_used_is_told_and_does_no_harm() {
     assert_eq!(run(&server, Backup)["error"], json!(null));
     assert_eq!(duty(&server, Backup)["succeeded_at"], "2026-11-20T09:00:00.000Z");
     assert_eq!(runs(&server, Backup), (1, 1));
+}
+
+#[test]
+fn a_backup_that_fails_stays_due_for_who_watches() {
+    let (folder, backups) = folders();
+    let clock = friday();
+    let server = with_backups(folder.path())
+        .config(|config| config.backup.schedule = Some("0 2 * * *".parse().unwrap()))
+        .clock(&clock)
+        .start();
+    fs::remove_dir(&backups).unwrap();
+    fs::write(&backups, b"no folder").unwrap();
+    let due = |server: &TestServer| {
+        let at = server.metric("skai_duty_due_timestamp_seconds{duty=\"backup\"}").unwrap();
+        (at - f64::from(SATURDAY_AT_TWO)) / 86_400.0
+    };
+    assert!(due(&server).abs() < 1e-9);
+    for failures in 1..=2 {
+        clock.advance(Duration::from_hours(24));
+        ended(&server, Backup, failures);
+        assert_eq!(runs(&server, Backup), (0, failures));
+        assert!(due(&server).abs() < 1e-9);
+    }
+    // The next start knows it too.
+    let server = server.restart_after(|_| fs::remove_file(&backups).unwrap());
+    assert!(due(&server).abs() < 1e-9);
+    assert_eq!(run(&server, Backup)["error"], json!(null));
+    assert!((due(&server) - 2.0).abs() < 1e-9, "{}", due(&server));
 }
 
 #[test]

@@ -59,6 +59,8 @@ fn each_night_the_books_are_verified_and_what_is_old_goes() {
     let at = "skai_duty_last_success_timestamp_seconds{duty=\"ledger.verify\"} 1795230000";
     assert!(metrics.contains(at), "{metrics}");
     assert!(metrics.contains("skai_duty_duration_seconds_count{duty=\"prune\"} 1"));
+    assert!(metrics.contains("skai_duty_due_timestamp_seconds{duty=\"ledger.verify\"} 1795316400"));
+    assert!(!metrics.contains("skai_duty_due_timestamp_seconds{duty=\"backup\"}"));
     assert!(metrics.contains("skai_ledger_problems 0"));
 }
 

@@ -19,6 +19,13 @@ impl Metrics {
     pub(super) fn names(&self) -> BTreeSet<&str> {
         self.samples.keys().map(|series| series.split('{').next().unwrap()).collect()
     }
+
+    /// The labels that the samples of that name have.
+    pub(super) fn labels(&self, name: &str) -> BTreeSet<&str> {
+        let sets = self.samples.keys().filter_map(|series| series.strip_prefix(name));
+        let sets = sets.filter_map(|rest| rest.strip_prefix('{')?.strip_suffix("\"}"));
+        sets.flat_map(|set| set.split("\",")).filter_map(|it| Some(it.split_once('=')?.0)).collect()
+    }
 }
 
 pub(super) fn parse(text: &str) -> Metrics {

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::metrics::Busy;
+use super::{metrics::Busy, openmetrics::Metrics};
 
 const DASHBOARD: &str = "packaging/grafana/skai-server.json";
 const ALERTS: &str = "packaging/prometheus/alerts.yml";
@@ -64,6 +64,49 @@ fn named(query: &str) -> BTreeSet<&str> {
     words.filter(|word| word.starts_with("skai_") || word.starts_with("process_")).collect()
 }
 
+/// The query with nothing in its quotes.
+fn unquoted(query: &str) -> String {
+    query.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+}
+
+/// The labels that a query names, each with a metric that has to have it: by what samples are chosen, grouped and
+/// matched.
+fn labelled(query: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    for (at, _) in query.match_indices('{') {
+        let (before, within) = (&query[..at], query[at + 1..].split('}').next().unwrap());
+        let name = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next();
+        let labels = within.split(',').map(|it| it.split(['=', '!']).next().unwrap().trim());
+        found.extend(labels.filter(|it| !it.is_empty()).map(|label| (name.unwrap(), label)));
+    }
+    for (word, is_group) in [(" by (", true), (" on (", false)] {
+        for (at, _) in query.match_indices(word) {
+            let (labels, rest) = query[at + word.len()..].split_once(')').unwrap();
+            let names = if is_group { named(operand(rest)) } else { named(query) };
+            let labels = labels.split(',').map(str::trim);
+            found.extend(labels.flat_map(|label| names.iter().map(move |name| (*name, label))));
+        }
+    }
+    found
+}
+
+/// What is grouped: it stands in brackets behind the labels.
+fn operand(rest: &str) -> &str {
+    let rest = rest.trim_start();
+    assert!(rest.starts_with('('), "nothing is grouped: {rest}");
+    let mut depth = 0;
+    let end = rest.find(|c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth == 0
+    });
+    &rest[..end.unwrap()]
+}
+
+/// Whether samples have this label: ours, or one that Prometheus adds.
+fn is_there(metrics: &Metrics, name: &str, label: &str) -> bool {
+    ["instance", "job"].contains(&label) || metrics.labels(name).contains(label)
+}
+
 /// Whether brackets and quotes are closed in their order.
 fn is_balanced(query: &str) -> bool {
     let (mut open, mut quoted) = (Vec::new(), false);
@@ -92,9 +135,28 @@ fn all_that_is_asked_for_is_there() {
             assert!(is_balanced(&query), "{place}: {query}");
             let unknown = named(&query).into_iter().filter(|name| !there.contains(name));
             missing.extend(unknown.map(|name| format!("{place}: {name}")));
+            let query = unquoted(&query);
+            let labels = labelled(&query).into_iter();
+            let unknown = labels.filter(|(name, label)| !is_there(&metrics, name, label));
+            missing.extend(unknown.map(|(name, label)| format!("{place}: {label} of {name}")));
         }
     }
     assert!(missing.is_empty(), "nobody counts these:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn each_label_of_a_query_is_found() {
+    let query = "sum by (a, b) (rate(skai_x{c=\"}\",d!~\"e\"}[1m])) > 2 and on (f) skai_y == 0";
+    let query = unquoted(query);
+    let expected = [
+        ("skai_x", "c"),
+        ("skai_x", "d"),
+        ("skai_x", "a"),
+        ("skai_x", "b"),
+        ("skai_x", "f"),
+        ("skai_y", "f"),
+    ];
+    assert_eq!(labelled(&query), expected);
 }
 
 #[test]

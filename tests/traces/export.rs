@@ -88,6 +88,18 @@ fn what_fails_is_told_and_each_attempt_is_a_step() {
 }
 
 #[test]
+fn a_webhook_that_cannot_be_sent_is_told_too() {
+    let world = World::new();
+    world.server.outside().execute("update webhook_endpoint set url = 'nowhere'", []).unwrap();
+    world.post_job(&json!({}));
+    let webhook = world.span("webhook.delivery");
+    assert!(webhook.has_failed, "{webhook:?}");
+    assert_eq!(webhook.attributes["error.type"], "INTERNAL");
+    assert_eq!(webhook.attributes["skai.event.type"], "job.completed");
+    assert!(webhook.attributes["skai.delivery.id"].is_string());
+}
+
+#[test]
 fn a_call_that_a_client_waits_for_is_part_of_its_request() {
     let world = World::new();
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
@@ -98,6 +110,24 @@ fn a_call_that_a_client_waits_for_is_part_of_its_request() {
     assert_eq!((&attempt.parent, &call.parent), (&request.id, &attempt.id));
     assert!(request.start <= attempt.start && attempt.end <= request.end);
     assert_eq!(request.trace, TRACE);
+    let webhook = world.span("webhook.delivery");
+    assert_eq!((&webhook.parent, webhook.trace.as_str()), (&attempt.id, TRACE));
+}
+
+#[test]
+fn a_stranger_has_nothing_recorded() {
+    let world = World::new();
+    let stranger = world.server.client().with_header("traceparent", &given());
+    stranger.get("/healthz").expect(200);
+    stranger.get("/v1/me").expect(401);
+    stranger.get("/v1/nothing").expect(404);
+    stranger.with_key("sk_live_none").get("/v1/me").expect(401);
+    world.server.operator().with_header("traceparent", &given()).get("/admin/v1/stats").expect(200);
+    world.client().get("/v1/me").expect(200);
+    world.span("GET /v1/me");
+    let mut names: Vec<_> = world.spans().into_iter().map(|span| span.name).collect();
+    names.sort();
+    assert_eq!(names, ["GET /admin/v1/stats", "GET /v1/me"]);
 }
 
 #[test]
@@ -161,10 +191,12 @@ fn a_task_begins_a_trace_which_its_run_is_part_of() {
 
 #[test]
 fn nothing_that_was_said_and_no_secret_is_exported() {
-    let world = World::new();
+    // All that begins here is recorded, also of strangers.
+    let world = World::with(|config| config.traces.sample_ratio = 1.0);
     let secret = "hush-5f2a";
     world.provider.say(&format!("said {secret}"));
-    let client = world.client().with_header("User-Agent", secret).with_header("X-Api-Key", secret);
+    let client =
+        world.account.client.with_header("User-Agent", secret).with_header("X-Api-Key", secret);
     let body = json!({
         "model": "m", "user": secret, "metadata": {"a": secret},
         "messages": [{"role": "user", "content": secret}],
@@ -172,13 +204,7 @@ fn nothing_that_was_said_and_no_secret_is_exported() {
     client.post("/v1/jobs/generations", &body).expect(202);
     client.get(&format!("/v1/{secret}?q={secret}")).expect(404);
     client.send(&secret.to_uppercase(), "/v1/jobs", &[], None).expect(405);
-    world
-        .server
-        .client()
-        .with_key(secret)
-        .with_header("traceparent", &given())
-        .get("/v1/me")
-        .expect(401);
+    world.server.client().with_key(secret).get("/v1/me").expect(401);
     world.span("webhook.delivery");
     for (name, status) in [("GET", "404"), ("HTTP", "405"), ("GET /v1/me", "401")] {
         let span = world.span(name);

@@ -13,12 +13,7 @@ const NAME: &str = QueueName::GenerationCreate.as_str();
 
 /// An attempt that is being made. Its step ends when this is dropped.
 #[must_use = "the attempt ends when this is dropped"]
-pub struct AttemptSpan {
-    span: Span,
-    job: JobId,
-    account: AccountId,
-    number: u32,
-}
+pub struct AttemptSpan(Span);
 
 impl AttemptSpan {
     /// An attempt at a job that waited in the queue, which is a step too.
@@ -27,36 +22,33 @@ impl AttemptSpan {
             record.text("skai.queue", NAME);
             record.text("skai.job.id", job.id.to_string());
         });
-        Self {
-            span: app.traces.within(job.trace, SpanKind::Consumer, NAME),
-            job: job.id,
-            account: claimed.scope.account_id(),
-            number: claimed.attempts,
-        }
+        let span = app.traces.within(job.trace, SpanKind::Consumer, NAME);
+        Self::of(span, job.id, claimed.scope.account_id(), claimed.attempts)
     }
 
     /// The only attempt at a job whose client waits.
     pub fn direct(app: &App, caller: &Caller, new: &NewJob) -> Self {
-        Self {
-            span: app.traces.within(new.trace, SpanKind::Internal, NAME),
-            job: new.id,
-            account: caller.scope.account_id(),
-            number: 1,
-        }
+        let span = app.traces.within(new.trace, SpanKind::Internal, NAME);
+        Self::of(span, new.id, caller.scope.account_id(), 1)
+    }
+
+    fn of(mut span: Span, job: JobId, account: AccountId, number: u32) -> Self {
+        span.describe(|record| {
+            record.text("skai.job.id", job.to_string());
+            record.text("skai.account.id", account.to_string());
+            record.whole("skai.attempt", number);
+        });
+        Self(span)
     }
 
     /// What it leads to is a step behind this one.
     pub const fn context(&self) -> Option<TraceContext> {
-        self.span.context()
+        self.0.context()
     }
 
     /// Tells what it led to; `None` where that is not known.
     pub fn tell(&mut self, asked: Option<&Asked>) {
-        let (job, account, number) = (self.job, self.account, self.number);
-        self.span.describe(|record| {
-            record.text("skai.job.id", job.to_string());
-            record.text("skai.account.id", account.to_string());
-            record.whole("skai.attempt", number);
+        self.0.describe(|record| {
             let (outcome, why) = outcome(asked);
             record.text("skai.outcome", outcome);
             if let Some(why) = why {

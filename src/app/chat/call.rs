@@ -12,10 +12,12 @@ use std::{
         Arc, Mutex,
         mpsc::{self, SyncSender},
     },
-    time::Duration,
 };
 
-use super::{Chat, Finished, Head};
+use super::{
+    Chat, Finished, Head,
+    refusals::{broken, canceled, in_progress, refusal, retried, stopping},
+};
 use crate::{
     ambient::lock,
     app::{
@@ -26,20 +28,16 @@ use crate::{
         once,
     },
     domain::{
-        Deadline, Error, ErrorKind, Idempotency, JobError, JobErrorCode, JobStatus, Result,
-        Timestamp, TraceContext,
+        Deadline, Error, ErrorKind, Idempotency, JobError, JobStatus, Result, Timestamp,
+        TraceContext,
     },
-    providers::ProviderError,
     store::{
         AccountScope, Commit, Snapshot, Tx,
         idempotency::{self, Answer as Saved},
-        jobs::{self as job_rows, Job},
+        jobs as job_rows,
     },
     wire::Line,
 };
-
-/// How long a twin waits before it asks for the answer again.
-const TWIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a call ended well.
 pub(super) enum Ended {
@@ -62,6 +60,9 @@ struct Executed {
     /// Lets the line be cut until the outcome is recorded: whoever cancels a stream twice pays for it too.
     attached: Attached,
 }
+
+/// A call that was begun, and the step of a trace that its outcome is behind.
+type Tried = (LastExecuted, Option<TraceContext>);
 
 /// `None` before it was executed, and where it was refused when it was executed again.
 type LastExecuted = Arc<Mutex<Option<Executed>>>;
@@ -143,7 +144,7 @@ impl Call<'_> {
         let cut = self.line.is_cut();
         let asked = asked.unwrap_or_else(|_| Err(Error::internal("asking panicked")));
         span.tell(asked.as_ref().ok());
-        let ended = self.close(&head, &executed, asked, cut);
+        let ended = self.close(&head, &(executed, span.context()), asked, cut);
         // Where the first transaction failed, the last found no lease to end.
         opening.state.wait().and(ended)
     }
@@ -202,13 +203,7 @@ impl Call<'_> {
     }
 
     /// Records how it ended: the outcome, the charge and the answer for whoever asks again.
-    fn close(
-        &self,
-        head: &Head,
-        executed: &LastExecuted,
-        asked: Result<Asked>,
-        cut: bool,
-    ) -> Result<Ended> {
+    fn close(&self, head: &Head, tried: &Tried, asked: Result<Asked>, cut: bool) -> Result<Ended> {
         let (outcome, result) = match asked {
             Ok(Asked::Answered(_)) if cut && self.app.calls.is_closed() => {
                 (failed(direct::stopped(), None, Trail::default()), Err(stopping()))
@@ -233,7 +228,7 @@ impl Call<'_> {
             Err(error) => (failed(broken(), None, Trail::default()), Err(error)),
         };
         let body = result.as_ref().ok().map(|(_, body)| body.clone());
-        let recorded = self.record(executed, outcome, body)?;
+        let recorded = self.record(tried, outcome, body)?;
         let (finished, body) = result?;
         // Whoever still reads a stream that was cut is told that it is not whole.
         let is_whole = self.render.is_some() || !cut;
@@ -265,20 +260,15 @@ impl Call<'_> {
 
     /// False where somebody else ended the job meanwhile. What cannot be recorded now is recorded later, or
     /// else that there is no outcome.
-    fn record(
-        &self,
-        executed: &LastExecuted,
-        outcome: Outcome,
-        body: Option<Vec<u8>>,
-    ) -> Result<bool> {
+    fn record(&self, tried: &Tried, outcome: Outcome, body: Option<Vec<u8>>) -> Result<bool> {
         // A client that is told of a failure, and cannot ask again for this answer, does not pay for it.
         let keeps = self.render.is_none() || self.idempotency.is_some() || body.is_none();
-        let record = self.recording(executed, outcome, body);
+        let record = self.recording(tried, outcome, body);
         let recorded = record().wait();
         let Err(error) = &recorded else { return recorded };
         let no_outcome = || {
             let failed = failed(broken(), None, Trail::default());
-            self.recording(executed, failed, None)
+            self.recording(tried, failed, None)
         };
         match error.kind() {
             ErrorKind::Unavailable if keeps => self.app.calls.keep(record),
@@ -291,18 +281,19 @@ impl Call<'_> {
     /// Writes down the outcome of the job, and the answer or that there is none.
     fn recording(
         &self,
-        executed: &LastExecuted,
+        tried: &Tried,
         outcome: Outcome,
         body: Option<Vec<u8>>,
     ) -> impl Fn() -> Commit<bool> + Send + use<> {
         let (app, scope) = (Arc::clone(self.app), self.caller.scope);
-        let shared = Arc::new((Arc::clone(executed), Arc::new(outcome), body, self.idempotency));
+        let shared = Arc::new((tried.clone(), Arc::new(outcome), body, self.idempotency));
         move || {
             let (this, shared) = (Arc::clone(&app), Arc::clone(&shared));
             app.store.write(scope, move |tx| {
-                let (executed, outcome, body, request) = &*shared;
-                let executed = lock(executed);
-                let Some(Executed { direct, .. }) = &*executed else { return Ok(false) };
+                let ((executed, trace), outcome, body, request) = &*shared;
+                let mut executed = lock(executed);
+                let Some(Executed { direct, .. }) = &mut *executed else { return Ok(false) };
+                direct.lead_from(*trace);
                 if !direct::end(&this, tx, direct, outcome)? {
                     return Ok(false);
                 }
@@ -341,59 +332,6 @@ pub(super) fn answered(
     }
 }
 
-/// A job that ended without an answer, and was retried by hand.
-fn retried(job: &Job) -> Error {
-    let message = format!(
-        "the call under this Idempotency-Key failed, and its job was retried and succeeded: see \
-         /v1/jobs/{}; send a new key for a new call",
-        job.id
-    );
-    Error::new(ErrorKind::Conflict, message)
-}
-
-fn broken() -> JobError {
-    let message = "the server failed during the call".to_owned();
-    JobError { code: JobErrorCode::ServerError, message }
-}
-
-fn in_progress() -> Error {
-    let message =
-        "a request with this Idempotency-Key is still being answered; ask again in a moment";
-    Error::new(ErrorKind::IdempotencyInProgress, message).with_retry_after(TWIN_PAUSE)
-}
-
-fn stopping() -> Error {
-    Error::unavailable("the server is stopping; send the request again", TWIN_PAUSE)
-}
-
-fn canceled() -> Error {
-    Error::new(ErrorKind::Conflict, "the job was canceled before its answer was whole")
-}
-
 fn failed(error: JobError, answer: Option<BrokenAnswer>, trail: Trail) -> Outcome {
     Outcome::Failed { error, retry_at: None, exhausted: false, answer, trail }
-}
-
-/// What the client is told where no model gave an answer to keep.
-fn refusal(error: &JobError, provider: Option<&ProviderError>) -> Error {
-    let kind = match error.code {
-        JobErrorCode::RateLimit => ErrorKind::RateLimit,
-        JobErrorCode::Timeout => ErrorKind::ProviderTimeout,
-        JobErrorCode::OutputSchemaMismatch => ErrorKind::OutputSchemaMismatch,
-        // The provider refuses this server, not the request.
-        JobErrorCode::BadRequest
-            if provider.is_some_and(|error| matches!(error.status, Some(401 | 403 | 404))) =>
-        {
-            ErrorKind::ProviderUnusable
-        }
-        JobErrorCode::BadRequest => ErrorKind::InvalidRequest,
-        _ if provider.is_some_and(|error| !error.retryable) => ErrorKind::ProviderUnusable,
-        _ => ErrorKind::ProviderFailed,
-    };
-    let code = provider.and_then(|error| error.provider_code.clone());
-    let told = Error::new(kind, error.message.clone()).with_provider_code(code).of_job();
-    match provider.and_then(|error| error.retry_after) {
-        Some(after) => told.with_retry_after(after),
-        None => told,
-    }
 }

@@ -2,6 +2,7 @@
 
 mod call;
 mod prepare;
+mod refusals;
 
 use std::{cell::RefCell, ops::ControlFlow, sync::Arc};
 

@@ -86,25 +86,42 @@ pub fn plan(app: &Arc<App>) -> Result<()> {
     let planned = write(app, move |tx| {
         DutyName::ALL.into_iter().map(|name| plan_one(&this, tx, name)).collect::<Result<Vec<_>>>()
     });
-    for (name, succeeded_at) in planned.wait()?.into_iter().flatten() {
-        app.metrics.duty_succeeded(name.as_str(), succeeded_at.seconds());
+    for Planned { name, succeeded_at, due_at } in planned.wait()? {
+        if let Some(succeeded_at) = succeeded_at {
+            app.metrics.duty_succeeded(name.as_str(), succeeded_at.seconds());
+        }
+        app.metrics.duty_due(name.as_str(), due_at.map(Timestamp::seconds));
     }
     Ok(())
 }
 
-/// Gives when a run last ended well.
-fn plan_one(
-    app: &App,
-    tx: &Tx<'_, SystemScope>,
+/// What the metrics tell of a duty from the start on.
+struct Planned {
     name: DutyName,
-) -> Result<Option<(DutyName, Timestamp)>> {
+    /// When a run last ended well.
+    succeeded_at: Option<Timestamp>,
+    /// When the first run after that was or is due; `None` where the duty has no schedule.
+    due_at: Option<Timestamp>,
+}
+
+fn plan_one(app: &App, tx: &Tx<'_, SystemScope>, name: DutyName) -> Result<Planned> {
     let rhythm = app.settings.duties.rhythm(name);
     let (cron, timezone) = (rhythm.cron(), rhythm.timezone.name());
     let known = duties::find(tx, name)?;
-    if !known.as_ref().is_some_and(|known| known.cron == cron && known.timezone == timezone) {
-        duties::plan(tx, name, (&cron, timezone), rhythm.next(tx.now()))?;
-    }
-    Ok(known.and_then(|known| Some((name, known.succeeded_at?))))
+    let succeeded_at = known.as_ref().and_then(|known| known.succeeded_at);
+    let due_at = match known.filter(|known| known.cron == cron && known.timezone == timezone) {
+        // A run that failed is still owed, though the next one is only due at the next time.
+        Some(known) if known.error.is_some() => {
+            rhythm.next(succeeded_at.unwrap_or(known.created_at))
+        }
+        Some(known) => known.due_at.filter(|_| rhythm.cron.is_some()),
+        None => {
+            let next = rhythm.next(tx.now());
+            duties::plan(tx, name, (&cron, timezone), next)?;
+            next
+        }
+    };
+    Ok(Planned { name, succeeded_at, due_at })
 }
 
 /// All duties. Blocks while it reads.
@@ -139,6 +156,7 @@ pub fn next(app: &Arc<App>) -> Result<Option<DutyName>> {
         if duty.due_at.is_some_and(|due_at| rhythm.was_set_back(due_at, now)) {
             let (name, due_at) = (duty.name, rhythm.next(now));
             write(app, move |tx| duties::set_due(tx, name, due_at)).wait()?;
+            app.metrics.duty_due(name.as_str(), due_at.map(Timestamp::seconds));
         }
     }
     Ok(known.iter().find(|duty| duty.is_due(now)).map(|duty| duty.name))
@@ -172,19 +190,20 @@ pub struct Ended {
 pub fn end(app: &Arc<App>, name: DutyName, ended: Ended) -> Result<()> {
     let (this, Ended { outcome, duration }) = (Arc::clone(app), ended);
     let word = if outcome.is_ok() { "ok" } else { "failed" };
-    let now = write(app, move |tx| {
+    let ended = write(app, move |tx| {
         let duty = must_find(tx, name)?;
         let after = [duty.due_at, duty.started_at].into_iter().flatten().fold(tx.now(), Ord::max);
         let due_at = this.settings.duties.rhythm(name).next(after);
         let outcome = outcome.as_deref().map_err(String::as_str);
         duties::finish(tx, name, outcome, duration, due_at)?;
-        Ok(tx.now())
+        Ok((tx.now(), due_at))
     });
-    let now = now.wait()?;
-    app.metrics.duty_ended(name.as_str(), word, duration);
+    let (now, due_at) = ended.wait()?;
     if word == "ok" {
         app.metrics.duty_succeeded(name.as_str(), now.seconds());
+        app.metrics.duty_due(name.as_str(), due_at.map(Timestamp::seconds));
     }
+    app.metrics.duty_ended(name.as_str(), word, duration);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{JobError, JobErrorCode, JobStatus, QueueName, Result},
+    domain::{JobError, JobErrorCode, JobStatus, QueueName, Result, TraceContext},
     store::{
         AccountScope, Snapshot, SystemScope, Tx, job_events,
         jobs::{self, Job},
@@ -28,6 +28,15 @@ const LEFT_AT_A_TIME: u32 = 100;
 pub(in crate::app) struct Direct {
     pub(in crate::app) job: Arc<Job>,
     lease: Lease,
+}
+
+impl Direct {
+    /// What it leads to from now on is a step behind its attempt.
+    pub(in crate::app) fn lead_from(&mut self, attempt: Option<TraceContext>) {
+        if self.job.trace != attempt {
+            Arc::make_mut(&mut self.job).trace = attempt;
+        }
+    }
 }
 
 /// Accepts a job and begins its only attempt.

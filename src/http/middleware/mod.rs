@@ -93,6 +93,7 @@ pub(super) async fn pass(
         edge.settings.metrics_open,
     )
     .await?;
+    trace::distrust(&mut exchange.span, &exchange.identity);
     let now = edge.app.ambient.monotonic();
     if let Err(refused) = authentication::admit(&exchange.identity, exchange.client) {
         rate_limit::look(now, &route, &exchange.identity, &mut exchange.headers);
@@ -231,6 +232,8 @@ impl Exchange {
             }
             body = Body::whole(Bytes::new());
         }
+        // Many are refused before anybody asked who they are.
+        trace::distrust(&mut self.span, &self.identity);
         self.observe(edge, method, status);
         self.record(status, code, &mut body);
         // Its step is over when the body is.

@@ -4,7 +4,10 @@ use hyper::http::request::Parts;
 
 use crate::{
     domain::TraceContext,
-    http::{Served, request::only_header},
+    http::{
+        Served,
+        request::{Identity, only_header},
+    },
     observe::traces::{Record, Span, SpanKind, Traces},
 };
 
@@ -18,6 +21,14 @@ pub(super) fn begin(traces: &Traces, parts: &Parts) -> Span {
         return Span::default();
     }
     traces.begin(given, SpanKind::Server, "HTTP")
+}
+
+/// Strangers have no say in what is recorded: anybody can send a `traceparent` that asks for it. Their traces are passed
+/// on alone.
+pub(super) fn distrust(span: &mut Span, identity: &Identity) {
+    if matches!(identity, Identity::Anyone) {
+        span.leave_out_given();
+    }
 }
 
 /// Tells how it was answered: by its route, for a path may have anything in it.

@@ -140,6 +140,14 @@ impl Span {
         self.context
     }
 
+    /// Records nothing of a step whose trace began elsewhere; that is passed on, and what it leads to is not recorded
+    /// either. Traces that began here stay.
+    pub fn leave_out_given(&mut self) {
+        if let Some(parent) = self.open.as_ref().and_then(|open| open.record.parent) {
+            (self.context, self.open) = (Some(parent.unrecorded()), None);
+        }
+    }
+
     /// Says more of the step, where anybody will read it.
     pub fn describe(&mut self, describe: impl FnOnce(&mut Record)) {
         if let Some(open) = &mut self.open {
@@ -152,6 +160,9 @@ impl Drop for Span {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
         let Open { inner, began, mut record } = *open;
+        if std::thread::panicking() && !record.has_failed {
+            record.fail("INTERNAL");
+        }
         record.ended_after(
             inner.ambient.monotonic().saturating_sub(began),
             inner.ambient.since_epoch(),

@@ -53,6 +53,38 @@ fn a_parent_decides_what_is_recorded() {
 }
 
 #[test]
+fn a_trace_that_was_given_can_be_left_out() {
+    let (traces, waiting, _) = traces(1.0, 9);
+    let mut own = traces.begin(None, SpanKind::Server, "own");
+    let context = own.context();
+    own.leave_out_given();
+    assert_eq!(own.context(), context);
+    drop(own);
+    let mut span = traces.begin(given("03"), SpanKind::Server, "given");
+    span.leave_out_given();
+    span.describe(|_| panic!("nobody reads it"));
+    assert_eq!(span.context(), given("02"));
+    drop(span);
+    let mut unsampled = traces.begin(given("00"), SpanKind::Server, "given");
+    unsampled.leave_out_given();
+    assert_eq!(unsampled.context(), given("00"));
+    drop(unsampled);
+    let sent = sent(&waiting);
+    assert_eq!(sent.iter().map(|span| &*span.name).collect::<Vec<_>>(), ["own"]);
+}
+
+#[test]
+fn a_step_that_panics_has_failed() {
+    let (traces, waiting, _) = traces(1.0, 9);
+    let panics = std::panic::AssertUnwindSafe(|| {
+        let _span = traces.begin(None, SpanKind::Consumer, "a");
+        panic!("it does");
+    });
+    std::panic::catch_unwind(panics).unwrap_err();
+    assert!(sent(&waiting)[0].has_failed);
+}
+
+#[test]
 fn a_part_of_the_traces_that_begin_here_is_recorded() {
     for (ratio, expected) in [(1.0, 1_000..=1_000), (0.5, 400..=600), (0.1, 50..=150)] {
         let (traces, waiting, _) = traces(ratio, 1_000);
