@@ -70,7 +70,7 @@ const WITHOUT_FOREIGN_IDS: [&str; 57] = [
     "job_events::add",
     "job_events::begin",
     "job_list::list",
-    "jobs::insert",
+    "new_jobs::insert",
     "ledger::cover",
     "ledger_entries::grants",
     "projects::by_name",

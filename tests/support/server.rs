@@ -9,10 +9,10 @@ use skai_server::{
     app::{App, ledger_audit},
     config::{self, Config, ProviderKind, Synchronous},
     domain::{RateLimit, Secret},
-    server::Server,
+    server::{FolderError, Server, StartError},
 };
 
-use super::{Client, LIMIT, Provider, Receiver, client::Reply, provider::USAGE};
+use super::{Client, LIMIT, Provider, Receiver, client::Reply, eventually, provider::USAGE};
 
 /// What the operator of every test server is known by.
 pub(crate) const OPERATOR: &str = "op_of_the_tests";
@@ -87,8 +87,12 @@ impl TestServer {
     pub(crate) fn restart_after(mut self, between: impl FnOnce(&Self)) -> Self {
         self.server.take().unwrap().stop();
         between(&self);
-        let started = Server::start(self.config.clone(), self.ambient.clone());
-        self.server = Some(started.unwrap());
+        // A process that another test starts right now may hold the lock of the folder until it runs its program.
+        let start = || match Server::start(self.config.clone(), self.ambient.clone()) {
+            Err(StartError::Folder(FolderError::InUse(_))) => None,
+            started => Some(started.unwrap()),
+        };
+        self.server = Some(eventually("the folder is free", start));
         self
     }
 
