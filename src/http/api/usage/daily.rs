@@ -74,8 +74,8 @@ struct DailyBody {
     prompt_tokens: u64,
     /// The part of them that was written.
     completion_tokens: u64,
-    /// How long those took on average that succeeded, in milliseconds from when their last attempt began; null where none
-    /// did.
+    /// How long those took on average that succeeded, in milliseconds from when their last attempt began; null where
+    /// none did.
     avg_latency_ms: Option<u64>,
     /// In how many milliseconds half of them ended; at most 1 % too high.
     p50: Option<u64>,
@@ -166,16 +166,17 @@ const fn column(by: UsageBy) -> &'static str {
 
 /// `GET /v1/usage/daily`
 async fn daily(request: Request) -> Result<Reply> {
-    let (scope, days) = (request.session()?.scope, days(&request)?);
+    let (scope, (page, is_csv)) = (request.session()?.scope, csv::page(&request)?);
+    let days = days(&request, page.after.as_ref())?;
     let by = request.choice("group_by", UsageBy::ALL, UsageBy::as_str)?;
-    let (page, is_csv) = csv::page(&request)?;
     let list = move |app: &Arc<_>| {
         let page = usage::daily(app, scope, days, by, &page)?;
         Ok(page.map(|row| DailyBody::of(by, &row)))
     };
     if is_csv {
         let write = move |rows: &[DailyBody]| file(by, rows);
-        return csv::reply(&request, "usage.csv", list, write).await;
+        let file = csv::file("usage.csv", list, write);
+        return request.heavy(file).await?.reply(&request);
     }
     Reply::ok(&request.blocking(list).await?)
 }

@@ -95,7 +95,7 @@ impl SummaryBody {
 
 /// `GET /v1/usage/summary`
 async fn summary(request: Request) -> Result<Reply> {
-    let (scope, days) = (request.session()?.scope, days(&request)?);
+    let (scope, days) = (request.session()?.scope, days(&request, None)?);
     let summary = request.blocking(move |app| usage::summary(app, scope, days)).await?;
     Reply::ok(&SummaryBody::of(days, &summary)?)
 }
