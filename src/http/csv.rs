@@ -100,3 +100,18 @@ pub(super) fn text(text: &str) -> String {
 pub(super) fn some(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_begins_like_a_formula_is_marked() {
+        for begins in ["=1", "+1", "-1", "@x", "\tx", "\rx", "\nx"] {
+            assert_eq!(text(begins), format!("'{begins}"));
+        }
+        for plain in ["", "a=1", " =1", "'x"] {
+            assert_eq!(text(plain), plain);
+        }
+    }
+}
