@@ -171,13 +171,18 @@ impl World {
     fn pass(&mut self) {
         let millis = match self.pick(60) {
             0 | 1 => 7_200_000,
-            2 => {
-                let clock = &self.deeds.ambient;
-                return clock.jump(clock.now().minus(Duration::from_hours(3)));
-            }
+            2 => return self.set_back(),
             _ => self.pick(900),
         };
         self.deeds.ambient.advance(Duration::from_millis(u64::try_from(millis).unwrap()));
+    }
+
+    /// The clock is set back, past midnight in some cases. What waits is due nevertheless.
+    fn set_back(&self) {
+        let clock = &self.deeds.ambient;
+        clock.jump(clock.now().minus(Duration::from_hours(3)));
+        let due = "update queue set run_at = min(run_at, ?1)";
+        self.deeds.outside().execute(due, [clock.now().millis()]).unwrap();
     }
 
     fn crash(&mut self) {

@@ -23,8 +23,10 @@ pub(super) fn route() -> Route {
         .summary(
             "Lists what ended on each day of UTC, in all or by group, newest days first. A job counts on the day on \
              which it ended, and twice where it was retried and ended again. Days and groups without jobs have no \
-             row. The sums are exact; percentiles are at most 1 % too high. Also as CSV, up to 10,000 rows where no \
-             limit is given; the header `Link` then says where it goes on.",
+             row, and what each end user used is forgotten after a time that the operator sets. Sums are exact; \
+             percentiles are at most 1 % too high, and what took longer than a week counts as a week. A cursor goes on \
+             with the days and the group of its list. Also as CSV, up to 10,000 rows where no limit is given; the \
+             header `Link` then says where it goes on.",
         )
         .scope(Scope::UsageRead)
         .paged()
