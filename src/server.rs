@@ -148,6 +148,7 @@ impl Server {
         metrics::pull_jobs(&app, &generations);
         metrics::pull_hashings(&app);
         metrics::pull_store(&app);
+        metrics::pull_usage(&app);
         metrics::pull_process(&app);
         metrics::pull_caches(&app);
         metrics::pull_audit(&app);

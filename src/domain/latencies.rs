@@ -13,9 +13,11 @@ use super::{Error, Result};
 const DIGITS: u8 = 2;
 /// A week, in milliseconds: what takes longer counts as this.
 const MOST: u64 = 604_800_000;
+/// What the format V2 begins with, where it is not compressed.
+const COOKIE: u64 = 0x1c84_9303 | 0x10;
 
 /// How long jobs took, in milliseconds. A value up to 255 ms is kept as it is; of a longer one it is known only
-/// in which of some ranges it lies, each less than 1 % wide.
+/// in which of some ranges it lies, each less than 1 % wide. What took longer than a week counts as a week.
 ///
 /// ```
 /// use skai_server::domain::Latencies;
@@ -49,8 +51,8 @@ impl Latencies {
         self.0.len()
     }
 
-    /// The least number of milliseconds that so large a part of the jobs, from 0 to 1, did not exceed; at most 1 %
-    /// above what it is exactly. `None` without jobs.
+    /// The least number of milliseconds that so large a part of the jobs, from 0 to 1, did not exceed; up to a week at
+    /// most 1 % above what it is exactly. `None` without jobs.
     pub fn quantile(&self, part: f64) -> Option<u64> {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(part))
     }
@@ -64,19 +66,45 @@ impl Latencies {
         Ok(bytes)
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. Bytes that are damaged cost no more memory than one histogram.
     pub fn from_bytes(mut bytes: &[u8]) -> Result<Self> {
         if bytes.is_empty() {
             return Self::empty();
         }
+        if !is_ours(bytes) {
+            return Err(not_ours());
+        }
         let read: Histogram<u64> =
             Deserializer::new().deserialize(&mut bytes).map_err(Error::internal)?;
-        let same = (read.sigfig(), read.low(), read.high()) == (DIGITS, 1, MOST);
-        if !same || !bytes.is_empty() {
-            return Err(Error::internal("a histogram of latencies is not one of ours"));
+        if !bytes.is_empty() {
+            return Err(not_ours());
         }
         Ok(Self(read))
     }
+}
+
+/// Bytes before the counts.
+const HEADER: usize = 40;
+
+/// Whether all that comes before the counts is as we write it, and says how many bytes the counts take. Nothing else may
+/// reach the decoder: it makes room for what the bytes say, and inflates what is compressed.
+fn is_ours(bytes: &[u8]) -> bool {
+    let Some((header, counts)) = bytes.split_at_checked(HEADER) else { return false };
+    let number =
+        |at: usize| header.iter().skip(at).take(4).fold(0, |n, byte| n << 8 | u64::from(*byte));
+    let long = |at: usize| number(at) << 32 | number(at + 4);
+    let (cookie, length, offset, digits) = (number(0), number(4), number(8), number(12));
+    // The least number that a count can be spelled as: the decoder would negate it, which is none.
+    let has_least = counts.windows(9).any(|window| window.iter().all(|byte| *byte == u8::MAX));
+    cookie == COOKIE
+        && usize::try_from(length) == Ok(counts.len())
+        && (offset, digits) == (0, u64::from(DIGITS))
+        && (long(16), long(24), long(32)) == (1, MOST, 1_f64.to_bits())
+        && !has_least
+}
+
+fn not_ours() -> Error {
+    Error::internal("a histogram of latencies is not one of ours")
 }
 
 impl PartialEq for Latencies {
@@ -95,6 +123,7 @@ impl fmt::Debug for Latencies {
 
 #[cfg(test)]
 mod tests {
+    use hdrhistogram::serialization::V2DeflateSerializer;
     use proptest::prelude::*;
 
     use super::*;
@@ -149,6 +178,44 @@ mod tests {
     }
 
     #[test]
+    fn a_header_that_lies_costs_nothing() {
+        let bytes = of(&[1, 500, 70_000]).to_bytes().unwrap();
+        // A payload of 4 GB, and one that is compressed.
+        let mut long = bytes.clone();
+        long[4..8].fill(u8::MAX);
+        let mut compressed = Vec::new();
+        V2DeflateSerializer::new().serialize(&of(&[1]).0, &mut compressed).unwrap();
+        for bad in [&long, &compressed] {
+            assert!(!is_ours(bad) && Latencies::from_bytes(bad).is_err());
+        }
+        for at in 0..HEADER {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1;
+            assert!(!is_ours(&bad), "{at}");
+        }
+        assert!(is_ours(&bytes));
+        // Nothing that can be said of a count breaks the decoder.
+        for counts in [[u8::MAX; 9], [0x80; 9], [0xfe; 9]] {
+            let _ = Latencies::from_bytes(&with_header(&counts));
+        }
+    }
+
+    /// These counts, behind a header that is right.
+    fn with_header(counts: &[u8]) -> Vec<u8> {
+        let mut bytes = of(&[1]).to_bytes().unwrap();
+        bytes.truncate(HEADER);
+        bytes[4..8].copy_from_slice(&u32::try_from(counts.len()).unwrap().to_be_bytes());
+        bytes.extend(counts);
+        bytes
+    }
+
+    /// Bytes as counts: few, many, and those that go on.
+    fn counts() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![any::<u8>(), Just(u8::MAX), Just(0x80), Just(0x7f), Just(0)];
+        prop::collection::vec(byte, 0..200)
+    }
+
+    #[test]
     fn a_day_of_many_jobs_stays_small() {
         let values: Vec<u64> = (0..100_000).map(|n| 200 + n % 3_000).collect();
         let bytes = of(&values).to_bytes().unwrap();
@@ -156,6 +223,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_bytes_are_a_panic(counts in counts(), bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            for bytes in [with_header(&counts), bytes] {
+                if let Ok(read) = Latencies::from_bytes(&bytes) {
+                    let mut merged = of(&[1, 70_000]);
+                    merged.merge(&read).unwrap();
+                    merged.record(5);
+                    let _ = (merged.count(), merged.quantile(0.5), merged.quantile(0.95), merged.to_bytes());
+                }
+            }
+        }
+
         #[test]
         fn quantiles_are_at_most_a_percent_too_high(
             values in prop::collection::vec(0..MOST, 1..300),

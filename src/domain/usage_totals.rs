@@ -134,9 +134,18 @@ impl DaySpan {
     /// assert_eq!((span.from.to_string(), span.to), ("2026-10-22".to_owned(), today));
     /// ```
     pub fn parse(from: Option<&str>, to: Option<&str>, today: Day) -> Result<Self> {
-        let day = |param, text: Option<&str>| text.map(|text| day(param, text)).transpose();
-        let to = day("to", to)?.unwrap_or(today);
-        let from = day("from", from)?.unwrap_or(to.plus(1 - Self::DEFAULT_DAYS));
+        let to = given("to", to)?.unwrap_or(today);
+        let from = given("from", from)?.unwrap_or(to.plus(1 - Self::DEFAULT_DAYS));
+        Self::of(from, to)
+    }
+
+    /// Reads the same of a page that goes on: what is not named is as in the list that it is of.
+    pub fn parse_next(from: Option<&str>, to: Option<&str>, list: Self) -> Result<Self> {
+        let (to, from) = (given("to", to)?, given("from", from)?);
+        Self::of(from.unwrap_or(list.from), to.unwrap_or(list.to))
+    }
+
+    fn of(from: Day, to: Day) -> Result<Self> {
         if from > to {
             let message = format!(
                 "from is {from}, which is after {to}; name an earlier day, or a later one in to"
@@ -153,6 +162,10 @@ impl DaySpan {
         }
         Ok(Self { from, to })
     }
+}
+
+fn given(param: &str, text: Option<&str>) -> Result<Option<Day>> {
+    text.map(|text| day(param, text)).transpose()
 }
 
 fn day(param: &str, text: &str) -> Result<Day> {

@@ -12,7 +12,7 @@ use std::sync::{
 
 pub(super) use process::pull_process;
 pub(super) use queues::{pull_jobs, pull_queue};
-pub(super) use store::pull_store;
+pub(super) use store::{pull_store, pull_usage};
 pub(super) use telemetry::pull_telemetry;
 
 use crate::{

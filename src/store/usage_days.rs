@@ -94,17 +94,23 @@ pub struct OfDay {
     pub counted: Counted,
 }
 
-/// What is counted in a dimension since a day, before that subject of that day: newest days first, and the subjects of
-/// each the other way round.
+fn of_day(row: &Row<'_>) -> rusqlite::Result<OfDay> {
+    Ok(OfDay { day: row.get("day")?, subject: row.get("subject")?, counted: counted(row)? })
+}
+
+/// Hands `take` what is counted in a dimension since a day, before that subject of that day: newest days first, and the
+/// subjects of each the other way round. One row after the other, as its histogram is much larger than what is made of it.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     dimension: Dimension,
     since: Day,
     before: (Day, &[u8]),
     limit: u32,
-) -> Result<Vec<OfDay>> {
-    snapshot.all(LIST, (dimension.number(), since, before.0, before.1, limit), |row| {
-        Ok(OfDay { day: row.get("day")?, subject: row.get("subject")?, counted: counted(row)? })
+    mut take: impl FnMut(OfDay),
+) -> Result<()> {
+    snapshot.each(LIST, (dimension.number(), since, before.0, before.1, limit), |row| {
+        take(of_day(row)?);
+        Ok(())
     })
 }
 
@@ -112,17 +118,66 @@ const LIST: &str = "select * from usage_day
     where dimension = ?1 and day >= ?2 and (day, subject) < (?3, ?4)
     order by day desc, subject desc limit ?5";
 
-/// What is counted on each of these days that has something, in a dimension of one subject.
+/// What is counted on each of these days that has something, in a dimension of one subject: at most
+/// [`DaySpan::MAX_DAYS`].
 pub fn of_days(
     snapshot: &Snapshot<'_, AccountScope>,
     dimension: Dimension,
     days: DaySpan,
-) -> Result<Vec<Counted>> {
-    snapshot.all(OF_DAYS, (dimension.number(), days.from, days.to), counted)
+) -> Result<Vec<OfDay>> {
+    snapshot.all(OF_DAYS, (dimension.number(), days.from, days.to), of_day)
 }
 
 const OF_DAYS: &str =
     "select * from usage_day where dimension = ?1 and day between ?2 and ?3 order by day";
+
+/// An end user's row, to be forgotten.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OldUser {
+    /// Whose end user it is.
+    pub account: i64,
+    /// The day.
+    pub day: Day,
+    /// The end user's name; nothing for jobs without one.
+    pub subject: Vec<u8>,
+}
+
+/// The oldest rows of end users before a day, from that account on.
+pub fn old_users(
+    snapshot: &Snapshot<'_, SystemScope>,
+    from: i64,
+    before: Day,
+    limit: u32,
+) -> Result<Vec<OldUser>> {
+    snapshot.all(OLD_USERS, (from, before, limit), |row| {
+        Ok(OldUser {
+            account: row.get("account")?,
+            day: row.get("day")?,
+            subject: row.get("subject")?,
+        })
+    })
+}
+
+const OLD_USERS: &str = "select d.account, d.day, d.subject
+    from main.account a cross join main.usage_day d
+      on d.account = a.seq and d.dimension = 7 and d.day < ?2
+    where a.seq >= ?1 order by a.seq, d.day, d.subject limit ?3";
+
+/// Under this name `meta` holds the day before which rows of end users may be missing.
+pub(in crate::store) const USERS_SINCE: &str = "usage_by_user_since";
+
+/// Forgets these rows of end users, which are of days before that one; gives how many there were.
+pub fn forget_users(tx: &Tx<'_, SystemScope>, rows: &[OldUser], before: Day) -> Result<usize> {
+    let since = tx.fact(USERS_SINCE)?.max(before.number());
+    tx.set_fact(USERS_SINCE, since)?;
+    let gone = rows.iter().map(|row| {
+        tx.execute(
+            "delete from main.usage_day where account = ?1 and dimension = 7 and day = ?2 and subject = ?3",
+            (row.account, row.day, &row.subject),
+        )
+    });
+    gone.sum()
+}
 
 /// What the account's agent of that id is called now, archived or not.
 pub fn agent_name(snapshot: &Snapshot<'_, AccountScope>, id: AgentId) -> Result<Option<String>> {
@@ -130,4 +185,4 @@ pub fn agent_name(snapshot: &Snapshot<'_, AccountScope>, id: AgentId) -> Result<
 }
 
 #[cfg(test)]
-pub(in crate::store) const LISTS: [&str; 2] = [LIST, OF_DAYS];
+pub(in crate::store) const LISTS: [&str; 3] = [LIST, OF_DAYS, OLD_USERS];

@@ -11,9 +11,7 @@ use super::{
     scope::{AccountScope, AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{
-    AgentId, ApiKeyId, Day, DaySpan, JobStatus, ProjectId, Result, UsageBy, UsageTotals,
-};
+use crate::domain::{Day, DaySpan, JobStatus, Result, UsageBy, UsageTotals};
 
 /// What is counted together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -27,18 +25,19 @@ pub enum Dimension {
 }
 
 impl Dimension {
-    /// Those that a job is counted in.
-    pub const OF_JOBS: [Self; 6] = [
+    /// Every dimension.
+    pub const EACH: [Self; 7] = [
         Self::All,
         Self::By(UsageBy::Model),
         Self::By(UsageBy::Agent),
         Self::By(UsageBy::Project),
         Self::By(UsageBy::ApiKey),
         Self::By(UsageBy::User),
+        Self::Deliveries,
     ];
 
-    /// Those of [`By`](Self::By) follow [`UsageBy::ALL`].
-    pub(in crate::store) const fn number(self) -> i64 {
+    /// The number that rows say it by; those of [`By`](Self::By) follow [`UsageBy::ALL`].
+    pub const fn number(self) -> i64 {
         match self {
             Self::All => 2,
             Self::By(UsageBy::Model) => 3,
@@ -66,18 +65,20 @@ pub struct Ended {
     of: Option<OfJob>,
 }
 
-/// What a job is counted by.
+/// What a job is counted by, each as its subject. What is missing is nothing, so that a row which lost its project or key
+/// counts without it, and stops no others.
 #[derive(Clone, Debug)]
 struct OfJob {
-    model: String,
-    agent: Option<AgentId>,
-    project: ProjectId,
-    key: ApiKeyId,
-    user: Option<String>,
+    model: Vec<u8>,
+    agent: Vec<u8>,
+    project: Vec<u8>,
+    key: Vec<u8>,
+    user: Vec<u8>,
 }
 
 impl Ended {
-    /// What it is called in this dimension: nothing where it has no agent or user, `None` where it is not counted there.
+    /// What it is called in this dimension: nothing where it has no agent or user, `None` where it is not counted
+    /// there.
     pub fn subject(&self, dimension: Dimension) -> Option<&[u8]> {
         let of = match (&self.of, dimension) {
             (None, Dimension::Deliveries) => return Some(&[]),
@@ -86,18 +87,18 @@ impl Ended {
         };
         Some(match dimension {
             Dimension::All | Dimension::Deliveries => &[],
-            Dimension::By(UsageBy::Model) => of.model.as_bytes(),
-            Dimension::By(UsageBy::Agent) => of.agent.as_ref().map_or(&[], |id| id.as_bytes()),
-            Dimension::By(UsageBy::Project) => of.project.as_bytes(),
-            Dimension::By(UsageBy::ApiKey) => of.key.as_bytes(),
-            Dimension::By(UsageBy::User) => of.user.as_deref().unwrap_or_default().as_bytes(),
+            Dimension::By(UsageBy::Model) => &of.model,
+            Dimension::By(UsageBy::Agent) => &of.agent,
+            Dimension::By(UsageBy::Project) => &of.project,
+            Dimension::By(UsageBy::ApiKey) => &of.key,
+            Dimension::By(UsageBy::User) => &of.user,
         })
     }
 
     /// The dimensions that it is counted in, and what it is called there.
     pub fn places(&self) -> impl Iterator<Item = (Dimension, &[u8])> {
-        let all = Dimension::OF_JOBS.into_iter().chain([Dimension::Deliveries]);
-        all.filter_map(|dimension| Some((dimension, self.subject(dimension)?)))
+        let each = Dimension::EACH.into_iter();
+        each.filter_map(|dimension| Some((dimension, self.subject(dimension)?)))
     }
 
     /// How long it took, where it is a job that succeeded.
@@ -147,12 +148,16 @@ fn ended(row: &Row<'_>) -> rusqlite::Result<Ended> {
 }
 
 fn of_job(row: &Row<'_>) -> rusqlite::Result<OfJob> {
+    let bytes = |column: &str| {
+        let value = row.get_ref(column)?.as_bytes_or_null()?;
+        Ok::<_, rusqlite::Error>(value.unwrap_or_default().to_vec())
+    };
     Ok(OfJob {
-        model: row.get("model")?,
-        agent: row.get("agent_id")?,
-        project: row.get("project_id")?,
-        key: row.get("key_id")?,
-        user: row.get("end_user")?,
+        model: bytes("model")?,
+        agent: bytes("agent_id")?,
+        project: bytes("project_id")?,
+        key: bytes("key_id")?,
+        user: bytes("end_user")?,
     })
 }
 
@@ -202,8 +207,8 @@ fn today(tx: &Tx<'_, AccountScope>) -> Day {
     Day::of_utc(tx.now())
 }
 
-/// Hands `take` what of the account ended on these days and is not counted yet. Looks at what all accounts have there: some
-/// hundreds of rows, and what a second adds.
+/// Hands `take` what of the account ended on these days and is not counted yet. Looks at what all accounts have there:
+/// some hundreds of rows, and what a second adds.
 pub fn each(
     snapshot: &Snapshot<'_, AccountScope>,
     days: DaySpan,

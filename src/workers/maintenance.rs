@@ -22,8 +22,9 @@ const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
 const WRITES_PER_ROUND: u32 = 60;
 
-/// Once a second, when the ticker calls it: fills lists, counts what was used, records late outcomes, goes on with cancellations, takes
-/// back expired grants and looks at some agents for drift. Once a minute it forgets old answers and hours.
+/// Once a second, when the ticker calls it: fills lists, records late outcomes, goes on with cancellations, takes back
+/// expired grants, looks at some agents for drift and counts what was used. Once a minute it forgets old answers and
+/// hours.
 pub struct Maintenance {
     app: Arc<App>,
     last: Mutex<Option<Duration>>,
@@ -49,7 +50,6 @@ impl Maintenance {
         // While the database takes no writes, there is nothing to list.
         if self.app.store.trouble().is_none() {
             report("fill lists", app::fill_lists(&self.app));
-            report("count what was used", usage::fold(&self.app));
             report("record outcomes of calls", Ok(self.app.calls.record_late()));
         }
         report("cancel the rest of batches", batches::cancel_rest(&self.app));
@@ -59,6 +59,10 @@ impl Maintenance {
             report("forget hours of agents", health::forget_hours(&self.app));
         }
         report("watch for drift", self.watch_drift());
+        // The last, as it may have the most to do.
+        if self.app.store.trouble().is_none() {
+            report("count what was used", usage::fold(&self.app));
+        }
     }
 
     /// Looks at the next agents, from the first again some minutes after the last round began.

@@ -586,7 +586,11 @@ fn find_usage(calls: &mut Calls<'_>) {
     let days = DaySpan { from: day(0), to: day(99_999) };
     calls.find(
         "usage_days::list",
-        |it| usage_days::list(it, Dimension::All, day(0), (day(9), &[]), 9),
+        |it| {
+            let (mut rows, before) = (Vec::new(), (day(9), [].as_slice()));
+            usage_days::list(it, Dimension::All, day(0), before, 9, |row| rows.push(row))
+                .map(|()| rows)
+        },
         Vec::is_empty,
     );
     calls.find(

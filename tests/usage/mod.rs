@@ -1,6 +1,9 @@
 //! What accounts used, day by day: how it is counted, and how it is shown.
 
+mod cuts;
 mod days;
+mod forget;
+mod pages;
 mod recount;
 mod routes;
 

@@ -106,6 +106,21 @@ impl World {
         self.open.push(Known { id: job.id, seq: job.seq, caller, running: None });
     }
 
+    /// A batch of a few jobs, which go on like others.
+    fn batch(&mut self) {
+        let account = self.pick(3);
+        let caller = caller(self.accounts[account]);
+        let batch = self.deeds.batch(caller.scope, 3);
+        let outside = self.deeds.outside();
+        let sql = "select j.id, j.seq from job j join batch b on b.seq = j.batch where b.id = ?1";
+        let mut items = outside.prepare(sql).unwrap();
+        let items = items.query_map([batch.id], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        for item in items {
+            let (id, seq) = item.unwrap();
+            self.open.push(Known { id, seq, caller: caller.clone(), running: None });
+        }
+    }
+
     /// Takes an open job a step further.
     fn step(&mut self) {
         if self.open.is_empty() {
@@ -152,12 +167,22 @@ impl World {
         if retried.is_ok() { self.open.push(job) } else { self.over.push(job) }
     }
 
+    /// Some time passes, mostly forwards.
     fn pass(&mut self) {
-        let millis = match self.pick(30) {
-            0 => 7_200_000,
+        let millis = match self.pick(60) {
+            0 | 1 => 7_200_000,
+            2 => return self.set_back(),
             _ => self.pick(900),
         };
         self.deeds.ambient.advance(Duration::from_millis(u64::try_from(millis).unwrap()));
+    }
+
+    /// The clock is set back, past midnight in some cases. What waits is due nevertheless.
+    fn set_back(&self) {
+        let clock = &self.deeds.ambient;
+        clock.jump(clock.now().minus(Duration::from_hours(3)));
+        let due = "update queue set run_at = min(run_at, ?1)";
+        self.deeds.outside().execute(due, [clock.now().millis()]).unwrap();
     }
 
     fn crash(&mut self) {
@@ -179,7 +204,7 @@ fn recount(deeds: &Deeds) -> BTreeMap<Place, Sum> {
     const SUCCEEDED: &str = "select j.account, r.finished_at as at, j.model, g.name as agent, s.project, s.api_key,
            j.end_user, 'succeeded' as name, r.prompt_tokens, r.completion_tokens,
            (select -sum(delta) from ledger l where l.job = j.seq and l.round = j.round and l.kind = 'charge') as charged,
-           r.finished_at - j.started_at as latency
+           max(r.finished_at - j.started_at, 0) as latency
          from job j join job_result r on r.job = j.seq join spending s on s.seq = j.spending
            left join agent g on g.seq = j.agent where j.status = 4";
     const OTHERS: &str =
@@ -244,7 +269,7 @@ fn reported(world: &World) -> BTreeMap<Place, usage::Figures> {
     let today = Day::of_utc(world.deeds.ambient.now());
     let mut found = BTreeMap::new();
     for scope in &world.accounts {
-        let days = DaySpan { from: today.plus(-365), to: today };
+        let days = around(today);
         for by in [None].into_iter().chain(UsageBy::ALL.map(Some)) {
             let mut page = PageRequest { limit: 7, after: None };
             loop {
@@ -260,6 +285,11 @@ fn reported(world: &World) -> BTreeMap<Place, usage::Figures> {
         }
     }
     found
+}
+
+/// A year, and the days that were seen before the clock was set back.
+fn around(today: Day) -> DaySpan {
+    DaySpan { from: today.plus(-355), to: today.plus(10) }
 }
 
 fn histogram(latencies_ms: &[u64]) -> Latencies {
@@ -284,8 +314,7 @@ fn compare_reports(world: &World, expected: &BTreeMap<Place, Sum>) {
     }
     assert_eq!(reported.len(), expected.len());
     for scope in &world.accounts {
-        let today = Day::of_utc(world.deeds.ambient.now());
-        let days = DaySpan { from: today.plus(-365), to: today };
+        let days = around(Day::of_utc(world.deeds.ambient.now()));
         let summary = usage::summary(&world.deeds.app, *scope, days).unwrap();
         let mut all = Sum::default();
         for ((account, dimension, ..), sum) in expected {
@@ -341,6 +370,9 @@ fn days_equal_a_full_recount_after_random_jobs_and_crashes() {
     let mut world = World::new();
     for n in 1..=jobs {
         world.submit();
+        if world.pick(50) == 0 {
+            world.batch();
+        }
         (0..3).for_each(|_| world.step());
         if world.pick(4) == 0 {
             world.retry();

@@ -27,7 +27,8 @@ pub enum Cleaned {
     ApiKeys,
     /// Canceled jobs.
     CanceledJobs,
-    /// Days of end users.
+    /// Days of end users (`end_user_day`), which stay in their sums. What reports count by day and end user is another
+    /// table's, and forgotten by the duty `prune`.
     UsageDays,
     /// Requests, executions and invocations in telemetry.
     Telemetry,

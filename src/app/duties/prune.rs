@@ -6,9 +6,15 @@ use serde_json::{Value, json};
 
 use super::{super::App, go_on, look, vacuum::breathe, write};
 use crate::{
-    domain::{Error, Result, Timestamp},
-    store::prune::{self, Kept},
+    domain::{Day, Error, Result, Timestamp},
+    store::{
+        prune::{self, Kept},
+        usage_days,
+    },
 };
+
+/// Rows of end users that are looked for, and forgotten, at a time.
+const USERS: u32 = 500;
 
 /// Does it; gives how many of each were taken away.
 pub(super) fn run(app: &Arc<App>) -> Result<Value> {
@@ -20,6 +26,7 @@ pub(super) fn run(app: &Arc<App>) -> Result<Value> {
         "tasks": rows(app, Kept::Tasks, kept.tasks)?,
         "dead_letters": rows(app, Kept::DeadLetters, kept.dead_letters)?,
         "stripe_payloads": rows(app, Kept::StripePayloads, kept.stripe_events)?,
+        "usage_by_user": users(app, kept.usage_by_user)?,
         "snapshots": snapshots(app, kept.snapshots)?,
     }))
 }
@@ -40,6 +47,22 @@ fn rows(app: &Arc<App>, kind: Kept, kept: Option<Duration>) -> Result<usize> {
         place = stretch.next;
     }
     Ok(taken)
+}
+
+/// Forgets what was counted by end user on days that are over for longer than they are kept.
+fn users(app: &Arc<App>, kept: Option<Duration>) -> Result<usize> {
+    let Some(kept) = kept else { return Ok(0) };
+    let before = Day::of_utc(app.ambient.now().minus(kept));
+    let (mut from, mut forgotten) = (0, 0);
+    loop {
+        go_on(app)?;
+        let rows = look(app, |snapshot| usage_days::old_users(snapshot, from, before, USERS))?;
+        let Some(last) = rows.last() else { return Ok(forgotten) };
+        from = last.account;
+        let began = app.ambient.monotonic();
+        forgotten += write(app, move |tx| usage_days::forget_users(tx, &rows, before)).wait()?;
+        breathe(app, began);
+    }
 }
 
 /// Removes the copies that migrations made before they began, but for the newest.

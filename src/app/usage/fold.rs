@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
+use super::latencies;
 use crate::{
     app::App,
-    domain::{Error, Latencies, Result, UsageTotals},
+    domain::{Result, UsageTotals},
     store::{
         Snapshot, SystemScope,
         usage_days::{self, Counted, Place},
@@ -18,10 +19,16 @@ use crate::{
 const ROWS_MIN: u64 = 500;
 /// And at most.
 const ROWS_MAX: u64 = 4_000;
-/// Sums that one write replaces at most, but for those of one row more: some milliseconds that deeds beside it wait for.
+/// Sums that one write replaces at most, but for those of one row more: some milliseconds that deeds beside it wait
+/// for.
 const SUMS_MAX: usize = 1_000;
-/// Writes of a round. What is left is for the next, a second later.
-const WRITES: usize = 100;
+/// Writes of a round, so that other duties do not wait long. What is left is for the next, a second later.
+const WRITES: usize = 20;
+
+/// How many rows wait to be counted, all but the newest of all.
+pub fn waiting(app: &App) -> Result<u64> {
+    app.store.read(SystemScope::new(), usage_tail::waiting)
+}
 
 /// Counts the oldest that ended, as long as some hundreds wait; gives how many it counted.
 pub fn fold(app: &App) -> Result<usize> {
@@ -84,7 +91,8 @@ fn sum_up(snapshot: &Snapshot<'_, SystemScope>) -> Result<Option<Batch>> {
     let sums: Result<Vec<_>> = more
         .into_iter()
         .map(|(place, more)| {
-            let sum = with(usage_days::find(snapshot, &place)?.unwrap_or_default(), &more)?;
+            let sum = usage_days::find(snapshot, &place)?.unwrap_or_default();
+            let sum = with(&place, sum, &more)?;
             Ok((place, sum))
         })
         .collect();
@@ -105,14 +113,12 @@ fn add(sums: &mut BTreeMap<Place, More>, ended: &Ended) {
 }
 
 /// The sum with what is added. One histogram is unpacked at a time: it is small only while it is packed.
-fn with(mut sum: Counted, more: &More) -> Result<Counted> {
+fn with(place: &Place, mut sum: Counted, more: &More) -> Result<Counted> {
     sum.totals.add(&more.totals);
     if !more.latencies_ms.is_empty() {
-        let mut latencies = Latencies::from_bytes(&sum.latencies)?;
+        let packed = &sum.latencies;
+        let mut latencies = latencies(packed, place.account, place.dimension, place.day)?;
         more.latencies_ms.iter().for_each(|latency| latencies.record(*latency));
-        if latencies.count() != sum.totals.succeeded {
-            return Err(Error::internal("a histogram has not as many jobs as succeeded"));
-        }
         sum.latencies = latencies.to_bytes()?;
     }
     Ok(sum)

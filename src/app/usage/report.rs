@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
+use super::place::{Asked, Place, cursor, place};
 use crate::{
     app::{App, one_more},
-    domain::{
-        AgentId, Cursor, Day, DaySpan, Latencies, Page, PageRequest, Result, UsageBy, UsageTotals,
-    },
+    domain::{AgentId, Day, DaySpan, Latencies, Page, PageRequest, Result, UsageBy, UsageTotals},
     store::{
         AccountScope, Snapshot,
         ledger::{self, Balance},
-        usage_days::{self, Counted, OfDay},
+        usage_days::{self, Counted},
         usage_tail::{self, Dimension},
     },
 };
@@ -22,7 +21,8 @@ use crate::{
 pub struct Figures {
     /// Counts and sums.
     pub totals: UsageTotals,
-    /// In how many milliseconds half of those ended that succeeded, at most 1 % too high; `None` where none did.
+    /// In how many milliseconds half of those ended that succeeded: at most 1 % too high up to a week, and what took
+    /// longer counts as a week. `None` where none did.
     pub latency_p50_ms: Option<u64>,
     /// In how many 95 of 100 did.
     pub latency_p95_ms: Option<u64>,
@@ -54,12 +54,13 @@ pub fn summary(app: &App, scope: AccountScope, days: DaySpan) -> Result<Summary>
     app.store.read(scope, |snapshot| {
         let (mut totals, mut latencies) = (UsageTotals::default(), Latencies::empty()?);
         for day in usage_days::of_days(snapshot, Dimension::All, days)? {
-            totals.add(&day.totals);
-            latencies.merge(&Latencies::from_bytes(&day.latencies)?)?;
+            totals.add(&day.counted.totals);
+            let packed = &day.counted.latencies;
+            latencies.merge(&super::latencies(packed, scope.seq(), Dimension::All, day.day)?)?;
         }
         let mut deliveries = UsageTotals::default();
         for day in usage_days::of_days(snapshot, Dimension::Deliveries, days)? {
-            deliveries.add(&day.totals);
+            deliveries.add(&day.counted.totals);
         }
         usage_tail::each(snapshot, days, |ended| {
             if ended.subject(Dimension::All).is_some() {
@@ -85,25 +86,9 @@ pub struct DayOfUsage {
     pub figures: Figures,
 }
 
-/// A row on its way. Its histogram stays packed until the row is on the page, as it is small only like that.
-#[derive(Default)]
-struct Row {
-    counted: Counted,
-    more_ms: Vec<u64>,
-}
-
-impl Row {
-    fn figures(&self) -> Result<Figures> {
-        let mut latencies = Latencies::from_bytes(&self.counted.latencies)?;
-        self.more_ms.iter().for_each(|latency| latencies.record(*latency));
-        Ok(Figures::of(self.counted.totals, &latencies))
-    }
-}
-
-/// The place of a row: newest days first, and the subjects of each the other way round.
-type Place = (Day, Vec<u8>);
-
 /// What ended on each of these days, in all or by group. Days and groups without jobs have no row. Blocks while it reads.
+///
+/// A page that goes on is one of the same days and group as the page before: see [`span`](super::span).
 pub fn daily(
     app: &App,
     scope: AccountScope,
@@ -111,56 +96,81 @@ pub fn daily(
     by: Option<UsageBy>,
     page: &PageRequest,
 ) -> Result<Page<DayOfUsage>> {
+    let dimension = by.map_or(Dimension::All, Dimension::By);
+    let asked = Asked { account: scope.seq(), dimension, days };
     let before = match &page.after {
-        Some(cursor) => place(cursor)?,
+        Some(cursor) => place(asked, cursor)?,
         None => (days.to.plus(1), Vec::new()),
     };
-    let dimension = by.map_or(Dimension::All, Dimension::By);
     app.store.read(scope, |snapshot| {
-        let rows = rows(snapshot, dimension, days, &before, one_more(page))?;
-        let page = Page::cut(rows, page.limit, |(place, _)| cursor(place));
+        let rows = rows(snapshot, asked, &before, one_more(page))?;
+        let page = Page::cut(rows, page.limit, |(place, _)| cursor(asked, place));
         let (mut names, next) = (Names { snapshot, agents: HashMap::new() }, page.next_cursor);
-        let shown = page.data.iter().map(|((day, subject), row)| {
-            Ok(DayOfUsage { day: *day, group: names.of(by, subject)?, figures: row.figures()? })
+        let shown = page.data.into_iter().map(|((day, subject), figures)| {
+            Ok(DayOfUsage { day, group: names.of(by, &subject)?, figures })
         });
         Ok(Page::of(shown.collect::<Result<_>>()?, next))
     })
 }
 
-/// The first rows before a place, counted and not counted ones together.
+/// The first rows before a place, counted and not counted ones together. Each histogram is gone once its row was read.
 fn rows(
     snapshot: &Snapshot<'_, AccountScope>,
-    dimension: Dimension,
-    days: DaySpan,
+    asked: Asked,
     before: &Place,
     limit: u32,
-) -> Result<Vec<(Place, Row)>> {
-    let (day, subject) = (before.0.min(days.to.plus(1)), before.1.as_slice());
-    let listed = usage_days::list(snapshot, dimension, days.from, (day, subject), limit)?;
+) -> Result<Vec<(Place, Figures)>> {
+    let mut waiting = waiting(snapshot, asked, before)?;
     let mut rows = BTreeMap::new();
-    for OfDay { day, subject, counted } in listed {
-        rows.insert((day, subject), Row { counted, more_ms: Vec::new() });
-    }
-    usage_tail::each(snapshot, days, |ended| {
-        let Some(subject) = ended.subject(dimension) else { return };
-        let place = (ended.day, subject.to_vec());
-        if place < *before {
-            let row = rows.entry(place).or_default();
-            row.counted.totals.add(&ended.totals);
-            row.more_ms.extend(ended.latency_ms());
-        }
+    let (since, at) = (asked.days.from, (before.0, before.1.as_slice()));
+    usage_days::list(snapshot, asked.dimension, since, at, limit, |row| {
+        let place = (row.day, row.subject);
+        let more = waiting.remove(&place).unwrap_or_default();
+        let figures = figures(asked, row.day, &row.counted, &more);
+        rows.insert(place, figures);
     })?;
     // A counted row that was not listed lies after all that were, as what is not counted of it does: both are cut off.
-    Ok(rows.into_iter().rev().take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    for (place, more) in waiting.into_iter().rev().take(limit) {
+        let figures = figures(asked, place.0, &Counted::default(), &more);
+        rows.insert(place, figures);
+    }
+    let first = rows.into_iter().rev().take(limit);
+    first.map(|(place, figures)| Ok((place, figures?))).collect()
 }
 
-fn cursor((day, subject): &Place) -> Cursor {
-    Cursor::from_key(&[&day.number().to_be_bytes(), subject.as_slice()].concat())
+/// What is not counted yet of rows before a place.
+#[derive(Default)]
+struct More {
+    totals: UsageTotals,
+    latencies_ms: Vec<u64>,
 }
 
-fn place(cursor: &Cursor) -> Result<Place> {
-    let (day, subject) = cursor.key().split_first_chunk().ok_or_else(Cursor::refused)?;
-    Ok((Day::from_number(i64::from_be_bytes(*day)), subject.to_vec()))
+fn waiting(
+    snapshot: &Snapshot<'_, AccountScope>,
+    asked: Asked,
+    before: &Place,
+) -> Result<BTreeMap<Place, More>> {
+    let mut rows: BTreeMap<Place, More> = BTreeMap::new();
+    usage_tail::each(snapshot, asked.days, |ended| {
+        let Some(subject) = ended.subject(asked.dimension) else { return };
+        let place = (ended.day, subject.to_vec());
+        if place < *before {
+            let more = rows.entry(place).or_default();
+            more.totals.add(&ended.totals);
+            more.latencies_ms.extend(ended.latency_ms());
+        }
+    })?;
+    Ok(rows)
+}
+
+fn figures(asked: Asked, day: Day, counted: &Counted, more: &More) -> Result<Figures> {
+    let packed = &counted.latencies;
+    let mut latencies = super::latencies(packed, asked.account, asked.dimension, day)?;
+    more.latencies_ms.iter().for_each(|latency| latencies.record(*latency));
+    let mut totals = counted.totals;
+    totals.add(&more.totals);
+    Ok(Figures::of(totals, &latencies))
 }
 
 /// What groups are called.

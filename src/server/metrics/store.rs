@@ -2,7 +2,22 @@
 
 use std::sync::Arc;
 
-use crate::{app::App, observe::metrics::Sample};
+use crate::{
+    app::{App, usage},
+    observe::metrics::Sample,
+};
+
+/// How much waits to be counted by days; nothing is said where it cannot be read.
+#[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]
+pub(in crate::server) fn pull_usage(app: &Arc<App>) {
+    let app_of = Arc::downgrade(app);
+    app.metrics.pull(move || {
+        let waiting = app_of.upgrade().and_then(|app| usage::waiting(&app).ok());
+        let help = "Jobs and deliveries that ended and are not counted by days yet; some hundreds are ordinary";
+        let sample = |rows: u64| Sample::gauge("usage_tail_rows", help, rows as f64);
+        waiting.map(sample).into_iter().collect()
+    });
+}
 
 /// Commits since the start, and files as they are.
 #[expect(clippy::cast_precision_loss, reason = "a metric may be off by one in 2^53")]

@@ -6,7 +6,8 @@ use crate::{
     store::{scope::SystemScope, tx::Snapshot, usage_tail::Dimension},
 };
 
-/// What is counted by days, and what waits to be counted, of all jobs (dimension 2): `d`, a row for each account and day.
+/// What is counted by days, and what waits to be counted, of all jobs (dimension 2): `d`, a row for each account and
+/// day.
 macro_rules! days {
     () => {
         "d as (
@@ -21,6 +22,14 @@ macro_rules! days {
                coalesce(completion_tokens, 0), coalesce(charged, 0)
                from main.usage_tail where outcome <= 4)
            group by account, day)"
+    };
+}
+
+/// No command recounts a day: what is said is what somebody can do with the database, while the server is stopped.
+macro_rules! by_hand {
+    () => {
+        "while the server is stopped, set the figures of that day in usage_day by hand, in every dimension, to those of \
+         the jobs and the ledger; or restore a backup"
     };
 }
 
@@ -43,7 +52,7 @@ pub(super) const RULES: &[&str] = &[
            'has a day whose usage is not that of its ledger: on ' || ",
         date!("coalesce(d.day, l.day)"),
         " || ' it counts charges of ' || coalesce(d.charged, 0) || ', the ledger has ' || coalesce(l.charged, 0),
-           'count the day anew from jobs and ledger'
+           '", by_hand!(), "'
          from d full join l on l.account = d.account and l.day = d.day
          where coalesce(d.charged, 0) <> coalesce(l.charged, 0) limit ?1"
     ),
@@ -62,50 +71,61 @@ pub(super) const RULES: &[&str] = &[
              || coalesce(d.prompt_tokens, 0) || ' and ' || coalesce(d.completion_tokens, 0)
              || ' tokens, there are ' || coalesce(j.succeeded, 0) || ' with '
              || coalesce(j.prompt_tokens, 0) || ' and ' || coalesce(j.completion_tokens, 0),
-           'count the day anew from jobs and ledger'
+           '", by_hand!(), "'
          from d full join j on j.account = d.account and j.day = d.day
          where coalesce(d.succeeded, 0) <> coalesce(j.succeeded, 0)
            or coalesce(d.prompt_tokens, 0) <> coalesce(j.prompt_tokens, 0)
            or coalesce(d.completion_tokens, 0) <> coalesce(j.completion_tokens, 0) limit ?1"
     ),
-    // The steps of a canceled job that was removed are gone, so that there may be more than are left.
+    // The steps of a canceled job that was removed are gone, so that up to the day of the last removal there may be more
+    // than are left.
     concat!(
         "with ",
         days!(),
         ", e as (
            select account, created_at / 86400000 as day, sum(name <> 'canceled') as failed,
              sum(name = 'canceled') as canceled
-           from main.job_event where name in ('failed', 'expired', 'canceled') group by 1, 2)
+           from main.job_event where name in ('failed', 'expired', 'canceled') group by 1, 2),
+         r as (
+           select account, max(removed_at) / 86400000 as day from main.removed_job group by account)
          select coalesce(d.account, e.account), null,
            'has a day whose usage is not that of the steps of its jobs: on ' || ",
         date!("coalesce(d.day, e.day)"),
         " || ' it counts ' || coalesce(d.failed, 0) || ' that failed and ' || coalesce(d.canceled, 0)
              || ' that were canceled, there are ' || coalesce(e.failed, 0) || ' and ' || coalesce(e.canceled, 0),
-           'count the day anew from the steps of jobs'
+           '", by_hand!(), "'
          from d full join e on e.account = d.account and e.day = d.day
-         where case when exists (select 1 from main.removed_job r where r.account = coalesce(d.account, e.account))
+           left join r on r.account = coalesce(d.account, e.account)
+         where case when coalesce(d.day, e.day) <= r.day
            then coalesce(d.failed, 0) < coalesce(e.failed, 0) or coalesce(d.canceled, 0) < coalesce(e.canceled, 0)
            else coalesce(d.failed, 0) <> coalesce(e.failed, 0) or coalesce(d.canceled, 0) <> coalesce(e.canceled, 0)
            end limit ?1"
     ),
+    // Before a day, what was counted by end user may have been forgotten.
     concat!(
-        "with s as (
+        "with k as (
+           select coalesce((select value from main.meta where name = 'usage_by_user_since'), 0) as since),
+         s as (
            select account, dimension, day, sum(succeeded) as succeeded, sum(failed) as failed,
              sum(canceled) as canceled, sum(prompt_tokens) as prompt_tokens,
              sum(completion_tokens) as completion_tokens, sum(charged) as charged, sum(latency_ms) as latency_ms
-           from main.usage_day where dimension <= 7 group by account, dimension, day)
+           from main.usage_day, k where dimension <= iif(day < since, 6, 7) group by account, dimension, day)
          select account, null,
            'has a day whose usage by group is not that of all: on ' || ",
         date!("day"),
-        " || ' there are ' || count(*) || ' of 6 groups, or they sum up to other figures',
-           'count the day anew from jobs and ledger'
-         from s group by account, day
-         having count(*) <> 6 or min(succeeded) <> max(succeeded) or min(failed) <> max(failed)
+        " || ' there are ' || count(*) || ' of ' || iif(day < since, 5, 6) || ' groups, or they sum up to other figures',
+           '", by_hand!(), "'
+         from s, k group by account, day
+         having count(*) <> iif(day < since, 5, 6) or min(succeeded) <> max(succeeded) or min(failed) <> max(failed)
            or min(canceled) <> max(canceled) or min(prompt_tokens) <> max(prompt_tokens)
            or min(completion_tokens) <> max(completion_tokens) or min(charged) <> max(charged)
            or min(latency_ms) <> max(latency_ms) limit ?1"
     ),
 ];
+
+/// What mends a histogram.
+const HISTOGRAM_REPAIR: &str = "take the row's latencies from a backup; without one the percentiles of that day are of \
+     those jobs alone that were counted since, and its counts and sums are right nevertheless";
 
 /// What the rows of days have histograms for.
 const HISTOGRAMS: &str = "select account, dimension, day, succeeded, latencies from main.usage_day";
@@ -125,7 +145,7 @@ pub(super) fn broken(snapshot: &Snapshot<'_, SystemScope>, limit: usize) -> Resu
             let what = format!(
                 "has a day whose histogram of latencies {found}, and {expected} succeeded: {day}, dimension {dimension}"
             );
-            let repair = "count the day anew from jobs and their steps".to_owned();
+            let repair = HISTOGRAM_REPAIR.to_owned();
             breaches.push(Breach { account: row.get("account")?, job: None, what, repair });
         }
         Ok(())

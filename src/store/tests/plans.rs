@@ -261,7 +261,7 @@ fn scheduled_tasks_are_found_by_what_is_open() {
 #[test]
 fn what_was_used_is_found_by_its_key() {
     let [each, waiting, oldest] = usage_tail::LISTS;
-    let [list, of_days] = usage_days::LISTS;
+    let [list, of_days, old_users] = usage_days::LISTS;
     for (sql, way) in [
         (
             list,
@@ -271,6 +271,8 @@ fn what_was_used_is_found_by_its_key() {
             of_days,
             "SEARCH usage_day USING PRIMARY KEY (account=? AND dimension=? AND day>? AND day<?)",
         ),
+        (old_users, "SEARCH d USING PRIMARY KEY (account=? AND dimension=? AND day<?)"),
+        (old_users, "SEARCH a USING INTEGER PRIMARY KEY (rowid>?)"),
         (each, "SCAN usage_tail"),
         (each, "SEARCH spending USING INTEGER PRIMARY KEY (rowid=?)"),
         (oldest, "SEARCH t USING INTEGER PRIMARY KEY (rowid<?)"),

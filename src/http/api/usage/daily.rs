@@ -23,8 +23,10 @@ pub(super) fn route() -> Route {
         .summary(
             "Lists what ended on each day of UTC, in all or by group, newest days first. A job counts on the day on \
              which it ended, and twice where it was retried and ended again. Days and groups without jobs have no \
-             row. The sums are exact; percentiles are at most 1 % too high. Also as CSV, up to 10,000 rows where no \
-             limit is given; the header `Link` then says where it goes on.",
+             row, and what each end user used is forgotten after a time that the operator sets. Sums are exact; \
+             percentiles are at most 1 % too high, and what took longer than a week counts as a week. A cursor goes on \
+             with the days and the group of its list. Also as CSV, up to 10,000 rows where no limit is given; the \
+             header `Link` then says where it goes on.",
         )
         .scope(Scope::UsageRead)
         .paged()
@@ -74,8 +76,8 @@ struct DailyBody {
     prompt_tokens: u64,
     /// The part of them that was written.
     completion_tokens: u64,
-    /// How long those took on average that succeeded, in milliseconds from when their last attempt began; null where none
-    /// did.
+    /// How long those took on average that succeeded, in milliseconds from when their last attempt began; null where
+    /// none did.
     avg_latency_ms: Option<u64>,
     /// In how many milliseconds half of them ended; at most 1 % too high.
     p50: Option<u64>,
@@ -166,16 +168,17 @@ const fn column(by: UsageBy) -> &'static str {
 
 /// `GET /v1/usage/daily`
 async fn daily(request: Request) -> Result<Reply> {
-    let (scope, days) = (request.session()?.scope, days(&request)?);
+    let (scope, (page, is_csv)) = (request.session()?.scope, csv::page(&request)?);
+    let days = days(&request, page.after.as_ref())?;
     let by = request.choice("group_by", UsageBy::ALL, UsageBy::as_str)?;
-    let (page, is_csv) = csv::page(&request)?;
     let list = move |app: &Arc<_>| {
         let page = usage::daily(app, scope, days, by, &page)?;
         Ok(page.map(|row| DailyBody::of(by, &row)))
     };
     if is_csv {
         let write = move |rows: &[DailyBody]| file(by, rows);
-        return csv::reply(&request, "usage.csv", list, write).await;
+        let file = csv::file("usage.csv", list, write);
+        return request.heavy(file).await?.reply(&request);
     }
     Reply::ok(&request.blocking(list).await?)
 }

@@ -5,7 +5,8 @@ mod spending;
 mod summary;
 
 use crate::{
-    domain::{Day, DaySpan, Result},
+    app::usage,
+    domain::{Cursor, Day, DaySpan, Result},
     http::{request::Request, routes::Route},
 };
 
@@ -19,8 +20,12 @@ pub(super) fn routes() -> [Route; 3] {
     [summary::route(), daily::route(), spending::route()]
 }
 
-/// The days that are asked for.
-fn days(request: &Request) -> Result<DaySpan> {
+/// The days that are asked for; those that are not named are as on the page before, where there is one.
+fn days(request: &Request, after: Option<&Cursor>) -> Result<DaySpan> {
+    let (from, to) = (request.query_text("from"), request.query_text("to"));
+    if let Some(cursor) = after {
+        return DaySpan::parse_next(from, to, usage::span(cursor)?);
+    }
     let today = Day::of_utc(request.app.ambient.now());
-    DaySpan::parse(request.query_text("from"), request.query_text("to"), today)
+    DaySpan::parse(from, to, today)
 }

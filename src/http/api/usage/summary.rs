@@ -19,7 +19,8 @@ pub(super) fn route() -> Route {
     Route::get("/v1/usage/summary", "getUsageSummary", handler!(summary))
         .summary(
             "Sums up the jobs that ended on some days. A job counts on the day on which it ended, and twice where it \
-             was retried and ended again. The sums are exact; percentiles are at most 1 % too high.",
+             was retried and ended again. Sums are exact; percentiles are at most 1 % too high, and what took longer \
+             than a week counts as a week.",
         )
         .scope(Scope::UsageRead)
         .query::<String>("from", FROM)
@@ -95,7 +96,7 @@ impl SummaryBody {
 
 /// `GET /v1/usage/summary`
 async fn summary(request: Request) -> Result<Reply> {
-    let (scope, days) = (request.session()?.scope, days(&request)?);
+    let (scope, days) = (request.session()?.scope, days(&request, None)?);
     let summary = request.blocking(move |app| usage::summary(app, scope, days)).await?;
     Reply::ok(&SummaryBody::of(days, &summary)?)
 }

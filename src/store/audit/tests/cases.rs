@@ -115,6 +115,11 @@ pub(super) const GONE: &[Case] = &[
     (&["delete from main.removed_job"], "does not exist: number 1"),
     (&[TWIN, "update main.removed_job set account = 2"], "does not exist: number 1"),
     (&["insert into main.removed_job values (2, 1, x'02', 1)"], "was removed, and is there: number 2"),
+    // A day on which nothing was removed yet.
+    (
+        &["insert into main.usage_tail (seq, account, day, outcome, spending, model) values (9, 1, 5, 4, 1, 'm')"],
+        "on 1970-01-06 it counts 0 that failed and 1 that were canceled, there are 0 and 0",
+    ),
 ];
 
 pub(super) const PRICED: &[Case] = &[
@@ -308,6 +313,14 @@ pub(super) const OF_USAGE: &[Case] = &[
     (
         &["insert into main.usage_day values (1, 3, 0, x'6d', 0, 1, 0, 0, 0, 0, 0, x'')"],
         "whose usage by group is not that of all: on 1970-01-01",
+    ),
+    (
+        &[
+            "insert into main.meta values ('usage_by_user_since', 1)",
+            "insert into main.usage_day values (1, 7, 0, x'6d', 0, 1, 0, 0, 0, 0, 0, x'')",
+            "insert into main.usage_day values (1, 3, 0, x'6d', 0, 1, 0, 0, 0, 0, 0, x'')",
+        ],
+        "on 1970-01-01 there are 1 of 5 groups",
     ),
     (
         &["insert into main.usage_day values (1, 2, 0, x'', 1, 0, 0, 0, 0, 0, 0, x'')"],
