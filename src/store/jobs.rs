@@ -314,7 +314,7 @@ pub fn end(tx: &Tx<'_, AccountScope>, job: i64, to: JobStatus, result: &JobResul
             result.usage.map(|usage| usage.cached_tokens),
         ],
     )?;
-    usage_tail::job(tx, job, to, result)?;
+    usage_tail::job(tx, job, to, result.usage, result.charged)?;
     tx.signal(Signal::Ended(to));
     Ok(())
 }

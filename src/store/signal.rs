@@ -2,7 +2,7 @@
 //!
 //! A signal is a hint: who hears it looks at the database before it acts.
 
-use super::{queue::Waiting, telemetry::Report};
+use super::{queue::Waiting, telemetry::rows::Report};
 use crate::domain::{
     ApiKeyId, BatchId, Credits, DeliveryStatus, EntryKind, Environment, EvalRunId, JobId,
     JobStatus, ProjectId, QueueName, TaskId, TaskStatus,

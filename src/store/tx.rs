@@ -9,7 +9,7 @@ use super::{
     fault,
     scope::{AccountScope, Scope, SystemScope},
     signal::{Signal, Told},
-    telemetry::Report,
+    telemetry::rows::Report,
 };
 use crate::domain::{Error, Result, Rows, Timestamp};
 

@@ -6,12 +6,11 @@ use std::ops::RangeInclusive;
 use rusqlite::Row;
 
 use super::{
-    jobs::JobResult,
     row::unknown,
     scope::{AccountScope, AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{Day, DaySpan, JobStatus, Result, UsageBy, UsageTotals};
+use crate::domain::{Credits, Day, DaySpan, JobStatus, Result, Usage, UsageBy, UsageTotals};
 
 /// What is counted together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -166,7 +165,8 @@ pub(in crate::store) fn job(
     tx: &Tx<'_, AccountScope>,
     job: i64,
     to: JobStatus,
-    result: &JobResult,
+    usage: Option<Usage>,
+    charged: Credits,
 ) -> Result<()> {
     let outcome = match to {
         JobStatus::Succeeded => 2,
@@ -174,7 +174,7 @@ pub(in crate::store) fn job(
         _ => 3,
     };
     let is_success = to == JobStatus::Succeeded;
-    let usage = is_success.then(|| result.usage.unwrap_or_default());
+    let usage = is_success.then(|| usage.unwrap_or_default());
     tx.execute(
         "insert into main.usage_tail (account, day, outcome, spending, agent, model, end_user,
            latency_ms, prompt_tokens, completion_tokens, charged)
@@ -188,7 +188,7 @@ pub(in crate::store) fn job(
             tx.now(),
             usage.map(|usage| usage.prompt_tokens),
             usage.map(|usage| usage.completion_tokens),
-            is_success.then_some(result.charged),
+            is_success.then_some(charged),
         ),
     )?;
     Ok(())

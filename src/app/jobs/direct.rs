@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::{
     accept::{Prepared, as_inserted},
     afford::set_aside,
-    outcome::{Outcome, fail, record},
+    ending::Outcome,
+    outcome::{fail, record},
 };
 use crate::{
     app::App,

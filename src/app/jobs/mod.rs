@@ -7,6 +7,7 @@ mod afford;
 mod begin;
 mod bounds;
 pub mod direct;
+pub(in crate::app) mod ending;
 mod outcome;
 mod told;
 
@@ -15,7 +16,8 @@ use std::sync::Arc;
 pub use accept::{Draft, Prepared, Submitted, accepted_before, draft, prepare, submit};
 pub use begin::begin;
 pub use bounds::prompt_bound;
-pub use outcome::{Outcome, Success, finish, give_up};
+pub use ending::{Outcome, Success};
+pub use outcome::{finish, give_up};
 
 use accept::{Waits, enqueue};
 use afford::set_aside;

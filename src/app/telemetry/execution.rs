@@ -11,7 +11,7 @@ use crate::{
     app::{
         App,
         asking::{Trail, Tried},
-        jobs::{Outcome, Success},
+        jobs::ending::{Outcome, Success},
     },
     domain::{
         Credits, ExecutionStatus, InvocationId, JobError, JobStatus, OFFICIAL_UUID, RecordKind,

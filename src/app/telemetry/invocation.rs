@@ -10,7 +10,7 @@ use super::{
     execution::{Skill, latency_ms, user_uid},
 };
 use crate::{
-    app::jobs::{Outcome, Success},
+    app::jobs::ending::{Outcome, Success},
     domain::{InvocationId, Timestamp},
     observe::redact,
     store::{AccountScope, jobs::Job, telemetry::invocations::Invocation},

@@ -6,38 +6,11 @@ use std::{
     time::Duration,
 };
 
-use super::Row;
+use super::rows::Report;
 use crate::{ambient::lock, domain::RecordKind};
 
 /// Numbers by [`RecordKind`].
 pub type PerKind = [u64; RecordKind::ALL.len()];
-
-/// Something to record. It becomes rows on the thread that writes them, so that whoever reports does no more than
-/// hand over what it has.
-pub struct Report {
-    kinds: &'static [RecordKind],
-    bytes: usize,
-    make: Box<dyn FnOnce() -> Vec<Row> + Send>,
-}
-
-impl Report {
-    /// A report that holds about so many bytes until `make` turns it into rows, of these kinds or some of them.
-    pub fn new(
-        kinds: &'static [RecordKind],
-        bytes: usize,
-        make: impl FnOnce() -> Vec<Row> + Send + 'static,
-    ) -> Self {
-        Self { kinds, bytes, make: Box::new(make) }
-    }
-
-    pub(super) const fn kinds(&self) -> &'static [RecordKind] {
-        self.kinds
-    }
-
-    pub(super) fn rows(self) -> Vec<Row> {
-        (self.make)()
-    }
-}
 
 /// What a report takes besides what it says of itself, in bytes.
 const OVERHEAD: usize = 256;
@@ -89,12 +62,12 @@ impl Buffer {
 
     /// Takes the report in, or drops it.
     pub(super) fn push(&self, report: Report) {
-        let bytes = report.bytes + OVERHEAD;
+        let bytes = report.bytes() + OVERHEAD;
         let mut state = lock(&self.state);
         let is_full =
             state.waiting.len() >= self.bounds.reports || state.bytes + bytes > self.bounds.bytes;
         if is_full || state.is_closed {
-            state.lose(report.kinds);
+            state.lose(report.kinds());
             // Whatever it holds is freed without the lock.
             drop(state);
             return;

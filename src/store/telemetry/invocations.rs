@@ -1,12 +1,13 @@
 //! What executions were asked and what they answered.
 
 use rusqlite::{Connection, params};
-use serde_json::value::RawValue;
 use uuid::Uuid;
+
+pub use super::rows::Invocation;
 
 use super::list::{Window, last_looked_at, matching};
 use crate::{
-    domain::{InvocationId, JobId, Result, Timestamp},
+    domain::{InvocationId, JobId, Result},
     store::{
         listing::Looked,
         row::{named, raw, unknown},
@@ -14,29 +15,6 @@ use crate::{
         tx::Snapshot,
     },
 };
-
-/// What an execution was asked and what it answered.
-#[derive(Clone, Debug)]
-pub struct Invocation {
-    /// Public id.
-    pub id: InvocationId,
-    /// The job that it was.
-    pub job: JobId,
-    /// The agent.
-    pub skill_uid: Uuid,
-    /// On whose behalf: the end user, or the account.
-    pub user_uid: Uuid,
-    /// Whether there is an answer that keeps its contract.
-    pub is_success: bool,
-    /// JSON of what was asked.
-    pub input_payload: Box<RawValue>,
-    /// JSON of what was answered.
-    pub output_payload: Box<RawValue>,
-    /// How long the last attempt took, in milliseconds.
-    pub duration_ms: u64,
-    /// When it ended.
-    pub created_at: Timestamp,
-}
 
 /// Which invocations are asked for.
 #[derive(Clone, Debug, Default)]

@@ -7,6 +7,7 @@ mod file;
 mod list;
 mod prune;
 mod recorder;
+pub(in crate::store) mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -25,12 +26,13 @@ use std::{
     time::Duration,
 };
 
-pub use buffer::{PerKind, Report};
+pub use buffer::PerKind;
 pub use list::Window;
+pub use rows::{Report, Row};
 
 use super::{
     fault,
-    scope::{AccountScope, AccountSeq, Scope},
+    scope::{AccountScope, Scope},
     tx::Snapshot,
 };
 use crate::{
@@ -39,26 +41,12 @@ use crate::{
 };
 use buffer::{Bounds, Buffer};
 use file::{Damaged, Writing, open_to_read};
-use invocations::Invocation;
 use recorder::Recorder;
-use requests::RequestRecord;
-use usage_events::UsageEvent;
 
 /// How long a look waits for what came in before it.
 const SETTLING: Duration = Duration::from_secs(2);
 
 const UNREADABLE: &str = "telemetry cannot be read at the moment; /readyz says why";
-
-/// A record on its way to the file, and whose it is.
-#[derive(Debug)]
-pub enum Row {
-    /// A request; nobody's where no key was verified.
-    Request(Option<AccountSeq>, RequestRecord),
-    /// An execution.
-    UsageEvent(AccountSeq, UsageEvent),
-    /// What an execution was asked and answered.
-    Invocation(AccountSeq, Invocation),
-}
 
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

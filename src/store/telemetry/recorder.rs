@@ -10,14 +10,15 @@ use std::{
 use rusqlite::{Connection, ErrorCode};
 
 use super::{
-    Inner, Row,
-    buffer::Report,
+    Inner,
     file::{Writing, is_of_another_version},
     invocations,
     prune::Pruning,
-    requests, usage_events,
+    requests,
+    rows::{Report, Row},
+    usage_events,
 };
-use crate::{ambient::lock, domain::RecordKind};
+use crate::ambient::lock;
 
 /// How often what is too old is looked for.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
@@ -205,15 +206,5 @@ impl Fault {
             "{file} {wrong}{cause}: {mend}. Requests go on, what they would leave there is lost, and it is tried again \
              every second"
         )
-    }
-}
-
-impl Row {
-    pub(super) const fn kind(&self) -> RecordKind {
-        match self {
-            Self::Request(..) => RecordKind::Request,
-            Self::UsageEvent(..) => RecordKind::UsageEvent,
-            Self::Invocation(..) => RecordKind::Invocation,
-        }
     }
 }

@@ -3,54 +3,17 @@
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
+pub use super::rows::RequestRecord;
+
 use super::list::{Window, last_looked_at, matching};
 use crate::{
-    domain::{RequestRecordId, Result, Timestamp},
+    domain::Result,
     store::{
         listing::Looked,
         scope::{AccountScope, AccountSeq, Scope, SystemScope},
         tx::Snapshot,
     },
 };
-
-/// A request that was answered.
-#[derive(Clone, Debug)]
-pub struct RequestRecord {
-    /// Public id.
-    pub id: RequestRecordId,
-    /// The request's name.
-    pub request_id: String,
-    /// The prefix of the API key, where one was verified.
-    pub api_key: Option<String>,
-    /// The method.
-    pub method: String,
-    /// The route's path as in the table of routes; `None` where no path matched.
-    pub route: Option<String>,
-    /// The path, without its query.
-    pub path: String,
-    /// The answer's status.
-    pub status: u16,
-    /// The code of the error, where it was one.
-    pub error_code: Option<String>,
-    /// From the end of the headers to the end of the answer's body, in microseconds.
-    pub duration_us: u64,
-    /// Bytes of the request's body.
-    pub bytes_in: u64,
-    /// Bytes of the answer's body.
-    pub bytes_out: u64,
-    /// The client's address.
-    pub client: String,
-    /// What the client calls itself.
-    pub user_agent: Option<String>,
-    /// The name of the machine.
-    pub host: String,
-    /// What the process took of one core lately, in thousandths.
-    pub cpu_permille: u32,
-    /// Memory that the process holds, in bytes.
-    pub memory_bytes: u64,
-    /// When it was answered.
-    pub created_at: Timestamp,
-}
 
 /// Which requests are asked for.
 #[derive(Clone, Debug, Default)]

@@ -1,12 +1,13 @@
 //! One record per execution.
 
 use rusqlite::{Connection, params};
-use serde_json::value::RawValue;
 use uuid::Uuid;
+
+pub use super::rows::UsageEvent;
 
 use super::list::{Window, last_looked_at, matching};
 use crate::{
-    domain::{Credits, ExecutionStatus, JobId, Result, Timestamp, UsageEventId},
+    domain::{ExecutionStatus, JobId, Result},
     store::{
         listing::Looked,
         row::{named, raw, unknown},
@@ -14,37 +15,6 @@ use crate::{
         tx::Snapshot,
     },
 };
-
-/// An execution that ended or was refused.
-#[derive(Clone, Debug)]
-pub struct UsageEvent {
-    /// Public id.
-    pub id: UsageEventId,
-    /// The job that it was; `None` where none was accepted.
-    pub job: Option<JobId>,
-    /// On whose behalf: the end user, or the account.
-    pub user_uid: Uuid,
-    /// The agent's name, or else the model's.
-    pub skill_name: String,
-    /// The agent.
-    pub source_skill_uid: Uuid,
-    /// The same for people, as it was then.
-    pub display_name: String,
-    /// JSON array of the agent's tags, as they were then.
-    pub tags: Box<RawValue>,
-    /// What was charged.
-    pub cost: Credits,
-    /// How it ended.
-    pub status: ExecutionStatus,
-    /// What its client branches on, where it did not succeed.
-    pub error_code: Option<String>,
-    /// How long the last attempt took, in milliseconds.
-    pub latency_ms: u64,
-    /// JSON object: what there is to know when it is looked into.
-    pub metadata: Box<RawValue>,
-    /// When it ended.
-    pub created_at: Timestamp,
-}
 
 /// Which executions are asked for.
 #[derive(Clone, Debug, Default)]
