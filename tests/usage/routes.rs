@@ -62,7 +62,9 @@ fn the_summary_is_exact_at_once() {
     assert!(summary["latency_p50_ms"].is_u64() && summary["latency_p95_ms"].is_u64());
     // What is counted by days is the same.
     let before = [get(&account, SUMMARY), get(&account, DAILY)];
+    assert_eq!(server.metric("skai_usage_tail_rows"), Some(2.0));
     assert_eq!(usage::fold_once(&server.app(), 1).unwrap(), 2);
+    assert_eq!(server.metric("skai_usage_tail_rows"), Some(0.0));
     assert_eq!([get(&account, SUMMARY), get(&account, DAILY)], before);
 }
 
