@@ -89,6 +89,25 @@ fn the_part_of_deliveries_that_arrived_is_shown() {
 }
 
 #[test]
+fn calls_that_clients_wait_for_count_too() {
+    let (provider, server, account) = rig();
+    let messages = json!([{"role": "user", "content": "hi"}]);
+    let body = json!({"model": "m", "messages": messages, "user": "ann"});
+    account.client.post("/v1/chat/completions", &body).expect(200);
+    provider.queue(error(400, "no"));
+    let refused = account.client.post("/v1/chat/completions", &body);
+    assert!(refused.status >= 400, "{}", refused.status);
+    for _ in 0..2 {
+        let rows = account.list(&format!("{DAILY}?group_by=user"));
+        assert_eq!((rows.len(), &rows[0]["user"]), (1, &json!("ann")));
+        let numbers = ["succeeded", "failed", "tokens", "credits_used"];
+        assert_eq!(numbers.map(|name| rows[0][name].as_u64().unwrap()), [1, 1, 15, COST]);
+        assert!(rows[0]["p95"].is_u64(), "{}", rows[0]);
+        usage::fold_once(&server.app(), 1).unwrap();
+    }
+}
+
+#[test]
 fn days_are_listed_in_all_and_by_group() {
     let (provider, server, account) = rig();
     let agent =
