@@ -99,7 +99,8 @@ fn of_day(row: &Row<'_>) -> rusqlite::Result<OfDay> {
 }
 
 /// Hands `take` what is counted in a dimension since a day, before that subject of that day: newest days first, and the
-/// subjects of each the other way round. One row after the other, as its histogram is much larger than what is made of it.
+/// subjects of each the other way round. One row after the other, as its histogram is much larger than what is made of
+/// it.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     dimension: Dimension,

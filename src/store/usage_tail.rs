@@ -64,8 +64,8 @@ pub struct Ended {
     of: Option<OfJob>,
 }
 
-/// What a job is counted by, each as its subject. What is missing is nothing, so that a row which lost its project or key
-/// counts without it, and stops no others.
+/// What a job is counted by, each as its subject. What is missing is nothing, so that a row which lost its project or
+/// key counts without it, and stops no others.
 #[derive(Clone, Debug)]
 struct OfJob {
     model: Vec<u8>,

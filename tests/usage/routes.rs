@@ -62,7 +62,9 @@ fn the_summary_is_exact_at_once() {
     assert!(summary["latency_p50_ms"].is_u64() && summary["latency_p95_ms"].is_u64());
     // What is counted by days is the same.
     let before = [get(&account, SUMMARY), get(&account, DAILY)];
+    assert_eq!(server.metric("skai_usage_tail_rows"), Some(2.0));
     assert_eq!(usage::fold_once(&server.app(), 1).unwrap(), 2);
+    assert_eq!(server.metric("skai_usage_tail_rows"), Some(0.0));
     assert_eq!([get(&account, SUMMARY), get(&account, DAILY)], before);
 }
 
@@ -84,6 +86,25 @@ fn the_part_of_deliveries_that_arrived_is_shown() {
     assert_eq!(get(&account, SUMMARY)["jobs"], 1);
     usage::fold_once(&server.app(), 1).unwrap();
     assert_eq!(get(&account, SUMMARY)["webhook_success_rate"], expected);
+}
+
+#[test]
+fn calls_that_clients_wait_for_count_too() {
+    let (provider, server, account) = rig();
+    let messages = json!([{"role": "user", "content": "hi"}]);
+    let body = json!({"model": "m", "messages": messages, "user": "ann"});
+    account.client.post("/v1/chat/completions", &body).expect(200);
+    provider.queue(error(400, "no"));
+    let refused = account.client.post("/v1/chat/completions", &body);
+    assert!(refused.status >= 400, "{}", refused.status);
+    for _ in 0..2 {
+        let rows = account.list(&format!("{DAILY}?group_by=user"));
+        assert_eq!((rows.len(), &rows[0]["user"]), (1, &json!("ann")));
+        let numbers = ["succeeded", "failed", "tokens", "credits_used"];
+        assert_eq!(numbers.map(|name| rows[0][name].as_u64().unwrap()), [1, 1, 15, COST]);
+        assert!(rows[0]["p95"].is_u64(), "{}", rows[0]);
+        usage::fold_once(&server.app(), 1).unwrap();
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Where a page of days goes on. A cursor names the days and the group of its list too, so that all pages are of the same
-//! ones, also where they were not named and midnight is between two pages.
+//! Where a page of days goes on. A cursor names the days and the group of its list too, so that all pages are of the
+//! same ones, also where they were not named and midnight is between two pages.
 
 use std::ops::RangeInclusive;
 

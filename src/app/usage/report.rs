@@ -86,7 +86,8 @@ pub struct DayOfUsage {
     pub figures: Figures,
 }
 
-/// What ended on each of these days, in all or by group. Days and groups without jobs have no row. Blocks while it reads.
+/// What ended on each of these days, in all or by group. Days and groups without jobs have no row. Blocks while it
+/// reads.
 ///
 /// A page that goes on is one of the same days and group as the page before: see [`span`](super::span).
 pub fn daily(

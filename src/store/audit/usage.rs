@@ -28,8 +28,8 @@ macro_rules! days {
 /// No command recounts a day: what is said is what somebody can do with the database, while the server is stopped.
 macro_rules! by_hand {
     () => {
-        "while the server is stopped, set the figures of that day in usage_day by hand, in every dimension, to those of \
-         the jobs and the ledger; or restore a backup"
+        "while the server is stopped, set the figures of that day in usage_day by hand, in every dimension, to those \
+         of the jobs and the ledger; or restore a backup"
     };
 }
 
@@ -77,8 +77,8 @@ pub(super) const RULES: &[&str] = &[
            or coalesce(d.prompt_tokens, 0) <> coalesce(j.prompt_tokens, 0)
            or coalesce(d.completion_tokens, 0) <> coalesce(j.completion_tokens, 0) limit ?1"
     ),
-    // The steps of a canceled job that was removed are gone, so that up to the day of the last removal there may be more
-    // than are left.
+    // The steps of a canceled job that was removed are gone, so that up to the day of the last removal there may be
+    // more than are left.
     concat!(
         "with ",
         days!(),
@@ -113,7 +113,8 @@ pub(super) const RULES: &[&str] = &[
          select account, null,
            'has a day whose usage by group is not that of all: on ' || ",
         date!("day"),
-        " || ' there are ' || count(*) || ' of ' || iif(day < since, 5, 6) || ' groups, or they sum up to other figures',
+        " || ' there are ' || count(*) || ' of ' || iif(day < since, 5, 6)
+             || ' groups, or they sum up to other figures',
            '", by_hand!(), "'
          from s, k group by account, day
          having count(*) <> iif(day < since, 5, 6) or min(succeeded) <> max(succeeded) or min(failed) <> max(failed)
