@@ -6,7 +6,10 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
-use super::{Recording, invocation};
+use super::{
+    Recording, invocation,
+    skill::{Skill, latency_ms, millis, user_uid},
+};
 use crate::{
     app::{
         App,
@@ -14,60 +17,17 @@ use crate::{
         jobs::ending::{Outcome, Success},
     },
     domain::{
-        Credits, ExecutionStatus, InvocationId, JobError, JobStatus, OFFICIAL_UUID, RecordKind,
-        Timestamp, UsageEventId, uuid_or_official,
+        Credits, ExecutionStatus, InvocationId, JobError, JobStatus, RecordKind, Timestamp,
+        UsageEventId,
     },
     observe::redact,
     store::{
         AccountScope, Tx,
-        jobs::{Job, JobAgent},
+        jobs::Job,
         open_jobs::OpenJob,
         telemetry::{Report, Row, usage_events::UsageEvent},
     },
 };
-
-/// What was run: an agent, or else a model.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Skill<'a> {
-    agent: Option<&'a JobAgent>,
-    model: &'a str,
-}
-
-impl<'a> Skill<'a> {
-    pub(super) fn of(job: &'a Job) -> Self {
-        Self { agent: job.agent.as_ref(), model: &job.model }
-    }
-
-    pub(super) fn name(&self) -> &'a str {
-        self.agent.map_or(self.model, |agent| &agent.name)
-    }
-
-    /// Its UUID; for a model, which has none, the official one, and the name that it stands for.
-    pub(super) fn uid(&self) -> (Uuid, Option<&'a str>) {
-        match self.agent {
-            Some(agent) => (agent.id.uuid(), None),
-            None => (OFFICIAL_UUID, Some(self.model)),
-        }
-    }
-
-    fn tags(&self) -> Box<RawValue> {
-        let tags = self.agent.and_then(|agent| RawValue::from_string(agent.tags.clone()).ok());
-        tags.unwrap_or_else(no_tags)
-    }
-}
-
-/// What a skill is called that was not named.
-pub(super) const UNNAMED: &str = "unknown";
-
-/// An empty JSON array.
-pub(super) fn no_tags() -> Box<RawValue> {
-    to_raw_value::<[(); 0]>(&[]).unwrap_or_default()
-}
-
-/// On whose behalf: the end user, or where none is named the account.
-pub(super) fn user_uid(scope: AccountScope, user: Option<&str>) -> (Uuid, Option<&str>) {
-    user.map_or((scope.account_id().uuid(), None), uuid_or_official)
-}
 
 /// What there is to know of an execution.
 #[derive(Default, Serialize)]
@@ -135,7 +95,7 @@ struct Ended<'a> {
 
 impl Ended<'_> {
     fn event(&self) -> UsageEvent {
-        let skill = Skill { agent: self.job.agent.as_ref(), model: &self.job.model };
+        let skill = Skill::new(self.job.agent.as_ref(), &self.job.model);
         let (source_skill_uid, original_skill) = skill.uid();
         let (user_uid, original_user) = user_uid(self.scope, self.job.user.as_deref());
         let metadata = Metadata { original_user, original_skill, ..self.metadata() };
@@ -194,14 +154,6 @@ impl Ended<'_> {
             original_skill: None,
         }
     }
-}
-
-pub(super) fn latency_ms(started_at: Option<Timestamp>, ended_at: Timestamp) -> u64 {
-    started_at.map_or(0, |started| millis(ended_at.since(started)))
-}
-
-fn millis(time: std::time::Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a job leaves that ended with an attempt.

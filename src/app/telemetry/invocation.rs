@@ -7,7 +7,7 @@ use serde_json::{
 
 use super::{
     InvocationPolicy,
-    execution::{Skill, latency_ms, user_uid},
+    skill::{Skill, latency_ms, user_uid},
 };
 use crate::{
     app::jobs::ending::{Outcome, Success},

@@ -5,6 +5,7 @@ mod invocation;
 mod machine;
 pub mod records;
 pub mod requests;
+mod skill;
 pub mod skipped;
 mod switches;
 

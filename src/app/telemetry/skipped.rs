@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::execution::{Metadata, UNNAMED, no_tags, user_uid};
+use super::{
+    execution::Metadata,
+    skill::{UNNAMED, no_tags, user_uid},
+};
 use crate::{
     app::App,
     domain::{
