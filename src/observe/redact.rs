@@ -76,7 +76,7 @@ fn words(name: &str) -> Vec<String> {
 
 /// Whether a word begins here: `apiKey`, `DBPassword`, `password2`.
 fn begins(before: Option<&char>, sign: char, next: Option<&char>) -> bool {
-    let Some(before) = before else { return false };
+    let Some(before) = before.filter(|before| before.is_alphanumeric()) else { return false };
     let is_capital = sign.is_ascii_uppercase();
     let after_small = is_capital && !before.is_ascii_uppercase();
     let last_capital = is_capital && next.is_some_and(char::is_ascii_lowercase);
