@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 use crate::domain::Timestamp;
 
+/// How nice threads in the background are, from 0 to 19.
+const BACKGROUND: i32 = 10;
+
 /// Clock, ids and randomness. Clones share one source.
 #[derive(Clone)]
 pub struct Ambient(Arc<Inner>);
@@ -199,6 +202,18 @@ pub fn thread<T: Send + 'static>(
     run: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
     thread::Builder::new().name(name.into()).spawn(run)
+}
+
+/// The same for work that nobody waits for: whoever else wants the processor goes first.
+pub fn thread_in_background<T: Send + 'static>(
+    name: impl Into<String>,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    thread(name, move || {
+        // On Linux a thread has a priority of its own. Where it cannot be lowered, it does what it does all the same.
+        drop(rustix::process::setpriority_process(Some(rustix::thread::gettid()), BACKGROUND));
+        run()
+    })
 }
 
 /// Locks, also where a holder panicked: what we keep under locks is whole at every step.

@@ -134,7 +134,7 @@ impl Telemetry {
             return Ok(None);
         }
         let recorder = Recorder::new(Arc::clone(&self.0));
-        let thread = ambient::thread("telemetry", move || recorder.run())?;
+        let thread = ambient::thread_in_background("telemetry", move || recorder.run())?;
         self.0.is_running.store(true, Ordering::Release);
         Ok(Some(thread))
     }
