@@ -210,8 +210,9 @@ pub fn thread_in_background<T: Send + 'static>(
     run: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
     thread(name, move || {
-        // On Linux a thread has a priority of its own. Where it cannot be lowered, it does what it does all the same.
-        drop(rustix::process::setpriority_process(Some(rustix::thread::gettid()), BACKGROUND));
+        let own = Some(rustix::thread::gettid());
+        // On Linux a thread has a priority of its own. Where it cannot be lowered, the work is done all the same.
+        let _lowered = rustix::process::setpriority_process(own, BACKGROUND);
         run()
     })
 }

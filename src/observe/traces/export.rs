@@ -108,7 +108,7 @@ impl Traces {
             is_failing: false,
         };
         let during = line.clone();
-        let thread = ambient::thread("traces", move || {
+        let thread = ambient::thread_in_background("traces", move || {
             during.during(|| thread.run());
             // Where nobody waits for it, that is fine.
             let _told = end.send(());
