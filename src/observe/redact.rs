@@ -46,16 +46,20 @@ const SECRET_WORDS: [&str; 26] = [
     "token",
 ];
 
-/// Words that together are the name of a key, at the end of a field's name.
+/// Words that together are the name of a key.
 const SECRET_KEYS: [[&str; 2]; 4] =
     [["access", "key"], ["api", "key"], ["private", "key"], ["secret", "key"]];
+
+/// The last words of names that say something about a key.
+const ABOUT_KEYS: [&str; 6] = ["count", "id", "ids", "name", "names", "prefix"];
 
 /// True where the field's name says that its value is a secret. `tokens` is a count.
 pub fn is_secret(field: &str) -> bool {
     let words = words(field);
-    let ends = |key: &[&str; 2]| words.ends_with(&key.map(str::to_owned));
+    let has = |key: &[&str; 2]| words.windows(2).any(|pair| pair == key);
+    let is_about = words.last().is_some_and(|last| ABOUT_KEYS.contains(&last.as_str()));
     let is_telling = |word: &String| SECRET_WORDS.binary_search(&word.as_str()).is_ok();
-    words.iter().any(is_telling) || SECRET_KEYS.iter().any(ends)
+    words.iter().any(is_telling) || (!is_about && SECRET_KEYS.iter().any(has))
 }
 
 /// The words of a name in lower case, whether they are divided by punctuation, by capitals or by digits.

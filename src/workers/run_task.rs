@@ -143,9 +143,12 @@ impl RunTask {
         let task = &attempt.task;
         let accepted = tasks::run_agent(&self.app, claimed, task, agent, input, trace)
             .and_then(|job| if stop.is_set() { Ok(true) } else { job.wait() });
-        accepted
-            .map(drop)
-            .inspect_err(|error| tasks::skipped(&self.app, claimed, task, agent, error))
+        accepted.map(drop).inspect_err(|error| {
+            // Else the next start tries again, as if nothing had been.
+            if !stop.is_set() {
+                tasks::skipped(&self.app, claimed, task, agent, error);
+            }
+        })
     }
 
     fn note(&self, attempt: &Attempt, outcome: Option<&Outcome>, took: Duration) {

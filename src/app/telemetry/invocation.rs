@@ -63,12 +63,7 @@ fn answered(outcome: &Outcome) -> Map<String, Value> {
     match outcome {
         Outcome::Succeeded(Success { output, text, model, .. }) => {
             let output = output.as_deref().and_then(|json| serde_json::from_str(json.get()).ok());
-            // The text says the same, past what is to be left out of the output.
-            let told: (_, Value) = match output {
-                Some(output) => ("output", output),
-                None => ("output_text", text.as_str().into()),
-            };
-            answered.insert(told.0.to_owned(), told.1);
+            say(&mut answered, output, text);
             answered.insert("model".to_owned(), model.as_str().into());
         }
         Outcome::Failed { error, answer, .. } => {
@@ -76,12 +71,21 @@ fn answered(outcome: &Outcome) -> Map<String, Value> {
             told.insert("code".to_owned(), error.code.as_str().into());
             told.insert("message".to_owned(), error.message.as_str().into());
             answered.insert("error".to_owned(), told.into());
-            let text = answer.as_ref().map(|answer| answer.text.as_str());
-            answered.extend(text.map(|text| ("output_text".to_owned(), text.into())));
+            if let Some(broken) = answer {
+                say(&mut answered, serde_json::from_str(&broken.text).ok(), &broken.text);
+            }
         }
         Outcome::Left => {}
     }
     answered
+}
+
+/// What the model said: JSON, or else the text. Not both, as the text says the same past what is to be left out.
+fn say(answered: &mut Map<String, Value>, output: Option<Value>, text: &str) {
+    match output {
+        Some(output) => answered.insert("output".to_owned(), output),
+        None => answered.insert("output_text".to_owned(), text.into()),
+    };
 }
 
 /// The payload as it is kept, with `meta` where there is something in it.

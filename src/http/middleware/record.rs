@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hyper::{StatusCode, body::Bytes, header::USER_AGENT, http::request::Parts};
 
-use super::Exchange;
+use super::{Exchange, trace};
 use crate::{
     app::telemetry::{
         requests::{self, Answered},
@@ -53,7 +53,7 @@ impl Exchange {
         }
     }
 
-    /// Keeps the body of a request that would be executed. One that is so long is a batch, of which it tells nothing.
+    /// Keeps the body of a request that would be executed. A batch or one with pictures is too long to be looked into.
     pub(super) fn keep_body(&mut self, body: &Bytes) {
         if self.may_skip() && body.len() <= BODY_MAX {
             self.asked.body = body.clone();
@@ -113,6 +113,7 @@ const LEFT: u16 = 499;
 /// A client that leaves before its answer begins takes the whole future with it.
 impl Drop for Exchange {
     fn drop(&mut self) {
+        trace::distrust(&mut self.span, &self.identity);
         if let Ok(left) = StatusCode::from_u16(LEFT) {
             self.record(left, None, &mut Body::whole(Bytes::new()));
         }

@@ -29,6 +29,8 @@ fn names_tell_secrets() {
         "refresh_token_2",
         "refreshtoken",
         "HTTPAuth",
+        "api_key_2",
+        "APIKeyValue",
     ] {
         assert!(is_secret(secret), "{secret}");
     }
@@ -39,6 +41,7 @@ fn names_tell_secrets() {
         "maxTokens",
         "discarded",
         "api_key_id",
+        "api_key_prefix",
         "account",
         "message",
         "keys",

@@ -146,6 +146,11 @@ impl Buffer {
         state.waiting.len() > self.bounds.reports / 4 || state.bytes > self.bounds.bytes / 4
     }
 
+    /// Whether nothing comes in any more.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.state).is_closed
+    }
+
     /// Nothing comes in any more.
     pub(super) fn close(&self) {
         lock(&self.state).is_closed = true;

@@ -20,6 +20,8 @@ pub(in crate::store) const TABLES: [&str; 3] = ["request", "usage_event", "invoc
 const SCHEMA: &str = include_str!("schema.sql");
 /// Counts changes of the schema.
 const VERSION: u32 = 1;
+/// Pages in the write-ahead log before it is copied into the file: 16 MiB.
+const CHECKPOINT_PAGES: u32 = 4_096;
 /// How long to wait for a lock that another process holds. What comes in meanwhile waits in the buffer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -39,7 +41,9 @@ impl Writing {
         sql.pragma_update(None, "journal_mode", "wal")?;
         sql.pragma_update(None, "synchronous", "normal")?;
         sql.pragma_update(None, "cache_size", -2_048)?;
-        sql.pragma_update(None, "journal_size_limit", 16 << 20)?;
+        // Seldom, as it waits for the disk that the books wait for too.
+        sql.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        sql.pragma_update(None, "journal_size_limit", 32 << 20)?;
         harden(&sql)?;
         prepare(&sql)?;
         Ok(Self { sql, file: number(path) })
@@ -77,14 +81,17 @@ impl Damaged {
 
 /// Makes the tables of an empty file.
 fn prepare(sql: &Connection) -> rusqlite::Result<()> {
-    let version: u32 = sql.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match version {
+    match version(sql)? {
         0 => {
             sql.execute_batch(&format!("begin; {SCHEMA}; pragma user_version = {VERSION}; commit"))
         }
         VERSION => Ok(()),
         other => Err(rusqlite::Error::IntegralValueOutOfRange(0, i64::from(other))),
     }
+}
+
+fn version(sql: &Connection) -> rusqlite::Result<u32> {
+    sql.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// Whether the file was not opened because another version of this program made it.
@@ -94,13 +101,17 @@ pub(super) fn is_of_another_version(error: &rusqlite::Error) -> bool {
 
 /// Opens the file for a look at it; where it is missing, there is nothing in it.
 pub(super) fn open_to_read(path: &Path) -> rusqlite::Result<Confined> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut sql = if path.exists() {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Connection::open_with_flags(path, flags)?
     } else {
         Connection::open_in_memory()?
     };
     sql.busy_timeout(PATIENCE)?;
+    if version(&sql)? == 0 {
+        // Empty, and for the thread that writes to fill.
+        sql = Connection::open_in_memory()?;
+    }
     harden(&sql)?;
     prepare(&sql)?;
     let tenancy = Tenancy::install(&mut sql, &TABLES)?;

@@ -50,18 +50,14 @@ pub(super) struct Pruning<'a> {
     pub(super) settings: &'a TelemetrySettings,
     /// Asked after each step that took something away.
     pub(super) is_wanted: &'a dyn Fn() -> bool,
+    /// The same where the file is too large: only the end of the server comes before that.
+    pub(super) is_over: &'a dyn Fn() -> bool,
 }
 
 impl Pruning<'_> {
-    /// Takes away what is too old, and then the oldest tenth as often as the file is too large, a step at least; gives
+    /// Takes away the oldest tenth as often as the file is too large, and then what is too old, a step at least; gives
     /// whether that was all, or there was something better to do.
     pub(super) fn run(&self, now: Timestamp) -> rusqlite::Result<bool> {
-        for kind in RecordKind::ALL {
-            let before = now.minus(self.settings.kept(kind));
-            if self.forget(TABLES[kind as usize], before)?.1 {
-                return Ok(false);
-            }
-        }
         while used(self.sql)? > self.settings.max_size {
             let (deleted, was_wanted) = self.shrink(now)?;
             if was_wanted {
@@ -69,6 +65,12 @@ impl Pruning<'_> {
             }
             if deleted == 0 {
                 break;
+            }
+        }
+        for kind in RecordKind::ALL {
+            let before = now.minus(self.settings.kept(kind));
+            if self.forget(TABLES[kind as usize], before, self.is_wanted)?.1 {
+                return Ok(false);
             }
         }
         give_back(self.sql)?;
@@ -82,7 +84,7 @@ impl Pruning<'_> {
         let before = oldest.plus(tenth.max(Duration::from_secs(1)));
         let mut deleted = 0;
         for table in TABLES {
-            let (some, was_wanted) = self.forget(table, before)?;
+            let (some, was_wanted) = self.forget(table, before, self.is_over)?;
             deleted += some;
             if was_wanted {
                 return Ok((deleted, true));
@@ -92,13 +94,18 @@ impl Pruning<'_> {
     }
 
     /// Takes away what is from before that time; gives how much, and whether it left off.
-    fn forget(&self, table: Table, before: Timestamp) -> rusqlite::Result<(usize, bool)> {
+    fn forget(
+        &self,
+        table: Table,
+        before: Timestamp,
+        leaves_off: &dyn Fn() -> bool,
+    ) -> rusqlite::Result<(usize, bool)> {
         let mut total = 0;
         for account in accounts(self.sql, table)? {
             loop {
                 let deleted = delete(self.sql, table, account, before)?;
                 total += deleted;
-                if deleted > 0 && (self.is_wanted)() {
+                if deleted > 0 && leaves_off() {
                     return Ok((total, true));
                 }
                 if deleted < ROWS as usize {

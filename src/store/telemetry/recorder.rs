@@ -18,7 +18,7 @@ use super::{
     rows::{Report, Row},
     usage_events,
 };
-use crate::ambient::lock;
+use crate::{ambient::lock, domain::RecordKind};
 
 /// How often what is too old is looked for.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
@@ -84,8 +84,9 @@ impl Recorder {
             }
             Err(fault) => {
                 self.writing = None;
-                for row in rows {
-                    self.inner.buffer.lose(row.kind(), 1);
+                for kind in RecordKind::ALL {
+                    let lost = rows.iter().filter(|row| row.kind() == kind).count();
+                    self.inner.buffer.lose(kind, lost as u64);
                 }
                 let told = fault.told();
                 if trouble.as_ref() != Some(&told) {
@@ -122,6 +123,7 @@ impl Recorder {
             sql: &writing.sql,
             settings: &self.inner.settings,
             is_wanted: &|| self.inner.buffer.is_waited_for(),
+            is_over: &|| self.inner.buffer.is_closed(),
         };
         let wall = self.inner.ambient.now();
         let pruned = catch_unwind(AssertUnwindSafe(|| pruning.run(wall)));

@@ -124,7 +124,9 @@ fn counts(sql: &Connection) -> [u32; 3] {
 
 fn run(rig: &Rig, settings: TelemetrySettings, is_wanted: bool) -> bool {
     let is_wanted = &|| is_wanted;
-    Pruning { sql: &rig.writing.sql, settings: &settings, is_wanted }.run(now()).unwrap()
+    Pruning { sql: &rig.writing.sql, settings: &settings, is_wanted, is_over: &|| false }
+        .run(now())
+        .unwrap()
 }
 
 #[test]
