@@ -164,8 +164,12 @@ impl Edge {
         let method = parts.method.clone();
         let expects = parts.headers.contains_key(hyper::header::EXPECT);
         let outcome = middleware::pass(&self, &mut exchange, parts, &mut body).await;
-        if outcome.is_err() && !expects {
-            exchange.discard(&mut body).await;
+        if let Err(error) = &outcome {
+            // Before its client may leave.
+            exchange.record_skipped(error);
+            if !expects {
+                exchange.discard(&mut body).await;
+            }
         }
         exchange.finish(&self, &method, outcome)
     }

@@ -158,7 +158,10 @@ pub fn next(app: &Arc<App>) -> Result<Option<DutyName>> {
         if duty.due_at.is_some_and(|due_at| rhythm.was_set_back(due_at, now)) {
             let (name, due_at) = (duty.name, rhythm.next(now));
             write(app, move |tx| duties::set_due(tx, name, due_at)).wait()?;
-            app.metrics.duty_due(name.as_str(), due_at.map(Timestamp::seconds));
+            // A run that failed is still owed.
+            if duty.error.is_none() {
+                app.metrics.duty_due(name.as_str(), due_at.map(Timestamp::seconds));
+            }
         }
     }
     Ok(known.iter().find(|duty| duty.is_due(now)).map(|duty| duty.name))

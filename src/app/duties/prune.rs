@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{super::App, go_on, look, vacuum::breathe, write};
 use crate::{
+    app::usage,
     domain::{Day, Error, Result, Timestamp},
     store::{
         prune::{self, Kept},
@@ -52,6 +53,10 @@ fn rows(app: &Arc<App>, kind: Kept, kept: Option<Duration>) -> Result<usize> {
 /// Forgets what was counted by end user on days that are over for longer than they are kept.
 fn users(app: &Arc<App>, kept: Option<Duration>) -> Result<usize> {
     let Some(kept) = kept else { return Ok(0) };
+    // What waits to be counted would come to days that were forgotten.
+    while usage::fold_once(app, 1)? > 0 {
+        go_on(app)?;
+    }
     let before = Day::of_utc(app.ambient.now().minus(kept));
     let (mut from, mut forgotten) = (0, 0);
     loop {

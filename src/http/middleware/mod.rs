@@ -216,9 +216,6 @@ impl Exchange {
         outcome: Result<Reply>,
     ) -> Response<Body> {
         let code = outcome.as_ref().err().map(|error| error.kind().code());
-        if let Err(error) = &outcome {
-            self.record_skipped(error);
-        }
         let (status, mut body) = match outcome {
             Ok(reply) => self.take(reply),
             Err(error) => self.refuse(&error),

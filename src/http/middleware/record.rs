@@ -65,7 +65,7 @@ impl Exchange {
     }
 
     /// Records an execution that a limit was in the way of.
-    pub(super) fn record_skipped(&mut self, error: &Error) {
+    pub(in crate::http) fn record_skipped(&mut self, error: &Error) {
         let Identity::Tenant(session) = &self.identity else { return };
         if !self.may_skip() {
             return;
