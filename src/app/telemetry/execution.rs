@@ -74,10 +74,8 @@ impl Metadata<'_> {
     /// As JSON, without what looks like a credential: clients and providers wrote some of it.
     pub(super) fn json(&self) -> Box<RawValue> {
         let mut value = serde_json::to_value(self).unwrap_or_default();
-        if redact::json_credentials(&mut value) {
-            return to_raw_value(&value).unwrap_or_default();
-        }
-        to_raw_value(self).unwrap_or_default()
+        redact::json_credentials(&mut value);
+        to_raw_value(&value).unwrap_or_default()
     }
 }
 

@@ -8,10 +8,10 @@ use crate::{
     store::{listing::Looked, scope::Scope, tx::Snapshot},
 };
 
-/// Selects the rows of a table that match, among the 10,000 that a page may look at: ?1 the id that they are below, ?2 the
-/// one that they are not below, ?3 how many. Only `$columns`, which the condition needs, are read of all of them, and
-/// payloads, which come after them in a row, of those that match. `$whose` says whose rows they are, where the table is no view of one
-/// account's.
+/// Selects the rows of a table that match, among the 10,000 that a page may look at: ?1 the id that they are below, ?2
+/// the one that they are not below, ?3 how many. Only `$columns`, which the condition needs, are read of all of them;
+/// payloads, which come after them in a row, only of those that match. `$whose` says whose rows they are, where the
+/// table is no view of one account's.
 macro_rules! matching {
     ($table:literal, $columns:literal, $condition:expr $(, $whose:literal)?) => {
         concat!(
