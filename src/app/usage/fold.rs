@@ -1,12 +1,12 @@
 //! Counts what ended in the sums of its day. Readers do the work; the writer only takes the rows away and puts the new
 //! sums in their place, in one transaction, so that each row is counted once whatever happens in between.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::BTreeMap;
 
-use super::latencies;
+use super::{latencies, more::More};
 use crate::{
     app::App,
-    domain::{Result, UsageTotals},
+    domain::Result,
     store::{
         Snapshot, SystemScope,
         usage_days::{self, Counted, Place},
@@ -69,13 +69,6 @@ struct Batch {
     sums: Vec<(Place, Counted)>,
 }
 
-/// What rows add to a sum.
-#[derive(Default)]
-struct More {
-    totals: UsageTotals,
-    latencies_ms: Vec<u64>,
-}
-
 fn sum_up(snapshot: &Snapshot<'_, SystemScope>) -> Result<Option<Batch>> {
     let oldest = usage_tail::oldest(snapshot, ROWS_MAX)?;
     let (mut more, mut rows) = (BTreeMap::new(), 0);
@@ -103,12 +96,7 @@ fn add(sums: &mut BTreeMap<Place, More>, ended: &Ended) {
     for (dimension, subject) in ended.places() {
         let subject = subject.to_vec();
         let place = Place { account: ended.account, dimension, day: ended.day, subject };
-        let more = match sums.entry(place) {
-            Entry::Vacant(entry) => entry.insert(More::default()),
-            Entry::Occupied(entry) => entry.into_mut(),
-        };
-        more.totals.add(&ended.totals);
-        more.latencies_ms.extend(ended.latency_ms());
+        sums.entry(place).or_default().add(ended);
     }
 }
 
@@ -118,7 +106,7 @@ fn with(place: &Place, mut sum: Counted, more: &More) -> Result<Counted> {
     if !more.latencies_ms.is_empty() {
         let packed = &sum.latencies;
         let mut latencies = latencies(packed, place.account, place.dimension, place.day)?;
-        more.latencies_ms.iter().for_each(|latency| latencies.record(*latency));
+        more.record_in(&mut latencies);
         sum.latencies = latencies.to_bytes()?;
     }
     Ok(sum)

@@ -1,6 +1,7 @@
 //! What the account used.
 
 mod fold;
+mod more;
 mod place;
 mod report;
 

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::place::{Asked, Place, cursor, place};
+use super::{
+    more::More,
+    place::{Asked, Place, cursor, place},
+};
 use crate::{
     app::{App, one_more},
     domain::{AgentId, Day, DaySpan, Latencies, Page, PageRequest, Result, UsageBy, UsageTotals},
@@ -141,12 +144,6 @@ fn rows(
 }
 
 /// What is not counted yet of rows before a place.
-#[derive(Default)]
-struct More {
-    totals: UsageTotals,
-    latencies_ms: Vec<u64>,
-}
-
 fn waiting(
     snapshot: &Snapshot<'_, AccountScope>,
     asked: Asked,
@@ -157,9 +154,7 @@ fn waiting(
         let Some(subject) = ended.subject(asked.dimension) else { return };
         let place = (ended.day, subject.to_vec());
         if place < *before {
-            let more = rows.entry(place).or_default();
-            more.totals.add(&ended.totals);
-            more.latencies_ms.extend(ended.latency_ms());
+            rows.entry(place).or_default().add(&ended);
         }
     })?;
     Ok(rows)
@@ -168,7 +163,7 @@ fn waiting(
 fn figures(asked: Asked, day: Day, counted: &Counted, more: &More) -> Result<Figures> {
     let packed = &counted.latencies;
     let mut latencies = super::latencies(packed, asked.account, asked.dimension, day)?;
-    more.latencies_ms.iter().for_each(|latency| latencies.record(*latency));
+    more.record_in(&mut latencies);
     let mut totals = counted.totals;
     totals.add(&more.totals);
     Ok(Figures::of(totals, &latencies))
