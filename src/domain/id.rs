@@ -122,6 +122,12 @@ ids! {
     UsageEventId
     /// What an execution was asked and answered, in telemetry.
     InvocationId
+    /// Somebody who signs in to the dashboard.
+    UserId
+    /// A browser that somebody signed in with.
+    DashboardSessionId
+    /// A change in the audit log.
+    AuditEntryId
 }
 
 #[cfg(test)]

@@ -76,9 +76,10 @@ pub use eval::{CaseOutcome, Compile, EvalCase, EvalRequest, Expect, ExpectAt, Ex
 pub use function::{FunctionKind, FunctionRequest, FunctionTarget, HttpMethod, HttpTarget};
 pub use generation::{GenerationRequest, Parameters};
 pub use id::{
-    AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, DeadLetterId, DeliveryId, EndUserId,
-    EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId, InvocationId, JobId,
-    LedgerEntryId, MalformedId, ProjectId, RequestRecordId, ScheduleId, TaskId, UsageEventId,
+    AccountId, AgentId, AgentVersionId, ApiKeyId, AuditEntryId, BatchId, DashboardSessionId,
+    DeadLetterId, DeliveryId, EndUserId, EndpointId, EvalId, EvalRunId, EventId, FunctionId,
+    GrantId, InvocationId, JobId, LedgerEntryId, MalformedId, ProjectId, RequestRecordId,
+    ScheduleId, TaskId, UsageEventId, UserId,
 };
 pub use idempotency::{Idempotency, IdempotencyKey, MalformedIdempotencyKey};
 pub use job::{JobError, JobErrorCode, JobStatus, Message, Role, Usage};
