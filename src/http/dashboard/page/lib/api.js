@@ -1,0 +1,69 @@
+// Requests to the server. The cookie says who asks; `Skai-Project` says where.
+
+import { project } from './place.js';
+
+/** What the server, or the way to it, refused: `status` is 0 where there was no answer. */
+export class ApiError extends Error {
+  constructor(status, error, requestId) {
+    super(error.message);
+    this.status = status;
+    this.code = error.code;
+    this.param = error.param ?? null;
+    this.details = error.details ?? null;
+    this.requestId = error.request_id ?? requestId ?? null;
+  }
+}
+
+/** A new key for `Idempotency-Key`. `crypto.randomUUID` is missing where the page came by plain HTTP from another host. */
+export function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** The path with what of `query` has a value. */
+export function withQuery(path, query = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== '');
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+}
+
+async function ask(method, path, { body, headers = {}, signal } = {}) {
+  const sent = { ...headers };
+  if (project()) sent['Skai-Project'] = project();
+  if (body !== undefined) sent['Content-Type'] = 'application/json';
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers: sent, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch (cause) {
+    if (cause.name === 'AbortError') throw cause;
+    throw new ApiError(0, { code: 'UNREACHABLE', message: 'The server does not answer. Check that it runs, then try again.' });
+  }
+  if (!answer.ok) throw await refusal(answer);
+  return answer;
+}
+
+async function refusal(answer) {
+  const id = answer.headers.get('X-Request-Id');
+  const body = await answer.json().catch(() => null);
+  if (answer.status === 401) window.dispatchEvent(new Event('signed-out'));
+  return new ApiError(answer.status, body?.error ?? { code: 'SERVER_ERROR', message: `The server answered ${answer.status}.` }, id);
+}
+
+const read = async (answer) => (answer.status === 204 ? null : answer.json());
+
+export const get = async (path, query, options) => read(await ask('GET', withQuery(path, query), options));
+export const post = async (path, body = {}, options) => read(await ask('POST', path, { ...options, body }));
+export const patch = async (path, body) => read(await ask('PATCH', path, { body }));
+export const put = async (path, body) => read(await ask('PUT', path, { body }));
+export const remove = async (path) => read(await ask('DELETE', path));
+
+/** The body of an answer that is a stream of server-sent events; `signal` ends it. */
+export const stream = (path, signal) => ask('GET', path, { headers: { Accept: 'text/event-stream' }, signal });
+
+/** Saves what a path answers as a file. A plain link could not say in which project. */
+export async function download(path, query, { accept, name }) {
+  const answer = await ask('GET', withQuery(path, query), { headers: { Accept: accept } });
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

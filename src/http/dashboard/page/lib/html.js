@@ -1,0 +1,17 @@
+// What every module that draws something imports: templates, hooks.
+
+import { h, render, Fragment, createContext } from '../vendor/preact.js';
+import htm from '../vendor/htm.js';
+
+export const html = htm.bind(h);
+export { render, Fragment, createContext };
+export {
+  useCallback,
+  useContext,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from '../vendor/preact-hooks.js';

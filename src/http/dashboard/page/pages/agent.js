@@ -1,0 +1,8 @@
+import { html } from '../lib/html.js';
+import { useReady } from '../lib/load.js';
+import { Head } from '../ui/bits.js';
+
+export function Agent() {
+  useReady();
+  return html`<${Head} title="Agent" />`;
+}

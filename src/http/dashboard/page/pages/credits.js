@@ -1,0 +1,8 @@
+import { html } from '../lib/html.js';
+import { useReady } from '../lib/load.js';
+import { Head } from '../ui/bits.js';
+
+export function Credits() {
+  useReady();
+  return html`<${Head} title="Credits" />`;
+}

@@ -1,0 +1,55 @@
+// Dialogs, on the browser's own <dialog>: it keeps the focus within, and Escape closes it.
+
+import { html, useEffect, useId, useRef, useState } from '../lib/html.js';
+import { useAction } from '../lib/load.js';
+import { Problem } from './bits.js';
+import { Icon } from './icons.js';
+
+/** A dialog that is open as long as it is drawn. */
+export function Dialog({ title, close, children, wide }) {
+  const box = useRef(null);
+  const name = useId();
+  useEffect(() => {
+    const dialog = box.current;
+    dialog.showModal();
+    dialog.querySelector('[autofocus], input, select, textarea')?.focus();
+    return () => dialog.close();
+  }, []);
+  const cancel = (event) => {
+    event.preventDefault();
+    close();
+  };
+  return html`<dialog ref=${box} class=${wide ? 'wide' : ''} aria-labelledby=${name} onCancel=${cancel}>
+    <div class="dialog-head"><h2 id=${name}>${title}</h2>
+      <button type="button" class="quiet small" aria-label="Close" onClick=${close}><${Icon} name="close" /></button></div>
+    ${children}
+  </dialog>`;
+}
+
+/** A button that opens a dialog: `children(close)` draws what is in it. */
+export function Opens({ name, title = name, kind, disabled, wide, children }) {
+  const [open, setOpen] = useState(false);
+  const close = () => setOpen(false);
+  return html`<button type="button" class=${kind} disabled=${disabled} onClick=${() => setOpen(true)}>${name}</button>
+    ${open && html`<${Dialog} ...${{ title, close, wide }}>${children(close)}<//>`}`;
+}
+
+/** A button for what cannot be undone: it says what will happen, and asks first. */
+export function Confirms({ name, title, children, act, done, kind = 'danger small', disabled }) {
+  return html`<${Opens} ...${{ name, title, kind, disabled }}>${(close) => html`<${Question} ...${{ name, act, close }}
+    done=${(result) => { close(); done?.(result); }}>${children}<//>`}<//>`;
+}
+
+function Question({ name, act, done, close, children }) {
+  const { run, busy, error } = useAction(act, done);
+  return html`<div class="form"><p>${children}</p><${Problem} error=${error} />
+    <div class="form-end"><button type="button" onClick=${close} autofocus>Cancel</button>
+      <button type="button" class="danger" disabled=${busy} onClick=${() => run()}>${name}</button></div></div>`;
+}
+
+/** A button that does something at once, and says where it failed. */
+export function Does({ name, act, done, kind = 'small', disabled }) {
+  const { run, busy, error, forget } = useAction(act, done);
+  return html`<button type="button" class=${kind} disabled=${busy || disabled} onClick=${() => run()}>${name}</button>
+    ${error && html`<${Dialog} title=${`${name}: refused`} close=${forget}><div class="form"><${Problem} error=${error} /></div><//>`}`;
+}

@@ -1,0 +1,71 @@
+// What is around every page: navigation, the account and project that are shown, theme, sign-out.
+
+import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { post } from '../lib/api.js';
+import { watchConnection } from '../lib/live.js';
+import { useSession } from '../lib/session.js';
+import { PAGES } from '../pages/index.js';
+import { Link } from './bits.js';
+import { Icon } from './icons.js';
+import { ThemeButton } from './theme.js';
+import { Switcher } from './switcher.js';
+
+export function Shell({ path, children }) {
+  const [menu, setMenu] = useState(false);
+  const main = useRef(null);
+  const first = useRef(true);
+  useEffect(() => {
+    setMenu(false);
+    // Keyboard and screen reader go on where the new page begins.
+    if (!first.current) main.current.focus();
+    first.current = false;
+  }, [path]);
+  return html`
+    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>Skip to content</a>
+    <div class="shell">
+      <aside class=${menu ? 'side open' : 'side'}>
+        <div class="brand"><${Link} to="/dashboard" class="mark"><span aria-hidden="true">{ }</span> skai<//>
+          <button type="button" class="quiet burger" aria-expanded=${String(menu)} aria-controls="navigation" onClick=${() => setMenu(!menu)}>
+            <${Icon} name=${menu ? 'close' : 'menu'} /><span class="unseen">Menu</span></button></div>
+        <nav id="navigation" aria-label="Pages"><${Navigation} path=${path} /><${Foot} /></nav>
+      </aside>
+      <main id="main" ref=${main} tabindex="-1">${children}</main>
+    </div>`;
+}
+
+function Navigation({ path }) {
+  const session = useSession();
+  const may = ({ scope, operator }) => (operator ? session.user.is_operator : session.scopes.includes(scope));
+  const here = (page) => page.path === path || PAGES.some(({ under, path: own }) => under === page.path && inside(own, path));
+  const groups = ['Work', 'Account', 'Server'].map((group) => [group, PAGES.filter((page) => page.group === group && may(page))]);
+  return html`<${Switcher} />${groups.filter(([, pages]) => pages.length).map(([group, pages]) => html`<div key=${group} class="group">
+    <h2>${group}</h2><ul>${pages.map((page) => html`<li key=${page.path}><${Link} to=${page.path} aria-current=${here(page) ? 'page' : undefined}>
+      <${Icon} name=${page.icon} />${page.title}<//></li>`)}</ul></div>`)}`;
+}
+
+function inside(pattern, path) {
+  const [wanted, given] = [pattern.split('/'), path.split('/')];
+  return wanted.length === given.length && wanted.every((part, at) => part.startsWith(':') || part === given[at]);
+}
+
+function Foot() {
+  const { user, version } = useSession();
+  const leave = async () => {
+    await post('/dashboard/api/sign-out');
+    window.dispatchEvent(new Event('signed-out'));
+  };
+  return html`<div class="foot">
+    <${Connection} />
+    <p><${Link} to="/dashboard/account" class="who">${user.email}<//></p>
+    <div class="actions"><${ThemeButton} />
+      <button type="button" class="quiet small" onClick=${leave}><${Icon} name="leave" />Sign out</button></div>
+    <p class="note"><a href="/docs" target="_blank" rel="noreferrer">API reference</a> · ${version}</p>
+  </div>`;
+}
+
+function Connection() {
+  const [state, setState] = useState('connecting');
+  useEffect(() => watchConnection(setState), []);
+  const text = { live: 'Live', connecting: 'Connecting…', lost: 'Connection lost, trying again' }[state];
+  return html`<p class=${`connection ${state}`} role="status">${text}</p>`;
+}
