@@ -1,0 +1,3 @@
+//! The dashboard, as somebody uses it in a browser.
+
+mod browser;
