@@ -1,3 +1,4 @@
 //! The dashboard, as somebody uses it in a browser.
 
 mod browser;
+mod bulk;
