@@ -89,8 +89,9 @@ impl Browser {
         };
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("test").replace("::", "-");
-        let path = pictures().join(format!("failed-{name}.png"));
-        if fs::write(&path, bytes).is_ok() {
+        let folder = pictures().join("failed");
+        let path = folder.join(format!("{name}.png"));
+        if fs::create_dir_all(folder).is_ok() && fs::write(&path, bytes).is_ok() {
             eprintln!("what the browser showed: {}", path.display());
         }
     }

@@ -149,6 +149,22 @@ impl Browser {
         self.run(self.driver().get_all_cookies()).unwrap()
     }
 
+    /// Loads an address into the frame of this page.
+    #[track_caller]
+    pub(crate) fn frame(&self, url: &str) {
+        let script = "const frame = document.querySelector('iframe');
+            frame.addEventListener('load', () => { frame.dataset.loaded = given[0]; });
+            frame.src = given[0];";
+        self.js(script, &[json!(url)]);
+        self.settle("document.querySelector('iframe').dataset.loaded === given[0]", &[json!(url)]);
+    }
+
+    /// Waits until a script's expression is true of the page. For what no user sees.
+    #[track_caller]
+    pub(crate) fn settle(&self, expression: &str, given: &[Value]) {
+        self.await_that(expression, expression, given);
+    }
+
     /// Sends the browser's engine a command.
     #[track_caller]
     fn cdp(&self, method: &str, parameters: Value) -> Value {

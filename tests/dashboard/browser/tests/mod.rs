@@ -16,6 +16,8 @@ const STYLE: &str = include_str!("style.css");
 const POLICY: &str =
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:";
 
+const FRAME: &str = "<!doctype html><html lang=en><head><title>t</title><link rel=icon href=data:,></head><body><iframe></iframe></body></html>";
+
 fn typed(kind: &str, body: &str) -> Answer {
     Answer::new(200, body.to_owned())
         .header("content-type", kind)
@@ -51,6 +53,10 @@ fn answer(request: &Received) -> Answer {
         "/unfit" => page("<img src=data:,x><button></button>"),
         "/broken" => page("<script src=/broken.js></script>"),
         "/breach" => page("<img src=http://127.0.0.1:9/x alt=x><script>window.ran = 1</script>"),
+        "/frame" => Answer::new(200, FRAME).header("content-type", "text/html"),
+        "/unframed" => {
+            Answer::new(200, "").header("content-security-policy", "frame-ancestors 'none'")
+        }
         "/v1/refused" => Answer::json(403, &json!({"code": "INSUFFICIENT_SCOPE"})),
         _ => Answer::new(404, "nothing here"),
     }
@@ -96,6 +102,9 @@ fn a_page_is_used_by_names_and_texts() {
     assert!(browser.text().contains("Another page"));
     browser.back();
     browser.arrive("/keys");
+    // A script that waits while the page is left goes on at the next.
+    browser.js("setTimeout(() => { location.href = given[0]; }, 50)", &[json!("/other")]);
+    browser.settle("location.pathname === given[0]", &[json!("/other")]);
 }
 
 #[test]
@@ -252,4 +261,16 @@ fn the_reference_can_be_read_by_everybody() {
     }
     browser.width(360);
     browser.no_sideways_scroll();
+}
+
+#[test]
+fn a_page_that_refuses_to_be_framed_is_heard() {
+    let site = site();
+    let browser = Browser::at(site.address());
+    for (path, heard) in [("/other", false), ("/unframed", true)] {
+        browser.visit("/frame");
+        browser.frame(path);
+        let refused = browser.console_errors().iter().any(|one| one.contains("frame-ancestors"));
+        assert_eq!(refused, heard, "{path}");
+    }
 }
