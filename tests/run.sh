@@ -2,7 +2,7 @@
 # Runs all tests:  tests/run.sh [filter for the integration tests]
 #
 # Needs a Rust toolchain, a C compiler and make, and for the tests with OpenAI's SDKs, Stripe's and a reference for
-# cron Python with venv and Node with npm.
+# cron Python with venv and Node with npm, and for those of the dashboard Chromium and its driver.
 # What is missing but Rust is installed with apt where this runs as root; the SDKs go into the target folder, once.
 # Every test starts its own server on a free port with its own folder, so they run at once.
 set -euo pipefail
@@ -35,6 +35,12 @@ install_node_sdk() {
     mv "$sdks/new" "$sdks/node"
 }
 
+# Where SKAI_TEST_CHROMEDRIVER names another, nothing is missing.
+install_browser() {
+  need "${SKAI_TEST_CHROMEDRIVER:-chromedriver} --version" chromium chromium-driver ||
+    echo "tests/run.sh: Chromium could not be installed" >&2
+}
+
 # One that cannot be installed stops no other test; its own fail and say so.
 install_sdks() {
   ! is_new tests/sdk/requirements.txt "$sdks/python" || install_python_sdk ||
@@ -51,6 +57,7 @@ fi
 # The tests look there by themselves too, so that a plain `cargo test` finds what was installed once.
 sdks="${CARGO_TARGET_DIR:-$PWD/target}/tmp/sdks"
 install_sdks
+install_browser
 
 # A test has a thousand connections open, both ends in its process; many systems allow a thousand files in all.
 ulimit -n 8192 2>/dev/null || true

@@ -177,7 +177,7 @@ impl World {
             "listKeysOfAccount" => format!("?account_id={}", self.account.id),
             _ => String::new(),
         };
-        operation.at(&name) + &query
+        operation.at(&name) + &*query
     }
 
     /// A job: one that waits for `cancelJob`, else one that failed.

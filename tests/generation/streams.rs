@@ -17,7 +17,7 @@ use crate::support::{
 /// A stream that says `text`, and ends well or breaks off.
 fn stream(text: &str, ends_well: bool) -> Answer {
     let end = if ends_well { events([&ends("stop")]) + DONE } else { String::new() };
-    streamed([Piece::text(events([&says(text)]) + &end)])
+    streamed([Piece::text(events([&says(text)]) + &*end)])
 }
 
 impl Bench {

@@ -86,9 +86,9 @@ fn a_stream_is_asked_for_and_put_together() {
 #[test]
 fn it_does_not_matter_where_packets_end() {
     let body = ": hello\r\n\r\n".to_owned()
-        + &events([&says("é😀"), &says("x")]).replace('\n', "\r\n")
+        + &*events([&says("é😀"), &says("x")]).replace('\n', "\r\n")
         + "data: {\"choices\":[{\"delta\":\ndata: {\"content\":\"y\"}}]}\n\n: ping\n\n"
-        + &events([&ends("stop"), &usage()])
+        + &*events([&ends("stop"), &usage()])
         + DONE;
     for size in [1, 2, 3, 7, 64, 5_000] {
         let pieces = body.as_bytes().chunks(size).map(|bytes| Piece::text(bytes.to_vec()));

@@ -9,7 +9,7 @@ use super::{Rig, SECRETS, event, now, rename, sign};
 #[test]
 fn what_is_no_event_is_refused() {
     let rig = Rig::new();
-    let deep = format!("{}{}", "{\"a\":".repeat(65), "1".to_owned() + &"}".repeat(65));
+    let deep = format!("{}1{}", "{\"a\":".repeat(65), "}".repeat(65));
     for body in [
         "",
         "null",
