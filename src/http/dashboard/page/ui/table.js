@@ -5,8 +5,8 @@ import { address, go } from '../lib/place.js';
 import { Loading, Problem } from './bits.js';
 
 /**
- * `columns` are `{ name, of: (row) => …, number?, wide? }`; `list` is what `useList` gives; `to(row)` is the page of a row.
- * `empty` is drawn where there are no rows. The first column of a row with a page is its link.
+ * `columns` are `{ name, of: (row) => …, number?, wide? }`; `list` is what `useList` gives; `to(row)` is the page of a row, or
+ * `[page, query]`. `empty` is drawn where there are no rows. The first column of a row with a page is its link.
  */
 export function Table({ label, columns, list, to, empty }) {
   const { rows, error, more, reload } = list;
@@ -24,12 +24,12 @@ export function Table({ label, columns, list, to, empty }) {
 }
 
 function Row({ row, columns, to }) {
-  const page = to?.(row);
+  const page = to && address(...[to(row)].flat());
   const open = (event) => {
-    if (!event.target.closest('a, button, input, select, label')) go(address(page));
+    if (!event.target.closest('a, button, input, select, label')) go(page);
   };
   return html`<tr class=${page ? 'opens' : ''} onClick=${page && open}>${columns.map(({ name, of, number, wide }, at) => html`<td
-    key=${name} class=${[number && 'number', wide && 'wide'].filter(Boolean).join(' ')}>${at === 0 && page ? html`<a href=${address(page)}>${of(row)}</a>` : of(row)}</td>`)}</tr>`;
+    key=${name} class=${[number && 'number', wide && 'wide'].filter(Boolean).join(' ')}>${at === 0 && page ? html`<a href=${page}>${of(row)}</a>` : of(row)}</td>`)}</tr>`;
 }
 
 /** Rows that are there already, as `Table` wants them. */
