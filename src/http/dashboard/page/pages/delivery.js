@@ -26,10 +26,23 @@ export function Delivery({ id }) {
         <${Card} title="Event"><${JsonTree} value=${delivery.payload} label="payload" /><//></div>`}<//>`;
 }
 
+/** What the event is about, where that has a page. */
+const SUBJECTS = [
+  ['Job', 'job_id', '/dashboard/jobs'],
+  ['Batch', 'batch_id', '/dashboard/batches'],
+  ['Task', 'task_id', '/dashboard/schedules/tasks'],
+];
+
+function subjects({ payload: { data } }) {
+  return SUBJECTS.filter(([, key]) => data?.[key])
+    .map(([name, key, page]) => [name, html`<${Link} to=${`${page}/${data[key]}`}><code>${format.tail(data[key])}</code><//>`]);
+}
+
 function About({ delivery, url }) {
   return html`<${Card} title="About"><${Facts} of=${[
     ['Status', html`<${Status} value=${delivery.status} />`],
     ['Endpoint', html`<${Link} to=${endpointPage(delivery.endpoint_id)}><code>${url ?? delivery.endpoint_id}</code><//>`],
+    ...subjects(delivery),
     ['Created', html`<${Time} at=${delivery.created_at} />`],
     ['Finished', delivery.finished_at && html`<${Time} at=${delivery.finished_at} />`],
     ['Next attempt', delivery.next_attempt_at ? html`<${Time} at=${delivery.next_attempt_at} />` : undefined],
