@@ -55,8 +55,8 @@ export const patch = async (path, body) => read(await ask('PATCH', path, { body 
 export const put = async (path, body) => read(await ask('PUT', path, { body }));
 export const remove = async (path) => read(await ask('DELETE', path));
 
-/** The body of an answer that is a stream of server-sent events; `signal` ends it. */
-export const stream = (path, signal) => ask('GET', path, { headers: { Accept: 'text/event-stream' }, signal });
+/** An answer that is a stream of server-sent events; `signal` ends it. */
+export const stream = (path, signal, headers) => ask('GET', path, { headers: { ...headers, Accept: 'text/event-stream' }, signal });
 
 /** Saves what a path answers as a file. A plain link could not say in which project. */
 export async function download(path, query, { accept, name }) {

@@ -59,9 +59,9 @@ export function Checks({ label, value, set, options }) {
 }
 
 /** One of some short choices in a row of filters: `options` are texts, or `[value, text]`. */
-export function Filter({ label, value = '', set, options }) {
+export function Filter({ label, value = '', set, options, none = 'All' }) {
   return html`<label class="filter"><span>${label}</span><select value=${value} onChange=${(event) => set(event.target.value)}>
-    <option value="">All</option>${options.map((option) => {
+    <option value="">${none}</option>${options.map((option) => {
       const [own, text] = Array.isArray(option) ? option : [option, option];
       return html`<option key=${own} value=${own} selected=${own === value}>${text}</option>`;
     })}</select></label>`;
