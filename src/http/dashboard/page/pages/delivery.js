@@ -20,7 +20,8 @@ export function Delivery({ id }) {
   const { urlOf } = useEndpoints();
   const may = useCan()('webhooks:write');
   return html`<${Head} title="Delivery" back=${BACK} note=${data && html`<code>${data.event_type}</code>`}>
-      ${data?.status === 'failed' && may && html`<${Does} name="Redrive" kind="primary" act=${(options) => post(`${path}/redrive`, {}, options)} done=${reload} />`}<//>
+      ${data?.status === 'failed' && may && html`<${Does} name="Redrive" kind="primary"
+        act=${(options) => post(`${path}/redrive`, {}, options)} done=${reload} />`}<//>
     <${Loaded} ...${{ data, error, reload }}>${(delivery) => html`<${About} ...${{ delivery, url: urlOf(delivery.endpoint_id) }} />
       <div class="columns"><${Card} title="Attempts"><${Attempts} delivery=${delivery} /><//>
         <${Card} title="Event"><${JsonTree} value=${delivery.payload} label="payload" /><//></div>`}<//>`;
@@ -52,8 +53,10 @@ function About({ delivery, url }) {
 }
 
 function Attempts({ delivery: { attempts, status } }) {
-  if (!attempts.length) return html`<p class="note">${status === 'pending' ? 'The first attempt is about to be made.' : 'No attempt was made.'}</p>`;
-  return html`<ol class="timeline" aria-label="Attempts, newest first">${[...attempts].reverse().map((attempt) => html`<${Attempt} key=${attempt.number} attempt=${attempt} />`)}</ol>`;
+  const none = status === 'pending' ? 'The first attempt is about to be made.' : 'No attempt was made.';
+  if (!attempts.length) return html`<p class="note">${none}</p>`;
+  return html`<ol class="timeline" aria-label="Attempts, newest first">${[...attempts].reverse().map((attempt) => html`<${Attempt}
+    key=${attempt.number} attempt=${attempt} />`)}</ol>`;
 }
 
 function Attempt({ attempt: { number, status_code: code, error, response_body: body, duration_ms: took, created_at: at } }) {

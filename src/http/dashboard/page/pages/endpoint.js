@@ -28,13 +28,15 @@ export function Endpoint({ id }) {
 function Actions({ endpoint, reload }) {
   const path = `/v1/webhooks/endpoints/${endpoint.id}`;
   const turn = (active) => () => patch(path, { active });
-  return html`<${Does} name="Send test event" kind="primary" act=${(options) => post(`${path}/test`, {}, options)} done=${(made) => go(address(deliveryPage(made)))} />
+  return html`<${Does} name="Send test event" kind="primary" act=${(options) => post(`${path}/test`, {}, options)}
+    done=${(made) => go(address(deliveryPage(made)))} />
     <${EditEndpoint} endpoint=${endpoint} done=${reload} />
     ${endpoint.active
-      ? html`<${Confirms} name="Deactivate" title="Deactivate this endpoint?" kind="" act=${turn(false)} done=${reload}>It is sent nothing until
-          it is activated again. Events that happen meanwhile are not kept for it.<//>`
+      ? html`<${Confirms} name="Deactivate" title="Deactivate this endpoint?" kind="" act=${turn(false)} done=${reload}>
+          It is sent nothing until it is activated again. Events that happen meanwhile are not kept for it.<//>`
       : html`<${Does} name="Activate" kind="" act=${turn(true)} done=${reload} />`}
-    <${Confirms} name="Delete" title="Delete this endpoint?" kind="danger" act=${() => remove(path)} done=${() => go(address('/dashboard/webhooks'))}>
+    <${Confirms} name="Delete" title="Delete this endpoint?" kind="danger" act=${() => remove(path)}
+      done=${() => go(address('/dashboard/webhooks'))}>
       Deliveries that are on their way to <code>${endpoint.url}</code> fail at their next attempt. This cannot be undone.<//>`;
 }
 

@@ -7,8 +7,7 @@ import { useCan } from '../lib/session.js';
 import * as format from '../lib/format.js';
 import { Card, Copy, Facts, Head, Link, Loaded, Status, Time } from '../ui/bits.js';
 import { Confirms, Does } from '../ui/dialog.js';
-import { JsonTree } from '../ui/json.js';
-import { Origin } from './schedules/parts.js';
+import { Origin, Payload } from './schedules/parts.js';
 
 const BACK = { to: '/dashboard/schedules', query: { tab: 'tasks' }, name: 'Tasks' };
 
@@ -19,8 +18,8 @@ export function Task({ id }) {
       ${data && may && html`<${Actions} task=${data} reload=${reload} />`}<//>
     <${Loaded} ...${{ data, error, reload }}>${(task) => html`<${About} task=${task} />
       ${task.error && html`<${Failure} task=${task} />`}
-      <div class="columns"><${Given} title="Payload" value=${task.payload} none="None: the function was given nothing of its own." />
-        <${Given} title="Result" value=${task.result} none=${task.finished_at ? 'None.' : 'It is not over yet.'} /></div>`}<//>`;
+      <div class="columns"><${Payload} title="Payload" value=${task.payload} none="None: the function was given nothing of its own." />
+        <${Payload} title="Result" value=${task.result} none=${task.finished_at ? 'None.' : 'It is not over yet.'} /></div>`}<//>`;
 }
 
 function Actions({ task: { id, status }, reload }) {
@@ -28,7 +27,9 @@ function Actions({ task: { id, status }, reload }) {
   const act = (verb) => (options) => post(`${path}/${verb}`, {}, options);
   if (status === 'pending' || status === 'running') {
     return html`<${Confirms} name="Cancel task" title="Cancel this task?" kind="danger" act=${act('cancel')} done=${reload}>
-      ${status === 'running' ? 'The attempt that is being made is abandoned; what it has done already stays done.' : 'It will not run. “Retry task” lets it wait again.'}<//>`;
+      ${status === 'running'
+        ? 'The attempt that is being made is abandoned; what it has done already stays done.'
+        : 'It will not run. “Retry task” lets it wait again.'}<//>`;
   }
   if (status === 'completed') return null;
   return html`<${Does} name="Retry task" kind="primary" act=${act('retry')} done=${reload} />`;
@@ -54,9 +55,6 @@ function About({ task }) {
 /** Why the last attempt failed, also where a further one is to come. */
 function Failure({ task: { error, status } }) {
   const title = status === 'failed' ? 'It failed' : 'The last attempt failed';
-  return html`<section class=${status === 'failed' ? 'problem' : 'notice'} aria-label=${title}><h2>${title}</h2><p><code>${error.code}</code> ${error.message}</p></section>`;
-}
-
-function Given({ title, value, none }) {
-  return html`<${Card} title=${title}>${value === null || value === undefined ? html`<p class="note">${none}</p>` : html`<${JsonTree} value=${value} label=${`the ${title.toLowerCase()}`} />`}<//>`;
+  return html`<section class=${status === 'failed' ? 'problem' : 'notice'} aria-label=${title}><h2>${title}</h2>
+    <p><code>${error.code}</code> ${error.message}</p></section>`;
 }

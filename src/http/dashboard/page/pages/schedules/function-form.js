@@ -21,20 +21,23 @@ const NEW = { name: '', kind: 'http', url: '', method: 'POST', headers: [], time
 
 function body(value) {
   if (value.kind === 'http') {
-    return { kind: 'http', url: value.url.trim(), method: value.method, headers: headersSent(value.headers), timeout_ms: Number(value.timeout_ms) };
+    const { kind, method, headers, timeout_ms: timeout } = value;
+    return { kind, method, url: value.url.trim(), headers: headersSent(headers), timeout_ms: Number(timeout) };
   }
   return value.kind === 'agent' ? { kind: 'agent', agent: value.agent.trim(), input: payloadOf(value.input) } : { kind: 'builtin' };
 }
 
 /** "Create function". */
 export function CreateFunction() {
-  return html`<${Opens} name="Create function" kind="primary">${(close) => html`<${Saving} ...${{ close }} first=${NEW} submit="Create function" isNew />`}<//>`;
+  return html`<${Opens} name="Create function" kind="primary">${(close) => html`<${Saving} close=${close} first=${NEW}
+    submit="Create function" isNew />`}<//>`;
 }
 
 /** "Edit": replaces the function, whose secret stays. */
 export function EditFunction({ one, done }) {
   const first = { ...NEW, ...given(one), headers: headersOf(one.headers), input: payloadText(one.input) };
-  return html`<${Opens} name="Edit" title=${`Edit ${one.name}`} kind="small">${(close) => html`<${Saving} ...${{ first, close, done }} submit="Save" />`}<//>`;
+  return html`<${Opens} name="Edit" title=${`Edit ${one.name}`} kind="small">${(close) => html`<${Saving} ...${{ first, close, done }}
+    submit="Save" />`}<//>`;
 }
 
 const given = (one) => Object.fromEntries(Object.keys(NEW).filter((name) => one[name] !== null).map((name) => [name, one[name]]));
@@ -54,14 +57,24 @@ function Saving({ first, submit, isNew, close, done }) {
 function Fields({ first, isNew, ...rest }) {
   const [value, setValue] = useState(first);
   const set = (name) => (to) => setValue({ ...value, [name]: to });
-  const choose = (kind) => setValue({ ...value, kind, name: kind === 'builtin' ? BUILTINS[0] : value.kind === 'builtin' ? '' : value.name });
-  const lacks = !value.name.trim() || (value.kind === 'http' && !value.url.trim()) || (value.kind === 'agent' && !value.agent.trim()) || isBroken(value.input);
-  return html`<${Form} ...${{ ...rest, value }} disabled=${lacks}>
+  const choose = (kind) => setValue({ ...value, kind, name: nameFor(kind, value) });
+  return html`<${Form} ...${{ ...rest, value }} disabled=${isLacking(value)}>
     <${Select} label="Kind" value=${value.kind} set=${choose} options=${KINDS} />
     ${isNew && html`<${Name} ...${{ value }} set=${set('name')} />`}
     ${value.kind === 'http' && html`<${Request} ...${{ value, set }} />`}
     ${value.kind === 'agent' && html`<${AgentRun} ...${{ value, set }} />`}
   <//>`;
+}
+
+/** The server's own duties are named by it; what was named otherwise keeps its name. */
+function nameFor(kind, value) {
+  if (kind === 'builtin') return BUILTINS[0];
+  return value.kind === 'builtin' ? '' : value.name;
+}
+
+function isLacking({ kind, name, url, agent, input }) {
+  const target = { http: url, agent, builtin: name }[kind];
+  return !name.trim() || !target.trim() || isBroken(input);
 }
 
 function Name({ value: { kind, name }, set }) {
@@ -74,8 +87,10 @@ function Name({ value: { kind, name }, set }) {
 
 function Request({ value, set }) {
   return html`<div class="pair"><${Select} label="Method" value=${value.method} set=${set('method')} options=${METHODS} />
-      <${Text} label="Timeout in milliseconds" type="number" min="1" max="600000" value=${value.timeout_ms} set=${set('timeout_ms')} /></div>
-    <${Text} label="URL" type="url" inputmode="url" value=${value.url} set=${set('url')} maxlength="2048" placeholder="https://example.com/warm-cache" />
+      <${Text} label="Timeout in milliseconds" type="number" min="1" max="600000" value=${value.timeout_ms}
+        set=${set('timeout_ms')} /></div>
+    <${Text} label="URL" type="url" inputmode="url" value=${value.url} set=${set('url')} maxlength="2048"
+      placeholder="https://example.com/warm-cache" />
     <${Headers} value=${value.headers} set=${set('headers')} />`;
 }
 
@@ -84,5 +99,6 @@ function AgentRun({ value, set }) {
   const { data } = useLoad((signal) => get('/v1/agents', { limit: 100 }, { signal }), [], ['agents']);
   return html`<${Text} label="Agent" value=${value.agent} set=${set('agent')} list=${list} hint="By name; its current version runs." />
     <datalist id=${list}>${(data?.data ?? []).map(({ name }) => html`<option key=${name} value=${name}></option>`)}</datalist>
-    <${JsonEditor} label="Input" hint="JSON that the agent is given where a task has no payload." rows=${5} value=${value.input} set=${set('input')} />`;
+    <${JsonEditor} label="Input" hint="JSON that the agent is given where a task has no payload." rows=${5} value=${value.input}
+      set=${set('input')} />`;
 }

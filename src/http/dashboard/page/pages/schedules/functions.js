@@ -30,7 +30,8 @@ function Target({ of: { kind, method, url, agent } }) {
 export function Functions() {
   const list = useList('/v1/functions', {}, ['functions']);
   const may = useCan()('schedules:write');
-  const columns = may ? [...COLUMNS, { name: 'Actions', unseen: true, of: (one) => html`<${Actions} ...${{ one, reload: list.reload }} />` }] : COLUMNS;
+  const actions = { name: 'Actions', unseen: true, of: (one) => html`<${Actions} ...${{ one, reload: list.reload }} />` };
+  const columns = may ? [...COLUMNS, actions] : COLUMNS;
   return html`<${Table} label="Functions" columns=${columns} list=${list} empty=${html`<${Empty} title="No functions yet" command=${FIRST}>
     Choose “Create function”, or make one with an API key:<//>`} />`;
 }

@@ -14,14 +14,19 @@ export const headersSent = (rows) => Object.fromEntries(rows.filter(({ name }) =
 
 export function Headers({ value: rows, set }) {
   const change = (at, some) => set(rows.map((row, own) => (own === at ? { ...row, ...some } : row)));
+  const drop = (at) => set(rows.filter((_, own) => own !== at));
+  const add = () => set([...rows, { name: '', value: '' }]);
   return html`<fieldset class="rows"><legend>Headers</legend>
     ${rows.map(({ name, value, kept }, at) => html`<div key=${at} class="row">
-      <input type="text" class="mono" autocomplete="off" aria-label=${`Name of header ${at + 1}`} placeholder="X-Tenant" value=${name} readonly=${kept}
+      <input type="text" class="mono" autocomplete="off" aria-label=${`Name of header ${at + 1}`} placeholder="X-Tenant" value=${name}
+        readonly=${kept}
         onInput=${(event) => change(at, { name: event.target.value })} />
-      <input type="text" class="mono" autocomplete="off" aria-label=${`Value of header ${at + 1}`} placeholder=${kept ? 'kept as it is' : 'value'} value=${value}
+      <input type="text" class="mono" autocomplete="off" aria-label=${`Value of header ${at + 1}`}
+        placeholder=${kept ? 'kept as it is' : 'value'} value=${value}
         onInput=${(event) => change(at, { value: event.target.value })} />
-      <button type="button" class="quiet small" aria-label=${`Remove header ${at + 1}`} onClick=${() => set(rows.filter((_, own) => own !== at))}><${Icon} name="close" /></button>
+      <button type="button" class="quiet small" aria-label=${`Remove header ${at + 1}`} onClick=${() => drop(at)}><${Icon}
+        name="close" /></button>
     </div>`)}
-    <div><button type="button" class="small" disabled=${rows.length >= MOST} onClick=${() => set([...rows, { name: '', value: '' }])}>Add header</button></div>
+    <div><button type="button" class="small" disabled=${rows.length >= MOST} onClick=${add}>Add header</button></div>
     <p class="note">Values are kept sealed and never shown again.</p></fieldset>`;
 }

@@ -4,8 +4,8 @@ import { html } from '../../lib/html.js';
 import { get } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
-import { Link, Status, Time } from '../../ui/bits.js';
-import { parseJson } from '../../ui/json.js';
+import { Card, Link, Status, Time } from '../../ui/bits.js';
+import { JsonTree, parseJson } from '../../ui/json.js';
 
 export const TASK_STATUSES = ['pending', 'running', 'completed', 'failed', 'canceled'];
 
@@ -20,7 +20,7 @@ export function timeIn(value, zone) {
 function formatOf(timeZone) {
   try {
     return new Intl.DateTimeFormat('en', {
-      timeZone, weekday: 'short', month: 'short', day: 'numeric', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit',
+      timeZone, weekday: 'short', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit',
       hourCycle: 'h23', timeZoneName: 'short',
     });
   } catch {
@@ -31,7 +31,8 @@ function formatOf(timeZone) {
 /** The next runs of a schedule, in its own time zone. */
 export function NextRuns({ schedule: { next_runs: runs, timezone, paused } }) {
   if (!runs.length) return html`<p class="note">${paused ? 'None while it is paused.' : 'It is never due again.'}</p>`;
-  return html`<ol class="runs" aria-label="Next runs">${runs.map((at) => html`<li key=${at}><span>${timeIn(at, timezone)}</span> <span class="note"><${Time} at=${at} /></span></li>`)}</ol>`;
+  return html`<ol class="runs" aria-label="Next runs">${runs.map((at) => html`<li key=${at}>
+    ${timeIn(at, timezone)} <span class="note"><${Time} at=${at} /></span></li>`)}</ol>`;
 }
 
 /** The functions, to choose one by name. */
@@ -65,4 +66,12 @@ export const taskColumns = (withOrigin) => [
 
 export function Origin({ task: { schedule_id: id } }) {
   return id ? html`<${Link} to="/dashboard/schedules" query=${{ schedule: id }}>a schedule<//>` : 'a request';
+}
+
+/** What a function is given or gave back, or that there is nothing. */
+export function Payload({ title, value, none }) {
+  const isNone = value === null || value === undefined;
+  return html`<${Card} title=${title}>${isNone
+    ? html`<p class="note">${none}</p>`
+    : html`<${JsonTree} value=${value} label=${`the ${title.toLowerCase()}`} />`}<//>`;
 }

@@ -8,10 +8,9 @@ import { useCan } from '../../lib/session.js';
 import * as format from '../../lib/format.js';
 import { Card, Copy, Empty, Facts, Head, Loaded, Status, Time } from '../../ui/bits.js';
 import { Confirms, Does } from '../../ui/dialog.js';
-import { JsonTree } from '../../ui/json.js';
 import { Table } from '../../ui/table.js';
 import { EditSchedule } from './schedule-form.js';
-import { NextRuns, scheduleAt, taskColumns, taskPage, timeIn } from './parts.js';
+import { NextRuns, Payload, scheduleAt, taskColumns, taskPage, timeIn } from './parts.js';
 
 const FIRST = `curl ${location.origin}/v1/schedules \\
   -H "Authorization: Bearer $SKAI_KEY" -H "Content-Type: application/json" \\
@@ -24,24 +23,32 @@ const COLUMNS = [
   { name: 'Status', of: standing },
   { name: 'When', of: ({ cron, timezone }) => html`<code>${cron}</code><span class="under">${timezone}</span>` },
   { name: 'Function', of: ({ function_name: name }) => html`<code>${name}</code>` },
-  { name: 'Next run', of: ({ next_runs: [next], timezone }) => (next ? html`<${Time} at=${next} /><span class="under">${timeIn(next, timezone)}</span>` : '–') },
+  { name: 'Next run', of: (schedule) => html`<${Next} schedule=${schedule} />` },
   { name: 'Last run', of: ({ last_run: at }) => html`<${Time} at=${at} />` },
 ];
+
+function Next({ schedule: { next_runs: [next], timezone } }) {
+  return next ? html`<${Time} at=${next} /><span class="under">${timeIn(next, timezone)}</span>` : '–';
+}
 
 export function ScheduleList() {
   const list = useList('/v1/schedules', {}, ['schedules']);
   const may = useCan()('schedules:write');
-  const columns = may ? [...COLUMNS, { name: 'Actions', unseen: true, of: (schedule) => html`<${Quick} ...${{ schedule, reload: list.reload }} />` }] : COLUMNS;
-  return html`<${Table} label="Schedules" columns=${columns} list=${list} to=${scheduleAt} empty=${html`<${Empty} title="No schedules yet" command=${FIRST}>
-    A schedule runs a function again and again. Choose “Create schedule”, or make one with an API key:<//>`} />`;
+  const quick = { name: 'Actions', unseen: true, of: (schedule) => html`<${Quick} ...${{ schedule, reload: list.reload }} />` };
+  const columns = may ? [...COLUMNS, quick] : COLUMNS;
+  return html`<${Table} label="Schedules" columns=${columns} list=${list} to=${scheduleAt}
+    empty=${html`<${Empty} title="No schedules yet" command=${FIRST}>
+      A schedule runs a function again and again. Choose “Create schedule”, or make one with an API key:<//>`} />`;
 }
 
 function Quick({ schedule, reload }) {
-  return html`<div class="actions"><${RunNow} schedule=${schedule} kind="small" /><${Turn} ...${{ schedule, reload }} kind="small" /></div>`;
+  return html`<div class="actions"><${RunNow} schedule=${schedule} kind="small" /><${Turn} ...${{ schedule, reload }}
+    kind="small" /></div>`;
 }
 
 function RunNow({ schedule: { id }, kind }) {
-  return html`<${Does} name="Run now" kind=${kind} act=${(options) => post(`/v1/schedules/${id}/run`, {}, options)} done=${(task) => go(address(taskPage(task)))} />`;
+  return html`<${Does} name="Run now" kind=${kind} act=${(options) => post(`/v1/schedules/${id}/run`, {}, options)}
+    done=${(task) => go(address(taskPage(task)))} />`;
 }
 
 function Turn({ schedule: { id, paused }, reload, kind }) {
@@ -57,7 +64,7 @@ export function ScheduleDetail({ id }) {
       ${data && may && html`<${Actions} schedule=${data} reload=${reload} />`}<//>
     <${Loaded} ...${{ data, error, reload }}>${(schedule) => html`<${About} schedule=${schedule} />
       <div class="columns"><${Card} title="Next runs"><${NextRuns} schedule=${schedule} /><//>
-        <${Card} title="Payload">${schedule.payload === null ? html`<p class="note">None: the function is given nothing.</p>` : html`<${JsonTree} value=${schedule.payload} label="the payload" />`}<//></div>`}<//>
+        <${Payload} title="Payload" value=${schedule.payload} none="None: the function is given nothing." /></div>`}<//>
     ${(data || !error) && html`<${Made} id=${id} />`}`;
 }
 
@@ -65,7 +72,8 @@ function Actions({ schedule, reload }) {
   return html`<${RunNow} schedule=${schedule} kind="primary" />
     <${Turn} ...${{ schedule, reload }} kind="" />
     <${EditSchedule} schedule=${schedule} done=${reload} />
-    <${Confirms} name="Delete" title="Delete this schedule?" kind="danger" act=${() => remove(`/v1/schedules/${schedule.id}`)} done=${() => go(address('/dashboard/schedules'))}>
+    <${Confirms} name="Delete" title="Delete this schedule?" kind="danger" act=${() => remove(`/v1/schedules/${schedule.id}`)}
+      done=${() => go(address('/dashboard/schedules'))}>
       Tasks of <b>${schedule.name}</b> that wait are canceled; those at work go on. This cannot be undone.<//>`;
 }
 
@@ -80,10 +88,14 @@ function About({ schedule }) {
     ['Overlapping runs', { skip: 'left out', queue: 'wait', allow: 'run side by side' }[schedule.overlap]],
     ['Late by chance', `up to ${schedule.jitter_seconds} s`],
     ['Last run', html`<${Time} at=${schedule.last_run} />`],
-    ['Left out', skipped.count ? html`${format.count(skipped.count)}, last <${Time} at=${skipped.last} /> <code>${skipped.reason}</code>` : 'none'],
+    ['Left out', skipped.count ? html`<${Skipped} ...${skipped} />` : 'none'],
     ['Changed', html`<${Time} at=${schedule.updated_at} />`],
     ['Id', html`<${Copy} text=${schedule.id} label="Copy the id" />`],
   ]} /><//>`;
+}
+
+function Skipped({ count, last, reason }) {
+  return html`${format.count(count)}, last <${Time} at=${last} /> <code>${reason}</code>`;
 }
 
 function Made({ id }) {

@@ -25,7 +25,8 @@ export function Tasks() {
     </div>
     <${Table} label="Tasks" columns=${taskColumns(true)} list=${list} to=${taskPage} empty=${status || name
       ? html`<${Empty} title="No task matches">Change or clear the filters.<//>`
-      : html`<${Empty} title="No tasks yet" command=${FIRST}>A task runs a function once, now or later. Choose “Create task”, or make one with an API key:<//>`} />`;
+      : html`<${Empty} title="No tasks yet" command=${FIRST}>
+        A task runs a function once, now or later. Choose “Create task”, or make one with an API key:<//>`} />`;
 }
 
 /** "Create task": then its page, where it can be followed. */
@@ -42,7 +43,9 @@ function Creating({ close }) {
   return html`<${Form} ...${{ value, send, close }} submit="Create task" disabled=${!value.function_name || isBroken(value.payload)}
     done=${(task) => { close(); go(address(taskPage(task))); }}>
     <${Select} label="Function" value=${value.function_name} set=${set('function_name')} options=${[['', 'Choose a function'], ...names]} />
-    <${Text} label="Not before" type="datetime-local" value=${value.at} set=${set('at')} hint="In the time of this browser, at most a year ahead. Empty: now." />
-    <${JsonEditor} label="Payload" hint="JSON that the function is given; may be empty." rows=${5} value=${value.payload} set=${set('payload')} />
+    <${Text} label="Not before" type="datetime-local" value=${value.at} set=${set('at')}
+      hint="In the time of this browser, at most a year ahead. Empty: now." />
+    <${JsonEditor} label="Payload" hint="JSON that the function is given; may be empty." rows=${5} value=${value.payload}
+      set=${set('payload')} />
   <//>`;
 }

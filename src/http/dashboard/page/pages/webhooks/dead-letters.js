@@ -33,11 +33,12 @@ export function DeadLetters() {
   const [{ queue }, change] = useQuery();
   const can = useCan();
   const list = useList('/v1/dlq', { queue }, ['dead_letters']);
-  const redrive = ({ id }) => html`<${Does} name="Redrive" act=${(options) => post(`/v1/dlq/${id}/redrive`, {}, options)} done=${list.reload} />`;
+  const redrive = ({ id }) => html`<${Does} name="Redrive" act=${(options) => post(`/v1/dlq/${id}/redrive`, {}, options)}
+    done=${list.reload} />`;
   return html`<div class="filters" role="search" aria-label="Filter dead letters">
       <${Filter} label="Queue" value=${queue} options=${QUEUES} set=${(to) => change({ queue: to })} />
     </div>
     <${Table} label="Dead letters" columns=${columns(can('jobs:write') && redrive)} list=${list} empty=${html`<${Empty}
-      title=${queue ? 'No dead letters in this queue' : 'No dead letters'}>Jobs, deliveries and tasks that failed for good appear here, to be put back into
-      their queue once the cause is gone.<//>`} />`;
+      title=${queue ? 'No dead letters in this queue' : 'No dead letters'}>Jobs, deliveries and tasks that failed for good appear here, to
+      be put back into their queue once the cause is gone.<//>`} />`;
 }

@@ -20,6 +20,6 @@ export function Deliveries() {
     </div>
     <${Table} label="Deliveries" columns=${deliveryColumns(urlOf)} list=${list} to=${deliveryPage} empty=${filtered
       ? html`<${Empty} title="No delivery matches">Change or clear the filters.<//>`
-      : html`<${Empty} title="No deliveries yet">They appear here when something happens that an endpoint wants to hear of. “Send test event” on
-        the page of an endpoint makes one now.<//>`} />`;
+      : html`<${Empty} title="No deliveries yet">They appear here when something happens that an endpoint wants to hear of.
+        “Send test event” on the page of an endpoint makes one now.<//>`} />`;
 }

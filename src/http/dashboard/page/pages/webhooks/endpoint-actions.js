@@ -23,7 +23,8 @@ export function RotateSecret({ id, path = `/v1/webhooks/endpoints/${id}`, kind =
 function Rotating({ path, close }) {
   const [value, setValue] = useState({ overlap: '' });
   const [made, setMade] = useState(null);
-  if (made) return html`<${Secret} secret=${made.secret} close=${close} note="Until the old secret ends, requests carry a signature of each." />`;
+  if (made) return html`<${Secret} secret=${made.secret} close=${close}
+    note="Until the old secret ends, requests carry a signature of each." />`;
   const send = (options, { overlap }) => post(`${path}/rotate-secret`, overlap ? { overlap_seconds: Number(overlap) } : {}, options);
   return html`<${Form} ...${{ value, send, close }} submit="Rotate secret" done=${setMade}>
     <p>A new secret signs from now on.</p>
@@ -33,13 +34,15 @@ function Rotating({ path, close }) {
 
 /** "Redrive failed": all, or those since a time. */
 export function RedriveFailed({ id, done }) {
-  return html`<${Opens} name="Redrive failed" title="Redrive failed deliveries" kind="small">${(close) => html`<${Redriving} ...${{ id, close, done }} />`}<//>`;
+  return html`<${Opens} name="Redrive failed" title="Redrive failed deliveries" kind="small">${(close) => html`<${Redriving}
+    ...${{ id, close, done }} />`}<//>`;
 }
 
 function Redriving({ id, close, done }) {
   const [value, setValue] = useState({ since: '' });
   const [result, setResult] = useState(null);
-  const send = (options, { since }) => post(`/v1/webhooks/endpoints/${id}/redrive`, since ? { since: new Date(since).toISOString() } : {}, options);
+  const path = `/v1/webhooks/endpoints/${id}/redrive`;
+  const send = (options, { since }) => post(path, since ? { since: new Date(since).toISOString() } : {}, options);
   const finished = (answer) => {
     setResult(answer);
     done();

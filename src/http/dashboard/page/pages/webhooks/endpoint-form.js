@@ -40,7 +40,8 @@ function Fields({ first, submit, send, done, close }) {
   const [value, setValue] = useState(first);
   const set = (name) => (to) => setValue({ ...value, [name]: to });
   return html`<${Form} ...${{ value, submit, send, done, close }} disabled=${!value.url.trim() || (!value.all && !value.events.length)}>
-    <${Text} label="URL" type="url" inputmode="url" value=${value.url} set=${set('url')} required maxlength="2048" placeholder="https://example.com/webhooks"
+    <${Text} label="URL" type="url" inputmode="url" value=${value.url} set=${set('url')} required maxlength="2048"
+      placeholder="https://example.com/webhooks"
       hint="Receives a POST for each event. An answer of 2xx within 15 seconds counts as received." />
     <${Text} label="Description" value=${value.description} set=${set('description')} maxlength="500" hint="A note for yourself." />
     <${Check} label="All events" value=${value.all} set=${set('all')} hint="Also those that later versions add." />

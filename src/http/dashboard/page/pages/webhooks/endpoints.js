@@ -11,7 +11,8 @@ const FIRST = `curl ${location.origin}/v1/webhooks/endpoints \\
   -d '{"url": "https://example.com/webhooks", "events": ["job.completed", "job.failed"]}'`;
 
 const COLUMNS = [
-  { name: 'URL', of: ({ url, description }) => html`<code>${url}</code>${description && html`<span class="under">${description}</span>`}`, wide: true },
+  { name: 'URL', of: ({ url, description }) => html`<code>${url}</code>${description && html`<span
+    class="under">${description}</span>`}`, wide: true },
   { name: 'Status', of: (endpoint) => html`<${EndpointStatus} endpoint=${endpoint} /><${Why} endpoint=${endpoint} />`, wide: true },
   { name: 'Events', of: eventsOf, wide: true },
   { name: 'Retry policy', of: ({ retry_policy: policy }) => policy },
@@ -26,6 +27,7 @@ function Why({ endpoint: { active, disabled_reason: reason, failing_since: since
 export function Endpoints() {
   const list = useList('/v1/webhooks/endpoints', {}, ['endpoints']);
   return html`<${Table} label="Endpoints" columns=${COLUMNS} list=${list} to=${({ id }) => endpointPage(id)}
-    empty=${html`<${Empty} title="No endpoints yet" command=${FIRST}>An endpoint is a URL of yours that is told when a job, a batch or a task
+    empty=${html`<${Empty} title="No endpoints yet" command=${FIRST}>
+      An endpoint is a URL of yours that is told when a job, a batch or a task
       ends. Choose “Create endpoint”, or make one with an API key:<//>`} />`;
 }

@@ -37,7 +37,7 @@ export const eventsOf = ({ events }) => (events.includes('*') ? 'All events' : e
 export const deliveryColumns = (urlOf) => [
   { name: 'Event', of: ({ event_type: type }) => html`<code>${type}</code>` },
   { name: 'Status', of: ({ status }) => html`<${Status} value=${status} />` },
-  ...(urlOf ? [{ name: 'Endpoint', of: ({ endpoint_id: id }) => html`<code>${urlOf(id) ?? `…${format.tail(id)}`}</code>`, wide: true }] : []),
+  ...(urlOf ? [{ name: 'Endpoint', of: ({ endpoint_id: id }) => html`<code>${urlOf(id) ?? format.tail(id)}</code>`, wide: true }] : []),
   { name: 'Attempts', of: ({ attempt_count: made }) => format.count(made), number: true },
   { name: 'Created', of: ({ created_at: at }) => html`<${Time} at=${at} />` },
   { name: 'Finished', of: ({ finished_at: at }) => html`<${Time} at=${at} />` },
@@ -50,7 +50,8 @@ export const endpointPage = (id) => `/dashboard/webhooks/endpoints/${id}`;
 export function Secret({ secret, note, close }) {
   return html`<div class="form">
     <div class="notice"><p>This is the only time that the secret is shown. Keep it where your server reads its secrets.</p></div>
-    <div class="field"><p class="strong">Signing secret</p><p><${Copy} text=${secret} label="Copy the secret" /></p>${note && html`<p class="note">${note}</p>`}</div>
+    <div class="field"><p class="strong">Signing secret</p><p><${Copy} text=${secret} label="Copy the secret" /></p>
+      ${note && html`<p class="note">${note}</p>`}</div>
     <${Verify} />
     <div class="form-end"><button type="button" class="primary" onClick=${close}>Done</button></div>
   </div>`;
@@ -74,8 +75,8 @@ event = webhook.verify(body, request.headers)`;
 /** How a server checks that a delivery came from here and is recent. */
 export function Verify() {
   const languages = [['Node.js', NODE], ['Python', PYTHON]];
-  return html`<${Fragment}><p>Verify each request before you trust it. Deliveries are signed by the Standard Webhooks specification; its library checks
-    the signature and the time.</p>
+  return html`<${Fragment}><p>Verify each request before you trust it. Deliveries are signed by the Standard Webhooks specification; its
+    library checks the signature and the time.</p>
     ${languages.map(([name, text]) => html`<details key=${name} class="more-of" open=${name === 'Node.js'}><summary>${name}</summary>
       <${Code} text=${text} label=${`Copy the ${name} code`} /></details>`)}<//>`;
 }
