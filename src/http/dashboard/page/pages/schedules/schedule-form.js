@@ -72,9 +72,9 @@ function Fields({ first, submit, send, close, done }) {
   return html`<${Form} ...${{ value, submit, send, close, done }} disabled=${isLacking(value)}>
     <${Text} label="Name" value=${value.name} set=${set('name')} maxlength="200" />
     <${Select} label="Function" value=${value.function_name} set=${set('function_name')} options=${options} />
-    <div class="stack tight"><${Text} label="When" class="mono" value=${value.cron} set=${set('cron')} maxlength="200"
+    <div class="stack tight"><${Text} label="Cron" class="mono" value=${value.cron} set=${set('cron')} maxlength="200"
       placeholder="0 9 * * MON-FRI"
-        hint="Cron in five fields (minute, hour, day of month, month, day of week), a name such as @daily, or every 15m." />
+        hint="Five fields (minute, hour, day of month, month, day of week), a name such as @daily, or every 15m." />
       <div class="actions" role="group" aria-label="Common choices">${PATTERNS.map(([cron, text]) => html`<button key=${cron}
         type="button" class="small" onClick=${() => set('cron')(cron)}>${text}</button>`)}</div></div>
     <${Zone} value=${value.timezone} set=${set('timezone')} />

@@ -19,10 +19,9 @@ const FIRST = `curl ${location.origin}/v1/schedules \\
 const standing = ({ paused }) => html`<${Status} value=${paused ? 'paused' : 'active'} />`;
 
 const COLUMNS = [
-  { name: 'Schedule', of: ({ name }) => name, wide: true },
+  { name: 'Schedule', of: ({ name, function_name: runs }) => html`<span>${name}</span><code class="under">${runs}</code>`, wide: true },
   { name: 'Status', of: standing },
   { name: 'When', of: ({ cron, timezone }) => html`<code>${cron}</code><span class="under">${timezone}</span>` },
-  { name: 'Function', of: ({ function_name: name }) => html`<code>${name}</code>` },
   { name: 'Next run', of: (schedule) => html`<${Next} schedule=${schedule} />` },
   { name: 'Last run', of: ({ last_run: at }) => html`<${Time} at=${at} />` },
 ];
@@ -81,7 +80,7 @@ function About({ schedule }) {
   const { skipped } = schedule;
   return html`<${Card} title="About"><${Facts} of=${[
     ['Status', standing(schedule)],
-    ['When', html`<code>${schedule.cron}</code>`],
+    ['Cron', html`<code>${schedule.cron}</code>`],
     ['Time zone', schedule.timezone],
     ['Function', html`<code>${schedule.function_name}</code>`],
     ['Missed runs', { skip: 'left out', one: 'made up for by one', all: 'each is run' }[schedule.catch_up]],

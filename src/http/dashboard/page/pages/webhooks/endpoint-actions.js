@@ -51,7 +51,7 @@ function Redriving({ id, close, done }) {
     <p>Deliveries that were given up go back into the queue with all their retries, up to 1,000 at once.</p>
     <${Text} label="Since" type="datetime-local" value=${value.since} set=${(since) => setValue({ since })}
       hint="Those made at this time or later, in the time of this browser. Empty: all that failed." />
-    <div role="status">${result && html`<p class="notice">${said(result)}</p>`}</div>
+    <div role="status">${result && html`<p class="strong">${said(result)}</p>`}</div>
   <//>`;
 }
 

@@ -37,7 +37,7 @@ export const eventsOf = ({ events }) => (events.includes('*') ? 'All events' : e
 export const deliveryColumns = (urlOf) => [
   { name: 'Event', of: ({ event_type: type }) => html`<code>${type}</code>` },
   { name: 'Status', of: ({ status }) => html`<${Status} value=${status} />` },
-  ...(urlOf ? [{ name: 'Endpoint', of: ({ endpoint_id: id }) => html`<code>${urlOf(id) ?? format.tail(id)}</code>`, wide: true }] : []),
+  ...(urlOf ? [{ name: 'Endpoint', of: ({ endpoint_id: id }) => html`<code class="clip" title=${urlOf(id)}>${urlOf(id) ?? format.tail(id)}</code>` }] : []),
   { name: 'Attempts', of: ({ attempt_count: made }) => format.count(made), number: true },
   { name: 'Created', of: ({ created_at: at }) => html`<${Time} at=${at} />` },
   { name: 'Finished', of: ({ finished_at: at }) => html`<${Time} at=${at} />` },
@@ -59,9 +59,10 @@ export function Secret({ secret, note, close }) {
 
 const NODE = `import { Webhook } from 'standardwebhooks';
 
-const webhook = new Webhook(process.env.SKAI_WEBHOOK_SECRET);
+const secret = process.env.SKAI_WEBHOOK_SECRET;
+const webhook = new Webhook(secret);
 
-// body: the request's body as it came, before anything parsed it.
+// body: as it came, before anything parsed it.
 const event = webhook.verify(body, request.headers);`;
 
 const PYTHON = `import os
@@ -69,7 +70,7 @@ from standardwebhooks import Webhook
 
 webhook = Webhook(os.environ["SKAI_WEBHOOK_SECRET"])
 
-# body: the request's body as it came, before anything parsed it.
+# body: as it came, before anything parsed it.
 event = webhook.verify(body, request.headers)`;
 
 /** How a server checks that a delivery came from here and is recent. */
