@@ -37,11 +37,16 @@ export const eventsOf = ({ events }) => (events.includes('*') ? 'All events' : e
 export const deliveryColumns = (urlOf) => [
   { name: 'Event', of: ({ event_type: type }) => html`<code>${type}</code>` },
   { name: 'Status', of: ({ status }) => html`<${Status} value=${status} />` },
-  ...(urlOf ? [{ name: 'Endpoint', of: ({ endpoint_id: id }) => html`<code class="clip" title=${urlOf(id)}>${urlOf(id) ?? format.tail(id)}</code>` }] : []),
+  ...(urlOf ? [{ name: 'Endpoint', of: ({ endpoint_id: id }) => html`<${Named} id=${id} url=${urlOf(id)} />` }] : []),
   { name: 'Attempts', of: ({ attempt_count: made }) => format.count(made), number: true },
   { name: 'Created', of: ({ created_at: at }) => html`<${Time} at=${at} />` },
   { name: 'Finished', of: ({ finished_at: at }) => html`<${Time} at=${at} />` },
 ];
+
+/** An endpoint by its URL, on one line; by the end of its id once it is deleted. */
+function Named({ id, url }) {
+  return html`<code class="clip" title=${url}>${url ?? format.tail(id)}</code>`;
+}
 
 export const deliveryPage = ({ id }) => `/dashboard/webhooks/deliveries/${id}`;
 export const endpointPage = (id) => `/dashboard/webhooks/endpoints/${id}`;
