@@ -14,13 +14,14 @@ import { Runs } from './agent/runs.js';
 import { Try } from './agent/try.js';
 import { Versions } from './agent/versions.js';
 
+/** Those that are `early` ask for what they show beside the agent, not after it: they are drawn before it is there. */
 const TABS = [
   { id: 'overview', title: 'Overview', view: Overview },
   { id: 'try', title: 'Try it out', view: Try, scope: 'jobs:write' },
-  { id: 'versions', title: 'Versions', view: Versions },
-  { id: 'evals', title: 'Evals', view: Evals },
-  { id: 'health', title: 'Health', view: Health },
-  { id: 'runs', title: 'Runs', view: Runs, scope: 'jobs:read' },
+  { id: 'versions', title: 'Versions', view: Versions, early: true },
+  { id: 'evals', title: 'Evals', view: Evals, early: true },
+  { id: 'health', title: 'Health', view: Health, early: true },
+  { id: 'runs', title: 'Runs', view: Runs, scope: 'jobs:read', early: true },
 ];
 
 /** What other tabs keep in the address. */
@@ -37,7 +38,14 @@ export function Agent({ name }) {
       ${agent.data && !agent.data.archived_at && can('agents:write') && html`<${Archive} ...${{ name, path }} done=${agent.reload} />`}<//>
     ${agent.data?.archived_at && html`<p class="notice">This agent is archived: it takes no runs. Its history is kept.</p>`}
     <${Tabs} label="Agent" tabs=${tabs} chosen=${chosen.id} choose=${(tab) => change({ ...NOTHING_ELSE, tab })} />
-    <${Loaded} ...${agent}>${(data) => html`<div class="stack" role="tabpanel" aria-label=${chosen.title}><${chosen.view} agent=${data} path=${path} reload=${agent.reload} /></div>`}<//>`;
+    <${Panel} ...${{ name, path, chosen, agent }} />`;
+}
+
+function Panel({ name, path, chosen, agent }) {
+  const draw = (data) => html`<div class="stack" role="tabpanel" aria-label=${chosen.title} key=${chosen.id}>
+    <${chosen.view} agent=${data} ...${{ name, path }} reload=${agent.reload} /></div>`;
+  if (chosen.early && !agent.error) return draw(agent.data);
+  return html`<${Loaded} ...${agent}>${draw}<//>`;
 }
 
 function Archive({ name, path, done }) {

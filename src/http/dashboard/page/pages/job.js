@@ -3,6 +3,7 @@
 import { html } from '../lib/html.js';
 import { post } from '../lib/api.js';
 import { isOver, useJob } from '../lib/follow.js';
+import { useList } from '../lib/load.js';
 import { useCan } from '../lib/session.js';
 import { Card, Head, Link, Loaded, Status } from '../ui/bits.js';
 import { Confirms, Does } from '../ui/dialog.js';
@@ -15,9 +16,10 @@ import { JobDeliveries, JobLedger } from './job/after.js';
 
 export function Job({ id }) {
   const { job, steps, error, reload } = useJob(id);
+  const ledger = useList('/v1/credits/ledger', { job_id: id }, ['ledger']);
   return html`<${Head} title="Job" back=${{ to: '/dashboard/jobs', name: 'Jobs' }} note=${job && html`<${Status} value=${job.status} />`}>
       ${job && html`<${Actions} ...${{ job, reload }} />`}<//>
-    <${Loaded} ...${{ data: job, error, reload }}>${() => html`<${Whole} ...${{ job, steps }} />`}<//>`;
+    <${Loaded} ...${{ data: job, error, reload }}>${() => html`<${Whole} ...${{ job, steps, ledger }} />`}<//>`;
 }
 
 function Actions({ job, reload }) {
@@ -27,11 +29,11 @@ function Actions({ job, reload }) {
   const isAgain = ['failed', 'expired', 'canceled'].includes(job.status);
   return html`${job.agent && can('agents:read') && html`<${Link} class="button" to=${`/dashboard/agents/${job.agent.name}`} query=${{ tab: 'try' }}>Try the agent<//>`}
     ${write && isAgain && html`<${Does} name="Retry job" kind="primary" act=${(options) => post(`${path}/retry`, {}, options)} done=${reload} />`}
-    ${write && !isOver(job) && html`<${Confirms} name="Cancel job" title="Cancel this job?" kind="danger" act=${(options) => post(`${path}/cancel`, {}, options)} done=${reload}>
+    ${write && !isOver(job) && html`<${Confirms} name="Cancel job" title="Cancel this job?" kind="danger" keep="Let it run" act=${(options) => post(`${path}/cancel`, {}, options)} done=${reload}>
       It ends as canceled, and what was set aside for it is given back. An answer that still comes is discarded.<//>`}`;
 }
 
-function Whole({ job, steps }) {
+function Whole({ job, steps, ledger }) {
   const can = useCan();
   return html`${job.error && html`<${Failure} job=${job} />`}
     <div class="columns">
@@ -44,7 +46,7 @@ function Whole({ job, steps }) {
         <${Card} title="Facts"><${JobFacts} job=${job} /><//>
         <${Card} title="Timeline"><${Timeline} steps=${steps} /><//>
         ${job.metadata && html`<${Card} title="Metadata"><${JsonTree} value=${job.metadata} label="Metadata" /><//>`}
-        ${can('credits:read') && html`<${JobLedger} job=${job} />`}
+        <${JobLedger} list=${ledger} />
         ${can('webhooks:read') && isOver(job) && html`<${JobDeliveries} job=${job} />`}
       </div>
     </div>`;

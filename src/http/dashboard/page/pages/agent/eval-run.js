@@ -6,7 +6,7 @@ import { useList, useLoad } from '../../lib/load.js';
 import { useQuery } from '../../lib/place.js';
 import * as format from '../../lib/format.js';
 import { Card, Link, Loaded, Stat, Status, Time } from '../../ui/bits.js';
-import { Filter } from '../../ui/form.js';
+import { Select } from '../../ui/form.js';
 import { Table, whole } from '../../ui/table.js';
 
 export function EvalRun({ path, evalId, id, other }) {
@@ -16,7 +16,7 @@ export function EvalRun({ path, evalId, id, other }) {
   return html`<p class="back"><button type="button" class="link" onClick=${() => change({ run: '', with: '' })}>The eval</button></p>
     <${Loaded} ...${run}>${(data) => html`<div class="stack">
       <${Summary} run=${data} />
-      <${Card} title="Cases" flush><${Table} label="Cases" columns=${CASES} list=${whole(data.results.map((result) => ({ ...result, id: result.case })))} /><//>
+      <${Card} title="Cases" flush><${Table} label="What became of each case" columns=${CASES} list=${whole(data.results.map((result) => ({ ...result, id: result.case })))} /><//>
       ${data.status === 'completed' && html`<${Compare} ...${{ own, id, other, change }} />`}
     </div>`}<//>`;
 }
@@ -49,7 +49,7 @@ function Compare({ own, id, other, change }) {
     .map((run) => [run.id, `Version ${run.version}, ${run.counts.passed} of ${run.counts.total}, ${format.time(run.created_at)}`]);
   if (!others.length) return html`<p class="note">Run the eval again, with another version perhaps, and both can be compared.</p>`;
   return html`<${Card} title="Compare">
-    <${Filter} label="With the run" none="None" value=${other} options=${others} set=${(run) => change({ with: run })} />
+    <${Select} label="With the run" value=${other ?? ''} options=${[['', 'None'], ...others]} set=${(run) => change({ with: run })} />
     ${other && html`<${Comparison} key=${other} ...${{ own, id, other }} />`}<//>`;
 }
 

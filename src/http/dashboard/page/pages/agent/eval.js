@@ -24,7 +24,7 @@ export function Eval({ agent, path, id, write, runs }) {
         ${runs && html`<${Opens} name="Run eval" kind="primary">${(close) => html`<${RunForm} ...${{ agent, close }} path=${`${path}/evals/${id}/runs`} done=${(run) => { close(); change({ run: run.id }); }} />`}<//>`}
       </div></div>
       <${Runs} ...${{ list, change }} />
-      <${Card} title=${`Cases (${found.cases.length})`}><${JsonTree} value=${found.cases} label="Cases" /><//>
+      <${Card} title=${`Cases (${found.cases.length})`}><${JsonTree} value=${found.cases} label="All cases" /><//>
     </div>`}<//>`;
 }
 

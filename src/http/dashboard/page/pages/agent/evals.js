@@ -15,8 +15,9 @@ import { Eval } from './eval.js';
 export function Evals({ agent, path }) {
   const [query, change] = useQuery();
   const can = useCan();
-  const write = can('agents:write') && !agent.archived_at;
-  const runs = can('jobs:write') && !agent.archived_at;
+  const isInUse = agent !== null && !agent.archived_at;
+  const write = can('agents:write') && isInUse;
+  const runs = can('jobs:write') && isInUse;
   if (query.new && write) return html`<${NewEval} ...${{ agent, path }} />`;
   if (query.eval && query.run) return html`<${EvalRun} key=${query.run} ...${{ path }} evalId=${query.eval} id=${query.run} other=${query.with} />`;
   if (query.eval) return html`<${Eval} key=${query.eval} ...${{ agent, path, write, runs }} id=${query.eval} />`;
@@ -31,13 +32,14 @@ function List({ path, write, change }) {
     { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
   ];
   return html`<${Card} title="Evals" flush actions=${write && html`<button type="button" class="primary" onClick=${() => change({ new: 1 })}>Create eval</button>`}>
-    <${Table} label="Evals" columns=${columns} list=${list} empty=${html`<${Empty} title="No evals yet">An eval holds inputs and what must hold of their outputs. Run it against a version before you activate that.<//>`} /><//>`;
+    <${Table} label="Evals of this agent" columns=${columns} list=${list} empty=${html`<${Empty} title="No evals yet">An eval holds inputs and what must hold of their outputs. Run it against a version before you activate that.<//>`} /><//>`;
 }
 
 function NewEval({ agent, path }) {
   const [, change] = useQuery();
   const input = agent.input_schema ? sample(agent.input_schema) : {};
-  const expect = agent.output_schema ? { schema: agent.output_schema } : { status: 'succeeded' };
+  const field = Object.keys(agent.output_schema?.properties ?? {})[0];
+  const expect = field ? { json_path: { path: `$['${field}']`, exists: true } } : { status: 'succeeded' };
   return html`<h2>New eval</h2><${EvalForm} name="" cases=${[{ name: 'First case', input, expect }]} judgeInput=${agent.input_schema}
     send=${(options, body) => post(`${path}/evals`, body, options)} done=${({ id }) => change({ new: '', eval: id })} close=${() => change({ new: '' })} />`;
 }

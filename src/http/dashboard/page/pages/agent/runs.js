@@ -10,9 +10,9 @@ import { JOB_COLUMNS, STATUSES } from '../jobs.js';
 
 const COLUMNS = JOB_COLUMNS.map((column) => (column.name === 'Model or agent' ? { name: 'Version', of: ({ agent }) => agent?.version, number: true } : column));
 
-export function Runs({ agent }) {
+export function Runs({ name }) {
   const [{ status }, change] = useQuery();
-  const list = useList('/v1/jobs', { agent: agent.name, status }, ['jobs']);
+  const list = useList('/v1/jobs', { agent: name, status }, ['jobs']);
   return html`<div class="filters" role="search" aria-label="Filter runs"><${Filter} label="Status" value=${status} options=${STATUSES} set=${(to) => change({ status: to })} /></div>
     <${Table} label="Runs" columns=${COLUMNS} list=${list} to=${({ id }) => `/dashboard/jobs/${id}`} empty=${status
       ? html`<${Empty} title="No run matches">Choose another status.<//>`

@@ -1,6 +1,6 @@
 // Trying an agent out: an input beside what comes of it.
 
-import { html, useEffect, useState } from '../../lib/html.js';
+import { html, useEffect, useRef, useState } from '../../lib/html.js';
 import { get, post } from '../../lib/api.js';
 import { useJob } from '../../lib/follow.js';
 import { useLoad } from '../../lib/load.js';
@@ -73,7 +73,10 @@ function useVersion(agent, path, number) {
 
 function Result({ id }) {
   const { job, steps, error, reload } = useJob(id);
-  return html`<${Loaded} ...${{ data: job, error, reload }}>${() => html`
+  const top = useRef(null);
+  // On a narrow screen the result is below the form.
+  useEffect(() => top.current?.scrollIntoView({ block: 'nearest' }), []);
+  return html`<div ref=${top} class="form"><${Loaded} ...${{ data: job, error, reload }}>${() => html`
     <div class="spread"><p role="status"><${Status} value=${job.status} /></p><${Link} to=${`/dashboard/jobs/${job.id}`}>Open the job<//></div>
     ${job.error && html`<${Failure} job=${job} />`}
     <${Output} job=${job} />
@@ -84,5 +87,5 @@ function Result({ id }) {
       ['Version', job.agent?.version],
     ]} />
     <${Timeline} steps=${steps} />
-    <details><summary>The messages as they were sent</summary><${Messages} messages=${job.messages} /></details>`}<//>`;
+    <details><summary>The messages as they were sent</summary><${Messages} messages=${job.messages} /></details>`}<//></div>`;
 }

@@ -5,7 +5,7 @@ import { get, post } from '../../lib/api.js';
 import { useList, useLoad } from '../../lib/load.js';
 import { useQuery } from '../../lib/place.js';
 import { useCan } from '../../lib/session.js';
-import { Card, Loaded, Status, Time } from '../../ui/bits.js';
+import { Card, Loaded, Loading, Status, Time } from '../../ui/bits.js';
 import { Confirms } from '../../ui/dialog.js';
 import { Diff } from '../../ui/diff.js';
 import { Select } from '../../ui/form.js';
@@ -15,15 +15,17 @@ import { AgentForm } from './form.js';
 
 export function Versions({ agent, path, reload }) {
   const [query, change] = useQuery();
-  const write = useCan()('agents:write') && !agent.archived_at;
+  const list = useList(`${path}/versions`, {}, ['agents']);
+  const can = useCan();
+  if (!agent) return html`<${Loading} />`;
+  const write = can('agents:write') && !agent.archived_at;
   if (query.new && write) return html`<${NewVersion} ...${{ agent, path, reload }} base=${query.new} />`;
-  return html`<${List} ...${{ agent, path, reload, write }} />
+  return html`<${List} ...${{ agent, path, reload, write, list }} />
     ${agent.latest_version > 1 && html`<${Compare} ...${{ agent, path, query, change }} />`}`;
 }
 
-function List({ agent, path, reload, write }) {
+function List({ agent, path, reload, write, list }) {
   const [, change] = useQuery();
-  const list = useList(`${path}/versions`, {}, ['agents']);
   const renew = () => {
     reload();
     list.reload();
@@ -37,7 +39,7 @@ function List({ agent, path, reload, write }) {
     { name: 'Actions', unseen: true, of: (version) => html`<${Actions} ...${{ agent, path, version, write, change }} done=${renew} />` },
   ];
   return html`<${Card} title="Versions" flush actions=${write && html`<button type="button" class="primary" onClick=${() => change({ new: agent.version })}>New version</button>`}>
-    <${Table} label="Versions" columns=${columns} list=${list} /><//>`;
+    <${Table} label="All versions" columns=${columns} list=${list} /><//>`;
 }
 
 function Actions({ agent, path, version, write, change, done }) {
@@ -49,7 +51,7 @@ function Actions({ agent, path, version, write, change, done }) {
       act=${(options) => post(`${path}/activate`, { version: number }, options)}>
       Runs that name no version use version ${number} from then on, instead of version ${agent.version}. Jobs that were accepted before keep theirs.<//>`}
     ${!isActive && html`<button type="button" class="small" onClick=${() => change({ from: Math.min(number, agent.version), to: Math.max(number, agent.version) })}>Compare</button>`}
-    ${write && html`<button type="button" class="small" aria-label=${`New version from version ${number}`} onClick=${() => change({ new: number })}>Edit as new</button>`}
+    ${write && html`<button type="button" class="small" onClick=${() => change({ new: number })}>Edit as new<span class="unseen"> version, from version ${number}</span></button>`}
   </div>`;
 }
 

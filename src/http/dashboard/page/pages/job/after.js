@@ -2,7 +2,7 @@
 
 import { html } from '../../lib/html.js';
 import { get } from '../../lib/api.js';
-import { useList, useLoad } from '../../lib/load.js';
+import { useLoad } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
 import { Card, Link, Loaded, Status, Time } from '../../ui/bits.js';
 import { Table, whole } from '../../ui/table.js';
@@ -15,8 +15,7 @@ const ENTRIES = [
   { name: 'At', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
 ];
 
-export function JobLedger({ job }) {
-  const list = useList('/v1/credits/ledger', { job_id: job.id }, ['ledger']);
+export function JobLedger({ list }) {
   return html`<${Card} title="Ledger" flush><${Table} label="Ledger entries of this job" columns=${ENTRIES} list=${list}
     empty=${html`<p class="empty">No credits moved for this job.</p>`} /><//>`;
 }
