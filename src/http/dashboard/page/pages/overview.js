@@ -46,27 +46,36 @@ async function ask(shown, signal) {
 }
 
 function Numbers({ now, earlier, days }) {
-  const then = (value) => (value === null ? null : `${value} in the ${days} days before`);
-  const hadJobs = earlier.jobs > 0;
-  return html`<dl class="stats numbers" aria-label="In numbers">
-    <${Stat} name="Balance" value=${format.credits(now.balance)} note=${html`<${Link} to="/dashboard/credits">Credits and ledger<//>`} />
-    <${Stat} name="Credits used" value=${format.credits(now.credits_used)} note=${then(format.credits(earlier.credits_used))} />
-    <${Stat} name="Jobs" value=${format.count(now.jobs)} note=${then(format.count(earlier.jobs))} />
-    <${Stat} name="Error rate" value=${format.percent(now.error_rate)} note=${hadJobs ? then(format.percent(earlier.error_rate)) : `${format.count(now.failed)} failed`} />
-    <${Stat} name="Latency p50" value=${format.duration(now.latency_p50_ms)} note=${`p95 ${format.duration(now.latency_p95_ms)}`} />
-    <${Stat} name="Tokens" value=${format.compact(now.tokens)} note=${`${format.compact(now.prompt_tokens)} prompt, ${format.compact(now.completion_tokens)} completion`} />
-    <${Stat} name="Webhooks delivered" value=${format.percent(now.webhook_success_rate)} note=${now.webhook_success_rate === null ? 'None ended' : html`<${Link} to="/dashboard/webhooks">Deliveries<//>`} />
-    <${Stat} name="Queue depth" value=${format.count(now.queue_depth)} note="Jobs that are not over now" />
-  </dl>`;
+  return html`<dl class="stats numbers" aria-label="In numbers">${numbers(now, earlier, days).map(([name, value, note]) => html`<${Stat}
+    key=${name} ...${{ name, value, note }} />`)}</dl>`;
+}
+
+/** Names, values and notes: where there is something to compare with, the same of the days before. */
+function numbers(now, earlier, days) {
+  const then = (value) => `${value} in the ${days === 1 ? 'day' : `${days} days`} before`;
+  const { credits, count, percent, duration, compact } = format;
+  const hooks = now.webhook_success_rate;
+  return [
+    ['Balance', credits(now.balance), html`<${Link} to="/dashboard/credits">Credits and ledger<//>`],
+    ['Credits used', credits(now.credits_used), then(credits(earlier.credits_used))],
+    ['Jobs', count(now.jobs), then(count(earlier.jobs))],
+    ['Error rate', percent(now.error_rate), earlier.jobs > 0 ? then(percent(earlier.error_rate)) : `${count(now.failed)} failed`],
+    ['Latency p50', duration(now.latency_p50_ms), `p95 ${duration(now.latency_p95_ms)}`],
+    ['Tokens', compact(now.tokens), `${compact(now.prompt_tokens)} prompt, ${compact(now.completion_tokens)} completion`],
+    ['Webhooks delivered', percent(hooks), hooks === null ? 'No delivery ended' : html`<${Link} to="/dashboard/webhooks">Deliveries<//>`],
+    ['Queue depth', count(now.queue_depth), 'Jobs that are not over now'],
+  ];
 }
 
 function Charts({ now, rows }) {
+  const p95 = `p95 ${format.duration(now.latency_p95_ms)}`;
+  const chart = (title, series, rest) => html`<${Card}><${Chart} heading="h2" ...${{ title, series, rows, ...rest }} /><//>`;
   return html`
-    <${Card}><${Chart} heading="h2" title="Jobs" tall rows=${rows} series=${OUTCOMES} sum=${format.count(now.jobs)} /><//>
+    ${chart('Jobs', OUTCOMES, { tall: true, sum: format.count(now.jobs) })}
     <div class="columns">
-      <${Card}><${Chart} heading="h2" title="Credits used" rows=${rows} series=${CREDITS} show=${format.credits} sum=${format.credits(now.credits_used)} /><//>
-      <${Card}><${Chart} heading="h2" title="Latency" kind="lines" rows=${rows} series=${LATENCY} show=${format.duration} sum=${`p95 ${format.duration(now.latency_p95_ms)}`} /><//>
-      <${Card}><${Chart} heading="h2" title="Error rate" kind="lines" rows=${rows} series=${ERRORS} show=${format.percent} sum=${format.percent(now.error_rate)} /><//>
-      <${Card}><${Chart} heading="h2" title="Tokens" rows=${rows} series=${TOKENS} sum=${format.count(now.tokens)} /><//>
+      ${chart('Credits used', CREDITS, { show: format.credits, sum: format.credits(now.credits_used) })}
+      ${chart('Latency', LATENCY, { kind: 'lines', show: format.duration, sum: p95 })}
+      ${chart('Error rate', ERRORS, { kind: 'lines', show: format.percent, sum: format.percent(now.error_rate) })}
+      ${chart('Tokens', TOKENS, { sum: format.count(now.tokens) })}
     </div>`;
 }

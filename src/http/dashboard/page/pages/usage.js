@@ -25,7 +25,8 @@ export function Usage() {
   const tab = tabs.find(({ id }) => id === query.tab) ?? tabs[0];
   // Filters belong to their tab.
   const choose = (id) => change({ ...Object.fromEntries(Object.keys(query).map((name) => [name, undefined])), tab: id });
-  return html`<${Head} title="Usage & logs" note="Reports come from the books and are exact. Executions, invocations and requests are telemetry, which is kept for a while." />
+  return html`<${Head} title="Usage & logs"
+      note="Reports come from the books and are exact. Executions, invocations and requests are telemetry, which is kept for a while." />
     <${Tabs} label="Usage and logs" tabs=${tabs} chosen=${tab.id} choose=${choose} />
     <${tab.view} key=${tab.id} query=${query} change=${change} />`;
 }

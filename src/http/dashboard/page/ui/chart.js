@@ -36,9 +36,10 @@ export function Chart({ title, rows, series, show = format.compact, kind = 'bars
   };
   const read = at === null ? null : rows[at];
   return html`<figure class=${tall ? 'chart tall' : 'chart'}>
-    <figcaption><div><${heading}>${title}<//>${sum !== undefined && html`<p class="sum">${sum}</p>`}</div><${Legend} series=${series} /></figcaption>
+    <figcaption><div><${heading}>${title}<//>${sum !== undefined && html`<p class="sum">${sum}</p>`}</div>
+      <${Legend} series=${series} /></figcaption>
     <div class="plot">
-      <div class="scale" aria-hidden="true">${highest > 0 && html`<span>${show(most)}</span><span>${show(most / 2)}</span>`}<span>${show(0)}</span></div>
+      <div class="scale" aria-hidden="true">${ticks(highest, most).map((value) => html`<span key=${value}>${show(value)}</span>`)}</div>
       <div class="field-of-days" role="img" tabindex="0" aria-label=${`${title} by day. The arrow keys read a day.`}
         onPointerMove=${move} onPointerDown=${move} onPointerLeave=${() => setAt(null)} onKeyDown=${step} onBlur=${() => setAt(null)}>
         <svg viewBox="0 0 ${rows.length * DAY} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
@@ -51,9 +52,16 @@ export function Chart({ title, rows, series, show = format.compact, kind = 'bars
       </div>
       <${Dates} rows=${rows} />
     </div>
-    <p class="unseen" role="status">${read && `${format.day(read.day)}: ${series.map(({ key, name }) => `${name} ${show(read[key])}`).join(', ')}`}</p>
+    <p class="unseen" role="status">${read && inWords(read, series, show)}</p>
     <${AsTable} ...${{ title, rows, series, show }} />
   </figure>`;
+}
+
+/** The values beside the chart, from the top. */
+const ticks = (highest, most) => (highest > 0 ? [most, most / 2, 0] : [0]);
+
+function inWords(read, series, show) {
+  return `${format.day(read.day)}: ${series.map(({ key, name }) => `${name} ${show(read[key])}`).join(', ')}`;
 }
 
 /** One series needs no legend: the title names it. */
@@ -71,13 +79,15 @@ function Reading({ read, at, rows, series, show, most, kind }) {
     ${kind === 'lines' && series.filter(isKnown).map(({ key, tone }) => html`<span key=${key} class=${`dot ${tone}`}
       style=${{ left: `${x}%`, top: `${100 - (read[key] / most) * 100}%` }}></span>`)}
     <div class="reading" style=${side} aria-hidden="true"><p>${format.date(read.day)}</p>
-      <dl>${series.map(({ key, name, tone }) => html`<div key=${key} class=${tone}><dt>${name}</dt><dd>${show(read[key])}</dd></div>`)}</dl></div>`;
+      <dl>${series.map(({ key, name, tone }) => html`<div key=${key} class=${tone}>
+        <dt>${name}</dt><dd>${show(read[key])}</dd></div>`)}</dl></div>`;
 }
 
 /** Some days under the chart, evenly apart, the last of them always. */
 function Dates({ rows }) {
   const count = Math.min(DATES_MAX, rows.length);
-  const chosen = Array.from({ length: count }, (_, nth) => (count === 1 ? 0 : Math.round((nth * (rows.length - 1)) / (count - 1))));
+  const apart = count > 1 ? (rows.length - 1) / (count - 1) : 0;
+  const chosen = Array.from({ length: count }, (_, nth) => Math.round(nth * apart));
   return html`<div class="dates" aria-hidden="true">${chosen.map((at, nth) => html`<span key=${at} class=${nth % 2 ? 'between' : ''}
     style=${{ left: `${((at + 0.5) / rows.length) * 100}%` }}>${format.day(rows[at].day)}</span>`)}</div>`;
 }
@@ -132,9 +142,11 @@ function lines(rows, series, most) {
 }
 
 function AsTable({ title, rows, series, show }) {
+  const heads = series.map(({ key, name }) => html`<th key=${key} scope="col">${name}</th>`);
+  const cells = (row) => series.map(({ key }) => html`<td key=${key}>${show(row[key])}</td>`);
   return html`<div class="unseen"><table><caption>${title}</caption>
-    <thead><tr><th scope="col">Day</th>${series.map(({ key, name }) => html`<th key=${key} scope="col">${name}</th>`)}</tr></thead>
-    <tbody>${rows.map((row) => html`<tr key=${row.day}><th scope="row">${row.day}</th>${series.map(({ key }) => html`<td key=${key}>${show(row[key])}</td>`)}</tr>`)}</tbody></table></div>`;
+    <thead><tr><th scope="col">Day</th>${heads}</tr></thead>
+    <tbody>${rows.map((row) => html`<tr key=${row.day}><th scope="row">${row.day}</th>${cells(row)}</tr>`)}</tbody></table></div>`;
 }
 
 /** A row for each day from `from` to `to`, both included; days of which nothing is known have `none`. */
@@ -148,8 +160,10 @@ export function everyDay(rows, from, to, none) {
   return days;
 }
 
-/** A part of a whole as a bar: how much of `of` is `value`. */
-export function Meter({ value, of, label }) {
+/** A part of a whole as a bar: how much of `of` is `value`. Of what is used up (`use`), a warning near the end. */
+export function Meter({ value, of, label, kind = 'use' }) {
   const part = of > 0 ? Math.max(0, Math.min(1, value / of)) : 0;
-  return html`<span class="meter" role="img" aria-label=${`${label}: ${format.percent(part)}`}><span class=${part >= 0.9 ? 'nearly' : ''} style=${{ width: `${part * 100}%` }}></span></span>`;
+  const tone = kind === 'use' && part >= 0.9 ? 'nearly' : '';
+  return html`<span class=${`meter ${kind}`} role="img" aria-label=${`${label}: ${format.percent(part)}`}>
+    <span class=${tone} style=${{ width: `${part * 100}%` }}></span></span>`;
 }

@@ -39,16 +39,21 @@ function between(from, to) {
 export function Range({ shown, change }) {
   const set = (some) => change({ days: undefined, from: shown.from, to: shown.to, ...some });
   return html`<div class="range" role="group" aria-label="Days">
-    <div class="segments">${CHOICES.map((days) => html`<button key=${days} type="button" class="small" aria-pressed=${String(shown.chosen === days)}
+    <div class="segments">${CHOICES.map((days) => html`<button key=${days} type="button" class="small"
+      aria-pressed=${String(shown.chosen === days)}
       onClick=${() => change({ days, from: undefined, to: undefined })}>${days} days</button>`)}</div>
-    <div class="span"><label><span>From</span><input type="date" value=${shown.from} max=${shown.to} onChange=${(event) => set({ from: event.target.value })} /></label>
-      <label><span>To</span><input type="date" value=${shown.to} max=${format.daysAgo(0)} onChange=${(event) => set({ to: event.target.value })} /></label></div>
+    <div class="span">
+      <label><span>From</span><input type="date" value=${shown.from} max=${shown.to}
+        onChange=${(event) => set({ from: event.target.value })} /></label>
+      <label><span>To</span><input type="date" value=${shown.to} max=${format.daysAgo(0)}
+        onChange=${(event) => set({ to: event.target.value })} /></label></div>
   </div>`;
 }
 
 /** A day to filter by. */
 export function FilterDay({ label, value = '', set }) {
-  return html`<label class="filter"><span>${label}</span><input type="date" value=${value} onChange=${(event) => set(event.target.value)} /></label>`;
+  return html`<label class="filter"><span>${label}</span>
+    <input type="date" value=${value} onChange=${(event) => set(event.target.value)} /></label>`;
 }
 
 /** Filters of days as the API takes them: from the beginning of one to the end of the other, in UTC. */

@@ -18,7 +18,8 @@ export function FirstSteps() {
       A prompt with a name and versions, tried out on the page. A job can also name a model alone.<//>
     <${Step} done=${data?.keys} title="Create a key" link=${{ to: '/dashboard/keys', name: 'Go to Keys & projects' }}>
       Programs sign in with it. It is shown once; keep it as <code>SKAI_KEY</code>.<//>
-    <${Step} title="Send a job">The model <code>sandbox</code> costs nothing and needs no provider. This page shows the job as soon as it is there.
+    <${Step} title="Send a job">The model <code>sandbox</code> costs nothing and needs no provider.
+      This page shows the job as soon as it is there.
       <${Code} text=${FIRST_JOB} label="Copy the command" /><//>
   </ol><//>`;
 }
@@ -31,6 +32,7 @@ async function has(signal) {
 }
 
 function Step({ done, title, link, children }) {
-  return html`<li class=${done ? 'done' : ''}><h3>${title}${done && html` <span class="status good"><${Icon} name="check" />Done</span>`}</h3>
+  return html`<li class=${done ? 'done' : ''}>
+      <h3>${title}${done && html` <span class="status good"><${Icon} name="check" />Done</span>`}</h3>
     <div>${children}</div>${link && html`<p><${Link} to=${link.to}>${link.name}<//></p>`}</li>`;
 }

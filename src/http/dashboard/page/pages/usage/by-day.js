@@ -11,7 +11,10 @@ import { Range, daily, range } from '../../ui/range.js';
 import { Table } from '../../ui/table.js';
 import { Named, useNames } from './names.js';
 
-const GROUPS = [['', 'Nothing'], ['model', 'Model'], ['agent', 'Agent'], ['project', 'Project'], ['api_key', 'API key'], ['user', 'End user']];
+const GROUPS = [
+  ['', 'Nothing'], ['model', 'Model'], ['agent', 'Agent'],
+  ['project', 'Project'], ['api_key', 'API key'], ['user', 'End user'],
+];
 const SERIES = [{ key: 'credits_used', name: 'Credits', tone: 'one' }];
 
 const FIGURES = [
@@ -33,29 +36,36 @@ export function ByDay({ query, change }) {
   const list = useList('/v1/usage/daily', asked, ['usage', 'jobs']);
   const names = useNames(list.rows);
   const save = () => download('/v1/usage/daily', asked, { accept: 'text/csv', name: `usage-${shown.from}-to-${shown.to}.csv` });
-  return html`<div class="bar"><${Range} shown=${shown} change=${change} />
+  return html`<div class="toolbar"><${Range} shown=${shown} change=${change} />
       <label class="inline"><span>Group by</span><select value=${group} onChange=${(event) => change({ group_by: event.target.value })}>
         ${GROUPS.map(([own, text]) => html`<option key=${own} value=${own} selected=${own === group}>${text}</option>`)}</select></label>
       <${Does} name="Download CSV" kind="" act=${save} /></div>
     <${Credits} shown=${shown} />
-    <${Table} label="Usage by day" columns=${columns(group, names)} list=${list} empty=${html`<${Empty} title="Nothing was used on these days">
-      Choose other days, or <${Link} to="/dashboard">send a job<//>.<//>`} />`;
+    <${Table} label="Usage by day" columns=${columns(group, names)} list=${list}
+      empty=${html`<${Empty} title="Nothing was used on these days">
+        Choose other days, or <${Link} to="/dashboard">send a job<//>.<//>`} />`;
 }
 
 function Credits({ shown }) {
   const load = useLoad((signal) => daily(shown, signal), [shown.from, shown.to], ['usage', 'jobs']);
-  return html`<${Loaded} ...${load}>${(rows) => html`<${Card}><${Chart} heading="h2" title="Credits used" series=${SERIES} show=${format.credits}
-    rows=${everyDay(rows, shown.from, shown.to, {})} /><//>`}<//>`;
+  const chart = { heading: 'h2', title: 'Credits used', series: SERIES, show: format.credits };
+  return html`<${Loaded} ...${load}>${(rows) => html`<${Card}>
+    <${Chart} ...${chart} rows=${everyDay(rows, shown.from, shown.to, {})} /><//>`}<//>`;
+}
+
+/** A link to the page of what is named. */
+function linked(list, name) {
+  return name ? html`<${Link} to=${`/dashboard/${list}/${encodeURIComponent(name)}`}>${name}<//>` : '–';
 }
 
 function columns(group, names) {
   const day = { name: 'Day', of: (row) => html`<time datetime=${row.day}>${format.date(row.day)}</time>` };
   const grouped = {
     model: { name: 'Model', of: ({ model }) => model ?? '–' },
-    agent: { name: 'Agent', of: ({ agent }) => (agent ? html`<${Link} to=${`/dashboard/agents/${encodeURIComponent(agent)}`}>${agent}<//>` : '–') },
+    agent: { name: 'Agent', of: ({ agent }) => linked('agents', agent) },
     project: { name: 'Project', of: ({ project_id }) => html`<${Named} id=${project_id} of=${names.projects} />` },
     api_key: { name: 'API key', of: ({ api_key_id }) => html`<${Named} id=${api_key_id} of=${names.keys} />` },
-    user: { name: 'End user', of: ({ user }) => (user ? html`<${Link} to=${`/dashboard/end-users/${encodeURIComponent(user)}`}>${user}<//>` : '–'), wide: true },
+    user: { name: 'End user', of: ({ user }) => linked('end-users', user), wide: true },
   }[group];
   return [day, grouped, ...FIGURES].filter(Boolean);
 }

@@ -13,13 +13,15 @@ import { Table } from '../../ui/table.js';
 const STATUSES = ['SUCCESS', 'FAILED', 'SKIPPED'];
 const TONES = { SUCCESS: 'succeeded', FAILED: 'failed', SKIPPED: 'paused' };
 
-export const Ended = ({ status }) => html`<${Status} value=${TONES[status]} text=${status.toLowerCase()} />`;
+const Ended = ({ status }) => html`<${Status} value=${TONES[status]} text=${status.toLowerCase()} />`;
+
+const Job = ({ id }) => html`<${Link} to=${`/dashboard/jobs/${id}`}><code>${format.tail(id)}</code><//>`;
 
 const COLUMNS = [
   { name: 'Agent or model', of: ({ display_name, skill_name }) => display_name || skill_name },
   { name: 'Status', of: ({ execution_status }) => html`<${Ended} status=${execution_status} />` },
   { name: 'Error', of: ({ error_code }) => (error_code ? html`<code>${error_code}</code>` : '–') },
-  { name: 'Job', of: ({ job_id }) => (job_id ? html`<${Link} to=${`/dashboard/jobs/${job_id}`}><code>${format.tail(job_id)}</code><//>` : '–') },
+  { name: 'Job', of: ({ job_id }) => (job_id ? html`<${Job} id=${job_id} />` : '–') },
   { name: 'Latency', of: ({ latency_ms }) => format.duration(latency_ms), number: true },
   { name: 'Credits', of: ({ cost }) => format.credits(cost), number: true },
   { name: 'Ended', of: ({ created_at }) => html`<${Time} at=${created_at} />` },

@@ -13,23 +13,28 @@ import { FilterDay, moments } from '../../ui/range.js';
 import { Table } from '../../ui/table.js';
 
 const Ended = ({ status }) => html`<${Status} value=${status === 'success' ? 'succeeded' : 'failed'} text=${status} />`;
+/** Characters of a payload that a row shows. */
+const SHOWN_MAX = 90;
 const OFFICIAL = '00000000-0000-0000-0000-000000000001';
 
 /** An official id stands for a name that is no UUID; the payload holds it. */
-const skill = ({ skill_uid, input_payload }) => (skill_uid === OFFICIAL ? input_payload._meta?.original_skill : null) ?? input_payload.model ?? format.tail(skill_uid);
+function skill({ skill_uid, input_payload }) {
+  const original = skill_uid === OFFICIAL ? input_payload._meta?.original_skill : null;
+  return original ?? input_payload.model ?? format.tail(skill_uid);
+}
 
 const COLUMNS = [
   { name: 'Skill', of: skill },
   { name: 'Status', of: ({ status }) => html`<${Ended} status=${status} />` },
-  { name: 'Input', of: ({ input_payload }) => html`<span class="cut">${beginning(input_payload.messages?.at(-1)?.content ?? input_payload)}</span>`, wide: true },
-  { name: 'Output', of: ({ output_payload }) => html`<span class="cut">${beginning(output_payload.output_text ?? output_payload)}</span>`, wide: true },
+  { name: 'Input', of: ({ input_payload }) => beginning(input_payload.messages?.at(-1)?.content ?? input_payload), wide: true },
+  { name: 'Output', of: ({ output_payload }) => beginning(output_payload.output_text ?? output_payload), wide: true },
   { name: 'Duration', of: ({ duration_ms }) => format.duration(duration_ms), number: true },
   { name: 'Ended', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
 ];
 
 function beginning(value) {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length > 90 ? `${text.slice(0, 90)}…` : text;
+  return html`<span class="cut">${text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text}</span>`;
 }
 
 export function Invocations({ query, change }) {
@@ -45,8 +50,8 @@ export function Invocations({ query, change }) {
       <${FilterDay} label="To" value=${to} set=${(value) => change({ to: value })} /></div>
     <${Table} label="Invocations" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered
       ? html`<${Empty} title="No invocation matches">Change or clear the filters.<//>`
-      : html`<${Empty} title="No invocations yet">What a job was asked and what it answered is listed here once it ended, where recording is on:
-        in the project, else in the account, else under <code>[telemetry.invocations]</code> in config.toml.<//>`} />
+      : html`<${Empty} title="No invocations yet">What a job was asked and what it answered is listed here once it ended,
+        where recording is on: in the project, else in the account, else under <code>[telemetry.invocations]</code> in config.toml.<//>`} />
     ${open && html`<${Detail} invocation=${open} close=${() => setOpen(null)} />`}`;
 }
 

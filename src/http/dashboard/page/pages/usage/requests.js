@@ -9,6 +9,8 @@ import { FilterText } from '../../ui/form.js';
 import { FilterDay, moments } from '../../ui/range.js';
 import { Table } from '../../ui/table.js';
 
+const FIRST_REQUEST = `curl ${location.origin}/v1/me -H "Authorization: Bearer $SKAI_KEY"`;
+
 const tone = (status) => (status < 400 ? 'succeeded' : status < 500 ? 'paused' : 'failed');
 const Answer = ({ status }) => html`<${Status} value=${tone(status)} text=${status} />`;
 
@@ -29,8 +31,9 @@ export function Requests({ query, change }) {
   const [open, setOpen] = useState(null);
   const list = useList('/v1/logs', { status, route, request_id, ...moments(query) });
   const filtered = status || route || request_id || from || to;
-  return html`<div class="bar"><div class="filters" role="search" aria-label="Filter requests">
-      <${FilterText} label="Status" value=${status} inputmode="numeric" placeholder="404" set=${(value) => change({ status: value.trim() })} />
+  return html`<div class="toolbar"><div class="filters" role="search" aria-label="Filter requests">
+      <${FilterText} label="Status" value=${status} inputmode="numeric" placeholder="404"
+        set=${(value) => change({ status: value.trim() })} />
       <${FilterText} label="Route" value=${route} placeholder=${'/v1/jobs/{id}'} set=${(value) => change({ route: value.trim() })} />
       <${FilterText} label="Request id" value=${request_id} set=${(value) => change({ request_id: value.trim() })} />
       <${FilterDay} label="From" value=${from} set=${(value) => change({ from: value })} />
@@ -38,7 +41,7 @@ export function Requests({ query, change }) {
       <button type="button" onClick=${list.reload}>Refresh</button></div>
     <${Table} label="Requests" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered
       ? html`<${Empty} title="No request matches">Change or clear the filters.<//>`
-      : html`<${Empty} title="No requests yet" command=${`curl ${location.origin}/v1/me -H "Authorization: Bearer $SKAI_KEY"`}>Each request with a key of this account is listed here:<//>`} />
+      : html`<${Empty} title="No requests yet" command=${FIRST_REQUEST}>Each request with a key of this account is listed here:<//>`} />
     ${open && html`<${Detail} request=${open} close=${() => setOpen(null)} />`}`;
 }
 

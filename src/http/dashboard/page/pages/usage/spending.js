@@ -15,7 +15,8 @@ export function Spending({ query, change }) {
   const list = useList('/v1/usage/spending', { month }, ['jobs', 'usage']);
   const names = useNames(list.rows);
   const save = () => download('/v1/usage/spending', { month }, { accept: 'text/csv', name: `spending-${month}.csv` });
-  return html`<div class="bar"><div class="filters"><label class="filter"><span>Month</span><input type="month" value=${month} placeholder="2026-11"
+  return html`<div class="toolbar"><div class="filters"><label class="filter"><span>Month</span>
+        <input type="month" value=${month} placeholder="2026-11"
         onChange=${(event) => change({ month: event.target.value })} /></label></div>
       <${Does} name="Download CSV" kind="" act=${save} /></div>
     <${Table} label="Spending by key" columns=${columns(names)} list=${list} empty=${html`<${Empty} title="Nothing was spent in this month">
@@ -23,12 +24,13 @@ export function Spending({ query, change }) {
 }
 
 function columns({ projects, keys }) {
+  const limit = ({ api_key_id }) => keys[api_key_id]?.monthly_credit_limit;
   return [
     { name: 'API key', of: ({ api_key_id }) => html`<${Named} id=${api_key_id} of=${keys} />` },
     { name: 'Project', of: ({ project_id }) => html`<${Named} id=${project_id} of=${projects} />` },
     { name: 'Spent', of: ({ spent }) => format.credits(spent), number: true },
     { name: 'Set aside', of: ({ reserved }) => format.credits(reserved), number: true },
-    { name: 'Budget of the key', of: ({ spent, reserved, api_key_id }) => html`<${Budget} spent=${spent + reserved} limit=${keys[api_key_id]?.monthly_credit_limit} />` },
+    { name: 'Budget of the key', of: (row) => html`<${Budget} spent=${row.spent + row.reserved} limit=${limit(row)} />` },
   ];
 }
 
