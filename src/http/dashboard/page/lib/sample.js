@@ -1,6 +1,7 @@
 // A value that a JSON Schema asks for, to begin with: what it must have, as short as it may be.
 
 const DEPTH_MAX = 8;
+const ITEMS_MAX = 3;
 
 const FORMATS = {
   date: '2026-01-31',
@@ -28,7 +29,7 @@ export function sample(schema, root = schema, depth = 0) {
 function ofType(schema, root, depth) {
   const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
   if (type === 'object' || schema.properties) return object(schema, root, depth);
-  if (type === 'array') return Array.from({ length: Math.min(3, Math.max(1, schema.minItems ?? 1)) }, () => sample(schema.items ?? {}, root, depth + 1));
+  if (type === 'array') return list(schema, root, depth);
   if (type === 'string') return FORMATS[schema.format] ?? word(schema);
   if (type === 'integer' || type === 'number') return number(schema);
   if (type === 'boolean') return true;
@@ -39,6 +40,11 @@ function ofType(schema, root, depth) {
 function object({ properties = {}, required = [] }, root, depth) {
   const names = required.length ? required : Object.keys(properties);
   return Object.fromEntries(names.map((name) => [name, sample(properties[name] ?? {}, root, depth + 1)]));
+}
+
+function list({ minItems = 1, items = {} }, root, depth) {
+  const length = Math.min(ITEMS_MAX, Math.max(1, minItems));
+  return Array.from({ length }, () => sample(items, root, depth + 1));
 }
 
 function word({ minLength = 0, maxLength = Infinity }) {

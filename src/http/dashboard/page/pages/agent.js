@@ -50,5 +50,6 @@ function Panel({ name, path, chosen, agent }) {
 
 function Archive({ name, path, done }) {
   return html`<${Confirms} name="Archive" title=${`Archive ${name}?`} kind="danger" act=${() => remove(path)} done=${done}>
-    It takes no runs from then on, and cannot be brought back; its name is never free again. Its versions, runs and evals stay to be seen.<//>`;
+    It takes no runs from then on, and cannot be brought back; its name is never free again.
+    Its versions, runs and evals stay to be seen.<//>`;
 }

@@ -27,10 +27,12 @@ export function Batch({ id }) {
     // What was asked for before the end may lack the last of them.
     results.reload();
   }, [batch.data]);
-  return html`<${Head} title="Batch" back=${{ to: '/dashboard/batches', name: 'Batches' }} note=${batch.data && html`<${Status} value=${batch.data.status} />`}>
+  return html`<${Head} title="Batch" back=${{ to: '/dashboard/batches', name: 'Batches' }}
+    note=${batch.data && html`<${Status} value=${batch.data.status} />`}>
       ${batch.data && html`<${Actions} id=${id} batch=${batch.data} done=${() => { batch.reload(); results.reload(); }} />`}<//>
     <${Loaded} ...${batch}>${(data) => html`<${About} batch=${data} />`}<//>
-    <${Card} title="Results" flush><${Table} label="Results of the requests" columns=${COLUMNS} list=${results} to=${({ job_id }) => `/dashboard/jobs/${job_id}`}
+    <${Card} title="Results" flush><${Table} label="Results of the requests" columns=${COLUMNS} list=${results}
+      to=${({ job_id }) => `/dashboard/jobs/${job_id}`}
       empty=${html`<p class="empty">There are no results.</p>`} /><//>`;
 }
 
@@ -38,9 +40,11 @@ function Actions({ id, batch, done }) {
   const write = useCan()('jobs:write');
   const save = () => download(`/v1/batches/${id}/results`, {}, { accept: 'application/jsonl', name: `batch-${id}.jsonl` });
   return html`<${Does} name="Download JSONL" kind="" act=${save} />
-    ${write && !isOver(batch) && batch.status !== 'canceling' && html`<${Confirms} name="Cancel batch" title="Cancel this batch?" kind="danger" keep="Let it run" done=${done}
+    ${write && !isOver(batch) && batch.status !== 'canceling' && html`<${Confirms} name="Cancel batch" title="Cancel this batch?"
+      kind="danger" keep="Let it run" done=${done}
       act=${(options) => post(`/v1/batches/${id}/cancel`, {}, options)}>
-      None of its jobs begins any more, and those that are not over are canceled. What was set aside for them is given back; results that are there stay.<//>`}`;
+      None of its jobs begins any more, and those that are not over are canceled.
+      What was set aside for them is given back; results that are there stay.<//>`}`;
 }
 
 function About({ batch }) {

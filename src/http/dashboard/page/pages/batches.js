@@ -24,7 +24,8 @@ const COLUMNS = [
 ];
 
 function brief(metadata) {
-  const text = Object.entries(metadata).map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`).join(', ');
+  const said = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
+  const text = Object.entries(metadata).map(([name, value]) => `${name}: ${said(value)}`).join(', ');
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
@@ -32,5 +33,6 @@ export function Batches() {
   const list = useList('/v1/batches', {}, ['batches', 'jobs']);
   return html`<${Head} title="Batches" note="Many jobs accepted together. They run in the background, while no other job waits." />
     <${Table} label="Batches" columns=${COLUMNS} list=${list} to=${({ id }) => `/dashboard/batches/${id}`}
-      empty=${html`<${Empty} title="No batches yet" command=${FIRST_BATCH}>Send the first one with an API key; a batch takes up to 10,000 requests:<//>`} />`;
+      empty=${html`<${Empty} title="No batches yet"
+        command=${FIRST_BATCH}>Send the first one with an API key; a batch takes up to 10,000 requests:<//>`} />`;
 }

@@ -50,5 +50,6 @@ export function Jobs() {
     </div>
     <${Table} label="Jobs" columns=${JOB_COLUMNS} list=${list} to=${({ id }) => `/dashboard/jobs/${id}`} empty=${filtered
       ? html`<${Empty} title="No job matches">Change or clear the filters.<//>`
-      : html`<${Empty} title="No jobs yet" command=${FIRST_JOB}>Try an agent on the page Agents, or send the first job with an API key:<//>`} />`;
+      : html`<${Empty} title="No jobs yet"
+        command=${FIRST_JOB}>Try an agent on the page Agents, or send the first job with an API key:<//>`} />`;
 }

@@ -15,7 +15,8 @@ export function Diff({ before, after, label }) {
   if (!gone && !come) return html`<p class="note">Both say the same.</p>`;
   const shown = all ? lines : around(lines);
   return html`<p class="note">${come} ${come === 1 ? 'line' : 'lines'} came, ${gone} went.
-      ${(all || shown.length < lines.length) && html` <button type="button" class="link" onClick=${() => setAll(!all)}>${all ? 'Show what changed' : 'Show all lines'}</button>`}</p>
+      ${(all || shown.length < lines.length) && html` <button type="button" class="link" onClick=${() => setAll(!all)}>
+        ${all ? 'Show what changed' : 'Show all lines'}</button>`}</p>
     <div class="code"><pre class="diff" tabindex="0" role="group" aria-label=${label}>${shown.map(([kind, line], at) => html`<span
     key=${at} class=${kind}>${{ gone: '− ', come: '+ ', same: '  ', left: '⋯ ' }[kind]}${line}${'\n'}</span>`)}</pre></div>`;
 }

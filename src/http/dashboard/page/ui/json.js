@@ -22,8 +22,10 @@ export function JsonTree({ value, label = 'JSON' }) {
   const [open, setOpen] = useState({ all: false, round: 0 });
   const turn = () => setOpen({ all: !open.all, round: open.round + 1 });
   const depth = isSmall || open.all ? Infinity : OPEN_DEPTH;
-  return html`<div class="code json"><div class="tree" tabindex="0" role="group" aria-label=${label}><${Node} key=${`${depth} ${open.round}`} value=${value} depth=${0} open=${depth} /></div>
-    <div class="code-actions">${!isSmall && html`<button type="button" class="quiet small" onClick=${turn}>${open.all ? 'Fold' : 'Unfold all'}</button>`}
+  return html`<div class="code json"><div class="tree" tabindex="0" role="group" aria-label=${label}><${Node}
+    key=${`${depth} ${open.round}`} value=${value} depth=${0} open=${depth} /></div>
+    <div class="code-actions">${!isSmall && html`<button type="button" class="quiet small" onClick=${turn}>
+      ${open.all ? 'Fold' : 'Unfold all'}</button>`}
       <${CopyButton} text=${JSON.stringify(value, null, 2)} label=${`Copy ${label}`} /></div></div>`;
 }
 
@@ -48,8 +50,10 @@ function Node({ name, value, depth, open }) {
   const shown = all ? entries : entries.slice(0, SHOWN_MAX);
   return html`<details open=${depth < open}>
     <summary>${key}${isList ? `[ ${entries.length} ]` : `{ ${entries.length} }`}</summary>
-    <div class="branch">${shown.map(([own, one], at) => html`<${Node} key=${at} name=${own} value=${one} depth=${depth + 1} open=${open} />`)}
-      ${shown.length < entries.length && html`<button type="button" class="small" onClick=${() => setAll(true)}>Show all ${entries.length}</button>`}</div>
+    <div class="branch">${shown.map(([own, one], at) => html`<${Node} key=${at} name=${own} value=${one} depth=${depth + 1}
+      open=${open} />`)}
+      ${shown.length < entries.length && html`<button type="button" class="small" onClick=${() => setAll(true)}>Show all ${entries.length}
+        </button>`}</div>
   </details>`;
 }
 
@@ -99,8 +103,10 @@ export function JsonEditor({ label, hint, value, set, rows = 10, judge, needs = 
     field.current.setSelectionRange(at, at + 1);
   };
   const bad = faults.list.length > 0;
-  return html`<div class="field"><div class="field-head"><label for=${id}>${label}</label><button type="button" class="quiet small" aria-label=${`Format ${label}`} onClick=${format}>Format</button></div>
-    <textarea id=${id} ref=${field} class="mono" rows=${rowsOf(value, rows)} spellcheck="false" autocapitalize="off" value=${value} aria-invalid=${String(bad)}
+  return html`<div class="field"><div class="field-head"><label for=${id}>${label}</label><button type="button" class="quiet small"
+    aria-label=${`Format ${label}`} onClick=${format}>Format</button></div>
+    <textarea id=${id} ref=${field} class="mono" rows=${rowsOf(value, rows)} spellcheck="false" autocapitalize="off" value=${value}
+      aria-invalid=${String(bad)}
       aria-describedby=${`${id}-said`} onInput=${(event) => set(event.target.value)} onKeyDown=${indent}></textarea>
     <div id=${`${id}-said`} class=${said(bad, faults.judged)} aria-live="polite">${bad
       ? html`<ul>${faults.list.map(({ path, message, at }) => html`<li>${path !== undefined && html`<code>${path || '/'}</code> `}${message}

@@ -26,7 +26,8 @@ export function EvalForm({ name, cases, judgeInput, send, done, close }) {
     <${Text} label="Name" required maxlength="200" value=${value.name} set=${set('name')} />
     <${JsonEditor} label="Cases" rows=${18} value=${value.cases} set=${set('cases')} judge=${judgeCases(judgeInput)} good="Valid cases"
       hint="A list of cases, each with an input and what is expected." />
-    <details><summary>What can be expected</summary><dl class="facts">${EXPECTS.map(([own, text]) => html`<div key=${own}><dt><code>${own}</code></dt><dd>${text}</dd></div>`)}</dl></details>
+    <details><summary>What can be expected</summary><dl class="facts">
+      ${EXPECTS.map(([own, text]) => html`<div key=${own}><dt><code>${own}</code></dt><dd>${text}</dd></div>`)}</dl></details>
   <//><//>`;
 }
 
@@ -39,15 +40,22 @@ const judgeCases = (schema) => async (cases) => {
   const shapes = cases.flatMap((one, at) => shape(one, `/${at}`));
   if (shapes.length) return shapes;
   const judge = judgeBy(schema);
-  const found = await Promise.all(cases.slice(0, INPUTS_JUDGED).map(({ input, expect }) => (expect.status === 'failed' ? [] : judge(input))));
+  const judged = cases.slice(0, INPUTS_JUDGED).map(({ input, expect }) => (expect.status === 'failed' ? [] : judge(input)));
+  const found = await Promise.all(judged);
   return found.flatMap((faults, at) => faults.map(({ path, message }) => ({ path: `/${at}/input${path}`, message })));
 };
 
 function shape(one, path) {
-  if (one === null || typeof one !== 'object' || Array.isArray(one)) return [{ path, message: 'A case is an object with input and expect.' }];
-  const faults = Object.keys(one).filter((key) => !['name', 'input', 'expect'].includes(key)).map((key) => ({ path: `${path}/${key}`, message: 'A case has name, input and expect, nothing else.' }));
+  const isObject = one !== null && typeof one === 'object' && !Array.isArray(one);
+  if (!isObject) return [{ path, message: 'A case is an object with input and expect.' }];
+  const faults = unknown(one, ['name', 'input', 'expect'], path, 'A case has name, input and expect, nothing else.');
   if (!('input' in one)) faults.push({ path, message: 'The input is missing.' });
-  if (one.expect === null || typeof one.expect !== 'object' || !Object.keys(one.expect).length) faults.push({ path: `${path}/expect`, message: 'Say what is expected.' });
-  else faults.push(...Object.keys(one.expect).filter((key) => !EXPECTS.some(([known]) => known === key)).map((key) => ({ path: `${path}/expect/${key}`, message: 'There is no such expectation.' })));
-  return faults;
+  const expect = typeof one.expect === 'object' && one.expect;
+  if (!expect || !Object.keys(expect).length) return [...faults, { path: `${path}/expect`, message: 'Say what is expected.' }];
+  return [...faults, ...unknown(expect, EXPECTS.map(([key]) => key), `${path}/expect`, 'There is no such expectation.')];
+}
+
+/** Members that nobody knows. */
+function unknown(value, known, path, message) {
+  return Object.keys(value).filter((key) => !known.includes(key)).map((key) => ({ path: `${path}/${key}`, message }));
 }

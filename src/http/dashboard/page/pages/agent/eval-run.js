@@ -16,20 +16,26 @@ export function EvalRun({ path, evalId, id, other }) {
   return html`<p class="back"><button type="button" class="link" onClick=${() => change({ run: '', with: '' })}>The eval</button></p>
     <${Loaded} ...${run}>${(data) => html`<div class="stack">
       <${Summary} run=${data} />
-      <${Card} title="Cases" flush><${Table} label="What became of each case" columns=${CASES} list=${whole(data.results.map((result) => ({ ...result, id: result.case })))} /><//>
+      <${Card} title="Cases" flush><${Table} label="What became of each case" columns=${CASES}
+        list=${whole(data.results.map((result) => ({ ...result, id: result.case })))} /><//>
       ${data.status === 'completed' && html`<${Compare} ...${{ own, id, other, change }} />`}
     </div>`}<//>`;
 }
 
-const verdict = (passed) => (passed === null ? html`<${Status} value="judging" />` : html`<${Status} value=${passed ? 'ok' : 'failed'} text=${passed ? 'passed' : 'failed'} />`);
+function verdict(passed) {
+  if (passed === null) return html`<${Status} value="judging" />`;
+  return html`<${Status} value=${passed ? 'ok' : 'failed'} text=${passed ? 'passed' : 'failed'} />`;
+}
 
 const CASES = [
   { name: 'Case', of: ({ case: number, name }) => name ?? `Case ${number}`, wide: true },
   { name: 'Result', of: ({ passed }) => verdict(passed) },
-  { name: 'Why', of: ({ reasons }) => (reasons.length ? html`<ul>${reasons.map((reason) => html`<li>${reason}</li>`)}</ul>` : '–'), wide: true },
+  { name: 'Why', of: ({ reasons }) => (reasons.length ? html`<ul>${reasons.map((reason) => html`<li>${reason}</li>`)}
+    </ul>` : '–'), wide: true },
   { name: 'Latency', of: ({ latency_ms }) => format.duration(latency_ms), number: true },
   { name: 'Credits', of: ({ credits_charged }) => format.credits(credits_charged), number: true },
-  { name: 'Job', of: ({ job_id }) => (job_id ? html`<${Link} to=${`/dashboard/jobs/${job_id}`}><code>${format.tail(job_id)}</code><//>` : '–') },
+  { name: 'Job', of: ({ job_id }) => (job_id ? html`<${Link} to=${`/dashboard/jobs/${job_id}`}><code>${format.tail(job_id)}</code>
+    <//>` : '–') },
 ];
 
 function Summary({ run }) {
@@ -56,11 +62,14 @@ function Compare({ own, id, other, change }) {
 function Comparison({ own, id, other }) {
   const found = useLoad((signal) => get(`${own}/${id}/compare`, { with: other }, { signal }), [own, id, other]);
   return html`<${Loaded} ...${found}>${({ better, worse, stayed, run, with: before }) => html`
-    <p>From version ${before.version} to version ${run.version}: ${better.length} better, ${worse.length} worse, ${stayed.length} stayed.</p>
+    <p>From version ${before.version} to version ${run.version}:
+      ${better.length} better, ${worse.length} worse, ${stayed.length} stayed.</p>
     <${Cases} title="Better" cases=${better} /><${Cases} title="Worse" cases=${worse} /><${Cases} title="Stayed" cases=${stayed} />`}<//>`;
 }
 
 function Cases({ title, cases }) {
   if (!cases.length) return null;
-  return html`<details open=${title !== 'Stayed'}><summary>${title} (${cases.length})</summary><ul>${cases.map(({ case: number, name, passed }) => html`<li key=${number}>${verdict(passed)} ${name ?? `Case ${number}`}</li>`)}</ul></details>`;
+  return html`<details open=${title !== 'Stayed'}><summary>${title} (${cases.length})</summary><ul>
+    ${cases.map(({ case: number, name, passed }) => html`<li key=${number}>${verdict(passed)} ${name ?? `Case ${number}`}</li>`)}</ul>
+    </details>`;
 }

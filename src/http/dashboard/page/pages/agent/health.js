@@ -29,13 +29,15 @@ const COLUMNS = [
 export function Health({ path }) {
   const [{ window: hours }, change] = useQuery();
   const health = useLoad((signal) => get(`${path}/health`, { window: hours }, { signal }), [path, hours], ['jobs', 'agents']);
-  return html`<div class="filters"><${Filter} label="Time" none="24 hours" value=${hours} options=${WINDOWS} set=${(to) => change({ window: to })} /></div>
+  return html`<div class="filters"><${Filter} label="Time" none="24 hours" value=${hours} options=${WINDOWS}
+    set=${(to) => change({ window: to })} /></div>
     <${Loaded} ...${health}>${(data) => html`<${Figures} data=${data} />`}<//>`;
 }
 
 function Figures({ data }) {
   const { current, previous, change, drifting } = data;
-  if (!current.jobs && !previous.jobs) return html`<${Empty} title="No runs ended in this time">Run the agent, or look at a longer time.<//>`;
+  if (!current.jobs && !previous.jobs) return html`<${Empty}
+    title="No runs ended in this time">Run the agent, or look at a longer time.<//>`;
   const rows = FIGURES.map(({ key, name, show }) => ({
     id: key,
     name,
@@ -45,15 +47,18 @@ function Figures({ data }) {
     drifts: drifting.includes(key),
   }));
   const bad = current.schema_failure_rate > 0;
-  return html`${drifting.length > 0 && html`<p class="notice">It does much worse than before: ${FIGURES.filter(({ key }) => drifting.includes(key)).map(({ name }) => name.toLowerCase()).join(', ')}. Compare its versions, or roll back.</p>`}
+  const worse = rows.filter(({ drifts }) => drifts).map(({ name }) => name.toLowerCase()).join(', ');
+  return html`${worse && html`<p class="notice">It does much worse than before: ${worse}. Compare its versions, or roll back.</p>`}
     <dl class="stats">
       <${Stat} name="Runs that ended" value=${format.count(current.jobs)} note=${`${format.count(previous.jobs)} before`} />
       <${Stat} name="Succeeded" value=${format.percent(current.success_rate)} tone=${current.success_rate === 1 ? 'good' : ''} />
       <${Stat} name="Broke the output schema" value=${format.percent(current.schema_failure_rate)} tone=${bad ? 'bad' : ''} />
-      <${Stat} name="Repairs" value=${format.count(current.repairs)} note=${current.jobs ? `${format.percent(current.repairs / current.jobs)} of the runs` : undefined} />
+      <${Stat} name="Repairs" value=${format.count(current.repairs)}
+        note=${current.jobs ? `${format.percent(current.repairs / current.jobs)} of the runs` : undefined} />
     </dl>
     <${Table} label="Figures" columns=${COLUMNS} list=${whole(rows)} />
-    <p class="note">Now: ${format.time(current.from)} to ${format.time(current.to)}. Before: as long, until then. Jobs that a client canceled do not count.</p>`;
+    <p class="note">Now: ${format.time(current.from)} to ${format.time(current.to)}. Before: as long, until then.
+      Jobs that a client canceled do not count.</p>`;
 }
 
 /** How many times as large, as a difference: 1.25 is "+25%". */

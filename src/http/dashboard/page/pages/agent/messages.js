@@ -19,9 +19,12 @@ export function MessagesEditor({ messages, set, inputSchema }) {
   };
   return html`<div class="form" ref=${box} onFocusIn=${({ target }) => { if (target.matches('textarea')) last.current = target; }}>
     ${messages.map((message, at) => html`<div class="prompt" key=${at}>
-      <div class="spread"><${Select} label=${`Role of message ${at + 1}`} options=${ROLES} value=${message.role} set=${(role) => change(at, { role })} />
-        ${messages.length > 1 && html`<button type="button" class="quiet small" aria-label=${`Remove message ${at + 1}`} onClick=${() => set(messages.filter((_, own) => own !== at))}>Remove</button>`}</div>
-      <${Text} label=${`Message ${at + 1}`} rows=${rowsOf(message.content)} required class="mono" value=${message.content} set=${(content) => change(at, { content })} />
+      <div class="spread"><${Select} label=${`Role of message ${at + 1}`} options=${ROLES} value=${message.role}
+        set=${(role) => change(at, { role })} />
+        ${messages.length > 1 && html`<button type="button" class="quiet small" aria-label=${`Remove message ${at + 1}`}
+          onClick=${() => set(messages.filter((_, own) => own !== at))}>Remove</button>`}</div>
+      <${Text} label=${`Message ${at + 1}`} rows=${rowsOf(message.content)} required class="mono" value=${message.content}
+        set=${(content) => change(at, { content })} />
     </div>`)}
     <${Fields} fields=${inputFields(inputSchema)} insert=${insert} />
     ${messages.length < MESSAGES_MAX && html`<div><button type="button" class="small" onClick=${add}>Add a message</button></div>`}
@@ -31,6 +34,9 @@ export function MessagesEditor({ messages, set, inputSchema }) {
 const rowsOf = (text) => Math.max(3, Math.min(16, text.split('\n').length + 1));
 
 function Fields({ fields, insert }) {
-  if (!fields.length) return html`<p class="note">A message shows a field of the input with <code>${'{{ input.name }}'}</code>. Fields that the input schema names are offered here.</p>`;
-  return html`<div class="chips"><span class="note">Insert:</span>${fields.map((field) => html`<button key=${field} type="button" class="small" aria-label=${`Insert ${field}`} onClick=${() => insert(field)}>${field}</button>`)}</div>`;
+  if (!fields.length) return html`<p class="note">A message shows a field of the input with <code>${'{{ input.name }}'}</code>.
+    Fields that the input schema names are offered here.</p>`;
+  return html`<div class="chips"><span class="note">Insert:</span>
+    ${fields.map((field) => html`<button key=${field} type="button" class="small" aria-label=${`Insert ${field}`}
+    onClick=${() => insert(field)}>${field}</button>`)}</div>`;
 }

@@ -10,7 +10,8 @@ export function Overview({ agent }) {
   return html`${agent.warnings.length > 0 && html`<${Warnings} warnings=${agent.warnings} />`}
     <div class="columns">
       <div class="stack">
-        <${Card} title="Messages">${agent.messages.map(({ role, content }, at) => html`<div key=${at} class="message"><p class="note">${role}</p>
+        <${Card} title="Messages">${agent.messages.map(({ role, content }, at) => html`<div key=${at} class="message"><p class="note">
+          ${role}</p>
           <${Code} text=${content} label=${`Copy message ${at + 1}`} /></div>`)}<//>
         <${Card} title="Run it with an API key"><${Code} text=${command(agent)} label="Copy the command" /><//>
       </div>
@@ -24,7 +25,7 @@ export function Overview({ agent }) {
 
 function About({ agent }) {
   return html`<${Facts} of=${[
-    ['Active version', agent.version === agent.latest_version ? `${agent.version}, the latest` : `${agent.version} of ${agent.latest_version}`],
+    ['Active version', `${agent.version}${agent.version === agent.latest_version ? ', the latest' : ` of ${agent.latest_version}`}`],
     ['Model', agent.model],
     ['Fallback models', agent.fallback_models.join(', ') || undefined],
     ['Tags', agent.tags.join(', ') || undefined],
@@ -42,11 +43,13 @@ function About({ agent }) {
 }
 
 function Contract({ title, schema, none }) {
-  return html`<${Card} title=${title}>${schema ? html`<${JsonTree} value=${schema} label=${title} />` : html`<p class="note">${none}</p>`}<//>`;
+  return html`<${Card} title=${title}>${schema ? html`<${JsonTree} value=${schema} label=${title} />` : html`<p class="note">${none}</p>`}
+    <//>`;
 }
 
 function Warnings({ warnings }) {
-  return html`<div class="notice"><p>Some providers cannot be held to this output schema by themselves; the server validates every output in any case.</p>
+  return html`<div class="notice">
+    <p>Some providers cannot be held to this output schema by themselves; the server validates every output in any case.</p>
     <ul>${warnings.map(({ path, message }) => html`<li><code>${path || '/'}</code> ${message}</li>`)}</ul></div>`;
 }
 

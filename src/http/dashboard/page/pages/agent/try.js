@@ -28,7 +28,8 @@ export function Try({ agent, path }) {
   if (agent.archived_at) return html`<p class="note">An archived agent takes no runs.</p>`;
   return html`<div class="side-by-side">
     <${Card} title="Input"><${Input} ...${{ agent, path, state, set }} /><//>
-    <${Card} title="Result">${state.job ? html`<${Result} key=${state.job} id=${state.job} />` : html`<p class="note">Run it, and what comes of it appears here step by step.</p>`}<//>
+    <${Card} title="Result">${state.job ? html`<${Result} key=${state.job} id=${state.job} />` : html`<p
+      class="note">Run it, and what comes of it appears here step by step.</p>`}<//>
   </div>`;
 }
 
@@ -48,12 +49,14 @@ function Input({ agent, path, state, set }) {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) event.currentTarget.querySelector('form').requestSubmit();
   };
   return html`<div onKeyDown=${hurry}><${Form} value=${state} submit="Run" send=${send} done=${({ id }) => set({ job: id })}>
-    <${JsonEditor} label="Input" rows=${10} value=${state.input ?? ''} set=${(input) => set({ input })} judge=${judgeBy(schema)} needs=${[version]}
+    <${JsonEditor} label="Input" rows=${10} value=${state.input ?? ''} set=${(input) => set({ input })} judge=${judgeBy(schema)}
+      needs=${[version]}
       good=${schema ? 'Satisfies the input schema' : 'Valid JSON'} hint="Any JSON value that satisfies the input schema." />
     <div><button type="button" class="small" onClick=${() => set({ input: begin() })}>Start from the schema</button></div>
     <div class="pair">
       <${Select} label="Version" value=${state.version} set=${(to) => set({ version: to })} options=${versions(agent)} />
-      <${Text} label="User" maxlength="256" value=${state.user} set=${(user) => set({ user })} hint="Your own id of an end user. May be empty." />
+      <${Text} label="User" maxlength="256" value=${state.user} set=${(user) => set({ user })}
+        hint="Your own id of an end user. May be empty." />
     </div>
     <p class="note">Ctrl+Enter runs it. A run is a job like any other and is charged like one.</p>
   <//></div>`;
@@ -77,7 +80,8 @@ function Result({ id }) {
   // On a narrow screen the result is below the form.
   useEffect(() => top.current?.scrollIntoView({ block: 'nearest' }), []);
   return html`<div ref=${top} class="form"><${Loaded} ...${{ data: job, error, reload }}>${() => html`
-    <div class="spread"><p role="status"><${Status} value=${job.status} /></p><${Link} to=${`/dashboard/jobs/${job.id}`}>Open the job<//></div>
+    <div class="spread"><p role="status"><${Status} value=${job.status} /></p><${Link} to=${`/dashboard/jobs/${job.id}`}>Open the job<//>
+      </div>
     ${job.error && html`<${Failure} job=${job} />`}
     <${Output} job=${job} />
     <${Facts} of=${[

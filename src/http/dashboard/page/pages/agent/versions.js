@@ -38,7 +38,8 @@ function List({ agent, path, reload, write, list }) {
     { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
     { name: 'Actions', unseen: true, of: (version) => html`<${Actions} ...${{ agent, path, version, write, change }} done=${renew} />` },
   ];
-  return html`<${Card} title="Versions" flush actions=${write && html`<button type="button" class="primary" onClick=${() => change({ new: agent.version })}>New version</button>`}>
+  return html`<${Card} title="Versions" flush
+    actions=${write && html`<button type="button" class="primary" onClick=${() => change({ new: agent.version })}>New version</button>`}>
     <${Table} label="All versions" columns=${columns} list=${list} /><//>`;
 }
 
@@ -46,12 +47,16 @@ function Actions({ agent, path, version, write, change, done }) {
   const { version: number } = version;
   const isActive = number === agent.version;
   const back = number < agent.version;
+  const both = { from: Math.min(number, agent.version), to: Math.max(number, agent.version) };
   return html`<div class="actions">
-    ${write && !isActive && html`<${Confirms} name="Activate" kind="small" title=${`Roll ${back ? 'back' : 'forward'} to version ${number}?`} done=${done}
+    ${write && !isActive && html`<${Confirms} name="Activate" kind="small"
+      title=${`Roll ${back ? 'back' : 'forward'} to version ${number}?`} done=${done}
       act=${(options) => post(`${path}/activate`, { version: number }, options)}>
-      Runs that name no version use version ${number} from then on, instead of version ${agent.version}. Jobs that were accepted before keep theirs.<//>`}
-    ${!isActive && html`<button type="button" class="small" onClick=${() => change({ from: Math.min(number, agent.version), to: Math.max(number, agent.version) })}>Compare</button>`}
-    ${write && html`<button type="button" class="small" onClick=${() => change({ new: number })}>Edit as new<span class="unseen"> version, from version ${number}</span></button>`}
+      Runs that name no version use version ${number} from then on, instead of version ${agent.version}.
+      Jobs that were accepted before keep theirs.<//>`}
+    ${!isActive && html`<button type="button" class="small" onClick=${() => change(both)}>Compare</button>`}
+    ${write && html`<button type="button" class="small" onClick=${() => change({ new: number })}>Edit as new<span
+      class="unseen"> version, from version ${number}</span></button>`}
   </div>`;
 }
 
@@ -64,11 +69,14 @@ function Compare({ agent, path, query, change }) {
   const known = (number, other) => (choices.includes(number) ? number : String(other));
   const to = known(query.to, latest);
   const from = known(query.from, latest - 1);
-  const both = useLoad((signal) => Promise.all([from, to].map((number) => get(`${path}/versions/${number}`, {}, { signal }))), [path, from, to]);
+  const ask = (signal) => Promise.all([from, to].map((number) => get(`${path}/versions/${number}`, {}, { signal })));
+  const both = useLoad(ask, [path, from, to]);
   return html`<${Card} title="What changed">
-    <div class="pair narrow"><${Select} label="From version" options=${choices} value=${from} set=${(number) => change({ from: number, to })} />
+    <div class="pair narrow"><${Select} label="From version" options=${choices} value=${from}
+      set=${(number) => change({ from: number, to })} />
       <${Select} label="To version" options=${choices} value=${to} set=${(number) => change({ from, to: number })} /></div>
-    <${Loaded} ...${both}>${([before, after]) => html`<${Diff} before=${written(before)} after=${written(after)} label=${`From version ${from} to version ${to}`} />`}<//>
+    <${Loaded} ...${both}>${([before, after]) => html`<${Diff} before=${written(before)} after=${written(after)}
+      label=${`From version ${from} to version ${to}`} />`}<//>
   <//>`;
 }
 
@@ -81,13 +89,14 @@ function written({ id, object, agent, version, active, warnings, created_at, mes
 function NewVersion({ agent, path, reload, base }) {
   const [, change] = useQuery();
   const leave = () => change({ new: '' });
-  const version = useLoad((signal) => (Number(base) === agent.version ? Promise.resolve(agent) : get(`${path}/versions/${encodeURIComponent(base)}`, {}, { signal })), [path, base]);
+  const version = useLoad((signal) => get(`${path}/versions/${encodeURIComponent(base)}`, {}, { signal }), [path, base]);
   const made = async ({ version: number, active }) => {
     await reload();
     change(active ? { new: '', tab: 'try' } : { new: '', from: agent.version, to: number });
   };
   const send = (options, { activate, ...draft }) => post(`${path}/versions`, { ...versionRequest(draft), activate }, options);
   return html`<h2>New version, from version ${base}</h2>
-    <${Loaded} ...${version}>${(data) => html`<${AgentForm} key=${base} activates submit="Create version" close=${leave} done=${made} send=${send}
+    <${Loaded} ...${version}>${(data) => html`<${AgentForm} key=${base} activates submit="Create version" close=${leave} done=${made}
+      send=${send}
       draft=${fromVersion({ ...data, description: agent.description, tags: agent.tags })} />`}<//>`;
 }

@@ -18,12 +18,14 @@ export function Share({ counts, slim }) {
   const said = shown.map(({ key }) => `${format.count(counts[key])} ${key}`).join(', ');
   let x = 0;
   return html`<div class=${slim ? 'share slim' : 'share'}>
-    <svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label=${`Of ${format.count(counts.total)}: ${said}`}>${shown.map(({ key, tone }) => {
+    <svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label=${`Of ${format.count(counts.total)}: ${said}`}>
+      ${shown.map(({ key, tone }) => {
       const width = (counts[key] / counts.total) * 100;
       x += width;
       return html`<rect key=${key} class=${tone} x=${x - width} y="0" width=${width} height="10" />`;
     })}</svg>
-    ${!slim && html`<ul class="legend">${PARTS.map(({ key, tone }) => html`<li key=${key} class=${tone}>${format.count(counts[key])} ${key}</li>`)}</ul>`}
+    ${!slim && html`<ul class="legend">
+      ${PARTS.map(({ key, tone }) => html`<li key=${key} class=${tone}>${format.count(counts[key])} ${key}</li>`)}</ul>`}
   </div>`;
 }
 

@@ -1,6 +1,6 @@
 // What a job left behind: entries of the ledger, deliveries of webhooks.
 
-import { html } from '../../lib/html.js';
+import { html, useEffect, useState } from '../../lib/html.js';
 import { get } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
@@ -32,10 +32,20 @@ const DELIVERIES = [
 ];
 
 export function JobDeliveries({ job }) {
-  const loaded = useLoad((signal) => find(job, signal), [job.id, job.status, job.finished_at], ['deliveries']);
-  return html`<${Card} title="Webhook deliveries" flush><${Loaded} ...${loaded}>${({ rows, complete }) => html`<${Table} label="Webhook deliveries of this job" columns=${DELIVERIES}
-    list=${whole(rows)} to=${({ id }) => `/dashboard/webhooks/deliveries/${id}`} empty=${html`<p class="empty">${complete ? 'No endpoint was told of this job.'
-      : html`It ended before the latest ${LOOKED_AT} deliveries of its kind. <${Link} to="/dashboard/webhooks">Look through all deliveries<//>`}</p>`} />`}<//><//>`;
+  const [open, setOpen] = useState(true);
+  const loaded = useLoad((signal) => find(job, signal), [job.id, job.status, job.finished_at], open ? ['deliveries'] : []);
+  useEffect(() => {
+    if (loaded.data) setOpen(loaded.data.rows.some(({ status }) => status === 'pending'));
+  }, [loaded.data]);
+  const draw = ({ rows, complete }) => html`<${Table} label="Webhook deliveries of this job" columns=${DELIVERIES} list=${whole(rows)}
+    to=${({ id }) => `/dashboard/webhooks/deliveries/${id}`} empty=${html`<${None} complete=${complete} />`} />`;
+  return html`<${Card} title="Webhook deliveries" flush><${Loaded} ...${loaded}>${draw}<//><//>`;
+}
+
+function None({ complete }) {
+  if (complete) return html`<p class="empty">No endpoint was told of this job.</p>`;
+  return html`<p class="empty"><span>It ended before the latest ${LOOKED_AT} deliveries of its kind. <${Link}
+    to="/dashboard/webhooks">Look through all deliveries<//></span></p>`;
 }
 
 async function find(job, signal) {

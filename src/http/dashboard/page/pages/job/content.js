@@ -15,7 +15,8 @@ export function Output({ job }) {
   const { output, output_text: text, output_schema } = job;
   if (output !== null && (output_schema || typeof output === 'object')) {
     return html`<${JsonTree} value=${output} label="Output" />
-      ${text !== null && text !== undefined && html`<details><summary>What the model said, word for word</summary><${Code} text=${text} label="Copy the text" /></details>`}`;
+      ${text !== null && text !== undefined && html`<details><summary>What the model said, word for word</summary><${Code} text=${text}
+        label="Copy the text" /></details>`}`;
   }
   if (text) return html`<${Code} text=${text} label="Copy Output" />`;
   return html`<p class="note">There is no output.</p>`;
@@ -30,6 +31,7 @@ function Message({ message }) {
   const { role, content, ...rest } = message;
   const others = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null));
   return html`<div class="message"><p class="note">${role}</p>
-    ${typeof content === 'string' ? html`<${Code} text=${content} label=${`Copy the message of ${role}`} />` : content && html`<${JsonTree} value=${content} label=${`Parts of the message of ${role}`} />`}
+    ${typeof content === 'string' ? html`<${Code} text=${content} label=${`Copy the message of ${role}`} />` : content && html`<${JsonTree}
+      value=${content} label=${`Parts of the message of ${role}`} />`}
     ${Object.keys(others).length > 0 && html`<${JsonTree} value=${others} label=${`More of the message of ${role}`} />`}</div>`;
 }

@@ -18,12 +18,16 @@ const WORDS = {
 
 export function Timeline({ steps }) {
   if (!steps.length) return html`<${Loading} />`;
-  return html`<ol class="timeline" aria-live="polite">${steps.map((step, at) => html`<li key=${step.sequence} class=${TONES[step.type] ?? ''}>
-    <p>${WORDS[step.type]?.(step.data) ?? step.type.replaceAll('_', ' ')} <span class="note">${at ? `after ${format.duration(since(step, steps[at - 1]))}` : html`<${Time} at=${step.created_at} />`}</span></p>
+  return html`<ol class="timeline" aria-live="polite">
+    ${steps.map((step, at) => html`<li key=${step.sequence} class=${TONES[step.type] ?? ''}>
+    <p>${WORDS[step.type]?.(step.data) ?? step.type.replaceAll('_', ' ')} <${When} step=${step} before=${steps[at - 1]} /></p>
     <${More} data=${step.data ?? {}} /></li>`)}</ol>`;
 }
 
-const since = (step, before) => new Date(step.created_at) - new Date(before.created_at);
+function When({ step, before }) {
+  if (!before) return html`<span class="note"><${Time} at=${step.created_at} /></span>`;
+  return html`<span class="note">after ${format.duration(new Date(step.created_at) - new Date(before.created_at))}</span>`;
+}
 
 /** What a step says beyond its name. */
 function More({ data }) {
@@ -35,6 +39,7 @@ function More({ data }) {
   ].filter(Boolean);
   return html`${facts.length > 0 && html`<p class="steps-note">${facts.join(' · ')}</p>`}
     ${error && html`<p class="steps-note"><code>${error.code}</code> ${error.message}</p>`}
-    ${tried.length > 1 && html`<ul class="steps-note">${tried.map((one) => html`<li>${one.model} by ${one.provider}: <code>${one.code}</code> ${one.message}</li>`)}</ul>`}
+    ${tried.length > 1 && html`<ul class="steps-note">
+      ${tried.map((one) => html`<li>${one.model} by ${one.provider}: <code>${one.code}</code> ${one.message}</li>`)}</ul>`}
     ${run_at && html`<p class="steps-note">Next attempt: ${format.time(run_at)}</p>`}`;
 }
