@@ -1,7 +1,7 @@
 // What the account can spend, where it came from and where it went.
 
 import { html } from '../lib/html.js';
-import { download, get } from '../lib/api.js';
+import { downloadCsv, get } from '../lib/api.js';
 import { useList, useLoad } from '../lib/load.js';
 import { useQuery } from '../lib/place.js';
 import { useSession } from '../lib/session.js';
@@ -69,7 +69,7 @@ function Ledger() {
   const { kind, job_id, from, to } = query;
   const asked = { kind, job_id, ...moments(query) };
   const list = useList('/v1/credits/ledger', asked, TOPICS);
-  const save = () => download('/v1/credits/ledger', asked, { accept: 'text/csv', name: 'ledger.csv' });
+  const save = () => downloadCsv('/v1/credits/ledger', asked, 'ledger.csv');
   const filtered = kind || job_id || from || to;
   return html`<section class="stack" aria-label="Ledger"><h2>Ledger</h2>
     <div class="toolbar"><div class="filters" role="search" aria-label="Filter the ledger">

@@ -28,11 +28,14 @@ export function EndUser({ user: name }) {
   const can = useCan();
   const load = useLoad((signal) => get(path, {}, { signal }), [path], TOPICS);
   const jobs = useList('/v1/jobs', { user: name }, ['jobs']);
-  const change = load.data && can('jobs:write') && html`<${ChangeCap} ...${{ path, user: load.data }} done=${load.reload} />`;
+  const isUnknown = load.error?.status === 404;
+  const cap = load.data?.own_daily_token_cap;
+  const change = (load.data || isUnknown) && can('jobs:write') && html`<${ChangeCap} ...${{ path, cap }} done=${load.reload} />`;
   return html`<${Head} title=${name} back=${{ to: '/dashboard/end-users', name: 'End users' }}>${change}<//>
-    <${Loaded} ...${load}>${(user) => html`<${Numbers} user=${user} />
-      <${Card} title="Daily cap"><${CapFacts} user=${user} /><//>`}<//>
-    ${can('jobs:read') && html`<${Card} title="Jobs" flush
+    ${isUnknown ? html`<${Empty} title="No job has named this user">Check how it is written. Its cap can be set before its first job.<//>`
+      : html`<${Loaded} ...${load}>${(user) => html`<${Numbers} user=${user} />
+      <${Card} title="Daily cap"><${CapFacts} user=${user} /><//>`}<//>`}
+    ${!isUnknown && can('jobs:read') && html`<${Card} title="Jobs" flush
       actions=${html`<${Link} to="/dashboard/jobs" query=${{ user: name }}>All jobs of this user<//>`}>
       <${Table} label="Jobs of this user" columns=${JOBS} list=${jobs} to=${({ id }) => `/dashboard/jobs/${id}`}
         empty=${html`<${Empty} title="No jobs">Those that were here may have been forgotten since.<//>`} /><//>`}`;
@@ -65,12 +68,12 @@ function CapFacts({ user }) {
   ]} />`;
 }
 
-function ChangeCap({ path, user, done }) {
-  return html`<${Opens} name="Change cap">${(close) => html`<${CapForm} ...${{ path, user, close, done }} />`}<//>`;
+function ChangeCap({ path, cap, done }) {
+  return html`<${Opens} name="Change cap">${(close) => html`<${CapForm} ...${{ path, cap, close, done }} />`}<//>`;
 }
 
-function CapForm({ path, user, close, done }) {
-  const [cap, setCap] = useState(String(user.own_daily_token_cap ?? ''));
+function CapForm({ path, cap: now, close, done }) {
+  const [cap, setCap] = useState(String(now ?? ''));
   const send = (_, text) => patch(path, { daily_token_cap: text.trim() === '' ? null : Number(text) });
   const finish = () => { close(); return done(); };
   return html`<${Form} value=${cap} ...${{ send, close }} done=${finish} submit="Change cap">

@@ -1,7 +1,7 @@
 // The people that jobs name in `user`, and what they use.
 
 import { html, useState } from '../lib/html.js';
-import { download } from '../lib/api.js';
+import { downloadCsv } from '../lib/api.js';
 import { useList } from '../lib/load.js';
 import { address, go } from '../lib/place.js';
 import * as format from '../lib/format.js';
@@ -39,7 +39,7 @@ function Cap({ user }) {
 
 export function EndUsers() {
   const list = useList('/v1/end-users', {}, ['end_users', 'jobs']);
-  const save = () => download('/v1/end-users', {}, { accept: 'text/csv', name: 'end-users.csv' });
+  const save = () => downloadCsv('/v1/end-users', {}, 'end-users.csv');
   return html`<${Head} title="End users" note="The people that jobs name in user. Tokens count where a job succeeds.">
       <${Does} name="Download CSV" kind="" act=${save} /><//>
     <${FindUser} />

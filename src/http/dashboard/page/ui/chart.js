@@ -7,11 +7,13 @@ import * as format from '../lib/format.js';
 const HEIGHT = 100;
 /** How wide a day is in the drawing, which is then stretched to the space that there is. */
 const DAY = 10;
-/** Fewer days than this get bars with room between them; more get thin ones. */
-const ROOMY_DAYS = 45;
+/** Up to so many days, so much is left free on both sides of a bar: few bars are not to become blocks. */
+const GAPS = [[10, 3], [45, 1.8], [Infinity, 1]];
 /** Tops of a scale whose halves are short too. */
 const STEPS = [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10];
 const DATES_MAX = 5;
+/** Up to so many days, each is named. */
+const EACH_MAX = 7;
 
 /**
  * `rows` are `{ day, … }`, oldest first; `series` are `{ key, name, tone }`, where `tone` is a class of the style sheet;
@@ -85,11 +87,12 @@ function Reading({ read, at, rows, series, show, most, kind }) {
 
 /** Some days under the chart, evenly apart, the last of them always. */
 function Dates({ rows }) {
-  const count = Math.min(DATES_MAX, rows.length);
+  const count = rows.length <= EACH_MAX ? rows.length : DATES_MAX;
   const apart = count > 1 ? (rows.length - 1) / (count - 1) : 0;
   const chosen = Array.from({ length: count }, (_, nth) => Math.round(nth * apart));
-  return html`<div class="dates" aria-hidden="true">${chosen.map((at, nth) => html`<span key=${at} class=${nth % 2 ? 'between' : ''}
-    style=${{ left: `${((at + 0.5) / rows.length) * 100}%` }}>${format.day(rows[at].day)}</span>`)}</div>`;
+  const dates = chosen.map((at, nth) => html`<span key=${at} class=${nth % 2 ? 'between' : ''}
+    style=${{ left: `${((at + 0.5) / rows.length) * 100}%` }}>${format.day(rows[at].day)}</span>`);
+  return html`<div class=${rows.length > EACH_MAX ? 'dates packed' : 'dates'} aria-hidden="true">${dates}</div>`;
 }
 
 /** The highest value of a day. */
@@ -110,7 +113,7 @@ function top(highest, isCount) {
 }
 
 function bars(rows, series, most) {
-  const gap = rows.length < ROOMY_DAYS ? 1.8 : 1;
+  const [, gap] = GAPS.find(([days]) => rows.length <= days);
   return rows.map((row, at) => {
     let y = HEIGHT;
     return series.map(({ key, tone }) => {

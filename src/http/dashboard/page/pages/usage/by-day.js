@@ -1,7 +1,7 @@
 // What was used on each day, in all or by group, and as CSV.
 
 import { html } from '../../lib/html.js';
-import { download } from '../../lib/api.js';
+import { downloadCsv } from '../../lib/api.js';
 import { useList, useLoad } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
 import { Card, Empty, Link, Loaded } from '../../ui/bits.js';
@@ -35,7 +35,7 @@ export function ByDay({ query, change }) {
   const asked = { from: shown.from, to: shown.to, group_by: group };
   const list = useList('/v1/usage/daily', asked, ['usage', 'jobs']);
   const names = useNames(list.rows);
-  const save = () => download('/v1/usage/daily', asked, { accept: 'text/csv', name: `usage-${shown.from}-to-${shown.to}.csv` });
+  const save = () => downloadCsv('/v1/usage/daily', asked, `usage-${shown.from}-to-${shown.to}.csv`);
   return html`<div class="toolbar"><${Range} shown=${shown} change=${change} />
       <label class="inline"><span>Group by</span><select value=${group} onChange=${(event) => change({ group_by: event.target.value })}>
         ${GROUPS.map(([own, text]) => html`<option key=${own} value=${own} selected=${own === group}>${text}</option>`)}</select></label>

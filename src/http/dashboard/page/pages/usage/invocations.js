@@ -70,7 +70,8 @@ function Recording() {
   const isOff = data && (data.project ?? data.account) === false;
   if (!isOff) return null;
   const act = () => patch(`/v1/projects/${project.id}`, { record_invocations: true });
-  return html`<div class="notice split"><p><b>Recording is off for ${data.project === false ? 'this project' : 'this account'}.</b>
+  const where = data.project === false ? 'this project' : 'this account';
+  return html`<div class="notice split"><p><b>Recording is off for ${where}.</b>
       ${' '}What its jobs are asked and answer is not kept. The setting is on the page <${Link} to="/dashboard/keys">Keys & projects<//>.</p>
     ${can('keys:write') && html`<${Does} name="Record in this project" kind="" act=${act} done=${reload} />`}</div>`;
 }

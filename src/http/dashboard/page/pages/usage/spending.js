@@ -1,7 +1,7 @@
 // What each key spent in a month, beside the budgets.
 
 import { html } from '../../lib/html.js';
-import { download } from '../../lib/api.js';
+import { downloadCsv } from '../../lib/api.js';
 import { useList } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
 import { Empty } from '../../ui/bits.js';
@@ -14,7 +14,7 @@ export function Spending({ query, change }) {
   const month = /^\d{4}-\d\d$/.test(query.month ?? '') ? query.month : format.daysAgo(0).slice(0, 7);
   const list = useList('/v1/usage/spending', { month }, ['jobs', 'usage']);
   const names = useNames(list.rows);
-  const save = () => download('/v1/usage/spending', { month }, { accept: 'text/csv', name: `spending-${month}.csv` });
+  const save = () => downloadCsv('/v1/usage/spending', { month }, `spending-${month}.csv`);
   return html`<div class="toolbar"><div class="filters"><label class="filter"><span>Month</span>
         <input type="month" value=${month} placeholder="2026-11"
         onChange=${(event) => change({ month: event.target.value })} /></label></div>
