@@ -1,8 +1,9 @@
 // The server itself, for who operates it.
 
 import { html } from '../lib/html.js';
+import { useSession } from '../lib/session.js';
 import { AuditLog } from '../ui/audit.js';
-import { Head } from '../ui/bits.js';
+import { Empty, Head } from '../ui/bits.js';
 import { Bar, Tabbed } from '../ui/tabbed.js';
 import { Accounts } from './system/accounts.js';
 import { Duties } from './system/duties.js';
@@ -24,9 +25,14 @@ const TABS = [
 ];
 
 export function System() {
-  return html`<${Head} title="System" note="The server and all its accounts. Operators alone see this page." /><${Tabbed} label="System" tabs=${TABS} />`;
+  const { user } = useSession();
+  if (!user.is_operator) return html`<${Head} title="System" /><${Empty}
+    title="For operators">Only operators of this server see how it is doing.<//>`;
+  return html`<${Head} title="System" note="The server and all its accounts. Operators alone see this page." /><${Tabbed} label="System"
+    tabs=${TABS} />`;
 }
 
 function Audit() {
-  return html`<${Bar} note="Changes of all accounts, and of the server itself." /><${AuditLog} path="/admin/v1/audit-log" topics=${['audit', 'server']} />`;
+  return html`<${Bar} note="Changes of all accounts, and of the server itself." /><${AuditLog} path="/admin/v1/audit-log"
+    topics=${['audit', 'server']} />`;
 }

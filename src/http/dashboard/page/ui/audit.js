@@ -9,8 +9,8 @@ import { Filter, FilterText } from './form.js';
 import { JsonTree } from './json.js';
 
 const TARGETS = [
-  'account', 'agent', 'api_key', 'credit_grant', 'duty', 'end_user', 'eval', 'function', 'price', 'project', 'queue', 'schedule', 'stripe_customer',
-  'user', 'webhook_endpoint',
+  'account', 'agent', 'api_key', 'credit_grant', 'duty', 'end_user', 'eval', 'function', 'price',
+  'project', 'queue', 'schedule', 'stripe_customer', 'user', 'webhook_endpoint',
 ];
 const KINDS = { user: 'somebody', key: 'a key', operator: 'the operator', system: 'the server itself' };
 
@@ -38,9 +38,11 @@ function dayStart(day, later = 0) {
 function Entries({ list: { rows, error, more, reload }, filtered }) {
   if (!rows) return error ? html`<${Problem} error=${error} retry=${reload} />` : html`<${Loading} />`;
   return html`${error && html`<${Problem} error=${error} retry=${reload} />`}
-    ${rows.length > 0 && html`<ul class="entries" aria-label="Changes">${rows.map((entry) => html`<li key=${entry.id}><${Entry} of=${entry} /></li>`)}</ul>`}
+    ${rows.length > 0 && html`<ul class="entries" aria-label="Changes">${rows.map((entry) => html`<li key=${entry.id}><${Entry}
+      of=${entry} /></li>`)}</ul>`}
     ${!rows.length && !error && html`<${None} ...${{ more, filtered }} />`}
-    ${more && html`<p class="more"><button type="button" onClick=${more}>${rows.length ? 'Show more' : 'Search further back'}</button></p>`}`;
+    ${more && html`<p class="more"><button type="button"
+      onClick=${more}>${rows.length ? 'Show more' : 'Search further back'}</button></p>`}`;
 }
 
 function None({ more, filtered }) {
@@ -53,14 +55,20 @@ function Entry({ of }) {
   const { actor, target } = of;
   return html`<details class="entry"><summary>
       <span class="what"><code>${of.action}</code> <span>${target.name ?? target.id ?? target.object.replaceAll('_', ' ')}</span></span>
-      <span class="by note">${actor.kind === 'key' && actor.name ? `key ${actor.name}` : actor.name ?? KINDS[actor.kind]}</span>
+      <span class="by note">${byWhom(actor)}</span>
       <span class="note"><${Time} at=${of.created_at} /></span></summary>
     <div class="form"><dl class="facts">
-      <div><dt>Who</dt><dd>${KINDS[actor.kind]}${actor.name && `, ${actor.name}`}</dd></div>
+      <div><dt>Who</dt><dd>${byWhom(actor)}</dd></div>
       <div><dt>From</dt><dd>${of.address ?? 'the server itself'}</dd></div>
-      <div><dt>Target</dt><dd>${target.object.replaceAll('_', ' ')}${target.id && html` <${Copy} text=${target.id} label="Copy the id" />`}</dd></div>
+      <div><dt>Target</dt><dd>${target.object.replaceAll('_', ' ')}${target.id && html` <${Copy} text=${target.id}
+        label="Copy the id" />`}</dd></div>
       ${of.request_id && html`<div><dt>Request</dt><dd><${Copy} text=${of.request_id} label="Copy the request id" /></dd></div>`}
     </dl><${Change} before=${of.before} after=${of.after} /></div></details>`;
+}
+
+function byWhom({ kind, name }) {
+  if (!name) return KINDS[kind];
+  return kind === 'key' ? `key “${name}”` : name;
 }
 
 function Change({ before, after }) {

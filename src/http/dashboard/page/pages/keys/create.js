@@ -31,14 +31,18 @@ export function CreateKey({ projects, made }) {
 function KeyForm({ projects, close, done }) {
   const { project, role, scopes: own } = useSession();
   const [value, setValue] = useState({
-    name: '', project_id: project.id, everything: false, scopes: USUAL.filter((scope) => own.includes(scope)), ends: '', day: '', rate_limit: '', monthly_credit_limit: '', networks: '',
+    name: '', project_id: project.id, everything: false, scopes: USUAL.filter((scope) => own.includes(scope)),
+    ends: '', day: '', rate_limit: '', monthly_credit_limit: '', networks: '',
   });
   const set = (name) => (to) => setValue((last) => ({ ...last, [name]: to }));
   const known = projects.length ? projects : [project];
   const nothing = !value.everything && !value.scopes.length;
-  return html`<${Form} ...${{ value, close, done }} submit="Create key" disabled=${nothing} send=${(options, given) => post('/v1/api-keys', asked(given), options)}>
-    <div class="pair"><${Text} label="Name" required maxlength="200" placeholder="Production" hint="Where it will be used, to know it later." value=${value.name} set=${set('name')} />
-      <${Select} label="Project" value=${value.project_id} set=${set('project_id')} options=${known.map(({ id, name, environment }) => [id, environment === 'test' ? `${name} (test)` : name])} /></div>
+  return html`<${Form} ...${{ value, close, done }} submit="Create key" disabled=${nothing}
+    send=${(options, given) => post('/v1/api-keys', asked(given), options)}>
+    <div class="pair"><${Text} label="Name" required maxlength="200" placeholder="Production"
+      hint="Where it will be used, to know it later." value=${value.name} set=${set('name')} />
+      <${Select} label="Project" value=${value.project_id} set=${set('project_id')}
+        options=${known.map(({ id, name, environment }) => [id, environment === 'test' ? `${name} (test)` : name])} /></div>
     <${ScopeChoice} ...${{ value, set, own, owner: role === 'owner' }} />
     <${Limits} ...${{ value, set }} />
   <//>`;
@@ -60,7 +64,8 @@ function Limits({ value, set }) {
 function ScopeChoice({ value, set, own, owner }) {
   const toggle = (scope) => (on) => set('scopes')(on ? [...value.scopes, scope] : value.scopes.filter((one) => one !== scope));
   return html`<fieldset class="checks scopes"><legend>Scopes</legend>
-    ${owner && html`<${Check} label="Everything" hint="All that an owner may do, also what later versions add." value=${value.everything} set=${set('everything')} />`}
+    ${owner && html`<${Check} label="Everything" hint="All that an owner may do, also what later versions add." value=${value.everything}
+      set=${set('everything')} />`}
     ${!value.everything && SCOPES.filter((scope) => own.includes(scope)).map((scope) => html`<${Check}
       key=${scope} label=${scope} value=${value.scopes.includes(scope)} set=${toggle(scope)} />`)}</fieldset>`;
 }

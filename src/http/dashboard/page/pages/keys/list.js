@@ -22,20 +22,23 @@ export function KeyList() {
   const named = new Map(projects?.map((one) => [one.id, one]));
   const create = can('keys:write') && html`<${CreateKey} projects=${projects ?? []} made=${list.reload} />`;
   return html`<${Bar} note="Keys let programs use the API. What people do on this page needs none.">${create}<//>
-    <${Table} label="API keys" columns=${columns({ named, write: can('keys:write'), reload: list.reload })} list=${list} empty=${html`<${Empty}
+    <${Table} label="API keys" columns=${columns({ named, write: can('keys:write'), reload: list.reload })} list=${list}
+      empty=${html`<${Empty}
       title="No keys yet">A key is what your program sends as <code>Authorization: Bearer …</code>. Create one to send the first job.<//>`} />`;
 }
 
 function columns({ named, write, reload }) {
   return [
-    { name: 'Name', of: (key) => html`<span class="strong">${key.name}</span>${limits(key) && html`<p class="note">${limits(key)}</p>`}`, wide: true },
+    { name: 'Name', of: (key) => html`<span class="strong">${key.name}</span>${limits(key) && html`<p
+      class="note">${limits(key)}</p>`}`, wide: true },
     { name: 'Key', of: ({ prefix }) => html`<code>${prefix}…</code>` },
     { name: 'Project', of: ({ project_id }) => html`<${ProjectName} of=${named.get(project_id)} id=${project_id} />` },
     { name: 'Scopes', of: ({ scopes }) => html`<${Scopes} of=${scopes} />` },
     { name: 'Last used', of: ({ last_used_at }) => (last_used_at ? html`<${Time} at=${last_used_at} />` : 'never') },
     { name: 'Ends', of: ({ expires_at }) => (expires_at ? html`<${Time} at=${expires_at} />` : 'never') },
     { name: 'Status', of: (key) => html`<${Status} value=${state(key)} />` },
-    ...(write ? [{ name: 'Actions', unseen: true, of: (key) => state(key) === 'active' && html`<${Actions} ...${{ of: key, reload }} />` }] : []),
+    ...(write ? [{ name: 'Actions', unseen: true, of: (key) => state(key) === 'active' && html`<${Actions}
+      ...${{ of: key, reload }} />` }] : []),
   ];
 }
 
@@ -53,7 +56,7 @@ function limits({ rate_limit, monthly_credit_limit, allowed_cidrs }) {
   ].filter(Boolean).join(' · ');
 }
 
-export function ProjectName({ of, id }) {
+function ProjectName({ of, id }) {
   if (!of) return html`<code>${format.tail(id)}</code>`;
   return html`${of.name}${of.environment === 'test' && html` <${Status} value="test" />`}`;
 }
@@ -68,5 +71,6 @@ function Scopes({ of }) {
 function Actions({ of, reload }) {
   return html`<span class="actions"><${RotateKey} ...${{ of, reload }} />
     <${Confirms} name="Revoke" title=${`Revoke “${of.name}”?`} act=${() => remove(`/v1/api-keys/${of.id}`)} done=${reload}>
-      Whatever sends <code>${of.prefix}…</code> is refused at once. A revoked key does not come back; to replace one without a gap, rotate it.<//></span>`;
+      Whatever sends <code>${of.prefix}…</code> is refused at once.
+      A revoked key does not come back; to replace one without a gap, rotate it.<//></span>`;
 }

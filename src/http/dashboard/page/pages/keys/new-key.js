@@ -13,5 +13,6 @@ export function NewKey({ of, children }) {
   return html`<${Secret} label=${of.name} text=${of.key} copy="Copy the key"
       note="Copy the key now and keep it where secrets are kept. It will not be shown again: the server stores only what proves it." />
     ${children}
-    ${runs && html`<div class="field"><p class="strong">Send a job with it</p><${Code} text=${snippet(of.key)} label="Copy the command" /></div>`}`;
+    ${runs && html`<div class="field"><p class="strong">Send a job with it</p><${Code} text=${snippet(of.key)}
+      label="Copy the command" /></div>`}`;
 }

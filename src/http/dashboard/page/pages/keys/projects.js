@@ -26,20 +26,24 @@ export function ProjectList() {
     list.reload();
   };
   return html`<${Bar} note="Live and test projects share nothing but the account: test keys run on the sandbox alone and spend test credits.">
-      ${write && html`<${Opens} name="Create project" kind="primary">${(end) => html`<${NewProject} close=${end} done=${close(end)} />`}<//>`}<//>
-    <${Table} label="Projects" columns=${columns({ write, spent, shown, close })} list=${list} empty=${html`<${Empty} title="No projects" />`} />`;
+      ${write && html`<${Opens} name="Create project" kind="primary">${(end) => html`<${NewProject} close=${end}
+        done=${close(end)} />`}<//>`}<//>
+    <${Table} label="Projects" columns=${columns({ write, spent, shown, close })} list=${list} empty=${html`<${Empty}
+      title="No projects" />`} />`;
 }
 
 function columns({ write, spent, shown, close }) {
   return [
-    { name: 'Name', of: ({ name, id }) => html`<span class="strong">${name}</span>${id === shown.id && html` <span class="note">shown now</span>`}`, wide: true },
+    { name: 'Name', of: ({ name, id }) => html`<span class="strong">${name}</span>${id === shown.id && html` <span
+      class="note">shown now</span>`}`, wide: true },
     { name: 'Environment', of: ({ environment }) => html`<${Status} value=${environment} />` },
     { name: 'Spent this month', of: (one) => spentBy(one, spent, shown), number: true },
     { name: 'Monthly limit', of: ({ monthly_credit_limit: limit }) => (limit === null ? 'none' : format.credits(limit)), number: true },
     { name: 'Records invocations', of: ({ record_invocations: records }) => ({ true: 'yes', false: 'no' })[records] ?? 'as the account' },
     { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
     { name: 'Actions', unseen: true, of: (one) => html`<span class="actions">
-      ${write && html`<${Opens} name="Edit" title=${`Edit “${one.name}”`} kind="small">${(end) => html`<${EditProject} of=${one} close=${end} done=${close(end)} />`}<//>`}
+      ${write && html`<${Opens} name="Edit" title=${`Edit “${one.name}”`} kind="small">${(end) => html`<${EditProject} of=${one}
+        close=${end} done=${close(end)} />`}<//>`}
       ${one.id !== shown.id && html`<a href=${address('/dashboard', {}, one.id)}>Switch to it</a>`}</span>` },
   ];
 }
@@ -83,7 +87,8 @@ function EditProject({ of, close, done }) {
 }
 
 function Settings({ value, set }) {
-  return html`<${Text} label="Monthly credit limit" inputmode="decimal" placeholder="No limit" value=${value.monthly_credit_limit} set=${set('monthly_credit_limit')}
+  return html`<${Text} label="Monthly credit limit" inputmode="decimal" placeholder="No limit" value=${value.monthly_credit_limit}
+    set=${set('monthly_credit_limit')}
       hint="What its jobs may be charged in a calendar month (UTC)." />
     <${Select} label="Record invocations" value=${value.record_invocations} set=${set('record_invocations')} options=${RECORDING}
       hint="Whether what its jobs were asked and answered is kept, to be looked at." />`;

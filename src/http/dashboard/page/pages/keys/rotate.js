@@ -7,7 +7,9 @@ import { Form, Select } from '../../ui/form.js';
 import { Makes } from '../../ui/secret.js';
 import { NewKey } from './new-key.js';
 
-const OVERLAPS = [['0', 'Ends at once'], ['3600', '1 hour more'], ['86400', '1 day more'], ['604800', '7 days more'], ['2592000', '30 days more']];
+const OVERLAPS = [
+  ['0', 'No longer: it ends at once'], ['3600', '1 hour more'], ['86400', '1 day more'], ['604800', '7 days more'], ['2592000', '30 days more'],
+];
 
 export function RotateKey({ of, reload }) {
   return html`<${Makes} name="Rotate" title=${`Rotate “${of.name}”`} madeTitle="Key rotated" kind="small" made=${reload}

@@ -15,12 +15,17 @@ export function GrantForm({ of, close }) {
   const set = (name) => (to) => setValue((last) => ({ ...last, [name]: to }));
   const send = (options, given) => post(`/admin/v1/accounts/${of.id}/credits/grants`, asked(given), options);
   return html`<${Form} ...${{ value, send, close }} done=${close} submit="Grant credits">
-    <${Facts} of=${[['Has now', format.credits(data?.balance.available)], ['Test credits', data?.test_balance ? format.credits(data.test_balance.available) : undefined]]} />
+    <${Facts} of=${[
+      ['Has now', format.credits(data?.balance.available)],
+      ['Test credits', data?.test_balance ? format.credits(data.test_balance.available) : undefined],
+    ]} />
     <div class="pair"><${Text} label="Amount" inputmode="decimal" required value=${value.amount} set=${set('amount')} />
       <${Select} label="Bucket" value=${value.bucket} set=${set('bucket')} options=${[['paid', 'Paid'], ['free', 'Free']]} /></div>
-    <div class="pair"><${Select} label="Environment" value=${value.environment} set=${set('environment')} options=${[['live', 'Live'], ['test', 'Test']]} />
+    <div class="pair"><${Select} label="Environment" value=${value.environment} set=${set('environment')}
+      options=${[['live', 'Live'], ['test', 'Test']]} />
       <${Text} label="Expires on" type="date" hint="At 00:00 UTC. Empty: never." value=${value.expires} set=${set('expires')} /></div>
-    <${Text} label="Reason" maxlength="500" placeholder="by the operator" hint="The account sees it in its ledger." value=${value.reason} set=${set('reason')} /><//>`;
+    <${Text} label="Reason" maxlength="500" placeholder="by the operator" hint="The account sees it in its ledger." value=${value.reason}
+      set=${set('reason')} /><//>`;
 }
 
 function asked({ amount, bucket, reason, expires, environment }) {

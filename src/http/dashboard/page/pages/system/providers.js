@@ -18,8 +18,10 @@ export function Providers() {
   const ready = useReadiness();
   const named = (rows) => rows.map((one) => ({ ...one, id: one.name }));
   return html`<${Bar} note="A provider that keeps failing is left alone for a while; jobs go to the next one of their chain, or wait." />
-    <${Loaded} ...${{ data, error, reload }}>${(stats) => html`<${Table} label="Providers" columns=${COLUMNS} list=${whole(named(stats.providers ?? ready.data?.providers ?? []))}
-      empty=${html`<${Empty} title="No providers">Configure one in <code>config.toml</code>, under <code>[providers.…]</code>.<//>`} />`}<//>`;
+    <${Loaded} ...${{ data, error, reload }}>${(stats) => html`<${Table} label="Providers" columns=${COLUMNS}
+      list=${whole(named(stats.providers ?? ready.data?.providers ?? []))}
+      empty=${html`<${Empty}
+        title="No providers">Configure one in <code>config.toml</code>, under <code>[providers.…]</code>.<//>`} />`}<//>`;
 }
 
 const COLUMNS = [
@@ -27,5 +29,9 @@ const COLUMNS = [
   { name: 'Kind', of: ({ kind }) => kind ?? '–' },
   { name: 'Breaker', of: ({ breaker }) => html`<${Status} value=${breaker} />` },
   { name: 'Meaning', of: ({ breaker }) => html`<span class="note">${BREAKERS[breaker]}</span>`, wide: true },
-  { name: 'In flight', of: ({ in_flight, limit }) => (in_flight === undefined ? '–' : `${format.count(in_flight)}${limit ? ` of ${format.count(limit)}` : ''}`), number: true },
+  { name: 'In flight', of: inFlight, number: true },
 ];
+
+function inFlight({ in_flight, limit }) {
+  return limit ? `${format.count(in_flight)} of ${format.count(limit)}` : format.count(in_flight);
+}

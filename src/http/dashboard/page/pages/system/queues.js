@@ -18,8 +18,9 @@ const WHAT = {
 
 export function Queues() {
   const stats = useStats();
-  return html`<${Bar} note="Queues of all accounts. What is dead was given up; it waits to be redriven or dropped, on the pages of its account." />
-    <${Loaded} ...${stats}>${({ queues }) => html`<${Table} label="Queues" columns=${columns(stats.reload)} list=${whole(queues.map((one) => ({ ...one, id: one.name })))} />`}<//>`;
+  return html`<${Bar} note="Queues of all accounts. What is dead was given up; the pages of its account redrive it." />
+    <${Loaded} ...${stats}>${({ queues }) => html`<${Table} label="Queues" columns=${columns(stats.reload)}
+      list=${whole(queues.map((one) => ({ ...one, id: one.name })))} />`}<//>`;
 }
 
 const columns = (reload) => [
@@ -28,12 +29,13 @@ const columns = (reload) => [
   { name: 'Waiting', of: ({ waiting }) => format.count(waiting), number: true },
   { name: 'Running', of: ({ running }) => format.count(running), number: true },
   { name: 'Dead', of: ({ dead }) => (dead ? html`<${Status} value="failed" text=${format.count(dead)} />` : '0'), number: true },
-  { name: 'Actions', unseen: true, of: (queue) => html`<${Switch} ...${{ queue, reload }} />` },
+  { name: 'Actions', unseen: true, of: (queue) => html`<span class="actions"><${Switch} ...${{ queue, reload }} /></span>` },
 ];
 
 function Switch({ queue: { name, paused }, reload }) {
   const does = (verb) => () => post(`/admin/v1/queues/${name}/${verb}`);
-  if (paused) return html`<${Confirms} name="Resume" title=${`Resume ${name}?`} kind="small" act=${does('resume')} done=${reload}>What waits is begun at once.<//>`;
+  if (paused) return html`<${Confirms} name="Resume" title=${`Resume ${name}?`} kind="small" act=${does('resume')}
+    done=${reload}>What waits is begun at once.<//>`;
   return html`<${Confirms} name="Pause" title=${`Pause ${name}?`} kind="small" act=${does('pause')} done=${reload}>
     Nothing of this queue is begun until somebody resumes it, for any account. What is running ends as usual; what comes in waits.<//>`;
 }

@@ -13,11 +13,13 @@ export function Server() {
     stats.reload();
     ready.reload();
   };
-  return html`<${Bar} note="As of when the page was opened, or something changed."><button type="button" onClick=${reload}>Refresh</button><//>
+  return html`<${Bar} note="As of when the page was opened, or something changed."><button type="button"
+    onClick=${reload}>Refresh</button><//>
     <${Loaded} ...${stats}>${(of) => html`
       <${Numbers} ...${{ of, ready: ready.data }} />
-      <div class="columns"><${Writer} of=${of.writer} /><${Books} of=${of.ledger} /></div>
-      <div class="columns"><${Files} ...${{ of }} /><${Telemetry} of=${ready.data?.telemetry} bytes=${of.telemetry_bytes} /></div>`}<//>`;
+      <div class="columns"><${Writer} of=${of.writer} />
+        <div class="stack"><${Books} of=${of.ledger} /><${Telemetry} of=${ready.data?.telemetry}
+          bytes=${of.telemetry_bytes} /></div></div>`}<//>`;
 }
 
 function Numbers({ of, ready }) {
@@ -26,8 +28,10 @@ function Numbers({ of, ready }) {
     <dl class="stats">
       <${Stat} name="State" value=${ready ? ready.status.replaceAll('_', ' ') : '–'} tone=${trouble ? 'bad' : 'good'} />
       <${Stat} name="Version" value=${of.version} />
-      ${of.uptime_seconds !== undefined && html`<${Stat} name="Uptime" value=${uptime(of.uptime_seconds)} note=${of.started_at && format.time(of.started_at)} />`}
-      <${Stat} name="Database" value=${format.bytes(of.database_bytes)} note=${of.wal_bytes !== undefined && `write-ahead log ${format.bytes(of.wal_bytes)}`} />
+      ${of.uptime_seconds !== undefined && html`<${Stat} name="Uptime" value=${uptime(of.uptime_seconds)}
+        note=${of.started_at && format.time(of.started_at)} />`}
+      <${Stat} name="Database" value=${format.bytes(of.database_bytes)}
+        note=${of.wal_bytes !== undefined && `write-ahead log ${format.bytes(of.wal_bytes)}`} />
       ${of.free_disk_bytes !== undefined && html`<${Stat} name="Free disk" value=${format.bytes(of.free_disk_bytes)} />`}
       ${of.memory_bytes !== undefined && html`<${Stat} name="Memory" value=${format.bytes(of.memory_bytes)} note="resident" />`}
     </dl>`;
@@ -53,20 +57,12 @@ function Writer({ of }) {
 }
 
 function Books({ of }) {
-  if (!of) return html`<${Card} title="Ledger"><p class="note">Not verified since the server started. The duty <code>ledger.verify</code> does it, on the tab Backups & duties.</p><//>`;
+  if (!of) return html`<${Card} title="Ledger"><p
+    class="note">Not verified since the server started. The duty <code>ledger.verify</code> does it, on the tab Backups & duties.</p><//>`;
   return html`<${Card} title="Ledger"><${Facts} of=${[
     ['Books', html`<${Status} value=${of.problems ? 'failed' : 'ok'} text=${of.problems ? `${of.problems} problems` : 'right'} />`],
     ['Verified', html`<${Time} at=${of.verified_at} />`],
   ]} />${of.problems > 0 && html`<p>The command <code>skai-server ledger verify</code> says what is wrong.</p>`}<//>`;
-}
-
-function Files({ of }) {
-  return html`<${Card} title="Files"><${Facts} of=${[
-    ['Database, with its log', format.bytes(of.database_bytes)],
-    ['Write-ahead log', of.wal_bytes === undefined ? undefined : format.bytes(of.wal_bytes)],
-    ['Telemetry', of.telemetry_bytes === undefined ? undefined : format.bytes(of.telemetry_bytes)],
-    ['Free disk', of.free_disk_bytes === undefined ? undefined : format.bytes(of.free_disk_bytes)],
-  ]} /><//>`;
 }
 
 const TELEMETRY = {

@@ -13,7 +13,8 @@ export function Settings() {
   const [{ find }, change] = useQuery();
   const loaded = useLoad((signal) => get('/admin/v1/settings', {}, { signal }), [], ['server']);
   return html`<${Bar} note="Read from the configuration, the environment and defaults when the server started. Secrets are not shown." />
-    <div class="filters" role="search" aria-label="Find settings"><${FilterText} label="Find" placeholder="webhooks" value=${find} set=${(text) => change({ find: text })} /></div>
+    <div class="filters" role="search" aria-label="Find settings"><${FilterText} label="Find" placeholder="webhooks" value=${find}
+      set=${(text) => change({ find: text })} /></div>
     <${Loaded} ...${loaded}>${(answer) => html`<${Table} label="Settings in force" columns=${COLUMNS} list=${whole(rows(answer, find))}
       empty=${html`<${Empty} title="No setting matches">Change or clear the filter.<//>`} />`}<//>`;
 }

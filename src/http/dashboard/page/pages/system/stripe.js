@@ -18,9 +18,11 @@ const TONES = { unmatched: 'paused', ignored: 'paused', failed: 'failed', pendin
 export function StripeEvents() {
   const [{ status }, change] = useQuery();
   const list = useList('/admin/v1/stripe/events', { status }, ['server', 'ledger']);
-  return html`<${Bar} note="Unmatched events name no account that is known here: say whose they are, and they are processed. Ignored and failed ones need you too." />
-    <div class="filters" role="search" aria-label="Filter events"><${Filter} label="Status" value=${status} options=${STATUSES} set=${(to) => change({ status: to })} /></div>
-    <${Table} label="Stripe events" columns=${columns(list.reload)} list=${list} empty=${html`<${Empty} title=${status ? 'No event matches' : 'No events yet'}>${status
+  return html`<${Bar} note="Unmatched events name no account that is known here: say whose they are. Ignored and failed ones need you too." />
+    <div class="filters" role="search" aria-label="Filter events"><${Filter} label="Status" value=${status} options=${STATUSES}
+      set=${(to) => change({ status: to })} /></div>
+    <${Table} label="Stripe events" columns=${columns(list.reload)} list=${list} empty=${html`<${Empty}
+      title=${status ? 'No event matches' : 'No events yet'}>${status
       ? 'Change or clear the filter.'
       : html`Let Stripe send its events to <code>${location.origin}/internal/stripe/webhook</code>, and configure its signing secret.`}<//>`} />`;
 }
@@ -33,7 +35,8 @@ const columns = (reload) => [
   { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
   { name: 'Actions', unseen: true, of: (event) => html`<span class="actions">
     <${Opens} name="Details" title="Event" kind="small" wide>${() => html`<${Details} id=${event.id} />`}<//>
-    ${STUCK.includes(event.status) && html`<${Opens} name="Process" title="Process this event" kind="small">${(close) => html`<${Process} of=${event} close=${close}
+    ${STUCK.includes(event.status) && html`<${Opens} name="Process" title="Process this event" kind="small">${(close) => html`<${Process}
+      of=${event} close=${close}
       done=${() => { close(); reload(); }} />`}<//>`}</span>` },
 ];
 
@@ -44,13 +47,16 @@ function Details({ id }) {
     ['Account', event.account_id && html`<${Copy} text=${event.account_id} label="Copy the account id" />`],
     ['Grant', event.grant_id && html`<${Copy} text=${event.grant_id} label="Copy the grant id" />`],
     ['Processed', html`<${Time} at=${event.processed_at} />`],
-  ]} />${event.payload ? html`<${JsonTree} value=${event.payload} label="the event" />` : html`<p class="note">The event itself was done long ago, and is not kept.</p>`}</div>`}<//>`;
+  ]} />${event.payload ? html`<${JsonTree} value=${event.payload} label="the event" />` : html`<p
+    class="note">The event itself was done long ago, and is not kept.</p>`}</div>`}<//>`;
 }
 
 function Process({ of, close, done }) {
   const [value, setValue] = useState({ account_id: of.account_id ?? '' });
-  const send = (options, { account_id }) => post(`/admin/v1/stripe/events/${encodeURIComponent(of.id)}/process`, account_id ? { account_id: account_id.trim() } : {}, options);
+  const path = `/admin/v1/stripe/events/${encodeURIComponent(of.id)}/process`;
+  const send = (options, { account_id: id }) => post(path, id ? { account_id: id.trim() } : {}, options);
   return html`<${Form} ...${{ value, send, close, done }} submit="Process">
     <p>Grants the payment to this account, if no other event did. The tab Accounts has the ids.</p>
-    <${Text} label="Account id" class="mono" required=${!of.account_id} value=${value.account_id} set=${(account_id) => setValue({ account_id })} /><//>`;
+    <${Text} label="Account id" class="mono" required=${!of.account_id} value=${value.account_id}
+      set=${(account_id) => setValue({ account_id })} /><//>`;
 }
