@@ -13,36 +13,41 @@ import { Problem } from './ui/bits.js';
 
 function App() {
   const { path, query } = usePlace();
-  const [session, setSession] = useState(null);
-  const [error, setError] = useState(null);
-  const shown = query.project ?? null;
-
-  const enter = async () => {
-    try {
-      const found = await readSession();
-      if (found.signed_in) setHome(found.home_project_id);
-      setSession(found);
-      setError(null);
-    } catch (cause) {
-      setError(cause);
-    }
-  };
-  useEffect(() => {
-    enter();
-    const left = () => setSession((known) => (known?.signed_in ? { signed_in: false } : known));
-    window.addEventListener('signed-out', left);
-    return () => window.removeEventListener('signed-out', left);
-  }, [shown]);
+  const { session, error, enter } = useEntered(query.project);
   useEffect(() => {
     if (session?.signed_in) connect();
     return disconnect;
   }, [session?.id, session?.project?.id]);
 
   if (path === '/dashboard/welcome') return html`<${Welcome} entered=${enter} />`;
-  if (error) return html`<main class="alone"><${Problem} error=${error} retry=${enter} /></main>`;
+  if (error) return html`<main class="alone"><${Problem} error=${error} retry=${enter} /><p><a href="/dashboard">Go to your own project</a></p></main>`;
   if (!session) return null;
   if (!session.signed_in) return html`<${SignIn} session=${session} entered=${enter} />`;
   return html`<${Session.Provider} value=${session}><${Page} path=${path} key=${session.project.id} /><//>`;
+}
+
+/** Who is signed in, in the project of the address; null until the server said. */
+function useEntered(shown) {
+  const [state, setState] = useState({ session: null, error: null });
+  const enter = async () => {
+    try {
+      const session = await readSession();
+      if (session.signed_in) setHome(session.home_project_id);
+      setState({ session, error: null });
+    } catch (error) {
+      setState({ session: null, error });
+    }
+  };
+  useEffect(() => {
+    setState({ session: null, error: null });
+    enter();
+  }, [shown]);
+  useEffect(() => {
+    const left = () => setState(({ session }) => ({ session: session && { signed_in: false }, error: null }));
+    window.addEventListener('signed-out', left);
+    return () => window.removeEventListener('signed-out', left);
+  }, []);
+  return { ...state, enter };
 }
 
 function Page({ path }) {

@@ -55,14 +55,33 @@ export const patch = async (path, body) => read(await ask('PATCH', path, { body 
 export const put = async (path, body) => read(await ask('PUT', path, { body }));
 export const remove = async (path) => read(await ask('DELETE', path));
 
-/** The body of an answer that is a stream of server-sent events; `signal` ends it. */
-export const stream = (path, signal) => ask('GET', path, { headers: { Accept: 'text/event-stream' }, signal });
+/** An answer that is a stream of server-sent events; `signal` ends it. */
+export const stream = (path, signal, headers) => ask('GET', path, { headers: { ...headers, Accept: 'text/event-stream' }, signal });
+
+/** Parts of a long list, 10,000 rows each, that one file is made of at most. */
+const PARTS_MAX = 50;
 
 /** Saves what a path answers as a file. A plain link could not say in which project. */
 export async function download(path, query, { accept, name }) {
   const answer = await ask('GET', withQuery(path, query), { headers: { Accept: accept } });
+  save([await answer.blob()], answer.headers.get('Content-Type'), name);
+}
+
+/** Saves a list as CSV: part after part, as each says where it goes on, with the names of the columns once. */
+export async function downloadCsv(path, query, name) {
+  const parts = [];
+  for (let next = withQuery(path, query); next && parts.length < PARTS_MAX; ) {
+    const answer = await ask('GET', next, { headers: { Accept: 'text/csv' } });
+    const text = await answer.text();
+    parts.push(parts.length ? text.slice(text.indexOf('\n') + 1) : text);
+    next = /^<([^>]+)>; rel="next"$/.exec(answer.headers.get('Link') ?? '')?.[1];
+  }
+  save(parts, 'text/csv', name);
+}
+
+function save(parts, type, name) {
   const link = document.createElement('a');
-  link.href = URL.createObjectURL(await answer.blob());
+  link.href = URL.createObjectURL(new Blob(parts, { type }));
   link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);

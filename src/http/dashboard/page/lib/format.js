@@ -6,6 +6,7 @@ const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFraction
 const percentage = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
 const moment = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium' });
 const dayOf = new Intl.DateTimeFormat('en', { month: 'short', day: 'numeric', timeZone: 'UTC' });
+const dateOf = new Intl.DateTimeFormat('en', { weekday: 'short', month: 'short', day: 'numeric', year: 'numeric', timeZone: 'UTC' });
 const ago = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' });
 
 const NONE = '–';
@@ -24,6 +25,7 @@ export const credits = orNone((value) => credit.format(value));
 export const percent = orNone((value) => percentage.format(value));
 export const time = orNone((value) => moment.format(new Date(value)));
 export const day = orNone((value) => dayOf.format(new Date(value)));
+export const date = orNone((value) => dateOf.format(new Date(value)));
 
 /** Milliseconds, as "87 ms", "1.2 s", "3 min 5 s". */
 export const duration = orNone((ms) => {

@@ -1,8 +1,55 @@
-import { html } from '../lib/html.js';
-import { useReady } from '../lib/load.js';
-import { Head } from '../ui/bits.js';
+// One agent: what it is, its versions, trying it out, how it does.
 
-export function Agent() {
-  useReady();
-  return html`<${Head} title="Agent" />`;
+import { html } from '../lib/html.js';
+import { get, remove } from '../lib/api.js';
+import { useLoad } from '../lib/load.js';
+import { useQuery } from '../lib/place.js';
+import { useCan } from '../lib/session.js';
+import { Head, Loaded, Tabs } from '../ui/bits.js';
+import { Confirms } from '../ui/dialog.js';
+import { Evals } from './agent/evals.js';
+import { Health } from './agent/health.js';
+import { Overview } from './agent/overview.js';
+import { Runs } from './agent/runs.js';
+import { Try } from './agent/try.js';
+import { Versions } from './agent/versions.js';
+
+/** Those that are `early` ask for what they show beside the agent, not after it: they are drawn before it is there. */
+const TABS = [
+  { id: 'overview', title: 'Overview', view: Overview },
+  { id: 'try', title: 'Try it out', view: Try, scope: 'jobs:write' },
+  { id: 'versions', title: 'Versions', view: Versions, early: true },
+  { id: 'evals', title: 'Evals', view: Evals, early: true },
+  { id: 'health', title: 'Health', view: Health, early: true },
+  { id: 'runs', title: 'Runs', view: Runs, scope: 'jobs:read', early: true },
+];
+
+/** What other tabs keep in the address. */
+const NOTHING_ELSE = { new: '', from: '', to: '', eval: '', run: '', with: '', window: '', status: '', version: '' };
+
+export function Agent({ name }) {
+  const path = `/v1/agents/${encodeURIComponent(name)}`;
+  const agent = useLoad((signal) => get(path, {}, { signal }), [name], ['agents']);
+  const [query, change] = useQuery();
+  const can = useCan();
+  const tabs = TABS.filter(({ scope }) => !scope || can(scope));
+  const chosen = tabs.find(({ id }) => id === query.tab) ?? tabs[0];
+  return html`<${Head} title=${name} back=${{ to: '/dashboard/agents', name: 'Agents' }} note=${agent.data?.description}>
+      ${agent.data && !agent.data.archived_at && can('agents:write') && html`<${Archive} ...${{ name, path }} done=${agent.reload} />`}<//>
+    ${agent.data?.archived_at && html`<p class="notice">This agent is archived: it takes no runs. Its history is kept.</p>`}
+    <${Tabs} label="Agent" tabs=${tabs} chosen=${chosen.id} choose=${(tab) => change({ ...NOTHING_ELSE, tab })} />
+    <${Panel} ...${{ name, path, chosen, agent }} />`;
+}
+
+function Panel({ name, path, chosen, agent }) {
+  const draw = (data) => html`<div class="stack" role="tabpanel" aria-label=${chosen.title} key=${chosen.id}>
+    <${chosen.view} agent=${data} ...${{ name, path }} reload=${agent.reload} /></div>`;
+  if (chosen.early && !agent.error) return draw(agent.data);
+  return html`<${Loaded} ...${agent}>${draw}<//>`;
+}
+
+function Archive({ name, path, done }) {
+  return html`<${Confirms} name="Archive" title=${`Archive ${name}?`} kind="danger" act=${() => remove(path)} done=${done}>
+    It takes no runs from then on, and cannot be brought back; its name is never free again.
+    Its versions, runs and evals stay to be seen.<//>`;
 }

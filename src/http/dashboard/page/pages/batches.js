@@ -1,8 +1,38 @@
+// The list of batches, with how far each is.
+
 import { html } from '../lib/html.js';
-import { useReady } from '../lib/load.js';
-import { Head } from '../ui/bits.js';
+import { useList } from '../lib/load.js';
+import * as format from '../lib/format.js';
+import { Empty, Head, Status, Time } from '../ui/bits.js';
+import { Table } from '../ui/table.js';
+import { Share, progress } from './batch/share.js';
+
+const FIRST_BATCH = `curl ${location.origin}/v1/batches \\
+  -H "Authorization: Bearer $SKAI_KEY" -H "Content-Type: application/json" \\
+  -d '{"requests": [
+        {"custom_id": "one", "model": "sandbox", "messages": [{"role": "user", "content": "Hello"}]},
+        {"custom_id": "two", "model": "sandbox", "messages": [{"role": "user", "content": "Good day"}]}]}'`;
+
+const COLUMNS = [
+  { name: 'Batch', of: ({ id }) => html`<code>${format.tail(id)}</code>` },
+  { name: 'Status', of: ({ status }) => html`<${Status} value=${status} />` },
+  { name: 'Progress', of: ({ counts }) => html`<${Share} counts=${counts} slim />` },
+  { name: 'Ended', of: ({ counts }) => progress(counts), number: true },
+  { name: 'Failed', of: ({ counts }) => format.count(counts.failed + counts.expired), number: true },
+  { name: 'Metadata', of: ({ metadata }) => (metadata ? html`<code>${brief(metadata)}</code>` : '–'), wide: true },
+  { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
+];
+
+function brief(metadata) {
+  const said = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
+  const text = Object.entries(metadata).map(([name, value]) => `${name}: ${said(value)}`).join(', ');
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
 
 export function Batches() {
-  useReady();
-  return html`<${Head} title="Batches" />`;
+  const list = useList('/v1/batches', {}, ['batches', 'jobs']);
+  return html`<${Head} title="Batches" note="Many jobs accepted together. They run in the background, while no other job waits." />
+    <${Table} label="Batches" columns=${COLUMNS} list=${list} to=${({ id }) => `/dashboard/batches/${id}`}
+      empty=${html`<${Empty} title="No batches yet"
+        command=${FIRST_BATCH}>Send the first one with an API key; a batch takes up to 10,000 requests:<//>`} />`;
 }

@@ -17,6 +17,7 @@ import { Task } from './task.js';
 import { Keys } from './keys.js';
 import { Usage } from './usage.js';
 import { EndUsers } from './end-users.js';
+import { EndUser } from './end-user.js';
 import { Members } from './members.js';
 import { System } from './system.js';
 import { Account } from './account.js';
@@ -38,6 +39,7 @@ export const PAGES = [
   { path: '/dashboard/credits', title: 'Credits', view: Credits, group: 'Account', icon: 'credits', scope: 'credits:read' },
   { path: '/dashboard/usage', title: 'Usage & logs', view: Usage, group: 'Account', icon: 'usage', scope: 'usage:read' },
   { path: '/dashboard/end-users', title: 'End users', view: EndUsers, group: 'Account', icon: 'people', scope: 'usage:read' },
+  { path: '/dashboard/end-users/:user', title: 'End user', view: EndUser, under: '/dashboard/end-users' },
   { path: '/dashboard/keys', title: 'Keys & projects', view: Keys, group: 'Account', icon: 'keys', scope: 'keys:read' },
   { path: '/dashboard/members', title: 'Members & audit log', view: Members, group: 'Account', icon: 'members', scope: 'keys:read' },
   { path: '/dashboard/system', title: 'System', view: System, group: 'Server', icon: 'system', operator: true },

@@ -3,31 +3,36 @@
 import { html, useEffect, useState } from '../lib/html.js';
 import { post } from '../lib/api.js';
 import { settle } from '../lib/ready.js';
+import { Alone } from '../ui/alone.js';
 import { Form, Text } from '../ui/form.js';
 import { Code } from '../ui/bits.js';
 
 export function SignIn({ session, entered }) {
-  const [value, setValue] = useState({ email: '', password: '' });
-  const set = (name) => (text) => setValue({ ...value, [name]: text });
   useEffect(() => {
     document.title = 'Sign in · skai';
     settle();
   }, []);
-  return html`<main class="alone">
-    <h1><span class="mark" aria-hidden="true">{ }</span> Sign in</h1>
-    ${session.needs_setup ? html`<${NotSetUp} />` : html`<${Form} value=${value} submit="Sign in" done=${entered}
-      send=${(options, sent) => post('/dashboard/api/sign-in', sent, options)}>
+  return session.needs_setup ? html`<${NotSetUp} />` : html`<${Enter} entered=${entered} />`;
+}
+
+function Enter({ entered }) {
+  const [value, setValue] = useState({ email: '', password: '' });
+  // Browsers fill both fields in at once.
+  const set = (name) => (text) => setValue((last) => ({ ...last, [name]: text }));
+  return html`<${Alone} title="Sign in">
+    <${Form} value=${value} submit="Sign in" done=${entered} send=${(options, sent) => post('/dashboard/api/sign-in', sent, options)}>
       <${Text} label="E-mail" type="email" autocomplete="username" required value=${value.email} set=${set('email')} />
       <${Text} label="Password" type="password" autocomplete="current-password" required value=${value.password} set=${set('password')} />
     <//>
-    <details><summary>Forgot the password?</summary>
-      <p>An owner or admin makes a new link on the page Members. On the server itself:</p>
-      <${Code} text="skai-server --config config.toml user link --email you@example.com" />
-    </details>`}
-  </main>`;
+    <details class="help"><summary>Forgot the password?</summary>
+      <p class="note">An owner or admin makes a new link on the page Members. Or, on the server itself:</p>
+      <${Code} text="skai-server --config config.toml user link --email you@example.com" label="Copy the command" />
+    </details><//>`;
 }
 
 function NotSetUp() {
-  return html`<p>Nobody has signed in to this server yet. When it started it printed a setup link, <code>setup: open …/dashboard/welcome#…</code>: open that.</p>
-    <p>The link is void when the server starts again, which prints a new one.</p>`;
+  return html`<${Alone} title="Set up this server" note="Nobody has signed in here yet.">
+    <p>When it started, the server printed a setup link in its terminal or log. Open it to become the owner:</p>
+    <div class="code"><pre>setup: open …/dashboard/welcome#…</pre></div>
+    <p class="note">The link is void when the server starts again, which prints a new one.</p><//>`;
 }

@@ -1,8 +1,38 @@
+// The server itself, for who operates it.
+
 import { html } from '../lib/html.js';
-import { useReady } from '../lib/load.js';
-import { Head } from '../ui/bits.js';
+import { useSession } from '../lib/session.js';
+import { AuditLog } from '../ui/audit.js';
+import { Empty, Head } from '../ui/bits.js';
+import { Bar, Tabbed } from '../ui/tabbed.js';
+import { Accounts } from './system/accounts.js';
+import { Duties } from './system/duties.js';
+import { Providers } from './system/providers.js';
+import { Queues } from './system/queues.js';
+import { Server } from './system/server.js';
+import { Settings } from './system/settings.js';
+import { StripeEvents } from './system/stripe.js';
+
+const TABS = [
+  { id: 'server', title: 'Server', view: Server },
+  { id: 'queues', title: 'Queues', view: Queues },
+  { id: 'providers', title: 'Providers', view: Providers },
+  { id: 'backups', title: 'Backups & duties', view: Duties },
+  { id: 'accounts', title: 'Accounts', view: Accounts },
+  { id: 'settings', title: 'Settings', view: Settings },
+  { id: 'audit', title: 'Audit log', view: Audit },
+  { id: 'stripe', title: 'Stripe events', view: StripeEvents },
+];
 
 export function System() {
-  useReady();
-  return html`<${Head} title="System" />`;
+  const { user } = useSession();
+  if (!user.is_operator) return html`<${Head} title="System" /><${Empty}
+    title="For operators">Only operators of this server see how it is doing.<//>`;
+  return html`<${Head} title="System" note="The server and all its accounts. Operators alone see this page." /><${Tabbed} label="System"
+    tabs=${TABS} />`;
+}
+
+function Audit() {
+  return html`<${Bar} note="Changes of all accounts, and of the server itself." /><${AuditLog} path="/admin/v1/audit-log"
+    topics=${['audit', 'server']} />`;
 }

@@ -14,7 +14,7 @@ export function Link({ to, query, children, ...rest }) {
 export function Head({ title, back, note, children }) {
   return html`<header class="head">
     <div>
-      ${back && html`<p class="back"><${Link} to=${back.to}>${back.name}<//></p>`}
+      ${back && html`<p class="back"><${Link} to=${back.to} query=${back.query}>${back.name}<//></p>`}
       <h1>${title}</h1>
       ${note && html`<p class="note">${note}</p>`}
     </div>

@@ -34,16 +34,16 @@ export function Opens({ name, title = name, kind, disabled, wide, children }) {
     ${open && html`<${Dialog} ...${{ title, close, wide }}>${children(close)}<//>`}`;
 }
 
-/** A button for what cannot be undone: it says what will happen, and asks first. */
-export function Confirms({ name, title, children, act, done, kind = 'danger small', disabled }) {
-  return html`<${Opens} ...${{ name, title, kind, disabled }}>${(close) => html`<${Question} ...${{ name, act, close }}
+/** A button for what cannot be undone: it says what will happen, and asks first. `keep` is the way back. */
+export function Confirms({ name, title, children, act, done, kind = 'danger small', disabled, keep }) {
+  return html`<${Opens} ...${{ name, title, kind, disabled }}>${(close) => html`<${Question} ...${{ name, act, close, keep }}
     done=${(result) => { close(); done?.(result); }}>${children}<//>`}<//>`;
 }
 
-function Question({ name, act, done, close, children }) {
+function Question({ name, act, done, close, children, keep = 'Cancel' }) {
   const { run, busy, error } = useAction(act, done);
   return html`<div class="form"><p>${children}</p><${Problem} error=${error} />
-    <div class="form-end"><button type="button" onClick=${close} autofocus>Cancel</button>
+    <div class="form-end"><button type="button" onClick=${close} autofocus>${keep}</button>
       <button type="button" class="danger" disabled=${busy} onClick=${() => run()}>${name}</button></div></div>`;
 }
 

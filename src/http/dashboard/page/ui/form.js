@@ -58,10 +58,13 @@ export function Checks({ label, value, set, options }) {
     ${options.map((option) => html`<${Check} key=${option} label=${option} value=${value.includes(option)} set=${toggle(option)} />`)}</fieldset>`;
 }
 
-/** One of some short choices in a row of filters. */
-export function Filter({ label, value = '', set, options }) {
+/** One of some short choices in a row of filters: `options` are texts, or `[value, text]`. */
+export function Filter({ label, value = '', set, options, none = 'All' }) {
   return html`<label class="filter"><span>${label}</span><select value=${value} onChange=${(event) => set(event.target.value)}>
-    <option value="">All</option>${options.map((option) => html`<option key=${option} value=${option} selected=${option === value}>${option}</option>`)}</select></label>`;
+    <option value="">${none}</option>${options.map((option) => {
+      const [own, text] = Array.isArray(option) ? option : [option, option];
+      return html`<option key=${own} value=${own} selected=${own === value}>${text}</option>`;
+    })}</select></label>`;
 }
 
 /** A text to filter by: it holds when it is entered, or a moment after the last key. */

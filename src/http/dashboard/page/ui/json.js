@@ -1,100 +1,165 @@
 // JSON to look at and to write.
 
-import { html, useEffect, useId, useState } from '../lib/html.js';
+import { html, useEffect, useId, useRef, useState } from '../lib/html.js';
 import { post } from '../lib/api.js';
 import { CopyButton } from './bits.js';
+import { faultOf } from './json-fault.js';
 
-/** Members of an object or array that are shown at once; the rest on demand. */
+/** Members of an object or array that are shown at once, and characters of a text; the rest on demand. */
 const SHOWN_MAX = 100;
+const TEXT_MAX = 2_000;
+/** A value of at most so many parts is shown unfolded; of a larger one the outer branches. */
+const UNFOLDED_MAX = 80;
 const OPEN_DEPTH = 2;
 /** How long nobody types before what was typed is judged. */
 const CALM_MS = 300;
+/** A field grows with its text up to so many lines. */
+const ROWS_MAX = 32;
 
 /** A value as a tree whose branches open, with a button that copies all of it. */
 export function JsonTree({ value, label = 'JSON' }) {
-  return html`<div class="code json"><div class="tree" tabindex="0" role="region" aria-label=${label}><${Node} value=${value} depth=${0} /></div>
-    <${CopyButton} text=${JSON.stringify(value, null, 2)} label=${`Copy ${label}`} /></div>`;
+  const isSmall = parts(value) <= UNFOLDED_MAX;
+  const [open, setOpen] = useState({ all: false, round: 0 });
+  const turn = () => setOpen({ all: !open.all, round: open.round + 1 });
+  const depth = isSmall || open.all ? Infinity : OPEN_DEPTH;
+  return html`<div class="code json"><div class="tree" tabindex="0" role="group" aria-label=${label}><${Node}
+    key=${`${depth} ${open.round}`} value=${value} depth=${0} open=${depth} /></div>
+    <div class="code-actions">${!isSmall && html`<button type="button" class="quiet small" onClick=${turn}>
+      ${open.all ? 'Fold' : 'Unfold all'}</button>`}
+      <${CopyButton} text=${JSON.stringify(value, null, 2)} label=${`Copy ${label}`} /></div></div>`;
 }
 
-function Node({ name, value, depth }) {
+/** How many values there are in a value, itself included; counted no further than it matters. */
+function parts(value) {
+  if (value === null || typeof value !== 'object') return 1;
+  let sum = 1;
+  for (const one of Object.values(value)) {
+    sum += parts(one);
+    if (sum > UNFOLDED_MAX) return sum;
+  }
+  return sum;
+}
+
+function Node({ name, value, depth, open }) {
   const [all, setAll] = useState(false);
   const key = name !== undefined && html`<span class="json-key">${JSON.stringify(name)}</span>: `;
-  if (value === null || typeof value !== 'object') return html`<div>${key}<span class=${`json-${value === null ? 'null' : typeof value}`}>${JSON.stringify(value)}</span></div>`;
+  if (value === null || typeof value !== 'object') return html`<div>${key}<${Leaf} value=${value} /></div>`;
   const isList = Array.isArray(value);
   const entries = isList ? value.map((one) => [undefined, one]) : Object.entries(value);
   if (!entries.length) return html`<div>${key}${isList ? '[]' : '{}'}</div>`;
   const shown = all ? entries : entries.slice(0, SHOWN_MAX);
-  return html`<details open=${depth < OPEN_DEPTH}>
+  return html`<details open=${depth < open}>
     <summary>${key}${isList ? `[ ${entries.length} ]` : `{ ${entries.length} }`}</summary>
-    <div class="branch">${shown.map(([own, one], at) => html`<${Node} key=${at} name=${own} value=${one} depth=${depth + 1} />`)}
-      ${shown.length < entries.length && html`<button type="button" class="small" onClick=${() => setAll(true)}>Show all ${entries.length}</button>`}</div>
+    <div class="branch">${shown.map(([own, one], at) => html`<${Node} key=${at} name=${own} value=${one} depth=${depth + 1}
+      open=${open} />`)}
+      ${shown.length < entries.length && html`<button type="button" class="small" onClick=${() => setAll(true)}>Show all ${entries.length}
+        </button>`}</div>
   </details>`;
 }
 
-/** What a text says as JSON: `{ value }`, or `{ fault }` with the place where it breaks; neither where it is empty. */
+function Leaf({ value }) {
+  const [all, setAll] = useState(false);
+  const text = JSON.stringify(value);
+  const isLong = !all && text.length > TEXT_MAX;
+  return html`<span class=${`json-${value === null ? 'null' : typeof value}`}>${isLong ? `${text.slice(0, TEXT_MAX)}…` : text}</span>
+    ${isLong && html` <button type="button" class="small" onClick=${() => setAll(true)}>Show all ${text.length} characters</button>`}`;
+}
+
+/** What a text says as JSON: `{ value }`, or `{ fault, at }` with the place where it breaks; neither where it is empty. */
 export function parseJson(text) {
   if (!text.trim()) return {};
   try {
     return { value: JSON.parse(text) };
   } catch (error) {
-    return { fault: fault(text, error.message) };
+    const found = faultOf(text);
+    return found ? { fault: `Line ${found.line}, column ${found.column}: ${found.message}.`, at: found.at } : { fault: error.message };
   }
 }
 
-function fault(text, message) {
-  const at = /position (\d+)/.exec(message)?.[1];
-  if (!at) return message;
-  const before = text.slice(0, Number(at)).split('\n');
-  return `${message.replace(/ in JSON at position.*/, '')} (line ${before.length}, column ${before.at(-1).length + 1})`;
+/** A value as it is written in an editor; empty where there is none. */
+export const pretty = (value) => (value === null || value === undefined ? '' : JSON.stringify(value, null, 2));
+
+/** What a field's text says, for a request: the value, undefined where it is empty; throws where it is no JSON. */
+export function valueOf(label, text) {
+  const { value, fault } = parseJson(text);
+  if (fault) throw new Error(`${label}: ${fault}`);
+  return value;
 }
 
 /**
  * A text field for JSON that is judged while it is written: first as JSON, then by `judge(value)`, which gives a list of
- * faults `{ path, message }` or throws what the server refused.
+ * faults `{ path, message }` or throws what the server refused. `good` is what it says where all is well.
  */
-export function JsonEditor({ label, hint, value, set, rows = 10, judge, needs = [] }) {
+export function JsonEditor({ label, hint, value, set, rows = 10, judge, needs = [], good = 'Valid JSON' }) {
   const id = useId();
+  const field = useRef(null);
+  const faults = useJudged(value, judge, needs);
+  const format = () => {
+    const parsed = parseJson(value);
+    if (parsed.value !== undefined) set(pretty(parsed.value));
+  };
+  const show = (at) => {
+    field.current.focus();
+    field.current.setSelectionRange(at, at + 1);
+  };
+  const bad = faults.list.length > 0;
+  return html`<div class="field"><div class="field-head"><label for=${id}>${label}</label><button type="button" class="quiet small"
+    aria-label=${`Format ${label}`} onClick=${format}>Format</button></div>
+    <textarea id=${id} ref=${field} class="mono" rows=${rowsOf(value, rows)} spellcheck="false" autocapitalize="off" value=${value}
+      aria-invalid=${String(bad)}
+      aria-describedby=${`${id}-said`} onInput=${(event) => set(event.target.value)} onKeyDown=${indent}></textarea>
+    <div id=${`${id}-said`} class=${said(bad, faults.judged)} aria-live="polite">${bad
+      ? html`<ul>${faults.list.map(({ path, message, at }) => html`<li>${path !== undefined && html`<code>${path || '/'}</code> `}${message}
+          ${at !== undefined && html` <button type="button" class="link" onClick=${() => show(at)}>Show it</button>`}</li>`)}</ul>`
+      : html`<span class="note">${faults.judged ? good : hint}</span>`}</div>
+  </div>`;
+}
+
+const said = (bad, judged) => ['said', bad && 'bad', !bad && judged && 'good'].filter(Boolean).join(' ');
+
+const rowsOf = (text, rows) => Math.max(rows, Math.min(ROWS_MAX, text.split('\n').length));
+
+/** What is wrong with a text, a moment after it changed last. */
+function useJudged(text, judge, needs) {
   const [faults, setFaults] = useState({ list: [], judged: false });
   useEffect(() => {
     let late = false;
     const timer = setTimeout(async () => {
-      const found = await judgeText(value, judge);
+      const found = await judgeText(text, judge);
       if (!late) setFaults(found);
     }, CALM_MS);
     return () => {
       late = true;
       clearTimeout(timer);
     };
-  }, [value, ...needs]);
-  const pretty = () => {
-    const parsed = parseJson(value);
-    if (parsed.value !== undefined) set(JSON.stringify(parsed.value, null, 2));
-  };
-  const bad = faults.list.length > 0;
-  return html`<div class="field"><div class="field-head"><label for=${id}>${label}</label><button type="button" class="quiet small" onClick=${pretty}>Format</button></div>
-    <textarea id=${id} class="mono" rows=${rows} spellcheck="false" autocapitalize="off" value=${value} aria-invalid=${String(bad)}
-      aria-describedby=${`${id}-said`} onInput=${(event) => set(event.target.value)} onKeyDown=${indent}></textarea>
-    <div id=${`${id}-said`} class=${bad ? 'said bad' : 'said'} aria-live="polite">
-      ${bad ? html`<ul>${faults.list.map(({ path, message }) => html`<li>${path && html`<code>${path}</code> `}${message}</li>`)}</ul>` : html`<span class="note">${faults.judged ? 'Valid' : hint}</span>`}</div>
-  </div>`;
+  }, [text, ...needs]);
+  return faults;
 }
 
 async function judgeText(text, judge) {
-  const parsed = parseJson(text);
-  if (parsed.fault) return { list: [{ message: parsed.fault }], judged: false };
-  if (parsed.value === undefined) return { list: [], judged: false };
+  const { value, fault, at } = parseJson(text);
+  if (fault) return { list: [{ message: fault, at }], judged: false };
+  if (value === undefined) return { list: [], judged: false };
   try {
-    return { list: (await judge?.(parsed.value)) ?? [], judged: true };
+    return { list: (await judge?.(value)) ?? [], judged: true };
   } catch (error) {
     return { list: [{ message: error.message }], judged: false };
   }
 }
 
-/** Ctrl+] indents, so that Tab still leaves the field (WCAG 2.1.2). */
+/** Ctrl+] indents, so that Tab still leaves the field (WCAG 2.1.2); a new line begins below the one before. */
 function indent(event) {
-  if (event.key !== ']' || !(event.ctrlKey || event.metaKey)) return;
+  const { key, target } = event;
+  if (key === ']' && (event.ctrlKey || event.metaKey)) insert(event, '  ');
+  if (key !== 'Enter' || event.ctrlKey || event.metaKey || event.shiftKey || event.isComposing) return;
+  const line = target.value.slice(0, target.selectionStart).split('\n').at(-1);
+  insert(event, `\n${/^\s*/.exec(line)[0]}${/[[{]\s*$/.test(line) ? '  ' : ''}`);
+}
+
+/** Writes as if it was typed, so that it can be undone. */
+function insert(event, text) {
   event.preventDefault();
-  document.execCommand('insertText', false, '  ');
+  document.execCommand('insertText', false, text);
 }
 
 /** Judges a JSON Schema: the server compiles it against nothing. */

@@ -5,31 +5,42 @@ import { address, go } from '../lib/place.js';
 import { Loading, Problem } from './bits.js';
 
 /**
- * `columns` are `{ name, of: (row) => …, number?, wide? }`; `list` is what `useList` gives; `to(row)` is the page of a row.
- * `empty` is drawn where there are no rows. The first column of a row with a page is its link.
+ * `columns` are `{ name, of: (row) => …, number?, wide? }`; `list` is what `useList` gives; `to(row)` is the page of a row, or
+ * `[page, query]`. `empty` is drawn where there are no rows. The first column of a row with a page is its link. Rows without a
+ * page may `open(row)` a dialog, by a click or by their button "Details".
  */
-export function Table({ label, columns, list, to, empty }) {
+export function Table({ label, columns, list, to, open, empty }) {
   const { rows, error, more, reload } = list;
   if (!rows) return error ? html`<${Problem} error=${error} retry=${reload} />` : html`<${Loading} />`;
-  if (!rows.length && !error) return empty;
+  if (!rows.length && !error) return more ? html`<${Sparse} more=${more} />` : empty;
   return html`
     ${error && html`<${Problem} error=${error} retry=${reload} />`}
     <div class="table" tabindex="0" role="region" aria-label=${label}>
       <table>
-        <thead><tr>${columns.map(({ name, number, unseen }) => html`<th key=${name} scope="col" class=${number ? 'number' : ''}>${unseen ? html`<span class="unseen">${name}</span>` : name}</th>`)}</tr></thead>
-        <tbody>${rows.map((row, at) => html`<${Row} key=${row.id ?? at} ...${{ row, columns, to }} />`)}</tbody>
+        <thead><tr>${columns.map(({ name, number, unseen }) => html`<th key=${name} scope="col" class=${number ? 'number' : ''}>${unseen ? html`<span class="unseen">${name}</span>` : name}</th>`)}${open && html`<th scope="col"><span class="unseen">Details</span></th>`}</tr></thead>
+        <tbody>${rows.map((row, at) => html`<${Row} key=${row.id ?? at} ...${{ row, columns, to, open }} />`)}</tbody>
       </table>
     </div>
     ${more && html`<p class="more"><button type="button" onClick=${more}>Show more</button></p>`}`;
 }
 
-function Row({ row, columns, to }) {
-  const page = to?.(row);
-  const open = (event) => {
-    if (!event.target.closest('a, button, input, select, label')) go(address(page));
+/** Where few rows match among many, a page of the API may be empty, and the next is not. */
+function Sparse({ more }) {
+  return html`<div class="empty"><p class="strong">Nothing found so far</p><p>The newest part was looked through; there is more.</p>
+    <p><button type="button" onClick=${more}>Look further</button></p></div>`;
+}
+
+function Row({ row, columns, to, open }) {
+  const page = to && address(...[to(row)].flat());
+  const follow = (event) => {
+    if (event.target.closest('a, button, input, select, label')) return;
+    if (page) go(page);
+    else open(row);
   };
-  return html`<tr class=${page ? 'opens' : ''} onClick=${page && open}>${columns.map(({ name, of, number, wide }, at) => html`<td
-    key=${name} class=${[number && 'number', wide && 'wide'].filter(Boolean).join(' ')}>${at === 0 && page ? html`<a href=${address(page)}>${of(row)}</a>` : of(row)}</td>`)}</tr>`;
+  const opens = page || open;
+  return html`<tr class=${opens ? 'opens' : ''} onClick=${opens && follow}>${columns.map(({ name, of, number, wide }, at) => html`<td
+    key=${name} class=${[number && 'number', wide && 'wide'].filter(Boolean).join(' ')}>${at === 0 && page ? html`<a href=${page}>${of(row)}</a>` : of(row)}</td>`)}
+    ${open && html`<td class="details"><button type="button" class="quiet small" onClick=${() => open(row)}>Details</button></td>`}</tr>`;
 }
 
 /** Rows that are there already, as `Table` wants them. */

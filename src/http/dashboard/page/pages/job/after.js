@@ -1,0 +1,55 @@
+// What a job left behind: entries of the ledger, deliveries of webhooks.
+
+import { html, useEffect, useState } from '../../lib/html.js';
+import { get } from '../../lib/api.js';
+import { useLoad } from '../../lib/load.js';
+import * as format from '../../lib/format.js';
+import { Card, Link, Loaded, Status, Time } from '../../ui/bits.js';
+import { Table, whole } from '../../ui/table.js';
+
+const ENTRIES = [
+  { name: 'Kind', of: ({ kind }) => kind },
+  { name: 'Bucket', of: ({ bucket }) => bucket },
+  { name: 'Credits', of: ({ delta }) => format.credits(delta), number: true },
+  { name: 'Balance after', of: ({ balance_after }) => format.credits(balance_after), number: true },
+  { name: 'At', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
+];
+
+export function JobLedger({ list }) {
+  return html`<${Card} title="Ledger" flush><${Table} label="Ledger entries of this job" columns=${ENTRIES} list=${list}
+    empty=${html`<p class="empty">No credits moved for this job.</p>`} /><//>`;
+}
+
+/** Deliveries cannot be asked for by job: the latest of its kind are looked through. */
+const LOOKED_AT = 100;
+const EVENTS = { succeeded: 'job.completed', failed: 'job.failed', expired: 'job.failed', canceled: 'job.canceled' };
+
+const DELIVERIES = [
+  { name: 'Delivery', of: ({ id }) => html`<code>${format.tail(id)}</code>` },
+  { name: 'Event', of: ({ event_type }) => event_type },
+  { name: 'Status', of: ({ status }) => html`<${Status} value=${status} />` },
+  { name: 'Attempts', of: ({ attempt_count }) => attempt_count, number: true },
+];
+
+export function JobDeliveries({ job }) {
+  const [open, setOpen] = useState(true);
+  const loaded = useLoad((signal) => find(job, signal), [job.id, job.status, job.finished_at], open ? ['deliveries'] : []);
+  useEffect(() => {
+    if (loaded.data) setOpen(loaded.data.rows.some(({ status }) => status === 'pending'));
+  }, [loaded.data]);
+  const draw = ({ rows, complete }) => html`<${Table} label="Webhook deliveries of this job" columns=${DELIVERIES} list=${whole(rows)}
+    to=${({ id }) => `/dashboard/webhooks/deliveries/${id}`} empty=${html`<${None} complete=${complete} />`} />`;
+  return html`<${Card} title="Webhook deliveries" flush><${Loaded} ...${loaded}>${draw}<//><//>`;
+}
+
+function None({ complete }) {
+  if (complete) return html`<p class="empty">No endpoint was told of this job.</p>`;
+  return html`<p class="empty"><span>It ended before the latest ${LOOKED_AT} deliveries of its kind. <${Link}
+    to="/dashboard/webhooks">Look through all deliveries<//></span></p>`;
+}
+
+async function find(job, signal) {
+  const { data, has_more } = await get('/v1/webhooks/deliveries', { limit: LOOKED_AT, event_type: EVENTS[job.status] }, { signal });
+  const rows = data.filter(({ payload }) => payload.data?.job_id === job.id);
+  return { rows, complete: !has_more || data.at(-1)?.created_at < job.finished_at };
+}

@@ -1,0 +1,105 @@
+// The projects of an account: parts with their own keys and limits.
+
+import { html, useState } from '../../lib/html.js';
+import { patch, post } from '../../lib/api.js';
+import { useList, useLoad } from '../../lib/load.js';
+import { address } from '../../lib/place.js';
+import { useCan, useSession } from '../../lib/session.js';
+import * as format from '../../lib/format.js';
+import { Empty, Status, Time } from '../../ui/bits.js';
+import { Opens } from '../../ui/dialog.js';
+import { Form, Select, Text } from '../../ui/form.js';
+import { Table } from '../../ui/table.js';
+import { Bar } from '../../ui/tabbed.js';
+import { all } from './all.js';
+
+const RECORDING = [['', 'As the account says'], ['true', 'Yes'], ['false', 'No']];
+
+export function ProjectList() {
+  const can = useCan();
+  const { project: shown } = useSession();
+  const list = useList('/v1/projects', {}, ['projects']);
+  const spent = useSpent(can('usage:read'));
+  const write = can('keys:write');
+  const close = (end) => () => {
+    end();
+    list.reload();
+  };
+  return html`<${Bar} note="Live and test projects share nothing but the account: test keys run on the sandbox alone and spend test credits.">
+      ${write && html`<${Opens} name="Create project" kind="primary">${(end) => html`<${NewProject} close=${end}
+        done=${close(end)} />`}<//>`}<//>
+    <${Table} label="Projects" columns=${columns({ write, spent, shown, close })} list=${list} empty=${html`<${Empty}
+      title="No projects" />`} />`;
+}
+
+function columns({ write, spent, shown, close }) {
+  return [
+    { name: 'Name', of: ({ name, id }) => html`<span class="strong">${name}</span>${id === shown.id && html` <span
+      class="note">shown now</span>`}`, wide: true },
+    { name: 'Environment', of: ({ environment }) => html`<${Status} value=${environment} />` },
+    { name: 'Spent this month', of: (one) => spentBy(one, spent, shown), number: true },
+    { name: 'Monthly limit', of: ({ monthly_credit_limit: limit }) => (limit === null ? 'none' : format.credits(limit)), number: true },
+    { name: 'Records invocations', of: ({ record_invocations: records }) => ({ true: 'yes', false: 'no' })[records] ?? 'as the account' },
+    { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
+    { name: 'Actions', unseen: true, of: (one) => html`<span class="actions">
+      ${write && html`<${Opens} name="Edit" title=${`Edit “${one.name}”`} kind="small">${(end) => html`<${EditProject} of=${one}
+        close=${end} done=${close(end)} />`}<//>`}
+      ${one.id !== shown.id && html`<a href=${address('/dashboard', {}, one.id)}>Switch to it</a>`}</span>` },
+  ];
+}
+
+/** What was spent this month by project; the API tells it of the environment that is shown. */
+function useSpent(may) {
+  const { data } = useLoad(async (signal) => {
+    const rows = may ? await all('/v1/usage/spending', {}, signal) : [];
+    const sums = new Map();
+    for (const { project_id, spent } of rows) sums.set(project_id, (sums.get(project_id) ?? 0) + spent);
+    return sums;
+  }, [may], ['ledger']);
+  return data;
+}
+
+function spentBy({ id, environment }, spent, shown) {
+  return !spent || environment !== shown.environment ? '–' : format.credits(spent.get(id) ?? 0);
+}
+
+function NewProject({ close, done }) {
+  const [value, setValue] = useState({ name: '', environment: 'live', monthly_credit_limit: '', record_invocations: '' });
+  const set = (name) => (to) => setValue((last) => ({ ...last, [name]: to }));
+  const send = (options, { name, environment, ...rest }) => post('/v1/projects', { name, environment, ...settings(rest) }, options);
+  return html`<${Form} ...${{ value, send, close, done }} submit="Create project">
+    <${Text} label="Name" required maxlength="200" value=${value.name} set=${set('name')} />
+    <${Select} label="Environment" value=${value.environment} set=${set('environment')} options=${[['live', 'Live'], ['test', 'Test']]}
+      hint="For good. A test project has jobs, agents, webhooks and credits of its own." />
+    <${Settings} ...${{ value, set }} /><//>`;
+}
+
+function EditProject({ of, close, done }) {
+  const [value, setValue] = useState({
+    name: of.name, monthly_credit_limit: of.monthly_credit_limit ?? '', record_invocations: String(of.record_invocations ?? ''),
+  });
+  const set = (name) => (to) => setValue((last) => ({ ...last, [name]: to }));
+  const send = (_, { name, ...rest }) => patch(`/v1/projects/${of.id}`, { ...(name !== of.name && { name }), ...settings(rest, of) });
+  return html`<${Form} ...${{ value, send, close, done }} submit="Save">
+    <${Text} label="Name" required maxlength="200" value=${value.name} set=${set('name')} readonly=${of.name === 'default'}
+      hint=${of.name === 'default' ? 'The project “default” keeps its name.' : undefined} />
+    <${Settings} ...${{ value, set }} /><//>`;
+}
+
+function Settings({ value, set }) {
+  return html`<${Text} label="Monthly credit limit" inputmode="decimal" placeholder="No limit" value=${value.monthly_credit_limit}
+    set=${set('monthly_credit_limit')}
+      hint="What its jobs may be charged in a calendar month (UTC)." />
+    <${Select} label="Record invocations" value=${value.record_invocations} set=${set('record_invocations')} options=${RECORDING}
+      hint="Whether what its jobs were asked and answered is kept, to be looked at." />`;
+}
+
+/** What differs from what a project has. */
+function settings({ monthly_credit_limit, record_invocations }, of = {}) {
+  const limit = String(monthly_credit_limit).trim();
+  const records = record_invocations === '' ? null : record_invocations === 'true';
+  return {
+    ...(limit !== String(of.monthly_credit_limit ?? '') && { monthly_credit_limit: limit || null }),
+    ...(records !== (of.record_invocations ?? null) && { record_invocations: records }),
+  };
+}

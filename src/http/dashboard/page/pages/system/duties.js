@@ -1,0 +1,56 @@
+// What the server does by itself, and the backups that came of it.
+
+import { html } from '../../lib/html.js';
+import { get, post } from '../../lib/api.js';
+import { useLoad } from '../../lib/load.js';
+import * as format from '../../lib/format.js';
+import { Card, Empty, Loaded, Status, Time } from '../../ui/bits.js';
+import { Does, Opens } from '../../ui/dialog.js';
+import { JsonTree } from '../../ui/json.js';
+import { Table, whole } from '../../ui/table.js';
+import { useStats } from './stats.js';
+
+const WHAT = {
+  backup: 'Copies database and key to a folder of its own',
+  'ledger.verify': 'Proves that the books are right',
+  prune: 'Takes away what was kept long enough',
+  vacuum: 'Gives the disk back what the database does not need any more',
+};
+
+export function Duties() {
+  const duties = useLoad((signal) => get('/admin/v1/duties', {}, { signal }), [], ['server']);
+  const list = { ...duties, rows: duties.data?.data ?? null, more: null };
+  const { data, error, reload } = useStats();
+  return html`<${Card} title="Duties" flush><${Table} label="List of duties" columns=${columns(list.reload)} list=${list}
+    empty=${html`<${Empty} title="No duties" />`} /><//>
+    <${Card} title="Backups" flush><${Loaded} ...${{ data, error, reload }}>${({ backups }) => html`<${Table} label="List of backups"
+      columns=${FILES}
+      list=${whole((backups?.files ?? []).map((one) => ({ ...one, id: one.name })))} empty=${html`<${Empty} title="No backups"
+        command="skai-server --config config.toml backup --to /path/to/backup">
+        Run the duty backup, or plan it in <code>config.toml</code>. On the server itself:<//>`} />`}<//><//>`;
+}
+
+const columns = (reload) => [
+  { name: 'Duty', of: ({ name }) => html`<code class="strong">${name}</code><p class="note">${WHAT[name]}</p>`, wide: true },
+  { name: 'Planned', of: ({ cron, timezone }) => (cron ? html`<code>${cron}</code><p class="note">${timezone}</p>` : 'not planned') },
+  { name: 'Last run', of: (duty) => html`<${LastRun} of=${duty} />`, wide: true },
+  { name: 'Next run', of: ({ due_at }) => html`<${Time} at=${due_at} />` },
+  { name: 'Actions', unseen: true, of: ({ name }) => html`<span class="actions"><${Does} name="Run now"
+    act=${() => post(`/admin/v1/duties/${name}/run`)} done=${reload} /></span>` },
+];
+
+function LastRun({ of }) {
+  if (!of.started_at) return 'never';
+  if (!of.finished_at) return html`<${Status} value="running" /> <span class="note">since <${Time} at=${of.started_at} /></span>`;
+  return html`<${Status} value=${of.error ? 'failed' : 'ok'} /> <span class="note"><${Time}
+    at=${of.finished_at} />, ${format.duration(of.duration_ms)}</span>
+    ${of.error && html`<p>${of.error}</p><p class="note">Last time well: <${Time} at=${of.succeeded_at} /></p>`}
+    ${of.result && html` <${Opens} name="Result" title=${`Result of ${of.name}`} kind="quiet small">${() => html`<${JsonTree}
+      value=${of.result} label="result" />`}<//>`}`;
+}
+
+const FILES = [
+  { name: 'Name', of: ({ name }) => html`<code>${name}</code>`, wide: true },
+  { name: 'Size', of: ({ bytes }) => format.bytes(bytes), number: true },
+  { name: 'Made', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
+];

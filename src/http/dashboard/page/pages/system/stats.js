@@ -1,0 +1,17 @@
+// What the server says of itself, for the tabs that show some of it.
+
+import { ApiError, get } from '../../lib/api.js';
+import { useLoad } from '../../lib/load.js';
+
+/** `GET /admin/v1/stats`, again whenever the server tells of a change. */
+export const useStats = () => useLoad((signal) => get('/admin/v1/stats', {}, { signal }), [], ['server']);
+
+/** `GET /readyz`; a server that is not ready answers too, with why. */
+export const useReadiness = () => useLoad(async (signal) => {
+  try {
+    return await get('/readyz', {}, { signal });
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 503) throw error;
+    return { status: 'not_ready', trouble: error.message };
+  }
+}, [], ['server']);

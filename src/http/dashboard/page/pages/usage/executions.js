@@ -1,0 +1,64 @@
+// A record for each execution: how it ended, what it took, what it cost.
+
+import { html, useState } from '../../lib/html.js';
+import { useList } from '../../lib/load.js';
+import * as format from '../../lib/format.js';
+import { Copy, Empty, Facts, Link, Status, Time } from '../../ui/bits.js';
+import { Dialog } from '../../ui/dialog.js';
+import { Filter, FilterText } from '../../ui/form.js';
+import { JsonTree } from '../../ui/json.js';
+import { FilterDay, moments } from '../../ui/range.js';
+import { Table } from '../../ui/table.js';
+
+const STATUSES = ['SUCCESS', 'FAILED', 'SKIPPED'];
+const TONES = { SUCCESS: 'succeeded', FAILED: 'failed', SKIPPED: 'paused' };
+
+const Ended = ({ status }) => html`<${Status} value=${TONES[status]} text=${status.toLowerCase()} />`;
+
+const Job = ({ id }) => html`<${Link} to=${`/dashboard/jobs/${id}`}><code>${format.tail(id)}</code><//>`;
+
+const COLUMNS = [
+  { name: 'Agent or model', of: ({ display_name, skill_name }) => display_name || skill_name },
+  { name: 'Status', of: ({ execution_status }) => html`<${Ended} status=${execution_status} />` },
+  { name: 'Error', of: ({ error_code }) => (error_code ? html`<code>${error_code}</code>` : '–') },
+  { name: 'Job', of: ({ job_id }) => (job_id ? html`<${Job} id=${job_id} />` : '–') },
+  { name: 'Latency', of: ({ latency_ms }) => format.duration(latency_ms), number: true },
+  { name: 'Credits', of: ({ cost }) => format.credits(cost), number: true },
+  { name: 'Ended', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
+];
+
+export function Executions({ query, change }) {
+  const { execution_status, skill_name, job_id, from, to } = query;
+  const [open, setOpen] = useState(null);
+  const list = useList('/v1/usage/events', { execution_status, skill_name, job_id, ...moments(query) }, ['jobs', 'usage']);
+  const filtered = execution_status || skill_name || job_id || from || to;
+  return html`<div class="filters" role="search" aria-label="Filter executions">
+      <${Filter} label="Status" value=${execution_status} options=${STATUSES} set=${(value) => change({ execution_status: value })} />
+      <${FilterText} label="Agent or model" value=${skill_name} set=${(value) => change({ skill_name: value })} />
+      <${FilterText} label="Job id" value=${job_id} set=${(value) => change({ job_id: value.trim() })} />
+      <${FilterDay} label="From" value=${from} set=${(value) => change({ from: value })} />
+      <${FilterDay} label="To" value=${to} set=${(value) => change({ to: value })} /></div>
+    <${Table} label="Executions" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered
+      ? html`<${Empty} title="No execution matches">Change or clear the filters.<//>`
+      : html`<${Empty} title="No executions yet">Each job that ends, and each that is refused, is listed here.<//>`} />
+    ${open && html`<${Detail} event=${open} close=${() => setOpen(null)} />`}`;
+}
+
+function Detail({ event, close }) {
+  const { metadata, tags } = event;
+  return html`<${Dialog} title="Execution" wide close=${close}><div class="stack">
+    <${Facts} of=${[
+      ['Status', html`<${Ended} status=${event.execution_status} /> as HTTP ${event.status_code}`],
+      ['Error', event.error_code && html`<code>${event.error_code}</code>`],
+      ['Ended', format.time(event.created_at)],
+      ['Latency', format.duration(event.latency_ms)],
+      ['Credits', format.credits(event.cost)],
+      ['Agent or model', event.display_name || event.skill_name],
+      ['Tags', tags.length ? tags.join(', ') : undefined],
+      ['Job', event.job_id && html`<${Copy} text=${event.job_id} label="Copy the job id" />`],
+      ['Skill', html`<${Copy} text=${event.source_skill_uid} label="Copy the skill id" />`],
+      ['User', html`<${Copy} text=${event.user_uid} label="Copy the user id" />`],
+    ]} />
+    <h3>Metadata</h3><${JsonTree} value=${metadata} label="metadata" />
+  </div><//>`;
+}

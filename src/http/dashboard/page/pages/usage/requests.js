@@ -1,0 +1,67 @@
+// The log of requests.
+
+import { html, useState } from '../../lib/html.js';
+import { useList } from '../../lib/load.js';
+import * as format from '../../lib/format.js';
+import { Copy, Empty, Facts, Status, Time } from '../../ui/bits.js';
+import { Dialog } from '../../ui/dialog.js';
+import { FilterText } from '../../ui/form.js';
+import { FilterDay, moments } from '../../ui/range.js';
+import { Table } from '../../ui/table.js';
+
+const FIRST_REQUEST = `curl ${location.origin}/v1/me -H "Authorization: Bearer $SKAI_KEY"`;
+
+const tone = (status) => (status < 400 ? 'succeeded' : status < 500 ? 'paused' : 'failed');
+const Answer = ({ status }) => html`<${Status} value=${tone(status)} text=${status} />`;
+
+const COLUMNS = [
+  { name: 'Request', of: ({ method, path }) => html`<code><b>${method}</b> ${path}</code>`, wide: true },
+  { name: 'Status', of: ({ status }) => html`<${Answer} status=${status} />` },
+  { name: 'Error', of: ({ error_code }) => (error_code ? html`<code>${error_code}</code>` : '–') },
+  { name: 'Duration', of: ({ duration_ms }) => took(duration_ms), number: true },
+  { name: 'Key', of: ({ api_key_prefix }) => (api_key_prefix ? html`<code>${api_key_prefix}</code>` : '–') },
+  { name: 'Answered', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
+];
+
+/** Requests are short: below ten milliseconds, tenths matter. */
+const took = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : format.duration(ms));
+
+export function Requests({ query, change }) {
+  const { status, route, request_id, from, to } = query;
+  const [open, setOpen] = useState(null);
+  const list = useList('/v1/logs', { status, route, request_id, ...moments(query) });
+  const filtered = status || route || request_id || from || to;
+  return html`<div class="toolbar"><div class="filters" role="search" aria-label="Filter requests">
+      <${FilterText} label="Status" value=${status} inputmode="numeric" placeholder="404"
+        set=${(value) => change({ status: value.trim() })} />
+      <${FilterText} label="Route" value=${route} placeholder=${'/v1/jobs/{id}'} set=${(value) => change({ route: value.trim() })} />
+      <${FilterText} label="Request id" value=${request_id} set=${(value) => change({ request_id: value.trim() })} />
+      <${FilterDay} label="From" value=${from} set=${(value) => change({ from: value })} />
+      <${FilterDay} label="To" value=${to} set=${(value) => change({ to: value })} /></div>
+      <button type="button" onClick=${list.reload}>Refresh</button></div>
+    <${Table} label="Requests" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered
+      ? html`<${Empty} title="No request matches">Change or clear the filters.<//>`
+      : html`<${Empty} title="No requests yet" command=${FIRST_REQUEST}>Each request with a key of this account is listed here:<//>`} />
+    ${open && html`<${Detail} request=${open} close=${() => setOpen(null)} />`}`;
+}
+
+function Detail({ request, close }) {
+  const { server } = request;
+  return html`<${Dialog} title="Request" wide close=${close}><div class="stack">
+    <p><code><b>${request.method}</b> ${request.path}</code></p>
+    <${Facts} of=${[
+      ['Status', html`<${Answer} status=${request.status} />`],
+      ['Error', request.error_code && html`<code>${request.error_code}</code>`],
+      ['Answered', format.time(request.created_at)],
+      ['Duration', took(request.duration_ms)],
+      ['Route', request.route && html`<code>${request.route}</code>`],
+      ['Request id', html`<${Copy} text=${request.request_id} label="Copy the request id" />`],
+      ['Key', request.api_key_prefix && html`<code>${request.api_key_prefix}</code>`],
+      ['Client', html`<code>${request.client_address}</code>`],
+      ['User agent', request.user_agent],
+      ['Body read', format.bytes(request.bytes_in)],
+      ['Body sent', format.bytes(request.bytes_out)],
+      ['Server', `${server.host}: ${server.cpu_percent} % of a core, ${format.bytes(server.memory_bytes)}`],
+    ]} />
+  </div><//>`;
+}

@@ -1,0 +1,52 @@
+// An endpoint to make or to change.
+
+import { html, useState } from '../../lib/html.js';
+import { patch, post } from '../../lib/api.js';
+import { go, address } from '../../lib/place.js';
+import { Check, Checks, Form, Select, Text } from '../../ui/form.js';
+import { Opens } from '../../ui/dialog.js';
+import { EVENTS, POLICIES, Secret, endpointPage } from './parts.js';
+
+const NEW = { url: '', all: true, events: [], description: '', retry_policy: 'standard' };
+
+const body = ({ url, all, events, description, retry_policy: policy }) => ({
+  url: url.trim(),
+  events: all ? ['*'] : events,
+  description: description.trim() || null,
+  retry_policy: policy,
+});
+
+/** "Create endpoint": its secret is shown once, then its page. */
+export function CreateEndpoint() {
+  return html`<${Opens} name="Create endpoint" kind="primary">${(close) => html`<${Creating} close=${close} />`}<//>`;
+}
+
+function Creating({ close }) {
+  const [made, setMade] = useState(null);
+  if (made) return html`<${Secret} secret=${made.secret} close=${() => { close(); go(address(endpointPage(made.id))); }} />`;
+  return html`<${Fields} first=${NEW} submit="Create endpoint" close=${close} done=${setMade}
+    send=${(options, value) => post('/v1/webhooks/endpoints', body(value), options)} />`;
+}
+
+/** "Edit", filled with what the endpoint is. */
+export function EditEndpoint({ endpoint, done }) {
+  const all = endpoint.events.includes('*');
+  const first = { ...endpoint, all, events: all ? [] : endpoint.events, description: endpoint.description ?? '' };
+  return html`<${Opens} name="Edit" title="Edit endpoint">${(close) => html`<${Fields} ...${{ first, close }} submit="Save"
+    send=${(_, value) => patch(`/v1/webhooks/endpoints/${endpoint.id}`, body(value))} done=${() => { close(); done(); }} />`}<//>`;
+}
+
+function Fields({ first, submit, send, done, close }) {
+  const [value, setValue] = useState(first);
+  const set = (name) => (to) => setValue({ ...value, [name]: to });
+  return html`<${Form} ...${{ value, submit, send, done, close }} disabled=${!value.url.trim() || (!value.all && !value.events.length)}>
+    <${Text} label="URL" type="url" inputmode="url" value=${value.url} set=${set('url')} required maxlength="2048"
+      placeholder="https://example.com/webhooks"
+      hint="Receives a POST for each event. An answer of 2xx within 15 seconds counts as received." />
+    <${Text} label="Description" value=${value.description} set=${set('description')} maxlength="500" hint="A note for yourself." />
+    <${Check} label="All events" value=${value.all} set=${set('all')} hint="Also those that later versions add." />
+    ${!value.all && html`<${Checks} label="Events" value=${value.events} set=${set('events')} options=${EVENTS} />`}
+    <${Select} label="Retry policy" value=${value.retry_policy} set=${set('retry_policy')} options=${POLICIES}
+      hint="How long a delivery is tried before it is given up. The operator may have set other delays." />
+  <//>`;
+}

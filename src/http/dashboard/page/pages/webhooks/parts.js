@@ -1,0 +1,88 @@
+// What the pages of webhooks share: the endpoints by name, how an endpoint stands, deliveries as a table.
+
+import { html, Fragment } from '../../lib/html.js';
+import { get } from '../../lib/api.js';
+import { useLoad } from '../../lib/load.js';
+import * as format from '../../lib/format.js';
+import { Code, Copy, Status, Time } from '../../ui/bits.js';
+
+export const EVENTS = [
+  'job.completed', 'job.failed', 'job.canceled', 'batch.completed', 'agent.drift', 'credits.granted', 'credits.low',
+  'budget.threshold', 'task.failed', 'webhook.endpoint.disabled', 'ping',
+];
+export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed'];
+
+/** How long each policy tries, where the operator changed nothing. */
+export const POLICIES = [
+  ['standard', 'Standard: five retries in about eight minutes'],
+  ['extended', 'Extended: nine retries over three days'],
+];
+
+/** The endpoints, to name them beside their deliveries: `{ options, urlOf }`. */
+export function useEndpoints() {
+  const { data } = useLoad((signal) => get('/v1/webhooks/endpoints', { limit: 100 }, { signal }), [], ['endpoints']);
+  const urls = new Map((data?.data ?? []).map(({ id, url }) => [id, url]));
+  return { options: [...urls], urlOf: (id) => urls.get(id) };
+}
+
+/** Whether an endpoint is sent anything, and why not. */
+export function EndpointStatus({ endpoint: { active, disabled_reason: reason, failing_since: since } }) {
+  if (!active) return html`<${Status} value=${reason ? 'disabled' : 'inactive'} />`;
+  return since ? html`<${Status} value="paused" text="failing" />` : html`<${Status} value="active" />`;
+}
+
+export const eventsOf = ({ events }) => (events.includes('*') ? 'All events' : events.join(', '));
+
+/** The columns of deliveries; those of one endpoint need not name it. */
+export const deliveryColumns = (urlOf) => [
+  { name: 'Event', of: ({ event_type: type }) => html`<code>${type}</code>` },
+  { name: 'Status', of: ({ status }) => html`<${Status} value=${status} />` },
+  ...(urlOf ? [{ name: 'Endpoint', of: ({ endpoint_id: id }) => html`<${Named} id=${id} url=${urlOf(id)} />` }] : []),
+  { name: 'Attempts', of: ({ attempt_count: made }) => format.count(made), number: true },
+  { name: 'Created', of: ({ created_at: at }) => html`<${Time} at=${at} />` },
+  { name: 'Finished', of: ({ finished_at: at }) => html`<${Time} at=${at} />` },
+];
+
+/** An endpoint by its URL, on one line; by the end of its id once it is deleted. */
+function Named({ id, url }) {
+  return html`<code class="clip" title=${url}>${url ?? format.tail(id)}</code>`;
+}
+
+export const deliveryPage = ({ id }) => `/dashboard/webhooks/deliveries/${id}`;
+export const endpointPage = (id) => `/dashboard/webhooks/endpoints/${id}`;
+
+/** A secret that is shown this once, and how its owner checks a request with it. */
+export function Secret({ secret, note, close }) {
+  return html`<div class="form">
+    <div class="notice"><p>This is the only time that the secret is shown. Keep it where your server reads its secrets.</p></div>
+    <div class="field"><p class="strong">Signing secret</p><p><${Copy} text=${secret} label="Copy the secret" /></p>
+      ${note && html`<p class="note">${note}</p>`}</div>
+    <${Verify} />
+    <div class="form-end"><button type="button" class="primary" onClick=${close}>Done</button></div>
+  </div>`;
+}
+
+const NODE = `import { Webhook } from 'standardwebhooks';
+
+const secret = process.env.SKAI_WEBHOOK_SECRET;
+const webhook = new Webhook(secret);
+
+// body: as it came, before anything parsed it.
+const event = webhook.verify(body, request.headers);`;
+
+const PYTHON = `import os
+from standardwebhooks import Webhook
+
+webhook = Webhook(os.environ["SKAI_WEBHOOK_SECRET"])
+
+# body: as it came, before anything parsed it.
+event = webhook.verify(body, request.headers)`;
+
+/** How a server checks that a delivery came from here and is recent. */
+export function Verify() {
+  const languages = [['Node.js', NODE], ['Python', PYTHON]];
+  return html`<${Fragment}><p>Verify each request before you trust it. Deliveries are signed by the Standard Webhooks specification; its
+    library checks the signature and the time.</p>
+    ${languages.map(([name, text]) => html`<details key=${name} class="more-of" open=${name === 'Node.js'}><summary>${name}</summary>
+      <${Code} text=${text} label=${`Copy the ${name} code`} /></details>`)}<//>`;
+}

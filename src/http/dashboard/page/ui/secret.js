@@ -1,0 +1,40 @@
+// Dialogs that make something with a secret, which is shown once.
+
+import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { Code } from './bits.js';
+import { Dialog } from './dialog.js';
+
+/**
+ * A button that opens a dialog: `form({ close, done })` asks for what is to be made; what it gives to `done` is drawn by
+ * `shown(made)`, under the title `madeTitle`, until the dialog is closed.
+ */
+export function Makes({ name, title = name, madeTitle, kind, wide, form, shown, made: told }) {
+  const [open, setOpen] = useState(false);
+  const [made, setMade] = useState(null);
+  const close = () => {
+    setOpen(false);
+    setMade(null);
+  };
+  const done = (result) => {
+    setMade(result);
+    told?.(result);
+  };
+  return html`<button type="button" class=${kind} onClick=${() => setOpen(true)}>${name}</button>
+    ${open && html`<${Dialog} title=${made ? madeTitle : title} close=${close} wide=${wide && !made}>${made
+      ? html`<${Shown} close=${close}>${shown(made)}<//>`
+      : form({ close, done })}<//>`}`;
+}
+
+/** Takes the focus, which was in the form that is gone. */
+function Shown({ close, children }) {
+  const box = useRef(null);
+  useEffect(() => box.current.focus(), []);
+  return html`<div class="form" ref=${box} tabindex="-1">${children}
+    <div class="form-end"><button type="button" class="primary" onClick=${close}>Done</button></div></div>`;
+}
+
+/** A secret with what to know about it. */
+export function Secret({ label, text, copy, note }) {
+  return html`<div class="field secret"><p class="strong">${label}</p><${Code} text=${text} label=${copy} />
+    <p class="notice">${note}</p></div>`;
+}
