@@ -41,6 +41,7 @@ mod queues;
 use serde::Serialize;
 
 use super::{
+    dashboard,
     request::{A_TIME, Request},
     routes::Route,
 };
@@ -82,6 +83,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(operator::server());
     table.extend(duties::routes());
     table.extend(stripe::operator());
+    table.extend(dashboard::pages());
     table
 }
 
