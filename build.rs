@@ -79,8 +79,9 @@ fn version(files: &[File]) -> String {
 fn fill_index(files: &mut [File], version: &str) -> io::Result<()> {
     let base = format!("{BASE}{version}");
     let modules = files.iter().map(|file| file.path.as_str()).filter(|path| path.ends_with(".js"));
-    let preload: String =
-        modules.map(|path| format!("<link rel=\"modulepreload\" href=\"{base}/{path}\">")).collect();
+    let preload: String = modules
+        .map(|path| format!("<link rel=\"modulepreload\" href=\"{base}/{path}\">"))
+        .collect();
     let index = files.iter_mut().find(|file| file.path == INDEX);
     let index = index.ok_or_else(|| io::Error::other("the page has no index.html"))?;
     let text = std::str::from_utf8(&index.bytes).map_err(io::Error::other)?;

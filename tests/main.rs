@@ -25,6 +25,7 @@ mod end_users;
 mod evals;
 mod generation;
 mod ledger;
+mod live;
 mod pricing;
 mod projects;
 mod providers;

@@ -84,6 +84,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(duties::routes());
     table.extend(stripe::operator());
     table.extend(dashboard::pages());
+    table.extend(dashboard::live());
     table
 }
 

@@ -2,6 +2,7 @@
 //! the API as everybody does; what it may do is decided there.
 
 mod assets;
+mod live;
 
 use hyper::header::HeaderValue;
 
@@ -12,6 +13,8 @@ use super::{
 };
 use crate::domain::{Error, Result};
 use assets::Asset;
+
+pub(super) use live::routes as live;
 
 /// Only what the program carries may be loaded, run or asked, and nobody may frame it (CSP Level 3).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; \
@@ -49,11 +52,8 @@ async fn page(request: Request) -> Result<Reply> {
     }
     let index = assets::find(assets::INDEX).ok_or_else(|| Error::not_found("page"))?;
     let etag = format!("W/\"{}\"", assets::version());
-    let reply = if request.has_current(&etag) {
-        Reply::not_modified()
-    } else {
-        send(&request, index)?
-    };
+    let reply =
+        if request.has_current(&etag) { Reply::not_modified() } else { send(&request, index)? };
     let etag = HeaderValue::try_from(etag).map_err(Error::internal)?;
     Ok(reply
         .header("etag", etag)
@@ -68,7 +68,8 @@ async fn page(request: Request) -> Result<Reply> {
 /// name for a year, and modules of two versions do not fit together.
 async fn asset(request: Request) -> Result<Reply> {
     let (version, path) = (request.segment("version")?, request.segment("path")?);
-    let found = assets::find(path).filter(|_| version == assets::version() && path != assets::INDEX);
+    let found =
+        assets::find(path).filter(|_| version == assets::version() && path != assets::INDEX);
     let asset = found.ok_or_else(|| Error::not_found("file of this version"))?;
     let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
     Ok(send(&request, asset)?.header("cache-control", kept))

@@ -34,9 +34,8 @@ fn what_others_wrote_has_its_licence_beside_it() {
         };
         // `preact.module.js` is covered by `LICENSE-preact`, `preact.LICENSE` and the like.
         let stem = name.split(['.', '-']).next().unwrap().to_ascii_lowercase();
-        let covers = |path: &&str| {
-            path.starts_with(folder) && path.to_ascii_lowercase().contains(&stem)
-        };
+        let covers =
+            |path: &&str| path.starts_with(folder) && path.to_ascii_lowercase().contains(&stem);
         assert!(licences.iter().any(|path| covers(&path)), "{} has no licence", file.path);
     }
 }
@@ -50,7 +49,11 @@ fn nothing_names_another_host() {
                 let rest = &code[at + scheme.len()..];
                 // Names of namespaces, which nobody asks; and an example of the address that somebody would give.
                 let is_name = rest.starts_with("www.w3.org/") || rest.starts_with("example.com");
-                assert!(is_name, "{path} names {scheme}{}", rest.lines().next().unwrap_or_default());
+                assert!(
+                    is_name,
+                    "{path} names {scheme}{}",
+                    rest.lines().next().unwrap_or_default()
+                );
             }
         }
     }
