@@ -22,6 +22,7 @@ pub mod duties;
 pub mod end_users;
 pub mod evals;
 mod events;
+mod facts;
 pub mod functions;
 pub mod jobs;
 pub mod ledger_audit;
@@ -51,6 +52,7 @@ pub use cache::CacheUse;
 pub use calls::{CallLimits, Calls};
 pub use contracts::Contracts;
 pub use duties::DutySettings;
+pub use facts::Facts;
 pub use ledger_audit::LastAudit;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
@@ -119,6 +121,8 @@ pub struct App {
     pub recording: Arc<Recording>,
     /// Where the steps of traces are told.
     pub traces: Traces,
+    /// How the server runs.
+    pub facts: Facts,
 }
 
 /// Policy that deeds follow.

@@ -37,6 +37,7 @@ mod accounts;
 mod duties;
 mod operator;
 mod queues;
+mod stats;
 
 use serde::Serialize;
 
