@@ -131,6 +131,7 @@ impl Server {
         let (traces, exporter) = assemble::traces(&config, &ambient)?;
         let app = Arc::new(app(&config, ambient, store, vault, token, boot, traces)?);
         prices::put_in_force(&app, models(&config))?;
+        app.facts.set_settings(config.shown());
         let recorder = app.recording.telemetry.start()?;
         let (tell, events) = mpsc::channel();
         listen_to_store(&app, &tell);

@@ -26,6 +26,7 @@ mod end_users;
 mod evals;
 mod generation;
 mod ledger;
+mod live;
 mod pricing;
 mod projects;
 mod providers;

@@ -169,7 +169,7 @@ pub fn check(copy: &Path, stopped: Stopped) -> Result<(), BackupError> {
 const SPARE: u64 = 64 << 20;
 
 /// Bytes that this user may still write to the disk of that folder; `None` where the system does not say.
-fn free_room(folder: &Path) -> Option<u64> {
+pub fn free_room(folder: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

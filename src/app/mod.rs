@@ -22,6 +22,7 @@ pub mod duties;
 pub mod end_users;
 pub mod evals;
 mod events;
+mod facts;
 pub mod functions;
 pub mod jobs;
 pub mod ledger_audit;
@@ -51,6 +52,7 @@ pub use cache::CacheUse;
 pub use calls::{CallLimits, Calls};
 pub use contracts::Contracts;
 pub use duties::DutySettings;
+pub use facts::Facts;
 pub use ledger_audit::LastAudit;
 pub use limits::{KeyBuckets, RateClass, RateLimits};
 pub use listing::fill_lists;
@@ -58,7 +60,7 @@ pub use once::{Render, Reply, forget_answers};
 pub use stripe::StripeSettings;
 pub use tasks::TaskSettings;
 pub use vault::{Vault, create_private};
-pub use watch::{Bell, Steps, Told, Watch, Watches};
+pub use watch::{Bell, Listening, Steps, Told, Watch, Watches};
 
 pub(crate) use once::Secrecy;
 
@@ -119,6 +121,8 @@ pub struct App {
     pub recording: Arc<Recording>,
     /// Where the steps of traces are told.
     pub traces: Traces,
+    /// How the server runs.
+    pub facts: Facts,
 }
 
 /// Policy that deeds follow.

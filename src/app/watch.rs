@@ -1,6 +1,7 @@
 //! Waiting for a job's next step or a batch's end, without polling: the writer's signals wake whoever watches
 //! it.
 
+mod live;
 mod steps;
 
 use std::{
@@ -9,14 +10,16 @@ use std::{
     time::Duration,
 };
 
+pub use live::Listening;
 pub use steps::{Bell, Steps, Told};
 
+use live::Ears;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
     ambient::lock,
-    domain::{BatchId, Error, ErrorKind, EvalRunId, JobId, Result, TaskId},
+    domain::{BatchId, Error, ErrorKind, EvalRunId, JobId, Result, TaskId, Topics},
     store::Signal,
 };
 
@@ -39,6 +42,8 @@ struct Watched {
     watchers: usize,
     /// How many bells there are, one for each job of who waits.
     heard: usize,
+    /// Who listens for changes of an account.
+    ears: Ears,
     /// Wakes everybody, for good, when the server is about to stop.
     closed: bool,
 }
@@ -97,7 +102,13 @@ impl Watches {
                     job.uuid()
                 }
                 Signal::Elsewhere => {
-                    watched.get_or_insert_with(|| lock(&self.0)).ring_all();
+                    let watched = watched.get_or_insert_with(|| lock(&self.0));
+                    watched.ring_all();
+                    watched.tell_all(Topics::ALL);
+                    continue;
+                }
+                Signal::Changed(change) => {
+                    watched.get_or_insert_with(|| lock(&self.0)).hear_change(change);
                     continue;
                 }
                 Signal::BatchEnded(batch) => batch.uuid(),
@@ -120,6 +131,7 @@ impl Watches {
             sender.send_replace(());
         }
         watched.ring_all();
+        watched.close_ears();
         self.1.notify_all();
     }
 

@@ -49,6 +49,7 @@ mod time;
 mod time_zone;
 mod token_bucket;
 mod tokens;
+mod topic;
 mod trace;
 mod usage_totals;
 mod webhook;
@@ -103,6 +104,7 @@ pub use time::{MalformedTime, Timestamp};
 pub use time_zone::{Day, TimeZone, UnknownTimeZone};
 pub use token_bucket::{Quota, TokenBucket};
 pub use tokens::{estimate_prompt_tokens, estimate_tokens, prompt_upper_bound};
+pub use topic::{Topic, Topics};
 pub use trace::TraceContext;
 pub use usage_totals::{DaySpan, UsageBy, UsageTotals};
 pub use webhook::{

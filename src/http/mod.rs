@@ -8,6 +8,7 @@ mod routes;
 mod turns;
 
 mod api;
+mod dashboard;
 
 mod body;
 mod csv;

@@ -20,8 +20,8 @@ const DESCRIPTION: &str = "A self-hosted AI job platform.
 
 Where a path takes `GET` it takes `HEAD` too, which answers the same status and headers without a \
 body. To a method that it does not take, a path of this document answers 405 \
-`METHOD_NOT_ALLOWED` with the header `Allow`, which names the methods that it takes. Any other path \
-answers 404 `NOT_FOUND`.
+`METHOD_NOT_ALLOWED` with the header `Allow`, which names the methods that it takes. `/` and \
+what is below `/dashboard` are a page for people. Any other path answers 404 `NOT_FOUND`.
 
 `DELETE` answers 404 where `GET` would: to what is gone. What can still be shown, such as a \
 revoked key, takes another `DELETE`, which changes nothing and answers 204.";
@@ -33,7 +33,7 @@ const SCHEMAS: &str = "#/components/schemas/";
 pub(crate) fn document(table: &[Route]) -> Value {
     let mut schemas = Schemas::new();
     let mut paths: Map<String, Value> = Map::new();
-    for route in table {
+    for route in table.iter().filter(|route| !route.is_hidden) {
         let method = route.method.as_str().to_ascii_lowercase();
         let operation = operation(route, &mut schemas);
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
@@ -88,6 +88,7 @@ fn tag(path: &str) -> &str {
     match (segments.next(), segments.next()) {
         (Some("v1"), Some(resource)) => resource,
         (Some("admin"), _) => "admin",
+        (Some("dashboard"), _) => "dashboard",
         _ => "server",
     }
 }

@@ -34,6 +34,17 @@ impl Reply {
         Self::of(StatusCode::NO_CONTENT, None, Body::whole(Bytes::new()))
     }
 
+    /// 302 to another path.
+    pub(crate) fn found(location: HeaderValue) -> Self {
+        let reply = Self::of(StatusCode::FOUND, None, Body::whole(Bytes::new()));
+        reply.header("location", location)
+    }
+
+    /// 304: the client has it.
+    pub(crate) fn not_modified() -> Self {
+        Self::of(StatusCode::NOT_MODIFIED, None, Body::whole(Bytes::new()))
+    }
+
     /// JSON with any status.
     pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Self> {
         let bytes = serde_json::to_vec(body).map_err(Error::internal)?;

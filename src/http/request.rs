@@ -11,7 +11,7 @@ use std::{
 use hyper::{
     HeaderMap, Uri,
     body::Bytes,
-    header::{ACCEPT, HeaderName},
+    header::{ACCEPT, ACCEPT_ENCODING, HeaderName, IF_NONE_MATCH},
 };
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -202,6 +202,16 @@ impl Request {
         self.header(&ACCEPT).is_some_and(|accept| prefers(accept, media_type))
     }
 
+    /// True where the client takes bodies that are packed by gzip (RFC 9110 §12.5.3).
+    pub(crate) fn accepts_gzip(&self) -> bool {
+        self.header(&ACCEPT_ENCODING).is_some_and(takes_gzip)
+    }
+
+    /// True where the client has what this weak `ETag` names (RFC 9110 §13.1.2).
+    pub(crate) fn has_current(&self, etag: &str) -> bool {
+        self.header(&IF_NONE_MATCH).is_some_and(|known| names(known, etag))
+    }
+
     /// The path as it was requested.
     pub(crate) fn path(&self) -> &str {
         self.uri.path()
@@ -234,10 +244,22 @@ fn accept_weights<'a>(accept: &'a str, range: &'a str) -> impl Iterator<Item = f
     })
 }
 
+/// Whether `Accept-Encoding` allows gzip.
+fn takes_gzip(accept: &str) -> bool {
+    let weight = |coding: &str| accept_weights(accept, coding).reduce(f32::max);
+    weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
+}
+
+/// Whether `If-None-Match` names this one; a strong and a weak one are alike here.
+fn names(known: &str, etag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    known.trim() == "*" || known.split(',').any(|tag| opaque(tag) == opaque(etag))
+}
+
 /// Reads the query strictly: only parameters of the route, each once.
 pub(super) fn parse_query(route: &Route, query: Option<&str>) -> Result<Vec<(String, String)>> {
     let mut pairs: Vec<(String, String)> = Vec::new();
-    let Some(query) = query else {
+    let Some(query) = query.filter(|_| !route.any_query) else {
         return Ok(pairs);
     };
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -293,6 +315,31 @@ mod tests {
         ] {
             assert_eq!(prefers(accept, "text/csv"), preferred, "{accept}");
         }
+    }
+
+    #[test]
+    fn gzip_is_sent_to_who_takes_it() {
+        for (accept, taken) in [
+            ("gzip", true),
+            ("gzip, deflate, br, zstd", true),
+            ("br;q=1, GZIP;q=0.5", true),
+            ("*", true),
+            ("*;q=0", false),
+            ("gzip;q=0, *", false),
+            ("br", false),
+            ("identity", false),
+            ("", false),
+        ] {
+            assert_eq!(takes_gzip(accept), taken, "{accept}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_has_is_told_by_its_tag() {
+        for known in ["W/\"a\"", "\"a\"", "\"b\", W/\"a\"", "*"] {
+            assert!(names(known, "W/\"a\""), "{known}");
+        }
+        assert!(!names("\"b\"", "W/\"a\"") && !names("", "W/\"a\""));
     }
 
     #[test]

@@ -128,6 +128,10 @@ pub(crate) struct Route {
     pub(super) dialect: Dialect,
     /// Whether the log of requests shows who asked for it.
     pub(super) is_logged: bool,
+    /// Whether the OpenAPI document leaves it out: it is a page for people.
+    pub(super) is_hidden: bool,
+    /// Whether any query is taken, and not read: the page's own code does.
+    pub(super) any_query: bool,
 }
 
 impl Route {
@@ -185,12 +189,26 @@ impl Route {
             headers: &[],
             dialect: Dialect::Own,
             is_logged: true,
+            is_hidden: false,
+            any_query: false,
         }
     }
 
     /// Asked every few seconds by programs that watch: the log of requests leaves it out.
     pub(crate) fn unlogged(mut self) -> Self {
         self.is_logged = false;
+        self
+    }
+
+    /// A page for people, of which the OpenAPI document says nothing.
+    pub(crate) fn hidden(mut self) -> Self {
+        self.is_hidden = true;
+        self
+    }
+
+    /// Takes any query and does not read it.
+    pub(crate) fn any_query(mut self) -> Self {
+        self.any_query = true;
         self
     }
 

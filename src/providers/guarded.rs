@@ -1,9 +1,16 @@
 //! A provider with its breaker, its places and its observer.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use super::{
-    Call, Completion, Observer, Provider, ProviderError, Sink,
+    Call, Completion, Observer, Provider, ProviderError, ProviderState, Sink,
     breaker::{Breaker, BreakerState, Permit, Verdict},
     places::{Place, Places},
 };
@@ -34,6 +41,8 @@ pub(super) struct Watched {
 
 pub(super) struct Guarded {
     name: String,
+    kind: &'static str,
+    in_flight: AtomicU32,
     inner: Box<dyn Provider>,
     /// How long a call may take that names no timeout.
     usual: Duration,
@@ -43,12 +52,28 @@ pub(super) struct Guarded {
     watched: Watched,
 }
 
+/// A call that runs, until it is dropped.
+struct Running<'a>(&'a AtomicU32);
+
+impl<'a> Running<'a> {
+    fn count(all: &'a AtomicU32) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(all)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What became of a call that was made.
 type Answer = Result<Completion, ProviderError>;
 
 impl Guarded {
     pub(super) fn new(
-        name: String,
+        (name, kind): (String, &'static str),
         (inner, usual): (Box<dyn Provider>, Duration),
         limits: ProviderLimits,
         ambient: &Ambient,
@@ -57,6 +82,8 @@ impl Guarded {
         let ProviderLimits { breaker_failures, breaker_pause, max_concurrency } = limits;
         Self {
             name,
+            kind,
+            in_flight: AtomicU32::new(0),
             inner,
             usual,
             breaker: Breaker::new(breaker_failures, breaker_pause, usual, ambient),
@@ -68,6 +95,17 @@ impl Guarded {
 
     pub(super) fn state(&self) -> BreakerState {
         self.breaker.state()
+    }
+
+    /// How it is.
+    pub(super) fn look(&self) -> ProviderState<'_> {
+        ProviderState {
+            name: &self.name,
+            kind: self.kind,
+            breaker: self.state(),
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            limit: self.places.as_ref().map(|places| places.most()),
+        }
     }
 
     /// Makes a call if it may be made, as a step of its trace. `run` also says whether its sink broke.
@@ -95,6 +133,7 @@ impl Guarded {
         let (_place, waited) = self.place(span, call.time(self.usual))?;
         let mut permit = self.breaker.admit().map_err(|left| self.left_alone(span, left))?;
         let call = &call.after(waited, self.usual);
+        let _running = Running::count(&self.in_flight);
         let began = self.ambient.monotonic();
         let (answer, unwanted) = run(call, &mut permit);
         let took = self.ambient.monotonic().saturating_sub(began);

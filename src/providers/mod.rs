@@ -206,6 +206,21 @@ pub const SANDBOX: &str = "sandbox";
 /// The same for the observer, who must not take test traffic for that of a configured sandbox.
 const TEST_SANDBOX: &str = "sandbox (test)";
 
+/// How a provider is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProviderState<'a> {
+    /// Its name in the configuration.
+    pub name: &'a str,
+    /// The protocol that it speaks, as the configuration calls it.
+    pub kind: &'static str,
+    /// Whether it is called.
+    pub breaker: BreakerState,
+    /// Calls that run now.
+    pub in_flight: u32,
+    /// Calls at the same time, at most; `None`: any number.
+    pub limit: Option<u32>,
+}
+
 /// The configured providers by name, and a sandbox for what is for tests.
 pub struct Providers {
     configured: BTreeMap<String, Arc<Guarded>>,
@@ -234,14 +249,16 @@ impl Providers {
     ) -> Self {
         let watched = Watched { observer: Arc::clone(observer), traces: traces.clone() };
         let guard = |(name, settings, limits): (String, ProviderSettings, ProviderLimits)| {
+            let kind = settings.kind();
             let provider = settings.provider(ambient);
-            let guarded = Guarded::new(name.clone(), provider, limits, ambient, &watched);
+            let guarded = Guarded::new((name.clone(), kind), provider, limits, ambient, &watched);
             (name, Arc::new(guarded))
         };
         let configured = settings.into_iter().map(guard).collect();
         let sandbox: Box<dyn Provider> = Box::new(Sandbox::of_test_mode());
         let (sandbox, unlimited) = ((sandbox, sandbox::TIMEOUT), ProviderLimits::default());
-        let sandbox = Guarded::new(TEST_SANDBOX.to_owned(), sandbox, unlimited, ambient, &watched);
+        let sandbox =
+            Guarded::new((TEST_SANDBOX.to_owned(), SANDBOX), sandbox, unlimited, ambient, &watched);
         Self { configured, sandbox: Arc::new(sandbox) }
     }
 
@@ -256,6 +273,11 @@ impl Providers {
         Arc::clone(&self.sandbox) as Arc<dyn Provider>
     }
 
+    /// How the configured ones are, by name.
+    pub fn states(&self) -> impl Iterator<Item = ProviderState<'_>> {
+        self.configured.values().map(|provider| provider.look())
+    }
+
     /// Which of the configured ones are called, by name.
     pub fn breakers(&self) -> impl Iterator<Item = (&str, BreakerState)> {
         self.configured.iter().map(|(name, provider)| (name.as_str(), provider.state()))
@@ -263,6 +285,15 @@ impl Providers {
 }
 
 impl ProviderSettings {
+    /// The protocol, as the configuration calls it.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::OpenAi(_) => "openai",
+            Self::Anthropic(_) => "anthropic",
+            Self::Sandbox => SANDBOX,
+        }
+    }
+
     /// The provider, and how long its calls may take that name no timeout.
     fn provider(self, ambient: &Ambient) -> (Box<dyn Provider>, Duration) {
         match self {

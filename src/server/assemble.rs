@@ -8,8 +8,8 @@ use super::folder;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, CallLimits, Calls, CleanupSettings, Contracts, DutySettings, HashCost,
-        LastAudit, RateLimits, StripeSettings, TaskSettings, Vault, Watches,
+        self, App, Backlog, CallLimits, Calls, CleanupSettings, Contracts, DutySettings, Facts,
+        HashCost, LastAudit, RateLimits, StripeSettings, TaskSettings, Vault, Watches,
         auth::{AuthSettings, Authenticator},
         duties::{BackupSettings, Retention},
         prices::LiveCatalog,
@@ -71,6 +71,7 @@ pub fn app(
         metrics,
         recording,
         traces,
+        facts: Facts::default(),
     })
 }
 

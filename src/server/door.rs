@@ -63,7 +63,8 @@ pub(super) fn open(
         }
     });
     let edge = Arc::new(Edge::new(Arc::clone(app), assemble::edge(config), observer)?);
-    let limits = assemble::connections(config);
+    let mut limits = assemble::connections(config);
+    limits.open = Arc::clone(&app.facts.connections);
     metrics::pull_connections(app, &limits.open);
     let ((drain, drained), (close, closed)) = (oneshot::channel(), oneshot::channel());
     let thread = ambient::thread("http", move || {

@@ -66,6 +66,7 @@ impl Reload {
             tracing::error!(error, "no price could be recorded; the prices stay as they are");
             return;
         }
+        app.facts.set_settings(config.shown());
         self.config = config;
         tell_changes(&before, &app.catalog.current());
         if !others.is_empty() {

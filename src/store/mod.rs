@@ -74,7 +74,7 @@ pub use engine::{
     migrate::{MigrateError, newest as newest_schema},
 };
 pub use scope::{AccountScope, AccountSeq, Scope, SystemScope};
-pub use signal::Signal;
+pub use signal::{Change, Signal, Telling};
 pub use totals::CommitTotals;
 pub use tx::{Snapshot, Tx};
 
@@ -89,7 +89,7 @@ use engine::{
     readers::{self, Readers},
     writer::{Deed, Entry, Writer},
 };
-use signal::Told;
+use signal::{Askers, Told};
 use telemetry::Telemetry;
 use tenancy::Tenancy;
 
@@ -133,6 +133,7 @@ pub(in crate::store) struct Shared {
     trouble: Mutex<Option<String>>,
     commits: Mutex<CommitTotals>,
     telemetry: OnceLock<Telemetry>,
+    askers: Askers,
 }
 
 impl Store {
@@ -267,6 +268,11 @@ impl Store {
         listeners.push(Box::new(listener));
     }
 
+    /// Lets listeners hear which kinds of rows each commit changed, as long as what is given back lives.
+    pub fn tell_changes(&self) -> Telling {
+        self.shared.askers.ask()
+    }
+
     /// Gives the reports of deeds to this telemetry from now on; until then, and where commands write, they are lost.
     pub fn report_to(&self, telemetry: &Telemetry) {
         // The first one stays.
@@ -357,11 +363,11 @@ fn unavailable(message: &str) -> Error {
 
 impl Shared {
     /// Tells of what was committed. Whoever hears of it finds the reports already there.
-    pub(in crate::store) fn tell(&self, told: Told) {
+    pub(in crate::store) fn tell(&self, mut told: Told) {
         if let Some(telemetry) = self.telemetry.get() {
-            told.reports.into_iter().for_each(|report| telemetry.report(report));
+            told.reports.drain(..).for_each(|report| telemetry.report(report));
         }
-        self.publish(&told.signals);
+        self.publish(&told.signals(&self.askers));
     }
 
     pub(in crate::store) fn publish(&self, signals: &[Signal]) {

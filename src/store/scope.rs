@@ -74,16 +74,27 @@ impl SystemScope {
 pub trait Scope: Copy + Send + 'static {
     /// The one account that statements may touch; `None` for all.
     fn confined_to(&self) -> Option<i64>;
+
+    /// Whose rows these are, as others know the account; `None` for all.
+    fn whose(&self) -> Option<(AccountId, Environment)>;
 }
 
 impl Scope for AccountScope {
     fn confined_to(&self) -> Option<i64> {
         Some(self.seq.0)
     }
+
+    fn whose(&self) -> Option<(AccountId, Environment)> {
+        Some((self.id, self.environment))
+    }
 }
 
 impl Scope for SystemScope {
     fn confined_to(&self) -> Option<i64> {
+        None
+    }
+
+    fn whose(&self) -> Option<(AccountId, Environment)> {
         None
     }
 }

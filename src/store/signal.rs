@@ -2,10 +2,15 @@
 //!
 //! A signal is a hint: who hears it looks at the database before it acts.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use super::{queue::Waiting, telemetry::rows::Report};
 use crate::domain::{
-    ApiKeyId, BatchId, Credits, DeliveryStatus, EntryKind, Environment, EvalRunId, JobId,
-    JobStatus, ProjectId, QueueName, TaskId, TaskStatus,
+    AccountId, ApiKeyId, BatchId, Credits, DeliveryStatus, EntryKind, Environment, EvalRunId,
+    JobId, JobStatus, ProjectId, QueueName, TaskId, TaskStatus, Topics,
 };
 
 /// Something that was committed.
@@ -56,12 +61,47 @@ pub enum Signal {
     DeliveryEnded(DeliveryStatus),
     /// Work of a queue was given up and became a dead letter.
     Buried(QueueName),
+    /// Rows changed. Told only while somebody asks for it by [`Store::tell_changes`](super::Store::tell_changes).
+    Changed(Change),
     /// Another process wrote to the database: anything may have changed, but for queues.
     Elsewhere,
     /// Another process changed queues: it added, withdrew or paused.
     QueuesElsewhere,
     /// The disk failed in a way that makes memory and file differ: the process must end.
     Fatal,
+}
+
+/// Rows of an account changed, or of the server itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Whose rows; `None`: the server's.
+    pub account: Option<(AccountId, Environment)>,
+    /// What they are.
+    pub topics: Topics,
+}
+
+/// How many ask to be told of changes.
+#[derive(Clone, Default)]
+pub(in crate::store) struct Askers(Arc<AtomicUsize>);
+
+/// While it lives, changes are told.
+pub struct Telling(Askers);
+
+impl Askers {
+    pub(in crate::store) fn ask(&self) -> Telling {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Telling(self.clone())
+    }
+
+    fn are_any(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > 0
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Signal {
@@ -76,17 +116,43 @@ impl Signal {
 pub(in crate::store) struct Told {
     pub(in crate::store) signals: Vec<Signal>,
     pub(in crate::store) reports: Vec<Report>,
+    changes: Vec<Change>,
+    /// Changes of the deeds before this one.
+    done: usize,
 }
 
 impl Told {
-    /// How much was told so far.
-    pub(in crate::store) fn len(&self) -> (usize, usize) {
+    /// How much was told so far; what comes now is the next deed's.
+    pub(in crate::store) fn begin_deed(&mut self) -> (usize, usize) {
+        self.done = self.changes.len();
         (self.signals.len(), self.reports.len())
     }
 
-    /// Takes back what was told since it was so much: what it tells of was undone.
+    /// Takes back what this deed told since it was so much: what it tells of was undone.
     pub(in crate::store) fn truncate(&mut self, (signals, reports): (usize, usize)) {
         self.signals.truncate(signals);
         self.reports.truncate(reports);
+        self.changes.truncate(self.done);
+    }
+
+    /// This deed changed rows of these topics. Most deeds are for one account, and so add one entry.
+    pub(in crate::store) fn touch(
+        &mut self,
+        account: Option<(AccountId, Environment)>,
+        topics: Topics,
+    ) {
+        match self.changes[self.done..].last_mut() {
+            Some(last) if last.account == account => last.topics = last.topics.and(topics),
+            _ => self.changes.push(Change { account, topics }),
+        }
+    }
+
+    /// What listeners hear: of changes only where some ask for them.
+    pub(in crate::store) fn signals(self, askers: &Askers) -> Vec<Signal> {
+        let mut signals = self.signals;
+        if askers.are_any() {
+            signals.extend(self.changes.into_iter().map(Signal::Changed));
+        }
+        signals
     }
 }

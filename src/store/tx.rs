@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, ops::Deref};
 
-use rusqlite::{OptionalExtension as _, Params, Row, types::ValueRef};
+use rusqlite::{OptionalExtension as _, Params, Row, Statement, types::ValueRef};
 
 use super::{
     engine::connection::Confined,
@@ -11,7 +11,7 @@ use super::{
     signal::{Signal, Told},
     telemetry::rows::Report,
 };
-use crate::domain::{Error, Result, Rows, Timestamp};
+use crate::domain::{Error, Result, Rows, Timestamp, Topic, Topics};
 
 /// What the rows of one page may hold before it ends, in bytes of text and blobs.
 const PAGE_BYTES: usize = 4 << 20;
@@ -21,11 +21,13 @@ pub struct Snapshot<'c, S> {
     connection: &'c Confined,
     scope: S,
     now: Timestamp,
+    /// Where a transaction that writes notes what it changes.
+    told: Option<&'c RefCell<Told>>,
 }
 
 impl<'c, S: Scope> Snapshot<'c, S> {
     pub(in crate::store) fn new(connection: &'c Confined, scope: S, now: Timestamp) -> Self {
-        Self { connection, scope, now }
+        Self { connection, scope, now, told: None }
     }
 
     /// Whose rows these are.
@@ -45,10 +47,13 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>> {
-        self.confine(sql)?;
+        let topics = self.confine(sql)?;
         let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
+        let topics = self.written(topics, &statement);
         let mut rows = statement.query(params).map_err(fault::of)?;
-        rows.next().map_err(fault::of)?.map(read).transpose().map_err(fault::of)
+        let found = rows.next().map_err(fault::of)?.map(read).transpose().map_err(fault::of)?;
+        self.touch(topics, found.is_some());
+        Ok(found)
     }
 
     /// All rows; the statement limits their number.
@@ -58,10 +63,13 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
-        self.confine(sql)?;
+        let topics = self.confine(sql)?;
         let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
+        let topics = self.written(topics, &statement);
         let rows = statement.query_map(params, read).map_err(fault::of)?;
-        rows.collect::<rusqlite::Result<_>>().map_err(fault::of)
+        let found: Vec<T> = rows.collect::<rusqlite::Result<_>>().map_err(fault::of)?;
+        self.touch(topics, !found.is_empty());
+        Ok(found)
     }
 
     /// Hands `take` one row after the other, however many there are.
@@ -122,7 +130,26 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         Ok(value.unwrap_or(0))
     }
 
-    fn confine(&self, sql: &'static str) -> Result<()> {
+    /// Gives which kinds of rows a statement of a tenant writes.
+    /// Which kinds of rows a statement of this transaction writes: a tenant's those of its tables, any other the
+    /// server's.
+    fn written(&self, topics: Topics, statement: &Statement<'_>) -> Topics {
+        match self.scope.whose() {
+            None if self.told.is_some() && !statement.readonly() => {
+                Topics::NONE.with(Topic::Server)
+            }
+            _ => topics,
+        }
+    }
+
+    /// Notes for who listens that rows were changed.
+    fn touch(&self, topics: Topics, is_changed: bool) {
+        if let Some(told) = self.told.filter(|_| is_changed && !topics.is_empty()) {
+            told.borrow_mut().touch(self.scope.whose(), topics);
+        }
+    }
+
+    fn confine(&self, sql: &'static str) -> Result<Topics> {
         if self.connection.sql.is_autocommit() {
             // The engine rolled back by itself, and the deed passed that over: what it writes now would
             // be committed on its own.
@@ -132,7 +159,7 @@ impl<'c, S: Scope> Snapshot<'c, S> {
             ));
         }
         if self.scope.confined_to().is_none() {
-            return Ok(());
+            return Ok(Topics::NONE);
         }
         self.connection.tenancy.check(&self.connection.sql, sql).map_err(Error::internal)
     }
@@ -190,7 +217,7 @@ pub struct Tx<'c, S> {
 
 impl<'c, S: Scope> Tx<'c, S> {
     pub(in crate::store) fn new(snapshot: Snapshot<'c, S>, told: &'c RefCell<Told>) -> Self {
-        Self { snapshot, told }
+        Self { snapshot: Snapshot { told: Some(told), ..snapshot }, told }
     }
 
     /// Runs a statement that changes rows; gives how many.
@@ -199,9 +226,12 @@ impl<'c, S: Scope> Tx<'c, S> {
         sql: &'static str,
         params: impl Params,
     ) -> Result<usize> {
-        self.confine(sql)?;
+        let topics = self.confine(sql)?;
         let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
-        statement.execute(params).map_err(fault::of)
+        let topics = self.written(topics, &statement);
+        let changed = statement.execute(params).map_err(fault::of)?;
+        self.touch(topics, changed > 0);
+        Ok(changed)
     }
 
     /// Runs an insert; gives the new row's number.
@@ -240,10 +270,8 @@ impl<'c> Tx<'c, SystemScope> {
     ) -> Result<T> {
         let tenancy = &self.connection.tenancy;
         tenancy.enter(&scope);
-        let result = part(&Tx {
-            snapshot: Snapshot { connection: self.connection, scope, now: self.now },
-            told: self.told,
-        });
+        let snapshot = Snapshot::new(self.connection, scope, self.now);
+        let result = part(&Tx::new(snapshot, self.told));
         tenancy.enter(&self.scope);
         result
     }

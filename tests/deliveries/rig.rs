@@ -86,6 +86,7 @@ impl Rig {
             last_audit: skai_server::app::LastAudit::default(),
             metrics: Arc::new(Metrics::new()),
             traces: Traces::default(),
+            facts: skai_server::app::Facts::default(),
         };
         let app = Arc::new(app);
         prices::put_in_force(&app, vec![free()]).unwrap();

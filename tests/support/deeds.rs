@@ -161,6 +161,7 @@ impl Deeds {
             last_audit: LastAudit::default(),
             metrics: Arc::default(),
             traces: Traces::default(),
+            facts: skai_server::app::Facts::default(),
             ambient: ambient.clone(),
             store,
             settings,

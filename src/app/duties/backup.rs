@@ -20,6 +20,9 @@ use crate::{
     domain::{Error, Result, Timestamp},
 };
 
+/// Copies that are shown at most.
+const SHOWN: usize = 20;
+
 /// Makes a copy and removes those beyond the number to keep; gives what it did. A copy that was made is one, also where
 /// the old ones cannot be removed.
 pub(super) fn run(app: &Arc<App>) -> Result<Value> {
@@ -116,6 +119,40 @@ fn rotate(folder: &Path, newest: &str, keep: usize) -> io::Result<usize> {
     Ok(surplus)
 }
 
+/// A copy that is whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Copy {
+    /// What its folder is called.
+    pub name: String,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// When it was made, as its name says.
+    pub created_at: Timestamp,
+}
+
+/// The newest copies, newest first; none where there is no folder for them, or it cannot be read. Blocks.
+pub fn copies(app: &App) -> Vec<Copy> {
+    let Some(settings) = &app.settings.duties.backup else { return Vec::new() };
+    let all = folders(&settings.folder, is_name).unwrap_or_default();
+    all.iter().rev().take(SHOWN).filter_map(|folder| look(folder)).collect()
+}
+
+fn look(folder: &Path) -> Option<Copy> {
+    let name = folder.file_name()?.to_str()?.to_owned();
+    let files = fs::read_dir(folder).ok()?.flatten();
+    let bytes = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
+    let created_at = time_of(&name)?;
+    Some(Copy { name, bytes, created_at })
+}
+
+/// When a copy of that name was made.
+fn time_of(name: &str) -> Option<Timestamp> {
+    let digits = name.strip_prefix("skai-").filter(|_| is_name(name))?;
+    let at = |from: usize, to: usize| digits.get(from..to);
+    let day = format!("{}-{}-{}", at(0, 4)?, at(4, 6)?, at(6, 8)?);
+    format!("{day}T{}:{}:{}Z", at(9, 11)?, at(11, 13)?, at(13, 15)?).parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +162,8 @@ mod tests {
         let name = name_of("2026-11-20T03:04:05.678Z".parse().unwrap_or_default());
         assert_eq!(name, "skai-20261120T030405Z");
         assert!(is_name(&name));
+        assert_eq!(time_of(&name), "2026-11-20T03:04:05Z".parse().ok());
+        assert_eq!(time_of("skai-20261320T030405Z"), None);
         for other in [
             "skai-20261120T030405",
             "skai-2026112T0304050Z",

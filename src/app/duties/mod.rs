@@ -8,6 +8,8 @@ mod backup;
 mod prune;
 mod vacuum;
 
+pub use backup::{Copy, copies};
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};

@@ -37,10 +37,12 @@ mod accounts;
 mod duties;
 mod operator;
 mod queues;
+mod stats;
 
 use serde::Serialize;
 
 use super::{
+    dashboard,
     request::{A_TIME, Request},
     routes::Route,
 };
@@ -82,6 +84,8 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(operator::server());
     table.extend(duties::routes());
     table.extend(stripe::operator());
+    table.extend(dashboard::pages());
+    table.extend(dashboard::live());
     table
 }
 

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 
-use super::{accounts, api_keys, credits, queues};
+use super::{accounts, api_keys, credits, queues, stats};
 use crate::{
     app::{
         accounts::{AccountChange, NewAccount},
@@ -56,9 +56,10 @@ pub(super) fn accounts() -> [Route; 6] {
 }
 
 /// The operator's keys and queues.
-pub(super) fn server() -> [Route; 6] {
+pub(super) fn server() -> [Route; 7] {
     use api_keys::{IssueRequest, KeyBody, NewKeyBody};
-    use queues::{QueueBody, StatsBody};
+    use queues::QueueBody;
+    use stats::{SettingsBody, StatsBody};
     [
         Route::post("/admin/v1/keys", "issueApiKey", handler!(api_keys::issue))
             .summary("Makes a key for an account. Its secret is in this answer alone.")
@@ -77,9 +78,12 @@ pub(super) fn server() -> [Route; 6] {
                  another DELETE answers 204 and changes nothing.",
             )
             .answers_nothing(),
-        Route::get("/admin/v1/stats", "getStats", handler!(queues::stats))
-            .summary("Shows the queues, the database and the version.")
-            .answers::<StatsBody>(StatusCode::OK),
+        Route::get("/admin/v1/stats", "getStats", handler!(stats::stats))
+            .summary("Shows the queues, the database, the providers, the backups and the version.")
+            .answers::<StatsBody<'_>>(StatusCode::OK),
+        Route::get("/admin/v1/settings", "getSettings", handler!(stats::settings))
+            .summary("Shows the configuration in force, without its secrets.")
+            .answers::<SettingsBody<'_>>(StatusCode::OK),
         Route::post("/admin/v1/queues/{name}/pause", "pauseQueue", handler!(queues::pause))
             .summary("Lets a queue stand still. Work that has begun ends as usual.")
             .answers::<QueueBody>(StatusCode::OK),

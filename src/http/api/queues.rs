@@ -1,15 +1,10 @@
-//! `/admin/v1/stats` and `/admin/v1/queues`: how the server is doing.
-
-use std::sync::Arc;
+//! `/admin/v1/queues`: letting them stand still.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    app::{
-        ledger_audit::Found,
-        queues::{self, QueueState},
-    },
+    app::queues::{self, QueueState},
     domain::{Error, ErrorKind, QueueName, Result},
     http::{reply::Reply, request::Request},
 };
@@ -32,56 +27,11 @@ pub(super) struct QueueBody {
 }
 
 impl QueueBody {
-    fn of(state: &QueueState) -> Self {
+    pub(super) fn of(state: &QueueState) -> Self {
         let QueueState { name, paused, depth } = *state;
         let (waiting, running, dead) = (depth.waiting, depth.running, depth.dead);
         Self { object: "queue", name, paused, waiting, running, dead }
     }
-}
-
-/// How the server is doing.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Stats")]
-pub(super) struct StatsBody {
-    #[schemars(extend("const" = "stats"))]
-    object: &'static str,
-    /// The program's version.
-    version: &'static str,
-    queues: Vec<QueueBody>,
-    writer: WriterBody,
-    /// Bytes of the database file and its write-ahead log.
-    database_bytes: u64,
-    /// What the server found when it last verified its books; null where it did not since its start.
-    ledger: Option<Found>,
-}
-
-/// What the database's writer has done since the start.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "WriterTotals")]
-struct WriterBody {
-    commits: u64,
-    /// Deeds within the commits.
-    deeds: u64,
-    /// Milliseconds spent on them, the disk included.
-    busy_ms: u64,
-    /// Why the last commit failed, where it did.
-    trouble: Option<String>,
-}
-
-/// `GET /admin/v1/stats`
-pub(super) async fn stats(request: Request) -> Result<Reply> {
-    let look = |app: &Arc<_>| Ok((queues::look(app)?, app.store.size()));
-    let (states, database_bytes) = request.blocking(look).await?;
-    let (totals, trouble) = (request.app.store.totals(), request.app.store.trouble());
-    let busy_ms = u64::try_from(totals.busy.as_millis()).unwrap_or(u64::MAX);
-    Reply::ok(&StatsBody {
-        object: "stats",
-        version: env!("CARGO_PKG_VERSION"),
-        queues: states.iter().map(QueueBody::of).collect(),
-        writer: WriterBody { commits: totals.commits, deeds: totals.deeds, busy_ms, trouble },
-        database_bytes,
-        ledger: request.app.last_audit.found(),
-    })
 }
 
 /// `POST /admin/v1/queues/{name}/pause`

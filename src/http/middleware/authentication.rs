@@ -1,6 +1,6 @@
 //! Who sends the request, and whether they may.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use hyper::{HeaderMap, header::AUTHORIZATION};
 
@@ -38,6 +38,20 @@ pub(super) async fn identify(
             tenant(auth, key, client).await
         }
     }
+}
+
+/// Finds the caller of a request that is answered for long once more. Fails where it would not be let in now.
+pub(in crate::http) async fn identify_again(
+    auth: &Authenticator,
+    access: Access,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<Identity> {
+    let client = Client { address, is_https: false };
+    let identity = identify(auth, access, headers, client, false).await?;
+    admit(&identity, client)?;
+    authorize(access, &identity)?;
+    Ok(identity)
 }
 
 async fn tenant(auth: &Authenticator, key: &str, client: Client) -> Result<Identity> {

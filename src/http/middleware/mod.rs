@@ -27,6 +27,7 @@ use hyper::{
     http::request::Parts,
 };
 
+pub(super) use authentication::identify_again;
 pub(crate) use request_id::RequestId;
 
 use super::{

@@ -257,6 +257,7 @@ fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> Ap
         last_audit: crate::app::LastAudit::default(),
         metrics: Arc::new(Metrics::new()),
         traces: Traces::default(),
+        facts: app::Facts::default(),
     }
 }
 

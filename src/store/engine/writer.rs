@@ -290,7 +290,7 @@ impl Writer {
 
     fn run_one(&self, deed: &mut dyn Deed, now: Timestamp, told: &RefCell<Told>) -> Ran {
         let changes = self.connection.sql.total_changes();
-        let before = told.borrow().len();
+        let before = told.borrow_mut().begin_deed();
         let run = AssertUnwindSafe(|| deed.run(&self.connection, now, told));
         match catch_unwind(run) {
             // SQLite may have rolled back by itself, though the deed passed that error over.

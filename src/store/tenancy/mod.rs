@@ -17,6 +17,7 @@
 //! insert is about to change, and collect the rows of every update first: 13 % of the jobs accepted in
 //! a second.
 
+mod topics;
 mod words;
 
 use std::{
@@ -35,7 +36,7 @@ use rusqlite::{
 };
 
 use super::scope::Scope;
-use crate::ambient::lock;
+use crate::{ambient::lock, domain::Topics};
 
 /// Every table of the database with rows of tenants; a test compares it with the schema. All have a column `account`.
 pub(in crate::store) const TENANT_TABLES: [&str; 35] = [
@@ -90,8 +91,8 @@ const SYSTEM: i64 = -1;
 pub(in crate::store) struct Tenancy {
     current: Arc<AtomicI64>,
     recorder: Arc<Mutex<Recorder>>,
-    /// Statements that passed, by address and length: the SQL of this program is static.
-    passed: RefCell<HashSet<(usize, usize)>>,
+    /// Statements that passed, by address and length, as the SQL of this program is static; and what they write.
+    passed: RefCell<HashMap<(usize, usize), Topics>>,
 }
 
 /// What the authorizer saw while a statement was prepared.
@@ -143,15 +144,15 @@ impl Tenancy {
         self.current.store(NOBODY, Ordering::Relaxed);
     }
 
-    /// Checks a tenant's statement before its first run on this connection.
+    /// Checks a tenant's statement before its first run on this connection; gives which kinds of rows it writes.
     pub(in crate::store) fn check(
         &self,
         connection: &Connection,
         sql: &'static str,
-    ) -> Result<(), String> {
+    ) -> Result<Topics, String> {
         let place = (sql.as_ptr() as usize, sql.len());
-        if self.passed.borrow().contains(&place) {
-            return Ok(());
+        if let Some(topics) = self.passed.borrow().get(&place) {
+            return Ok(*topics);
         }
         words::check(sql).map_err(|fault| format!("a tenant's statement {fault}: {sql}"))?;
         let tables = lock(&self.recorder).tables;
@@ -160,11 +161,12 @@ impl Tenancy {
         let prepared = connection.prepare(sql).map(drop);
         let seen = std::mem::replace(&mut *lock(&self.recorder), ready());
         prepared.map_err(|error| error.to_string())?;
+        let topics = topics::of(&seen.writes);
         if let Some(reason) = seen.verdict() {
             return Err(format!("a tenant's statement {reason}: {sql}"));
         }
-        self.passed.borrow_mut().insert(place);
-        Ok(())
+        self.passed.borrow_mut().insert(place, topics);
+        Ok(topics)
     }
 }
 

@@ -1,0 +1,135 @@
+//! Packs the dashboard's files, so that the program serves them from memory as they are.
+
+#![expect(clippy::print_stdout, reason = "it is how a build script speaks to cargo")]
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use flate2::{Compression, GzBuilder};
+
+const PAGE: &str = "src/http/dashboard/page";
+const INDEX: &str = "index.html";
+/// Where pages find the files of this version.
+const BASE: &str = "/dashboard/assets/";
+
+/// A file of the page.
+struct File {
+    /// Within the folder, with slashes.
+    path: String,
+    bytes: Vec<u8>,
+}
+
+fn main() -> io::Result<()> {
+    println!("cargo:rerun-if-changed={PAGE}");
+    println!("cargo:rerun-if-changed=build.rs");
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join(PAGE);
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let mut files = Vec::new();
+    collect(&root, "", &mut files)?;
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    let version = version(&files);
+    fill_index(&mut files, &version)?;
+    let mut table = format!("const VERSION: &str = {version:?};\nstatic FILES: &[Asset] = &[\n");
+    for (at, file) in files.iter().enumerate() {
+        let entry = pack(file, &out.join(format!("asset-{at}")))?;
+        writeln!(table, "    {entry},").map_err(io::Error::other)?;
+    }
+    table.push_str("];\n");
+    fs::write(out.join("assets.rs"), table)
+}
+
+fn variable(name: &str) -> io::Result<String> {
+    env::var(name).map_err(io::Error::other)
+}
+
+fn collect(folder: &Path, prefix: &str, files: &mut Vec<File>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().into_string();
+        let name = name.map_err(|name| io::Error::other(format!("{name:?} is not UTF-8")))?;
+        let path = format!("{prefix}{name}");
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), &format!("{path}/"), files)?;
+        } else if !name.starts_with('.') {
+            files.push(File { path, bytes: fs::read(entry.path())? });
+        }
+    }
+    Ok(())
+}
+
+/// Changes with every byte and name: what has this version in its path never changes.
+fn version(files: &[File]) -> String {
+    let mut hash = crc32fast::Hasher::new();
+    let mut length = 0;
+    for file in files {
+        hash.update(file.path.as_bytes());
+        hash.update(&[0]);
+        hash.update(&file.bytes);
+        length += file.bytes.len();
+    }
+    format!("{:08x}{length:x}", hash.finalize())
+}
+
+/// Names in the first file that a browser reads all others that it will need.
+fn fill_index(files: &mut [File], version: &str) -> io::Result<()> {
+    let base = format!("{BASE}{version}");
+    let modules = files.iter().map(|file| file.path.as_str()).filter(|path| path.ends_with(".js"));
+    let preload: String = modules
+        .map(|path| format!("<link rel=\"modulepreload\" href=\"{base}/{path}\">"))
+        .collect();
+    let index = files.iter_mut().find(|file| file.path == INDEX);
+    let index = index.ok_or_else(|| io::Error::other("the page has no index.html"))?;
+    let text = std::str::from_utf8(&index.bytes).map_err(io::Error::other)?;
+    let text = text.replace("{{ base }}", &base).replace("{{ preload }}", &preload);
+    index.bytes = text.into_bytes();
+    Ok(())
+}
+
+/// Writes what is served of a file; gives its row of the table.
+fn pack(file: &File, to: &Path) -> io::Result<String> {
+    let is_font = has_ending(&file.path, "woff2");
+    // Fonts are compressed in themselves.
+    if is_font {
+        fs::write(to, &file.bytes)?;
+    } else {
+        // No time and no name, so that the same file is always the same bytes.
+        let mut packer = GzBuilder::new().write(Vec::new(), Compression::best());
+        packer.write_all(&file.bytes)?;
+        fs::write(to, packer.finish()?)?;
+    }
+    Ok(format!(
+        "Asset {{ path: {:?}, media_type: {:?}, is_gzip: {}, bytes: include_bytes!({:?}) }}",
+        file.path,
+        media_type(&file.path)?,
+        !is_font,
+        to,
+    ))
+}
+
+fn media_type(path: &str) -> io::Result<&'static str> {
+    let known = [
+        ("html", "text/html; charset=utf-8"),
+        ("js", "text/javascript; charset=utf-8"),
+        ("css", "text/css; charset=utf-8"),
+        ("svg", "image/svg+xml"),
+        ("json", "application/json"),
+        ("woff2", "font/woff2"),
+        ("txt", "text/plain; charset=utf-8"),
+        ("md", "text/plain; charset=utf-8"),
+        ("LICENSE", "text/plain; charset=utf-8"),
+    ];
+    let found = known.iter().find(|(ending, _)| has_ending(path, ending));
+    let is_licence = path.rsplit('/').next().is_some_and(|name| name.contains("LICENSE"));
+    let plain = is_licence.then_some("text/plain; charset=utf-8");
+    let media_type = found.map(|(_, media_type)| *media_type).or(plain);
+    media_type.ok_or_else(|| io::Error::other(format!("what is {path}? name it in build.rs")))
+}
+
+fn has_ending(path: &str, ending: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == ending)
+}

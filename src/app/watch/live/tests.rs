@@ -1,0 +1,172 @@
+//! Who hears of which changes.
+
+use super::*;
+use crate::{
+    ambient::Ambient,
+    domain::{AccountSettings, EndUserId, ProjectId},
+    store::{Commit, EngineSettings, Signal, SystemScope, account_settings, accounts, end_users},
+};
+
+struct Rig {
+    store: Store,
+    watches: Watches,
+    ambient: Ambient,
+    _folder: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ambient = Ambient::system();
+        let path = folder.path().join("skai.db");
+        let (store, _) = Store::open(&path, &EngineSettings::default(), &ambient).unwrap();
+        let watches = Watches::default();
+        let heard = watches.clone();
+        store.listen(move |signals| heard.hear(signals));
+        Self { store, watches, ambient, _folder: folder }
+    }
+
+    fn account(&self) -> AccountScope {
+        let (id, project) =
+            (AccountId::from_uuid(self.ambient.uuid()), ProjectId::from_uuid(self.ambient.uuid()));
+        let make = self
+            .store
+            .write(SystemScope::new(), move |tx| accounts::insert(tx, id, project, "tests"));
+        make.wait().unwrap()
+    }
+
+    fn listen(&self, scope: AccountScope) -> Listening {
+        self.watches.listen(&self.store, scope, Topics::ALL).unwrap()
+    }
+
+    /// Notes an end user, and then does as told.
+    fn change(&self, scope: AccountScope, fails: bool) -> Result<()> {
+        self.begin_change(scope, fails).wait()
+    }
+
+    fn begin_change(&self, scope: AccountScope, fails: bool) -> Commit<()> {
+        let id = EndUserId::from_uuid(self.ambient.uuid());
+        self.store.write(scope, move |tx| {
+            end_users::open(tx, id, "ann", 5)?;
+            if fails { Err(Error::internal("as asked")) } else { Ok(()) }
+        })
+    }
+
+    /// Changes what the account has once.
+    fn set(&self, scope: AccountScope) {
+        let settings = AccountSettings::default();
+        self.store.write(scope, move |tx| account_settings::set(tx, &settings)).wait().unwrap();
+    }
+}
+
+fn taken(listening: &Listening) -> Vec<&'static str> {
+    listening.take().names().collect()
+}
+
+#[test]
+fn an_account_hears_of_its_own_changes_alone() {
+    let rig = Rig::new();
+    let (one, other) = (rig.account(), rig.account());
+    let (hears_one, hears_other) = (rig.listen(one), rig.listen(other));
+    rig.change(one, false).unwrap();
+    assert_eq!(taken(&hears_one), ["end_users"]);
+    assert!(taken(&hears_one).is_empty() && taken(&hears_other).is_empty());
+}
+
+#[test]
+fn what_is_undone_is_not_heard() {
+    let rig = Rig::new();
+    let (one, other) = (rig.account(), rig.account());
+    let listening = [rig.listen(one), rig.listen(other)];
+    rig.change(one, true).unwrap_err();
+    assert!(taken(&listening[0]).is_empty());
+    // Also of several that share a commit.
+    let (open, opened) = std::sync::mpsc::channel::<()>();
+    let opened = std::sync::Mutex::new(opened);
+    let gate = rig.store.write(SystemScope::new(), move |_| {
+        // An error, once it is open.
+        let _opened = lock(&opened).recv();
+        Ok(())
+    });
+    let settings = AccountSettings::default();
+    let done = rig.store.write(other, move |tx| account_settings::set(tx, &settings));
+    let undone = rig.begin_change(one, true);
+    drop(open);
+    gate.wait().unwrap();
+    done.wait().unwrap();
+    undone.wait().unwrap_err();
+    assert!(taken(&listening[0]).is_empty());
+    assert_eq!(taken(&listening[1]), ["ledger", "projects"]);
+}
+
+#[test]
+fn an_account_and_its_twin_share_what_is_there_once() {
+    let rig = Rig::new();
+    let live = rig.account();
+    let id = live.account_id();
+    let find =
+        move |tx: &crate::store::Tx<'_, SystemScope>| accounts::find(tx, id, Environment::Live);
+    let account = rig.store.write(SystemScope::new(), find).wait().unwrap().unwrap();
+    let make = move |tx: &crate::store::Tx<'_, SystemScope>| accounts::insert_twin(tx, &account);
+    let twin = rig.store.write(SystemScope::new(), make).wait().unwrap();
+    let listening = rig.listen(twin);
+    rig.change(live, false).unwrap();
+    assert!(taken(&listening).is_empty());
+    rig.set(live);
+    assert_eq!(taken(&listening), ["projects"]);
+    rig.change(twin, false).unwrap();
+    assert_eq!(taken(&listening), ["end_users"]);
+}
+
+#[test]
+fn topics_that_nobody_may_hear_wake_nobody() {
+    let rig = Rig::new();
+    let scope = rig.account();
+    let few = Topics::NONE.with(Topic::Jobs);
+    let mut listening = rig.watches.listen(&rig.store, scope, few).unwrap();
+    rig.change(scope, false).unwrap();
+    assert!(!listening.heard().has_changed().unwrap());
+    rig.watches.hear(&[Signal::Elsewhere]);
+    assert!(listening.heard().has_changed().unwrap());
+    assert_eq!(taken(&listening), ["jobs"]);
+}
+
+#[test]
+fn the_server_is_heard_of_by_who_may() {
+    let rig = Rig::new();
+    let scope = rig.account();
+    let listening = rig.listen(scope);
+    rig.account();
+    assert_eq!(taken(&listening), ["server"]);
+}
+
+#[test]
+fn there_are_so_many_and_no_more() {
+    let rig = Rig::new();
+    let scopes: Vec<_> = (0..=EARS_MAX / EARS_OF_ACCOUNT_MAX).map(|_| rig.account()).collect();
+    let (last, full) = scopes.split_last().unwrap();
+    let mut all = Vec::new();
+    for scope in full {
+        all.extend((0..EARS_OF_ACCOUNT_MAX).map(|_| rig.listen(*scope)));
+        if all.len() < EARS_MAX {
+            let refused = rig.watches.listen(&rig.store, *scope, Topics::ALL).err().unwrap();
+            assert_eq!(refused.kind(), ErrorKind::RateLimit);
+        }
+    }
+    let refused = rig.watches.listen(&rig.store, *last, Topics::ALL).err().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    all.pop();
+    drop(rig.listen(*last));
+    drop(all);
+    let ears = &lock(&rig.watches.0).ears;
+    assert!(ears.known.is_empty() && ears.all == 0);
+}
+
+#[test]
+fn the_end_is_heard_also_by_who_comes_later() {
+    let rig = Rig::new();
+    let scope = rig.account();
+    let mut early = rig.listen(scope);
+    rig.watches.close();
+    assert!(early.heard().borrow().closed && rig.listen(scope).heard().borrow().closed);
+}
