@@ -36,11 +36,13 @@ pub(crate) use handler;
 pub(crate) enum Access {
     /// Everyone.
     Open,
-    /// API keys with the scope.
+    /// API keys with the scope, and people who signed in and whose role has it.
     Tenant(Scope),
     /// Every API key.
     AnyKey,
-    /// The operator.
+    /// People who signed in to the dashboard, for what is their own.
+    SignedIn,
+    /// The operator, and operators who signed in.
     Operator,
     /// The operator and programs on the same machine; everyone where it is configured so.
     Metrics,
@@ -59,6 +61,15 @@ pub(crate) enum BodyKind {
     OptionalJson,
     /// Bytes that the handler verifies itself, whatever their content type.
     Raw,
+}
+
+/// Which pages may make a browser ask for a route that needs no cookie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asker {
+    /// Any.
+    AnyPage,
+    /// The dashboard's own.
+    OwnPage,
 }
 
 /// The longest body that a route takes.
@@ -128,6 +139,8 @@ pub(crate) struct Route {
     pub(super) dialect: Dialect,
     /// Whether the log of requests shows who asked for it.
     pub(super) is_logged: bool,
+    /// Who may make a browser ask for it.
+    pub(super) asker: Asker,
 }
 
 impl Route {
@@ -185,12 +198,19 @@ impl Route {
             headers: &[],
             dialect: Dialect::Own,
             is_logged: true,
+            asker: Asker::AnyPage,
         }
     }
 
     /// Asked every few seconds by programs that watch: the log of requests leaves it out.
     pub(crate) fn unlogged(mut self) -> Self {
         self.is_logged = false;
+        self
+    }
+
+    /// Must be asked for by the dashboard's own page, as what a cookie allows must.
+    pub(crate) fn own_page(mut self) -> Self {
+        self.asker = Asker::OwnPage;
         self
     }
 

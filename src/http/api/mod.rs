@@ -25,6 +25,7 @@ mod schedules;
 mod api_keys;
 mod me;
 mod projects;
+mod users;
 
 mod logs;
 mod schemas;
@@ -41,6 +42,7 @@ mod queues;
 use serde::Serialize;
 
 use super::{
+    dashboard,
     request::{A_TIME, Request},
     routes::Route,
 };
@@ -71,6 +73,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(schedules::routes());
     table.extend(projects::routes());
     table.extend(api_keys::routes());
+    table.extend(users::routes());
     table.extend(me::routes());
     table.extend(schemas::routes());
     table.extend(usage::routes());
@@ -82,6 +85,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(operator::server());
     table.extend(duties::routes());
     table.extend(stripe::operator());
+    table.extend(dashboard::routes());
     table
 }
 

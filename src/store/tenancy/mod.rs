@@ -38,7 +38,7 @@ use super::scope::Scope;
 use crate::ambient::lock;
 
 /// Every table of the database with rows of tenants; a test compares it with the schema. All have a column `account`.
-pub(in crate::store) const TENANT_TABLES: [&str; 35] = [
+pub(in crate::store) const TENANT_TABLES: [&str; 36] = [
     "account_setting",
     "agent",
     "agent_drift",
@@ -62,6 +62,7 @@ pub(in crate::store) const TENANT_TABLES: [&str; 35] = [
     "job_request",
     "job_result",
     "ledger",
+    "member",
     "project",
     "queue",
     "removed_job",
