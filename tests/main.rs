@@ -19,6 +19,7 @@ mod builtins;
 mod chat;
 mod cli;
 mod crash;
+mod dashboard;
 mod deliveries;
 mod duties;
 mod end_users;

@@ -209,7 +209,7 @@ fn may_reset(
         let message = "only an operator of the server makes links for another";
         return Err(Error::new(ErrorKind::InsufficientScope, message));
     }
-    if members::is_elsewhere(tx, person.id, Some(home), false)? {
+    if members::is_elsewhere(tx, person.id, Some(home.seq()), false)? {
         let message = "the person is a member of other accounts too; ask the operator of the server for a link";
         return Err(Error::new(ErrorKind::Conflict, message));
     }

@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::{
     row::named,
-    scope::{AccountScope, SystemScope},
+    scope::{AccountScope, AccountSeq, SystemScope},
     signal::Signal,
     tx::{Snapshot, Tx},
 };
@@ -124,10 +124,9 @@ pub fn remove(tx: &Tx<'_, AccountScope>, id: UserId) -> Result<()> {
 pub fn is_elsewhere(
     snapshot: &Snapshot<'_, SystemScope>,
     id: UserId,
-    but: Option<AccountScope>,
+    but: Option<AccountSeq>,
     invited: bool,
 ) -> Result<bool> {
-    let but = but.map(|scope| scope.seq());
     let sql = "select exists (select 1 from main.member
                where id = ?1 and account is not ?2 and (?3 or accepted_at is not null))";
     Ok(snapshot.one(sql, (id, but, invited), |row| row.get(0))?.unwrap_or(false))
