@@ -57,11 +57,13 @@ create table project (
   unique (account, id),
   unique (account, name)
 ) strict;
+create index project_by_id on project (id);
 
 -- A key to the API. The secret is not here: only its prefix, to find it, and its argon2id hash.
 -- `expires_at` is what its maker asked for; a key that was replaced ends at `overlap_ends_at` too. `origin` is
 -- the first of the keys that it goes back to by rotations, which share one budget; null where it is itself.
 -- `allowed_cidrs` are networks, separated by spaces; null where it may be used from anywhere.
+-- `is_dashboard` marks the one key of a project that pays for what people start on the dashboard: nobody has its secret.
 create table api_key (
   seq integer primary key,
   account integer not null references account (seq),
@@ -80,9 +82,70 @@ create table api_key (
   overlap_ends_at integer,
   revoked_at integer,
   last_used_at integer,
+  is_dashboard integer not null default 0 check (is_dashboard in (0, 1)),
   unique (account, id)
 ) strict;
 create index api_key_by_origin on api_key (origin) where origin is not null;
+create unique index api_key_of_dashboard on api_key (account, project) where is_dashboard = 1;
+
+-- Somebody who signs in to the dashboard, also to several accounts. `email_key` is the address in lower case, by which
+-- people are told apart. `password_hash` is null until they chose a password. Who `is_operator` acts in every account.
+create table person (
+  seq integer primary key,
+  id blob not null unique,
+  email text not null,
+  email_key text not null unique,
+  password_hash text,
+  is_operator integer not null default 0 check (is_operator in (0, 1)),
+  created_at integer not null,
+  password_changed_at integer
+) strict;
+
+-- What a person may do in an account, whose live row it belongs to. `id` and `email` are the person's, so that an
+-- account sees nothing of people but this. `accepted_at` is null while the invitation is open; until then the
+-- person may do nothing here.
+create table member (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  email text not null,
+  role text not null check (role in ('owner', 'admin', 'developer', 'viewer')),
+  created_at integer not null,
+  accepted_at integer,
+  last_signed_in_at integer,
+  unique (account, id)
+) strict;
+create index member_by_person on member (id);
+
+-- A browser that a person signed in with. The token is in its cookie alone: here is its SHA-256. `expires_at` moves on
+-- while the browser is used, up to a limit.
+create table dashboard_session (
+  seq integer primary key,
+  person integer not null,
+  id blob not null unique,
+  token_hash blob not null unique,
+  address text not null,
+  user_agent text not null,
+  created_at integer not null,
+  last_seen_at integer not null,
+  expires_at integer not null
+) strict;
+create index dashboard_session_by_person on dashboard_session (person);
+create index dashboard_session_by_end on dashboard_session (expires_at);
+
+-- A link by which somebody comes in once: its row is deleted when it is used. The first start has one for nobody yet
+-- (`setup`), an invitation names the membership (`invite`), and one for a new password only the person (`reset`).
+create table sign_in_link (
+  token_hash blob primary key,
+  purpose text not null check (purpose in ('setup', 'invite', 'reset')),
+  person integer,
+  membership integer,
+  created_at integer not null,
+  expires_at integer not null,
+  check ((person is null) = (purpose = 'setup') and (membership is not null) = (purpose = 'invite'))
+) strict, without rowid;
+create index sign_in_link_by_person on sign_in_link (person);
+create index sign_in_link_by_end on sign_in_link (expires_at);
 
 -- What a POST with an Idempotency-Key answered. `key` is a hash of method, route and key. `response`
 -- is the answer itself, sealed where it holds a secret. The answer to a new job is not copied: it is

@@ -82,10 +82,22 @@ pub fn create(app: &Arc<App>, new: NewAccount) -> Commit<CreatedAccount> {
     let project = ProjectId::from_uuid(app.ambient.uuid());
     let this = Arc::clone(app);
     app.store.write(SystemScope::new(), move |tx| {
-        let scope = accounts::insert(tx, id, project, &new.name)?;
-        tx.within(scope, |tx| furnish(&this, tx))?;
+        make(&this, tx, id, project, &new.name)?;
         Ok(CreatedAccount { account: must_find(tx, id, Environment::Live)?, project })
     })
+}
+
+/// The same within a transaction.
+pub(super) fn make(
+    app: &App,
+    tx: &Tx<'_, SystemScope>,
+    id: AccountId,
+    project: ProjectId,
+    name: &str,
+) -> Result<AccountScope> {
+    let scope = accounts::insert(tx, id, project, name)?;
+    tx.within(scope, |tx| furnish(app, tx))?;
+    Ok(scope)
 }
 
 /// What every new account has, and every twin: the server's own functions, and those that are run each night.

@@ -240,6 +240,7 @@ pub fn prepare_rotation(
     }
     let (old, project) = app.store.read(scope, |snapshot| {
         let old = must_find(snapshot, id)?;
+        is_somebodys(&old)?;
         let project = project(snapshot, Some(old.project.1))?;
         Ok((old, project))
     })?;
@@ -335,7 +336,7 @@ pub fn get(app: &App, scope: AccountScope, id: ApiKeyId) -> Result<ApiKey> {
 /// Ends a key at once; one that was revoked before stays so.
 pub fn revoke(app: &App, scope: AccountScope, id: ApiKeyId) -> Commit<ApiKey> {
     app.store.write(scope, move |tx| {
-        must_find(tx, id)?;
+        is_somebodys(&must_find(tx, id)?)?;
         api_keys::revoke(tx, id)?;
         must_find(tx, id)
     })
@@ -346,8 +347,21 @@ pub fn revoke_any(app: &App, id: ApiKeyId) -> Commit<()> {
     app.store.write(SystemScope::new(), move |tx| {
         let account = api_keys::account_of(tx, id)?;
         let account = account.ok_or_else(|| Error::none_on_server("API key"))?;
-        tx.within(account, |tx| api_keys::revoke(tx, id)).map(drop)
+        tx.within(account, |tx| {
+            is_somebodys(&must_find(tx, id)?)?;
+            api_keys::revoke(tx, id).map(drop)
+        })
     })
+}
+
+/// Refuses the dashboard's keys, which nobody holds.
+fn is_somebodys(key: &ApiKey) -> Result<()> {
+    if !key.is_dashboard {
+        return Ok(());
+    }
+    let message = "this key is the dashboard's: nobody holds it, and it pays for what people start there; \
+                   remove the members who should start nothing";
+    Err(Error::new(ErrorKind::Conflict, message))
 }
 
 fn not_found() -> Error {

@@ -1,4 +1,4 @@
-//! Argon2id for API keys.
+//! Argon2id for API keys and passwords.
 
 use argon2::{
     Algorithm, Argon2, CustomizedPasswordHasher as _, Params, PasswordHash, PasswordVerifier as _,
@@ -19,11 +19,16 @@ pub struct HashCost {
 /// Hashes a key for storage, as a PHC string with its own parameters: a stored hash stays valid
 /// when the cost is changed. Takes some 20 ms of a core at the default cost.
 pub fn hash(key: &ApiKey, salt: &[u8; 16], cost: HashCost) -> Result<String> {
+    hash_text(key.text().expose(), salt, cost)
+}
+
+/// The same for a password.
+pub(super) fn hash_text(secret: &str, salt: &[u8; 16], cost: HashCost) -> Result<String> {
     let params = Params::new(cost.memory_kib, cost.passes, 1, None)
         .map_err(|error| Error::internal(error.to_string()))?;
     let hash: PasswordHash = Argon2::default()
         .hash_password_customized(
-            key.text().expose().as_bytes(),
+            secret.as_bytes(),
             salt,
             Some(Algorithm::Argon2id.as_str()),
             Some(Version::V0x13.into()),
@@ -35,7 +40,12 @@ pub fn hash(key: &ApiKey, salt: &[u8; 16], cost: HashCost) -> Result<String> {
 
 /// Whether `hash` was made of `key`, compared in constant time. A damaged hash matches nothing.
 pub(super) fn verify(key: &ApiKey, hash: &str) -> bool {
-    Argon2::default().verify_password(key.text().expose().as_bytes(), hash).is_ok()
+    verify_text(key.text().expose(), hash)
+}
+
+/// The same for a password.
+pub(super) fn verify_text(secret: &str, hash: &str) -> bool {
+    Argon2::default().verify_password(secret.as_bytes(), hash).is_ok()
 }
 
 #[cfg(test)]

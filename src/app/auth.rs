@@ -2,10 +2,13 @@
 //! verified on a small pool of threads, so that nobody can keep the event loop busy with guessing.
 
 mod cache;
+mod passwords;
 mod refusals;
 mod session;
+mod signed_in;
 #[cfg(test)]
 mod tests;
+pub(super) mod tokens;
 mod verify;
 
 use std::{
@@ -24,6 +27,7 @@ use tokio::sync::oneshot;
 
 pub use refusals::{not_the_operator, unauthenticated};
 pub use session::Session;
+pub use signed_in::{SessionSettings, SignedIn, not_signed_in};
 
 use super::{
     argon::{self, HashCost},
@@ -32,7 +36,7 @@ use super::{
 };
 use crate::{
     ambient::{self, Ambient, lock},
-    domain::{ApiKey, ApiKeyId, ProjectId, RateLimit, Result, Secret},
+    domain::{ApiKey, ApiKeyId, ProjectId, RateLimit, Result, Secret, UserId},
     store::{Signal, Store},
 };
 use cache::Digest;
@@ -51,7 +55,7 @@ pub struct AuthSettings {
     pub rate_limits: RateLimits,
     /// The operator's requests per rate class.
     pub operator_rate_limit: RateLimit,
-    /// Refused keys, operator tokens and events of Stripe's per client address.
+    /// Refused keys, operator tokens, sign-ins and events of Stripe's per client address; sign-ins also per person.
     pub failed_attempts: RateLimit,
     /// What it costs to hash a new key.
     pub hash_cost: HashCost,
@@ -61,6 +65,8 @@ pub struct AuthSettings {
     pub cache_ttl: Duration,
     /// The operator's token; an empty one matches nothing.
     pub operator_token: Secret<String>,
+    /// How long people stay signed in on the dashboard.
+    pub sessions: SessionSettings,
 }
 
 /// What became of a presented key.
@@ -204,6 +210,7 @@ impl Authenticator {
     pub fn forget(&self, key: ApiKeyId) {
         let mut cache = lock(&self.shared.cache);
         cache.known.forget(|session| session.key == key);
+        cache.forget_signed_in(|session| session.key == key);
         cache.change(Some(key));
     }
 
@@ -211,8 +218,15 @@ impl Authenticator {
     fn forget_project(&self, project: ProjectId) {
         let mut cache = lock(&self.shared.cache);
         cache.known.forget(|session| session.project.1 == project);
+        cache.forget_signed_in(|session| session.project.1 == project);
         // Nobody knows the projects of the keys that are being verified.
         cache.change(None);
+    }
+
+    /// Forgets the sessions of somebody who signed in.
+    fn forget_user(&self, user: UserId) {
+        let is_theirs = |session: &Session| session.user.as_ref().is_some_and(|it| it.id == user);
+        lock(&self.shared.cache).forget_signed_in(is_theirs);
     }
 
     /// Forgets what a commit made doubtful. A listener of the store's.
@@ -221,16 +235,18 @@ impl Authenticator {
             match signal {
                 Signal::KeyChanged(key) => self.forget(*key),
                 Signal::ProjectChanged(project) => self.forget_project(*project),
+                Signal::UserChanged(user) => self.forget_user(*user),
                 Signal::AccountChanged | Signal::Elsewhere => self.forget_all(),
                 _ => {}
             }
         }
     }
 
-    /// Forgets all keys.
+    /// Forgets all keys and sessions.
     pub fn forget_all(&self) {
         let mut cache = lock(&self.shared.cache);
         cache.known.clear();
+        cache.forget_signed_in(|_| true);
         cache.change(None);
     }
 }

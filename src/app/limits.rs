@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use crate::{
     ambient::lock,
-    domain::{ApiKeyId, Quota, RateLimit, TokenBucket},
+    domain::{Quota, RateLimit, TokenBucket},
 };
 
 /// Which of a key's budgets a request draws on.
@@ -84,20 +85,20 @@ impl KeyBuckets {
     }
 }
 
-/// The buckets of all keys in use, bounded in number.
+/// The buckets of all keys or people in use, bounded in number.
 #[derive(Debug)]
-pub(super) struct Limits {
-    keys: Mutex<HashMap<ApiKeyId, Arc<KeyBuckets>>>,
+pub(super) struct Limits<K> {
+    keys: Mutex<HashMap<K, Arc<KeyBuckets>>>,
     capacity: usize,
 }
 
-impl Limits {
+impl<K: Hash + Eq> Limits<K> {
     pub(super) fn new(capacity: usize) -> Self {
         Self { keys: Mutex::default(), capacity }
     }
 
     /// The buckets of a key; full ones if it was not seen lately.
-    pub(super) fn of(&self, key: ApiKeyId, now: Duration) -> Arc<KeyBuckets> {
+    pub(super) fn of(&self, key: K, now: Duration) -> Arc<KeyBuckets> {
         let mut keys = lock(&self.keys);
         if keys.len() >= self.capacity && !keys.contains_key(&key) {
             keys.retain(|_, buckets| !buckets.is_full(now));
@@ -118,7 +119,7 @@ pub(super) struct FailedAttempts<K> {
     capacity: usize,
 }
 
-impl<K: std::hash::Hash + Eq> FailedAttempts<K> {
+impl<K: Hash + Eq> FailedAttempts<K> {
     pub(super) fn new(limit: RateLimit, capacity: usize) -> Self {
         Self { clients: Mutex::default(), limit, capacity }
     }
@@ -145,6 +146,7 @@ impl<K: std::hash::Hash + Eq> FailedAttempts<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ApiKeyId;
 
     const ONE: RateLimit = RateLimit { limit: 1, window: Duration::from_secs(10) };
 

@@ -29,6 +29,7 @@ pub mod ledger_audit;
 mod limits;
 mod listing;
 pub mod me;
+pub mod members;
 pub mod models;
 mod once;
 pub mod prices;
@@ -36,6 +37,7 @@ pub mod projects;
 pub mod queues;
 pub mod schedules;
 pub mod schemas;
+pub mod sign_in;
 pub mod stripe;
 pub mod tasks;
 pub mod telemetry;
@@ -179,6 +181,26 @@ pub struct Settings {
     pub tasks: TaskSettings,
     /// What the server does for itself.
     pub duties: DutySettings,
+    /// How people come in to the dashboard.
+    pub dashboard: DashboardSettings,
+}
+
+/// How people come in to the dashboard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DashboardSettings {
+    /// How long a link to an invitation or a new password is good.
+    pub link_ttl: Duration,
+    /// How long the link of the first start is good.
+    pub setup_ttl: Duration,
+    /// How people reach this server, such as `https://ai.example.com`; empty: as whoever asks for a link does.
+    pub public_url: String,
+}
+
+impl Default for DashboardSettings {
+    fn default() -> Self {
+        let day = Duration::from_hours(24);
+        Self { link_ttl: 3 * day, setup_ttl: day, public_url: String::new() }
+    }
 }
 
 /// How long what nobody needs any more is kept.

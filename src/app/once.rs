@@ -68,6 +68,28 @@ pub(super) fn within<T>(
     Ok(Reply { body, replayed: false })
 }
 
+/// The same for a deed of an account that touches rows which are no account's.
+pub(super) fn beside<T>(
+    app: &App,
+    tx: &Tx<'_, SystemScope>,
+    scope: AccountScope,
+    request: Option<&Idempotency>,
+    secrecy: Secrecy,
+    render: Render<T>,
+    deed: impl FnOnce(&Tx<'_, SystemScope>) -> Result<T>,
+) -> Result<Reply> {
+    let Some(request) = request else {
+        return Ok(Reply { body: render(&deed(tx)?)?, replayed: false });
+    };
+    if let Some(answer) = tx.within(scope, |tx| saved(tx, request))? {
+        return Ok(Reply { body: app.open_answer(answer, secrecy)?, replayed: true });
+    }
+    let body = render(&deed(tx)?)?;
+    let answer = Answer::Body(app.seal_answer(&body, secrecy)?);
+    tx.within(scope, |tx| save(app, tx, request, answer))?;
+    Ok(Reply { body, replayed: false })
+}
+
 /// The answer that was given to this request before, for deeds whose work is long. Blocks while it reads.
 pub(super) fn answered(
     app: &App,

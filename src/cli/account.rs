@@ -5,15 +5,16 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{DONE, Output, credits, key, local::Local};
+use super::{DONE, Output, credits, key, local::Local, user};
 use crate::{
     ambient::Ambient,
     app::{
         accounts::{self, NewAccount},
         api_keys::KeyRequest,
+        members::MemberRequest,
     },
     config::Config,
-    domain::{Bucket, Credits, PageRequest},
+    domain::{Bucket, Credits, MemberRole, PageRequest, check_email},
 };
 
 #[derive(Subcommand)]
@@ -35,6 +36,9 @@ pub(super) struct Create {
     /// Scopes of the key, separated by spaces or commas
     #[arg(long, default_value = "*")]
     scopes: String,
+    /// Somebody to invite as its owner; prints a link that works once
+    #[arg(long, value_name = "EMAIL")]
+    owner: Option<String>,
     #[command(flatten)]
     output: Output,
 }
@@ -49,7 +53,7 @@ impl Account {
     pub(super) fn run(self, config: &Config, ambient: Ambient) -> anyhow::Result<ExitCode> {
         let local = Local::open(config, ambient)?;
         match self {
-            Self::Create(create) => create.run(&local)?,
+            Self::Create(create) => create.run(config, &local)?,
             Self::List(list) => list.run(&local)?,
         }
         local.close();
@@ -59,7 +63,8 @@ impl Account {
 
 impl Create {
     /// What can be refused is looked at before the account is made.
-    fn run(self, local: &Local) -> anyhow::Result<()> {
+    fn run(self, config: &Config, local: &Local) -> anyhow::Result<()> {
+        self.owner.as_deref().map_or(Ok(()), check_email)?;
         let request = KeyRequest {
             name: "default".to_owned(),
             scopes: key::scopes(&self.scopes)?,
@@ -75,13 +80,20 @@ impl Create {
             crate::app::credits::grant(app, account, grant, None).wait()?;
         }
         let secret = key.secret.expose();
-        let object = json!({
+        let mut object = json!({
             "account_id": account, "project_id": made.project, "key_id": key.key.id, "key": secret,
         });
-        let text = format!(
+        let mut text = format!(
             "account  {account}\nproject  {}\nkey      {}\n\n{secret}\n\nThe key is shown this once.",
             made.project, key.key.id
         );
+        if let Some(email) = self.owner {
+            let new = MemberRequest { email, role: MemberRole::Owner };
+            let invited = user::invite(config, local, account, new, false)?;
+            let url = invited.url.expose();
+            object["invite_url"] = json!(url);
+            text = format!("{text}\n\n{url}\n\nThe owner's link works once.");
+        }
         Ok(self.output.print(&object, &text)?)
     }
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::{
     DONE, FAILED,
     evidence::{Evidence, show},
-    say,
+    say, say_setup,
 };
 use crate::{
     ambient::Ambient,
@@ -103,6 +103,7 @@ impl Demo {
             say(&format!(
                 "The server stays up until Ctrl-C:\n  address  http://{address}\n  key      {key}"
             ))?;
+            say_setup(&server)?;
             if server.wait() == Ended::Failed {
                 return Ok(ExitCode::from(FAILED));
             }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{DONE, FAILED, say};
+use super::{DONE, FAILED, say, say_setup};
 use crate::{
     ambient::Ambient,
     config::Config,
@@ -19,6 +19,10 @@ pub(super) fn run(config: Config, ambient: &Ambient, load: Load) -> anyhow::Resu
     let line = format!("listening on http://{}", server.address());
     tracing::info!(took_ms, version = env!("CARGO_PKG_VERSION"), "{line}");
     say(&line)?;
+    if let Err(error) = say_setup(&server) {
+        // Who runs the server reads no more of its output, or the disk is full: it serves all the same.
+        tracing::warn!(error = &*error as &dyn std::error::Error, "no setup link was printed");
+    }
     Ok(match server.wait() {
         Ended::Stopped => DONE,
         Ended::Failed => ExitCode::from(FAILED),

@@ -14,6 +14,7 @@ mod auth;
 mod batches;
 mod cleanup;
 mod credits;
+mod dashboard;
 mod drift;
 mod end_users;
 mod environment;
@@ -42,6 +43,7 @@ pub use auth::Auth;
 pub use batches::Batches;
 pub use cleanup::Cleanup;
 pub use credits::CreditsPolicy;
+pub use dashboard::Dashboard;
 pub use drift::Drift;
 pub use end_users::EndUsers;
 pub use http::Http;
@@ -125,6 +127,8 @@ pub struct Config {
     pub stripe: Stripe,
     /// What is recorded beside the books.
     pub telemetry: Telemetry,
+    /// How people sign in.
+    pub dashboard: Dashboard,
 }
 
 impl Config {
@@ -215,6 +219,7 @@ impl Config {
             webhooks,
             stripe,
             telemetry,
+            dashboard,
         } = self;
         let sections = [
             ("data_dir", *data_dir != other.data_dir),
@@ -241,6 +246,7 @@ impl Config {
             ("webhooks", *webhooks != other.webhooks),
             ("stripe", *stripe != other.stripe),
             ("telemetry", *telemetry != other.telemetry),
+            ("dashboard", *dashboard != other.dashboard),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }

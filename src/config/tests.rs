@@ -283,6 +283,14 @@ const BAD_VALUES: &[(&str, &str)] = &[
         "line 2: cleanup.usage: \"24h\" is not allowed; allowed: a duration such as \"30s\" or \"5m\", from 168h to 87600h",
     ),
     (
+        "[dashboard]\nsession_ttl = \"1m\"",
+        "line 2: dashboard.session_ttl: \"1m\" is not allowed; allowed: a duration such as \"30s\" or \"5m\", from 5m to 8760h",
+    ),
+    (
+        "[dashboard]\npublic_url = \"https://example.com/x\"",
+        "line 2: dashboard.public_url: \"https://example.com/x\" is not allowed; allowed: empty, or an address such as \"https://ai.example.com\" (no path)",
+    ),
+    (
         "[telemetry.invocations]\nredact = [\"$..content\"]",
         "line 2: telemetry.invocations.redact.0: \"$..content\" is not allowed; allowed: a JSONPath such as \"$.messages[*].content\", of at most 64 steps",
     ),

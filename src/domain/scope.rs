@@ -106,6 +106,27 @@ impl ScopeSet {
         Ok(set.normal())
     }
 
+    /// The set of these scopes.
+    pub const fn of(scopes: &[Scope]) -> Self {
+        Self(0).with(scopes)
+    }
+
+    /// The set with these scopes besides.
+    #[must_use]
+    pub const fn with(mut self, scopes: &[Scope]) -> Self {
+        let mut at = 0;
+        while at < scopes.len() {
+            self.0 |= scopes[at].bit();
+            at += 1;
+        }
+        self
+    }
+
+    /// Every single scope that the set allows, where [`names`](Self::names) would say `*`.
+    pub fn each(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.iter().copied().filter(move |scope| self.contains(*scope))
+    }
+
     /// True where the set allows `scope`. Never for `credits:write`.
     pub const fn contains(self, scope: Scope) -> bool {
         !matches!(scope, Scope::CreditsWrite) && (self.is_all() || self.0 & scope.bit() != 0)

@@ -11,6 +11,7 @@ mod api;
 mod dashboard;
 
 mod body;
+mod cookie;
 mod csv;
 mod error;
 mod json;
@@ -132,6 +133,8 @@ pub struct Edge {
     large_bodies: Turns,
     gated_bodies: Turns,
     heavy: Turns,
+    passwords: Turns,
+    cookies: Turns,
 }
 
 impl Edge {
@@ -150,8 +153,20 @@ impl Edge {
         let large_bodies = Turns::of_large_bodies(settings.body_timeout);
         let gated_bodies = Turns::of_gated_bodies(settings.patience);
         let heavy = Turns::of_work(settings.patience);
+        let passwords = Turns::of_passwords(settings.patience);
+        let cookies = Turns::of_cookies(settings.patience);
         let router = Router::new(table)?;
-        Ok(Self { app, router, settings, observer, large_bodies, gated_bodies, heavy })
+        Ok(Self {
+            app,
+            router,
+            settings,
+            observer,
+            large_bodies,
+            gated_bodies,
+            heavy,
+            passwords,
+            cookies,
+        })
     }
 
     /// Answers one request. Never fails: what goes wrong becomes an answer too.

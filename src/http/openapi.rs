@@ -24,7 +24,12 @@ body. To a method that it does not take, a path of this document answers 405 \
 what is below `/dashboard` are a page for people. Any other path answers 404 `NOT_FOUND`.
 
 `DELETE` answers 404 where `GET` would: to what is gone. What can still be shown, such as a \
-revoked key, takes another `DELETE`, which changes nothing and answers 204.";
+revoked key, takes another `DELETE`, which changes nothing and answers 204.
+
+Where a key or the operator's token lets in, so does the cookie of somebody who signed in on the dashboard and \
+sends no `Authorization`: with the scopes of their role, in the project that the header `Skai-Project` names (else \
+in the first that they have; 404 where it is of no account of theirs). What changes something must then say by \
+`Sec-Fetch-Site` or `Origin` that the dashboard's own page asks for it.";
 
 /// Where the document keeps its schemas.
 const SCHEMAS: &str = "#/components/schemas/";
@@ -53,6 +58,10 @@ pub(crate) fn document(table: &[Route]) -> Value {
             "securitySchemes": {
                 "apiKey": bearer("An API key of a tenant: `sk_live_…` or `sk_test_…`."),
                 "operator": bearer("The operator's token."),
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": "skai_session",
+                    "description": "Somebody who signed in on the dashboard.",
+                },
             },
             "headers": headers(),
             "schemas": {"Error": error},
@@ -98,6 +107,7 @@ fn security(access: Access) -> Value {
         Access::Open => json!([]),
         Access::Tenant(scope) => json!([{"apiKey": [scope.as_str()]}]),
         Access::AnyKey => json!([{"apiKey": []}]),
+        Access::SignedIn => json!([{"session": []}]),
         Access::Operator => json!([{"operator": []}]),
         Access::Metrics => json!([{}, {"operator": []}]),
     }

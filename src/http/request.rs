@@ -11,18 +11,19 @@ use std::{
 use hyper::{
     HeaderMap, Uri,
     body::Bytes,
-    header::{ACCEPT, ACCEPT_ENCODING, HeaderName, IF_NONE_MATCH},
+    header::{ACCEPT, ACCEPT_ENCODING, HOST, HeaderName, IF_NONE_MATCH, USER_AGENT},
 };
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
-use super::{RequestId, json, routes::Route, turns::Turns};
+use super::{RequestId, cookie, json, routes::Route, turns::Turns};
 use crate::{
     app::{
         App, Caller,
-        auth::{Session, unauthenticated},
+        auth::{Session, SignedIn, not_signed_in, unauthenticated},
+        sign_in::Browser,
     },
-    domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope, TraceContext},
+    domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope, TraceContext, UserId},
 };
 
 /// What an id in the query must be.
@@ -30,15 +31,18 @@ pub(crate) const AN_ID: &str = "an id: a UUID in lower case with hyphens";
 /// What a time in the query must be.
 pub(crate) const A_TIME: &str = "an RFC 3339 time such as 2026-11-20T09:00:00Z";
 
+/// The header in which the dashboard says in which project it acts.
+pub(super) const PROJECT: &str = "skai-project";
+
 /// Who sends a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Identity {
     /// Nobody said.
     Anyone,
-    /// An API key of a tenant.
+    /// An API key of a tenant, or somebody who signed in to act for one.
     Tenant(Arc<Session>),
-    /// The operator.
-    Operator,
+    /// The operator, by the token; or an operator who signed in.
+    Operator(Option<UserId>),
 }
 
 /// A request on its way to a handler.
@@ -53,6 +57,8 @@ pub(crate) struct Request {
     pub(crate) identity: Identity,
     /// The client's address.
     pub(crate) client: IpAddr,
+    /// Whether the client came by HTTPS.
+    pub(crate) is_https: bool,
     /// The body, whole; empty where there is none.
     pub(crate) body: Bytes,
     /// Present where the client gave an `Idempotency-Key`.
@@ -60,6 +66,8 @@ pub(crate) struct Request {
     /// How often a silent stream says that it is alive.
     pub(crate) keep_alive: Duration,
     pub(super) heavy: Turns,
+    pub(super) passwords: Turns,
+    pub(super) cookies: Turns,
     pub(super) route: Arc<Route>,
     pub(super) path: Vec<(String, String)>,
     pub(super) query: Vec<(String, String)>,
@@ -72,8 +80,31 @@ impl Request {
     pub(crate) fn session(&self) -> Result<&Arc<Session>> {
         match &self.identity {
             Identity::Tenant(session) => Ok(session),
-            Identity::Anyone | Identity::Operator => Err(unauthenticated()),
+            Identity::Anyone | Identity::Operator(_) => Err(unauthenticated()),
         }
+    }
+
+    /// Who signed in. Only routes for those have one.
+    pub(crate) fn user(&self) -> Result<&SignedIn> {
+        self.session()?.user.as_ref().ok_or_else(not_signed_in)
+    }
+
+    /// The token in the cookie of the dashboard, verified or not.
+    pub(crate) fn cookie(&self) -> Option<&str> {
+        cookie::token(&self.headers)
+    }
+
+    /// What somebody signs in with.
+    pub(crate) fn browser(&self) -> Browser {
+        let user_agent = self.header(&USER_AGENT).unwrap_or_default().to_owned();
+        Browser { address: self.client, user_agent }
+    }
+
+    /// How the client reaches this server, such as `https://ai.example.com`.
+    pub(crate) fn origin(&self) -> String {
+        let authority = || self.uri.authority().map(hyper::http::uri::Authority::as_str);
+        let host = self.header(&HOST).or_else(authority).unwrap_or_default();
+        format!("{}://{host}", if self.is_https { "https" } else { "http" })
     }
 
     /// On whose behalf deeds are done.
@@ -109,7 +140,24 @@ impl Request {
         &self,
         work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let place = self.heavy.enter().await?;
+        self.in_turn(&self.heavy, work).await
+    }
+
+    /// Checks or hashes passwords, when one of the few places for that is free: each takes a core, and anybody may ask.
+    /// 503 where none gets free in time.
+    pub(crate) async fn hashing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.in_turn(&self.passwords, work).await
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        turns: &Turns,
+        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let place = turns.enter().await?;
         self.blocking(move |app| {
             // Held until the work ends, even where its client leaves before.
             let _place = place;
@@ -121,7 +169,7 @@ impl Request {
     /// The id in the path, as in `id::<JobId>("id")`. A malformed one names nothing: 404.
     pub(crate) fn id<T: FromStr<Err = MalformedId>>(&self, name: &str) -> Result<T> {
         self.segment(name)?.parse().map_err(|_| match self.identity {
-            Identity::Operator => Error::none_on_server("object"),
+            Identity::Operator(_) => Error::none_on_server("object"),
             _ => Error::not_found("object"),
         })
     }

@@ -36,11 +36,13 @@ pub(crate) use handler;
 pub(crate) enum Access {
     /// Everyone.
     Open,
-    /// API keys with the scope.
+    /// API keys with the scope, and people who signed in and whose role has it.
     Tenant(Scope),
     /// Every API key.
     AnyKey,
-    /// The operator.
+    /// People who signed in to the dashboard, for what is their own.
+    SignedIn,
+    /// The operator, and operators who signed in.
     Operator,
     /// The operator and programs on the same machine; everyone where it is configured so.
     Metrics,
@@ -59,6 +61,15 @@ pub(crate) enum BodyKind {
     OptionalJson,
     /// Bytes that the handler verifies itself, whatever their content type.
     Raw,
+}
+
+/// Which pages may make a browser ask for a route that needs no cookie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asker {
+    /// Any.
+    AnyPage,
+    /// The dashboard's own.
+    OwnPage,
 }
 
 /// The longest body that a route takes.
@@ -132,6 +143,8 @@ pub(crate) struct Route {
     pub(super) is_hidden: bool,
     /// Whether any query is taken, and not read: the page's own code does.
     pub(super) any_query: bool,
+    /// Who may make a browser ask for it.
+    pub(super) asker: Asker,
 }
 
 impl Route {
@@ -191,6 +204,7 @@ impl Route {
             is_logged: true,
             is_hidden: false,
             any_query: false,
+            asker: Asker::AnyPage,
         }
     }
 
@@ -209,6 +223,12 @@ impl Route {
     /// Takes any query and does not read it.
     pub(crate) fn any_query(mut self) -> Self {
         self.any_query = true;
+        self
+    }
+
+    /// Must be asked for by the dashboard's own page, as what a cookie allows must.
+    pub(crate) fn own_page(mut self) -> Self {
+        self.asker = Asker::OwnPage;
         self
     }
 

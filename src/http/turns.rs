@@ -16,6 +16,11 @@ const LARGE_MAX: usize = 8;
 /// Bodies of routes with a gate that are in memory at the same time: anybody may send them.
 const GATED_MAX: usize = 32;
 
+/// Passwords that are hashed at the same time: each takes a core and some 20 MiB, and anybody may ask for it.
+const PASSWORDS_MAX: usize = 2;
+/// Cookies that are looked up at the same time.
+const COOKIES_MAX: usize = 16;
+
 /// Places, and how long one waits for one. Clones share them.
 #[derive(Clone)]
 pub(super) struct Turns {
@@ -32,6 +37,18 @@ impl Turns {
     pub(super) fn of_work(patience: Duration) -> Self {
         let refusal = "too many long requests are being worked on; retry in a moment";
         Self::new(HEAVY_MAX, patience, refusal, Duration::from_secs(5))
+    }
+
+    /// For passwords.
+    pub(super) fn of_passwords(patience: Duration) -> Self {
+        let refusal = "too many people are signing in at the moment; retry in a moment";
+        Self::new(PASSWORDS_MAX, patience, refusal, Duration::from_secs(1))
+    }
+
+    /// For cookies that are not known.
+    pub(super) fn of_cookies(patience: Duration) -> Self {
+        let refusal = "too many sessions are being looked up at the moment; retry in a moment";
+        Self::new(COOKIES_MAX, patience, refusal, Duration::from_secs(1))
     }
 
     /// For bodies that may be larger than usual.

@@ -8,9 +8,10 @@ use super::folder;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Backlog, CallLimits, Calls, CleanupSettings, Contracts, DutySettings, Facts,
-        HashCost, LastAudit, RateLimits, StripeSettings, TaskSettings, Vault, Watches,
-        auth::{AuthSettings, Authenticator},
+        self, App, Backlog, CallLimits, Calls, CleanupSettings, Contracts, DashboardSettings,
+        DutySettings, Facts, HashCost, LastAudit, RateLimits, StripeSettings, TaskSettings, Vault,
+        Watches,
+        auth::{AuthSettings, Authenticator, SessionSettings},
         duties::{BackupSettings, Retention},
         prices::LiveCatalog,
         telemetry::{InvocationPolicy, Recording},
@@ -137,6 +138,11 @@ fn auth(config: &Config, operator_token: Secret<String>) -> AuthSettings {
         threads: auth.argon2_threads,
         cache_ttl: auth.cache_ttl,
         operator_token,
+        sessions: SessionSettings {
+            ttl: config.dashboard.session_ttl,
+            max: config.dashboard.session_max,
+            rate_limit: config.dashboard.rate_limit,
+        },
     }
 }
 
@@ -169,6 +175,16 @@ fn settings(config: &Config) -> app::Settings {
         stripe: stripe(config),
         tasks: tasks(config),
         duties: duties(config),
+        dashboard: dashboard(config),
+    }
+}
+
+fn dashboard(config: &Config) -> DashboardSettings {
+    let of = &config.dashboard;
+    DashboardSettings {
+        link_ttl: of.link_ttl,
+        setup_ttl: of.setup_ttl,
+        public_url: of.public_url.clone(),
     }
 }
 

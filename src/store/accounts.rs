@@ -108,6 +108,13 @@ pub fn find(
     })
 }
 
+/// The account that was made first.
+pub fn oldest(snapshot: &Snapshot<'_, SystemScope>) -> Result<Option<Account>> {
+    let system = snapshot.scope();
+    let sql = select_account!("a.environment = 'live' order by a.seq limit 1");
+    snapshot.one(sql, [], |row| account(row, system))
+}
+
 /// Whether the operator suspended the account, and its twin with it.
 pub fn is_suspended(snapshot: &Snapshot<'_, SystemScope>, scope: AccountScope) -> Result<bool> {
     let sql = "select suspended_at is not null from main.account where seq = ?1";

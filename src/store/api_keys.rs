@@ -48,6 +48,8 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// When it was last verified; at most a minute old.
     pub last_used_at: Option<Timestamp>,
+    /// Whether it pays for what people start on the dashboard, and is nobody's to use.
+    pub is_dashboard: bool,
 }
 
 impl ApiKey {
@@ -118,6 +120,7 @@ fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         overlap_ends_at: row.get("overlap_ends_at")?,
         revoked_at: row.get("revoked_at")?,
         last_used_at: row.get("last_used_at")?,
+        is_dashboard: row.get("is_dashboard")?,
     })
 }
 
@@ -197,10 +200,10 @@ pub fn account_of(
     )
 }
 
-/// How many of the account's keys work.
+/// How many of the account's keys work, without those of the dashboard.
 pub fn count(snapshot: &Snapshot<'_, AccountScope>) -> Result<u32> {
     let found = snapshot.one(
-        "select count(*) from api_key where revoked_at is null
+        "select count(*) from api_key where revoked_at is null and is_dashboard = 0
            and coalesce(expires_at, ?1 + 1) > ?1 and coalesce(overlap_ends_at, ?1 + 1) > ?1",
         [snapshot.now()],
         |row| row.get(0),
@@ -243,7 +246,30 @@ pub fn find(snapshot: &Snapshot<'_, AccountScope>, id: ApiKeyId) -> Result<Optio
     )
 }
 
-/// The account's keys older than `before`, newest first, revoked ones included.
+/// The dashboard's key of the project of that number: it pays for what people start there.
+pub fn of_dashboard(snapshot: &Snapshot<'_, AccountScope>, project: i64) -> Result<Option<ApiKey>> {
+    snapshot.one(
+        "select k.*, p.id as project_id from api_key k join project p on p.seq = k.project
+         where k.project = ?1 and k.is_dashboard = 1",
+        [project],
+        api_key,
+    )
+}
+
+/// Makes the dashboard's key of a project, where it has none. Its hash is that of no secret, and what finds it is no
+/// part of a key.
+pub fn add_of_dashboard(tx: &Tx<'_, AccountScope>, id: ApiKeyId, project: i64) -> Result<()> {
+    tx.execute(
+        "insert into main.api_key
+           (account, project, id, name, prefix, hash, scopes, is_dashboard, created_at)
+         values (current_account(), ?1, ?2, 'Dashboard', ?3, '', '*', 1, ?4)
+         on conflict (account, project) where is_dashboard = 1 do nothing",
+        (project, id, format!("dashboard-{id}"), tx.now()),
+    )?;
+    Ok(())
+}
+
+/// The account's keys older than `before`, newest first, revoked ones included, those of the dashboard not.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     before: Option<ApiKeyId>,
@@ -254,7 +280,7 @@ pub fn list(
 
 pub(in crate::store) const LIST: &str =
     "select k.*, p.id as project_id from api_key k join project p on p.seq = k.project
-     where k.id < ?1 order by k.id desc limit ?2";
+     where k.id < ?1 and k.is_dashboard = 0 order by k.id desc limit ?2";
 
 /// Ends a key at once; false where there is none or it was revoked before.
 pub fn revoke(tx: &Tx<'_, AccountScope>, id: ApiKeyId) -> Result<bool> {

@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::scope::AccountSeq;
 use crate::domain::{
-    AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, Day, DeadLetterId, DeliveryId,
-    EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId, FunctionId, GrantId,
-    InvocationId, JobError, JobErrorCode, JobId, JobStatus, LedgerEntryId, ProjectId,
-    RequestRecordId, ScheduleId, Split, TaskId, Timestamp, TraceContext, Usage, UsageEventId,
+    AccountId, AgentId, AgentVersionId, ApiKeyId, BatchId, Credits, DashboardSessionId, Day,
+    DeadLetterId, DeliveryId, EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId,
+    FunctionId, GrantId, InvocationId, JobError, JobErrorCode, JobId, JobStatus, LedgerEntryId,
+    ProjectId, RequestRecordId, ScheduleId, Split, TaskId, Timestamp, TraceContext, Usage,
+    UsageEventId, UserId,
 };
 
 macro_rules! blobs {
@@ -35,7 +36,7 @@ macro_rules! blobs {
 blobs! {
     AccountId ProjectId ApiKeyId AgentId AgentVersionId BatchId JobId LedgerEntryId GrantId EndpointId
     DeliveryId EvalId EvalRunId EventId DeadLetterId EndUserId FunctionId ScheduleId TaskId RequestRecordId
-    UsageEventId InvocationId
+    UsageEventId InvocationId UserId DashboardSessionId
 }
 
 macro_rules! integers {

@@ -10,7 +10,7 @@ use std::sync::{
 use super::{queue::Waiting, telemetry::rows::Report};
 use crate::domain::{
     AccountId, ApiKeyId, BatchId, Credits, DeliveryStatus, EntryKind, Environment, EvalRunId,
-    JobId, JobStatus, ProjectId, QueueName, TaskId, TaskStatus, Topics,
+    JobId, JobStatus, ProjectId, QueueName, TaskId, TaskStatus, Topics, UserId,
 };
 
 /// Something that was committed.
@@ -47,6 +47,9 @@ pub enum Signal {
     ProjectChanged(ProjectId),
     /// An account changed: none of its keys must be accepted from memory any more.
     AccountChanged,
+    /// What somebody who signs in may do, or with which browsers, changed: none of their sessions must be accepted
+    /// from memory any more.
+    UserChanged(UserId),
     /// The agent of this internal number must not be run from memory any more.
     AgentChanged(i64),
     /// What an account says of recording invocations may have changed.

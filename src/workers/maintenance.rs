@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     ambient::lock,
-    app::{self, App, agents::health, batches, credits, usage},
+    app::{self, App, agents::health, batches, credits, sign_in, usage},
     domain::Result,
 };
 
@@ -21,10 +21,12 @@ const AGENTS: u32 = 100;
 const ANSWERS_PER_WRITE: u32 = 1_000;
 /// Writes of that kind in one round. A million answers a day are some 700 in a round.
 const WRITES_PER_ROUND: u32 = 60;
+/// Sessions and links of the dashboard that one round removes at most, of each. More wait for the next.
+const SIGN_INS_PER_ROUND: u32 = 1_000;
 
 /// Once a second, when the ticker calls it: fills lists, records late outcomes, goes on with cancellations, takes back
-/// expired grants, looks at some agents for drift and counts what was used. Once a minute it forgets old answers and
-/// hours.
+/// expired grants, looks at some agents for drift and counts what was used. Once a minute it forgets old answers,
+/// hours, sessions and links.
 pub struct Maintenance {
     app: Arc<App>,
     last: Mutex<Option<Duration>>,
@@ -57,6 +59,8 @@ impl Maintenance {
         if self.is_due() {
             report("forget saved answers", self.forget_answers());
             report("forget hours of agents", health::forget_hours(&self.app));
+            let forgotten = sign_in::forget_expired(&self.app, SIGN_INS_PER_ROUND);
+            report("forget sessions and links", forgotten.wait());
         }
         report("watch for drift", self.watch_drift());
         // The last, as it may have the most to do.

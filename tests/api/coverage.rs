@@ -10,8 +10,9 @@ use super::{
     document::{Access, Document, Operation},
 };
 use crate::support::{
-    Client, Provider, Receiver,
+    Client, Person, Provider, Receiver,
     client::Reply,
+    people::PASSWORD,
     provider::error,
     server::{Account, Endpoint, OPERATOR, TestServer},
 };
@@ -90,6 +91,12 @@ fn body(operation: &str, world: &World) -> Option<Value> {
         }
         "processStripeEvent" => json!({"account_id": world.account.id}),
         "grantCredits" | "adjustCredits" => json!({"amount": "0.5"}),
+        "createUser" => json!({"email": format!("{}@x", World::new_name()), "role": "viewer"}),
+        "updateUser" => json!({"role": "viewer"}),
+        "openSignInLink" => json!({"token": world.link()}),
+        "acceptSignInLink" => json!({"token": world.link(), "password": PASSWORD}),
+        "signIn" => json!({"email": world.person.email, "password": PASSWORD}),
+        "changePassword" => json!({"current_password": PASSWORD, "new_password": PASSWORD}),
         "issueApiKey" => {
             json!({"account_id": world.account.id, "name": "made", "scopes": ["jobs:read"]})
         }
@@ -127,6 +134,8 @@ struct World {
     provider: Provider,
     receiver: Receiver,
     endpoint: Endpoint,
+    /// An owner of the account.
+    person: Person,
 }
 
 impl World {
@@ -143,7 +152,8 @@ impl World {
             .start();
         let account = server.account();
         let endpoint = account.endpoint(&receiver, "/", &json!({"events": ["ping"]}));
-        Self { server, account, provider, receiver, endpoint }
+        let person = Person::owner(&server, &account);
+        Self { server, account, provider, receiver, endpoint, person }
     }
 
     /// The path of an object for which the operation succeeds.
@@ -167,6 +177,8 @@ impl World {
             () if path.starts_with("/v1/schedules/{id}") => self.schedule(),
             () if path.starts_with("/v1/invocations/{id}") => self.invocation(),
             () if path.starts_with("/v1/api-keys/{id}") => self.key(),
+            () if path.starts_with("/v1/users/{id}") => self.user(),
+            () if path.starts_with("/dashboard/api/sessions/{id}") => self.session(),
             () if path.starts_with("/admin/v1/keys/{id}") => self.key(),
             () if path.starts_with("/admin/v1/accounts/{id}") => self.account.id.clone(),
             () if path.contains("/stripe/customers/{stripe_customer_id}") => self.customer(),
@@ -315,6 +327,29 @@ impl World {
         made["id"].as_str().unwrap().to_owned()
     }
 
+    /// Somebody who is invited, and the link.
+    fn invited(&self) -> (String, String) {
+        let body = json!({"email": format!("{}@x", Self::new_name()), "role": "viewer"});
+        let made = self.account.client.post("/v1/users", &body).expect(201).json();
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        (text("id"), text("invite_url"))
+    }
+
+    fn user(&self) -> String {
+        self.invited().0
+    }
+
+    /// The token of a link.
+    fn link(&self) -> String {
+        self.invited().1.split('#').nth(1).unwrap().to_owned()
+    }
+
+    /// Another session of the person's.
+    fn session(&self) -> String {
+        let other = self.person.sign_in(&self.server);
+        other.get("/dashboard/api/session").expect(200).json()["id"].as_str().unwrap().to_owned()
+    }
+
     /// A customer of Stripe's.
     fn customer(&self) -> String {
         let id = Self::new_name();
@@ -333,7 +368,9 @@ impl World {
     fn may(&self, operation: &Operation) -> Client {
         match operation.access {
             Access::Operator => self.server.operator(),
-            Access::Open => self.server.client(),
+            // As the dashboard's page asks.
+            Access::Open => self.server.client().with_header("Sec-Fetch-Site", "same-origin"),
+            Access::SignedIn => self.person.client(&self.server),
             Access::Tenant(_) => self.account.client.clone(),
         }
     }
@@ -372,7 +409,7 @@ fn every_route_wants_its_credentials() {
         let path = operation.at(NOBODY);
         let strangers = match operation.access {
             Access::Open => continue,
-            Access::Tenant(_) => [&nobody, &operator],
+            Access::Tenant(_) | Access::SignedIn => [&nobody, &operator],
             Access::Operator => [&nobody, &world.account.client],
         };
         for client in strangers {
@@ -390,7 +427,7 @@ fn every_route_wants_its_scope() {
     let operations = document.operations();
     let scope_of = |operation: &Operation| match &operation.access {
         Access::Tenant(scope) => scope.clone(),
-        Access::Open | Access::Operator => None,
+        Access::Open | Access::SignedIn | Access::Operator => None,
     };
     let scopes: BTreeSet<_> = operations.iter().filter_map(scope_of).collect();
     let all: Vec<_> = skai_server::domain::Scope::ALL.iter().map(|scope| scope.as_str()).collect();
@@ -414,7 +451,13 @@ fn every_route_wants_its_scope() {
             document.check(operation, &reply);
             let reply = operation.call(&with, &path, &world);
             let is_missing = operation.is_for_one() && !makes;
-            let expected = if is_missing { 404 } else { operation.success };
+            // A key with one scope gives nobody a role that has more.
+            let is_weak = operation.id == "createUser";
+            let expected = match (is_missing, is_weak) {
+                (true, _) => 404,
+                (_, true) => 403,
+                _ => operation.success,
+            };
             assert_eq!(reply.status, expected, "{} with {scope}", operation.id);
             document.check(operation, &reply);
         }

@@ -21,6 +21,8 @@ pub(super) enum Access {
     Open,
     /// With the scope, or with any key.
     Tenant(Option<String>),
+    /// Who signed in on the dashboard.
+    SignedIn,
     Operator,
 }
 
@@ -110,6 +112,8 @@ impl Operation {
             Access::Open
         } else if security[0]["operator"].is_array() {
             Access::Operator
+        } else if security[0]["session"].is_array() {
+            Access::SignedIn
         } else {
             let scopes = security[0]["apiKey"].as_array().expect("a key or the operator");
             Access::Tenant(scopes.first().map(|scope| scope.as_str().unwrap().to_owned()))

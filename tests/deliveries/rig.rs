@@ -221,6 +221,7 @@ fn authenticator(ambient: &Ambient, store: &Store) -> Authenticator {
         threads: 1,
         cache_ttl: Duration::from_mins(1),
         operator_token: Secret::new(String::new()),
+        sessions: skai_server::app::auth::SessionSettings::default(),
     };
     Authenticator::start(ambient.clone(), settings, store.clone()).unwrap()
 }
@@ -258,6 +259,7 @@ fn policy() -> Settings {
         disable_after: 5 * DAY,
         drift: crate::support::deeds::DRIFT,
         low_mark: skai_server::domain::Credits::ZERO,
+        dashboard: skai_server::app::DashboardSettings::default(),
         test_credits: Credits::ZERO,
         end_users: crate::support::deeds::NO_CAPS,
         tasks: crate::support::deeds::tasks(),

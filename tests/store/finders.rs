@@ -9,8 +9,8 @@ use skai_server::{
         AccountSettings, ActiveDay, AgentId, AgentTotals, AgentVersionId, ApiKeyId, BatchId,
         BatchStep, Bucket, CatchUp, DailyTokens, Day, DayOfUse, DaySpan, DeadLetterId, DeliveryId,
         DeliveryStatus, EndUserId, EndpointId, EvalId, EvalRunId, EventId, FunctionId, GrantId,
-        JobStatus, Month, Overlap, ProjectId, QueueName, Recurrence, Result, ScheduleId, Split,
-        Streak, TaskId, TaskStatus, TimeZone, Timestamp,
+        JobStatus, MemberRole, Month, Overlap, ProjectId, QueueName, Recurrence, Result,
+        ScheduleId, Split, Streak, TaskId, TaskStatus, TimeZone, Timestamp, UserId,
     },
     store::{
         AccountScope, Snapshot, Tx, account_settings, agent_hours, agents, api_keys, batches,
@@ -19,7 +19,7 @@ use skai_server::{
         idempotency, job_events,
         jobs::{self, JobResult},
         ledger::{self, Charge, JobRound},
-        ledger_entries, open_jobs,
+        ledger_entries, members, open_jobs,
         projects::{self, ProjectChange},
         queue::{self, Lease, WorkId},
         scheduled_tasks::{self, NewTask, Task, TaskStep},
@@ -35,7 +35,7 @@ use crate::support::deeds::{Deeds, micros, model, payer};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 57] = [
+const WITHOUT_FOREIGN_IDS: [&str; 61] = [
     "account_settings::set",
     "agent_hours::add",
     "agent_hours::tell",
@@ -43,6 +43,7 @@ const WITHOUT_FOREIGN_IDS: [&str; 57] = [
     "agents::insert",
     "agents::list",
     "agents::named",
+    "api_keys::add_of_dashboard",
     "api_keys::count",
     "api_keys::insert",
     "api_keys::list",
@@ -73,6 +74,9 @@ const WITHOUT_FOREIGN_IDS: [&str; 57] = [
     "new_jobs::insert",
     "ledger::cover",
     "ledger_entries::grants",
+    "members::count",
+    "members::insert",
+    "members::list",
     "projects::by_name",
     "projects::count",
     "projects::insert",
@@ -98,6 +102,8 @@ const WITHOUT_FOREIGN_IDS: [&str; 57] = [
 /// What the other account has.
 struct Theirs {
     project: ProjectId,
+    project_seq: i64,
+    member: UserId,
     agent: i64,
     key: ApiKeyId,
     job: jobs::Job,
@@ -134,9 +140,13 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     let job_seq = job.seq;
     let project = store.read(scope, |it| projects::by_name(it, "default")).unwrap().unwrap();
     let project_seq = project.seq;
+    let member = UserId::from_uuid(uuid());
     let numbers = store.write(scope, move |tx| {
         let text = || "theirs".to_owned();
         api_keys::insert(tx, &new_key(key, project_seq))?;
+        api_keys::add_of_dashboard(tx, ApiKeyId::from_uuid(member.uuid()), project_seq)?;
+        members::insert(tx, member, "theirs", MemberRole::Owner)?;
+        members::accept(tx, member)?;
         let new =
             agents::NewAgent { id: agent, name: text(), description: None, tags: "[]".to_owned() };
         let agent =
@@ -169,6 +179,8 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     Theirs {
         waits: waits[0].1.seq,
         project: project.id,
+        project_seq,
+        member,
         agent,
         eval,
         eval_run,
@@ -408,6 +420,12 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
     let later = Timestamp::default();
     calls.find("api_keys::ended", |it| api_keys::ended(it, None, later, 9), Vec::is_empty);
     calls.find("api_keys::find", |it| api_keys::find(it, key), Option::is_none);
+    let project = has.project_seq;
+    calls.find("api_keys::of_dashboard", |it| api_keys::of_dashboard(it, project), Option::is_none);
+    calls.find("members::find", |it| members::find(it, has.member), Option::is_none);
+    let nobody = UserId::MAX;
+    let has_owner = |it: &Snapshot<'_, _>| members::has_other_owner(it, nobody);
+    calls.find("members::has_other_owner", has_owner, |has| !has);
     let batch = has.batch;
     calls.find("batches::find", |it| batches::find(it, batch.1), Option::is_none);
     calls.find("batches::by_seq", |it| batches::by_seq(it, batch.0), Option::is_none);
@@ -673,6 +691,12 @@ fn change_work(calls: &mut Calls<'_>, has: &Theirs) {
         // It has written a version of our own for an agent that we do not have; that is undone.
         Err(skai_server::domain::Error::not_found("agent"))
     });
+    let member = has.member;
+    calls.change("members::accept", &(), move |tx| members::accept(tx, member));
+    calls.change("members::set_role", &(), move |tx| {
+        members::set_role(tx, member, MemberRole::Viewer)
+    });
+    calls.change("members::remove", &(), move |tx| members::remove(tx, member));
     calls.change("api_keys::revoke", &false, move |tx| api_keys::revoke(tx, key));
     calls.change("api_keys::retire", &(), move |tx| api_keys::retire(tx, key, tx.now()));
     calls.change("api_keys::touch", &(), move |tx| api_keys::touch(tx, key));

@@ -135,6 +135,7 @@ impl Deeds {
             threads: 1,
             cache_ttl: Duration::from_mins(1),
             operator_token: Secret::default(),
+            sessions: skai_server::app::auth::SessionSettings::default(),
         };
         let mut settings = settings();
         let nobody: Observer = Arc::new(|_: &str, _, _| ());
@@ -389,6 +390,7 @@ fn settings() -> Settings {
         disable_after: 24 * hour,
         drift: DRIFT,
         low_mark: micros(0),
+        dashboard: skai_server::app::DashboardSettings::default(),
         test_credits: Credits::ZERO,
         end_users: NO_CAPS,
         streaks: StreakPolicy::default(),

@@ -4,6 +4,7 @@
 
 pub(crate) mod client;
 pub(crate) mod deeds;
+pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod provider;
 pub(crate) mod receiver;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub(crate) use client::Client;
+pub(crate) use people::Person;
 pub(crate) use provider::Provider;
 pub(crate) use receiver::Receiver;
 pub(crate) use scripted::{Answer, Received};

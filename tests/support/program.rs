@@ -24,6 +24,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     child: Child,
     log: mpsc::Receiver<String>,
+    out: mpsc::Receiver<String>,
 }
 
 /// An account as `account create --json` prints it.
@@ -94,11 +95,16 @@ impl Running {
             panic!("the server does not start: {log:?}");
         };
         let address = line.strip_prefix("listening on http://").expect("the address");
-        Self { address: address.parse().unwrap(), child, log }
+        Self { address: address.parse().unwrap(), child, log, out }
     }
 
     pub(crate) fn client(&self, key: &str) -> Client {
         Client::new(self.address).with_key(key)
+    }
+
+    /// The next line that it prints after the one which says where it listens.
+    pub(crate) fn line(&self) -> String {
+        self.out.recv_timeout(LIMIT).expect("the server prints a line")
     }
 
     /// Ends the process in the middle of whatever it does (SIGKILL).

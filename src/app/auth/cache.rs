@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{REMEMBERED_MAX, Session, Verdict};
 use crate::{
-    app::cache::{Bounds, Kept},
+    app::cache::{BELIEVED, Bounds, Kept},
     domain::ApiKeyId,
 };
 
@@ -16,6 +16,10 @@ pub(super) type Digest = [u8; 32];
 /// Verified keys and verifications under way, each bounded in number.
 pub(super) struct Cache {
     pub(super) known: Kept<Digest, Arc<Session>>,
+    /// People who signed in, by their tokens and the projects that they act in.
+    pub(super) signed_in: Kept<Digest, Arc<Session>>,
+    /// Counts what made any of these doubtful: one that was looked up before is not remembered after.
+    pub(super) signed_in_epoch: u64,
     /// Who waits for a verification that is under way.
     pub(super) flights: HashMap<Digest, Vec<oneshot::Sender<Verdict>>>,
     /// Counts changes of keys.
@@ -35,6 +39,8 @@ impl Cache {
         let bytes = REMEMBERED_MAX * SESSION_BYTES;
         Self {
             known: Kept::new(Bounds { entries: REMEMBERED_MAX, bytes, ttl }),
+            signed_in: Kept::new(Bounds { entries: REMEMBERED_MAX, bytes, ttl: ttl.min(BELIEVED) }),
+            signed_in_epoch: 0,
             flights: HashMap::new(),
             epoch: 0,
             changed: HashMap::new(),
@@ -70,5 +76,16 @@ impl Cache {
     /// Remembers a good key. `now` is monotonic.
     pub(super) fn remember(&mut self, digest: Digest, session: &Arc<Session>, now: Duration) {
         self.known.put(digest, Arc::clone(session), SESSION_BYTES, now);
+    }
+
+    /// Remembers somebody who signed in. `now` is the monotonic time from which on it was looked up.
+    pub(super) fn remember_signed_in(&mut self, key: Digest, of: &Arc<Session>, now: Duration) {
+        self.signed_in.put(key, Arc::clone(of), SESSION_BYTES, now);
+    }
+
+    /// Lets go of people who signed in, and of those who are just being looked up.
+    pub(super) fn forget_signed_in(&mut self, is_doubtful: impl Fn(&Session) -> bool) {
+        self.signed_in.forget(|session| is_doubtful(session));
+        self.signed_in_epoch += 1;
     }
 }

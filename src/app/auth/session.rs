@@ -1,7 +1,8 @@
-//! What is known of a caller once its key was verified.
+//! What is known of a caller once its key or its cookie was verified.
 
 use std::sync::Arc;
 
+use super::SignedIn;
 use crate::{
     app::limits::{KeyBuckets, RateLimits},
     domain::{
@@ -11,7 +12,8 @@ use crate::{
     store::AccountScope,
 };
 
-/// A verified API key: what a request may do, and the buckets that it draws on.
+/// A verified API key, or somebody who signed in and acts by the dashboard's key of a project: what a request may do,
+/// and the buckets that it draws on.
 #[derive(Debug)]
 pub struct Session {
     /// The key's id.
@@ -40,6 +42,8 @@ pub struct Session {
     pub account_suspended: bool,
     /// Where the requests are counted.
     pub buckets: Arc<KeyBuckets>,
+    /// Who signed in; `None` where it is a key that somebody holds.
+    pub user: Option<SignedIn>,
 }
 
 impl Session {
@@ -48,8 +52,16 @@ impl Session {
         if self.scopes.contains(scope) {
             return Ok(());
         }
-        let message =
-            format!("the API key lacks the scope {}; use a key that has it", scope.as_str());
+        let message = match &self.user {
+            None => {
+                format!("the API key lacks the scope {}; use a key that has it", scope.as_str())
+            }
+            Some(user) => format!(
+                "the role {} lacks the scope {}; ask an owner of the account for another role",
+                user.role.as_str(),
+                scope.as_str()
+            ),
+        };
         Err(Error::new(ErrorKind::InsufficientScope, message))
     }
 

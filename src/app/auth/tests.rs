@@ -37,6 +37,7 @@ impl Bench {
             threads: 2,
             cache_ttl: CACHE_TTL,
             operator_token: Secret::new("the operator".to_owned()),
+            sessions: crate::app::auth::SessionSettings::default(),
         };
         let auth = Authenticator::start(ambient.clone(), settings, store.clone()).unwrap();
         Self { auth, store, ambient, account, _folder: folder }

@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
         mpsc::Receiver,
     },
@@ -24,7 +24,7 @@ use crate::{
         cache::Uses,
         limits::{FailedAttempts, KeyBuckets, Limits, RateLimits},
     },
-    domain::{ApiKey, ApiKeyId, Error, Result, Timestamp},
+    domain::{ApiKey, ApiKeyId, Error, Result, Secret, Timestamp, UserId},
     store::{
         Store, SystemScope,
         api_keys::{self, KeyOfAccount},
@@ -40,13 +40,19 @@ pub(super) struct Shared {
     pub(super) hasher: Hmac<Sha256>,
     pub(super) operator: Digest,
     pub(super) operator_buckets: KeyBuckets,
-    pub(super) limits: Limits,
+    pub(super) limits: Limits<ApiKeyId>,
+    pub(super) user_limits: Limits<UserId>,
     pub(super) failed: FailedAttempts<IpAddr>,
     /// Events with signatures that are not Stripe's. They are counted apart, so that nobody keeps Stripe out by
     /// trying keys through the same proxy.
     pub(super) forged: FailedAttempts<IpAddr>,
     /// Wrong secrets for a key that exists: only these cost a hashing.
     pub(super) guesses: FailedAttempts<(IpAddr, ApiKeyId)>,
+    /// Failed sign-ins, by address and by the digest of the e-mail.
+    pub(super) sign_ins: FailedAttempts<IpAddr>,
+    pub(super) mistyped: FailedAttempts<Digest>,
+    /// The hash that is compared with where there is none.
+    pub(super) nobodys_password: OnceLock<Secret<String>>,
     pub(super) cache: Mutex<Cache>,
     /// How often a presented key was in it.
     pub(super) uses: Uses,
@@ -68,6 +74,10 @@ impl Shared {
             operator: digest(&hasher, settings.operator_token.expose()),
             operator_buckets: KeyBuckets::default(),
             limits: Limits::new(REMEMBERED_MAX),
+            user_limits: Limits::new(REMEMBERED_MAX),
+            sign_ins: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
+            mistyped: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
+            nobodys_password: OnceLock::new(),
             failed: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             forged: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             guesses: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
@@ -151,6 +161,7 @@ impl Shared {
             rate_limits: own_limit.unwrap_or(self.settings.rate_limits),
             account_suspended: suspended_at.is_some(),
             buckets: self.limits.of(key.id, self.ambient.monotonic()),
+            user: None,
         })
     }
 

@@ -25,6 +25,7 @@ mod schedules;
 mod api_keys;
 mod me;
 mod projects;
+mod users;
 
 mod logs;
 mod schemas;
@@ -73,6 +74,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(schedules::routes());
     table.extend(projects::routes());
     table.extend(api_keys::routes());
+    table.extend(users::routes());
     table.extend(me::routes());
     table.extend(schemas::routes());
     table.extend(usage::routes());
@@ -84,8 +86,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(operator::server());
     table.extend(duties::routes());
     table.extend(stripe::operator());
-    table.extend(dashboard::pages());
-    table.extend(dashboard::live());
+    table.extend(dashboard::routes());
     table
 }
 

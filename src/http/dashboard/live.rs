@@ -1,27 +1,24 @@
 //! Telling a page what changes while it shows it (WHATWG HTML, 9.2 server-sent events).
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use hyper::HeaderMap;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    app::{App, Listening},
+    app::{Listening, auth::Session},
     domain::{Result, Topics},
     http::{
         body::{BodySender, ReaderGone},
-        middleware::identify_again,
+        middleware::{Caller, identify_again},
         reply::Reply,
-        request::{Identity, Request},
+        request::Request,
         routes::{Access, Route, handler},
     },
 };
 
 /// Between two events of a stream: what happens meanwhile is told by the second.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Who may listen.
-const ACCESS: Access = Access::AnyKey;
 
 /// The stream.
 pub(in crate::http) fn routes() -> [Route; 1] {
@@ -30,20 +27,23 @@ pub(in crate::http) fn routes() -> [Route; 1] {
             "A stream of server-sent events: `changed`, whose data names the topics of what changed, twice a second \
              at most. Topics that the caller may not read are left out.",
         )
-        .access(ACCESS)
+        .access(Access::AnyKey)
         .media_types(&["text/event-stream"])]
 }
 
 /// `GET /dashboard/api/live`
 async fn live(request: Request) -> Result<Reply> {
     let scope = request.session()?.scope;
-    let hears = heard_by(&request.identity);
+    let hears = heard_by(request.session()?);
     let listening = request.app.watches.listen(&request.app.store, scope, hears)?;
     let (sender, reply) = Reply::stream("text/event-stream");
     let follower = Follower {
-        app: request.app,
-        headers: request.headers,
-        client: request.client,
+        caller: Caller {
+            app: request.app,
+            cookies: request.cookies,
+            headers: request.headers,
+            address: request.client,
+        },
         keep_alive: request.keep_alive,
         hears,
         listening,
@@ -54,18 +54,14 @@ async fn live(request: Request) -> Result<Reply> {
 }
 
 /// What this caller may hear of.
-fn heard_by(identity: &Identity) -> Topics {
-    match identity {
-        Identity::Tenant(session) => Topics::heard_with(session.scopes, false),
-        Identity::Anyone | Identity::Operator => Topics::NONE,
-    }
+fn heard_by(session: &Session) -> Topics {
+    let is_operator = session.user.as_ref().is_some_and(|user| user.is_operator);
+    Topics::heard_with(session.scopes, is_operator)
 }
 
 /// Who is told.
 struct Follower {
-    app: Arc<App>,
-    headers: HeaderMap,
-    client: IpAddr,
+    caller: Caller,
     keep_alive: Duration,
     hears: Topics,
     listening: Listening,
@@ -131,8 +127,8 @@ impl Follower {
 
     /// `None` where the caller was let go meanwhile, or may hear other topics: it then asks anew.
     async fn still_hears(&self) -> Option<()> {
-        let identity = identify_again(&self.app.auth, ACCESS, &self.headers, self.client).await;
-        (heard_by(&identity.ok()?) == self.hears).then_some(())
+        let session = identify_again(&self.caller).await.ok()?;
+        (heard_by(&session) == self.hears).then_some(())
     }
 
     async fn send(&self, text: impl Into<hyper::body::Bytes>) -> Option<()> {

@@ -1,6 +1,7 @@
 //! The dashboard: a page that the program carries in itself, and the routes that are for it alone. The page uses
 //! the API as everybody does; what it may do is decided there.
 
+mod api;
 mod assets;
 mod live;
 
@@ -14,7 +15,6 @@ use super::{
 use crate::domain::{Error, Result};
 use assets::Asset;
 
-pub(super) use live::routes as live;
 
 /// Only what the program carries may be loaded, run or asked, and nobody may frame it (CSP Level 3).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; \
@@ -25,8 +25,16 @@ const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), full
     geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), \
     publickey-credentials-get=(), screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()";
 
+/// What is for the dashboard alone.
+pub(super) fn routes() -> Vec<Route> {
+    let mut table = api::routes();
+    table.extend(live::routes());
+    table.extend(pages());
+    table
+}
+
 /// The page itself. It is for people, so the OpenAPI document leaves it out.
-pub(super) fn pages() -> [Route; 5] {
+fn pages() -> [Route; 5] {
     [
         Route::get("/", "redirectToDashboard", handler!(redirect)),
         Route::get("/dashboard", "getDashboard", handler!(page)),

@@ -1,67 +1,143 @@
 //! Who sends the request, and whether they may.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use hyper::{HeaderMap, header::AUTHORIZATION};
+use hyper::{HeaderMap, header::AUTHORIZATION, http::request::Parts};
 
-use super::client::Client;
+use super::{client::Client, csrf};
 use crate::{
-    app::auth::{Attempt, Authenticator, Pending, not_the_operator, unauthenticated},
-    domain::{Environment, Error, ErrorKind, Result, Scope},
+    app::{
+        App,
+        auth::{
+            Attempt, Authenticator, Pending, Session, not_signed_in, not_the_operator,
+            unauthenticated,
+        },
+    },
+    domain::{Environment, Error, ErrorKind, ProjectId, Result, Scope},
     http::{
-        request::{Identity, only_header},
+        Edge, cookie,
+        request::{Identity, PROJECT, only_header},
         routes::Access,
+        turns::Turns,
     },
 };
+
+/// What is needed to find the caller of a request again.
+pub(in crate::http) struct Caller {
+    /// Knows who may come in.
+    pub(in crate::http) app: Arc<App>,
+    /// The places of those who look cookies up.
+    pub(in crate::http) cookies: Turns,
+    /// The request's.
+    pub(in crate::http) headers: HeaderMap,
+    /// Where it came from.
+    pub(in crate::http) address: IpAddr,
+}
 
 /// A key that changes again and again while it is verified is asked for so often.
 const ATTEMPTS: usize = 3;
 
-/// Finds the caller. 401 where the route needs one and the request proves none.
+/// Finds the caller. 401 where the route needs one and the request proves none. A cookie counts where there is no
+/// `Authorization`.
 pub(super) async fn identify(
-    auth: &Authenticator,
+    edge: &Edge,
     access: Access,
-    headers: &HeaderMap,
+    parts: &Parts,
     client: Client,
-    is_metrics_open: bool,
 ) -> Result<Identity> {
-    match access {
-        Access::Open => Ok(Identity::Anyone),
-        Access::Metrics if is_metrics_open || client.address.is_loopback() => Ok(Identity::Anyone),
-        Access::Metrics | Access::Operator => {
+    let (auth, headers) = (&edge.app.auth, &parts.headers);
+    let is_open = edge.settings.metrics_open || client.address.is_loopback();
+    match (access, cookie(headers)) {
+        (Access::Open, _) => Ok(Identity::Anyone),
+        (Access::Metrics, _) if is_open => Ok(Identity::Anyone),
+        (Access::Operator, Some(token)) => {
+            csrf::check(parts)?;
+            operator(&*signed_in(&edge.app, &edge.cookies, token, None).await?)
+        }
+        (Access::Metrics | Access::Operator, _) => {
             let token = bearer(headers).ok_or_else(not_the_operator)?;
             let verified = auth.authenticate_operator(token, client.address);
-            verified.map(|()| Identity::Operator)
+            verified.map(|()| Identity::Operator(None))
         }
-        Access::Tenant(_) | Access::AnyKey => {
-            let key = bearer(headers).ok_or_else(unauthenticated)?;
-            tenant(auth, key, client).await
+        (Access::SignedIn, None) => Err(not_signed_in()),
+        (Access::Tenant(_) | Access::AnyKey | Access::SignedIn, cookie) => {
+            if cookie.is_some() {
+                csrf::check(parts)?;
+            }
+            caller(&edge.app, &edge.cookies, headers, client).await.map(Identity::Tenant)
         }
     }
 }
 
 /// Finds the caller of a request that is answered for long once more. Fails where it would not be let in now.
-pub(in crate::http) async fn identify_again(
-    auth: &Authenticator,
-    access: Access,
-    headers: &HeaderMap,
-    address: IpAddr,
-) -> Result<Identity> {
-    let client = Client { address, is_https: false };
-    let identity = identify(auth, access, headers, client, false).await?;
+pub(in crate::http) async fn identify_again(request: &Caller) -> Result<Arc<Session>> {
+    let client = Client { address: request.address, is_https: false };
+    let session = caller(&request.app, &request.cookies, &request.headers, client).await?;
+    let identity = Identity::Tenant(Arc::clone(&session));
     admit(&identity, client)?;
-    authorize(access, &identity)?;
-    Ok(identity)
+    authorize(Access::AnyKey, &identity)?;
+    Ok(session)
 }
 
-async fn tenant(auth: &Authenticator, key: &str, client: Client) -> Result<Identity> {
+/// Who asks, by a cookie or else by a key.
+async fn caller(
+    app: &Arc<App>,
+    cookies: &Turns,
+    headers: &HeaderMap,
+    client: Client,
+) -> Result<Arc<Session>> {
+    match cookie(headers) {
+        Some(token) => signed_in(app, cookies, token, project(headers)?).await,
+        None => tenant(&app.auth, bearer(headers).ok_or_else(unauthenticated)?, client).await,
+    }
+}
+
+/// The cookie's token, which counts where there is no `Authorization`.
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie::token(headers).filter(|_| !headers.contains_key(AUTHORIZATION))
+}
+
+/// Somebody who signed in, by the token of the cookie. What is not known is looked up by few at the same time.
+async fn signed_in(
+    app: &Arc<App>,
+    cookies: &Turns,
+    token: &str,
+    project: Option<ProjectId>,
+) -> Result<Arc<Session>> {
+    if let Some(known) = app.auth.known_session(token, project) {
+        return Ok(known);
+    }
+    let _place = cookies.enter().await?;
+    let (app, token) = (Arc::clone(app), token.to_owned());
+    let look = move || app.auth.open_session(&token, project);
+    tokio::task::spawn_blocking(look).await.map_err(Error::internal)?
+}
+
+fn operator(session: &Session) -> Result<Identity> {
+    if let Some(user) = session.user.as_ref().filter(|user| user.is_operator) {
+        return Ok(Identity::Operator(Some(user.id)));
+    }
+    let message = "only an operator of the server may do this; you signed in as somebody else";
+    Err(Error::new(ErrorKind::InsufficientScope, message))
+}
+
+/// Where somebody who signed in wants to act.
+fn project(headers: &HeaderMap) -> Result<Option<ProjectId>> {
+    if !headers.contains_key(PROJECT) {
+        return Ok(None);
+    }
+    let given = only_header(headers, PROJECT).and_then(|text| text.parse().ok());
+    given.map(Some).ok_or_else(|| Error::not_found("project"))
+}
+
+async fn tenant(auth: &Authenticator, key: &str, client: Client) -> Result<Arc<Session>> {
     for _ in 0..ATTEMPTS {
         match auth.authenticate(key, client.address) {
-            Attempt::Done(session) => return session.map(Identity::Tenant),
+            Attempt::Done(session) => return session,
             Attempt::Pending(Pending(verdict)) => {
                 // No verdict comes where the key changed meanwhile: then it is asked again.
                 if let Ok(verdict) = verdict.await {
-                    return Pending::finish(verdict).map(Identity::Tenant);
+                    return Pending::finish(verdict);
                 }
             }
         }
@@ -92,6 +168,10 @@ pub(super) fn authorize(access: Access, identity: &Identity) -> Result<()> {
     let Identity::Tenant(session) = identity else {
         return Ok(());
     };
+    // What is a person's own is nobody's account's.
+    if access == Access::SignedIn {
+        return Ok(());
+    }
     if session.account_suspended {
         return Err(Error::new(
             ErrorKind::AccountSuspended,
@@ -100,7 +180,7 @@ pub(super) fn authorize(access: Access, identity: &Identity) -> Result<()> {
     }
     match access {
         Access::Tenant(Scope::KeysRead | Scope::KeysWrite)
-            if session.environment() == Environment::Test =>
+            if session.environment() == Environment::Test && session.user.is_none() =>
         {
             let message =
                 "a key of a test project cannot manage projects, keys and users; use a live key";

@@ -4,6 +4,7 @@ mod authentication;
 mod body;
 mod client;
 mod cors;
+mod csrf;
 mod rate_limit;
 mod record;
 mod request_id;
@@ -27,7 +28,7 @@ use hyper::{
     http::request::Parts,
 };
 
-pub(super) use authentication::identify_again;
+pub(super) use authentication::{Caller, identify_again};
 pub(crate) use request_id::RequestId;
 
 use super::{
@@ -37,7 +38,7 @@ use super::{
     reply::Reply,
     request::{Identity, Request, decode_segment, parse_query},
     router::Match,
-    routes::{Access, Answering, Route},
+    routes::{Access, Answering, Asker, Route},
 };
 use crate::{
     app::App,
@@ -86,14 +87,11 @@ pub(super) async fn pass(
         let message = "the server is draining, it is about to stop; retry in a moment";
         return Err(Error::unavailable(message, DRAIN_PAUSE));
     }
-    exchange.identity = authentication::identify(
-        auth,
-        route.access,
-        &parts.headers,
-        exchange.client,
-        edge.settings.metrics_open,
-    )
-    .await?;
+    if route.asker == Asker::OwnPage {
+        csrf::check(&parts)?;
+    }
+    let identify = authentication::identify(edge, route.access, &parts, exchange.client);
+    exchange.identity = identify.await?;
     trace::distrust(&mut exchange.span, &exchange.identity);
     let now = edge.app.ambient.monotonic();
     if let Err(refused) = authentication::admit(&exchange.identity, exchange.client) {
@@ -125,10 +123,13 @@ pub(super) async fn pass(
         trace: exchange.span.context(),
         identity: exchange.identity.clone(),
         client: exchange.client.address,
+        is_https: exchange.client.is_https,
         body: bytes,
         idempotency,
         keep_alive: edge.settings.keep_alive,
         heavy: edge.heavy.clone(),
+        passwords: edge.passwords.clone(),
+        cookies: edge.cookies.clone(),
         path,
         query,
         uri: parts.uri,
@@ -263,7 +264,7 @@ impl Exchange {
             client: self.client.address,
             session: match &self.identity {
                 Identity::Tenant(session) => Some(session),
-                Identity::Anyone | Identity::Operator => None,
+                Identity::Anyone | Identity::Operator(_) => None,
             },
             method: method.as_str(),
             route: self.route.as_ref().map(|route| route.path),

@@ -32,7 +32,11 @@ pub(super) fn take(
             let limit = session.rate_limits.of(class);
             (session.buckets.take(class, limit, now), limit)
         }
-        Identity::Operator => {
+        Identity::Operator(Some(user)) => {
+            let (buckets, limit) = auth.user_budget(*user);
+            (buckets.take(class, limit, now), limit)
+        }
+        Identity::Operator(None) => {
             let (buckets, limit) = auth.operator_budget();
             (buckets.take(class, limit, now), limit)
         }

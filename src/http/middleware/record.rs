@@ -88,7 +88,7 @@ impl Exchange {
             request_id: self.id.as_str().to_owned(),
             session: match &self.identity {
                 Identity::Tenant(session) => Some(Arc::clone(session)),
-                Identity::Anyone | Identity::Operator => None,
+                Identity::Anyone | Identity::Operator(_) => None,
             },
             method: head.method,
             route: self.route.as_ref().map(|route| route.path),

@@ -8,12 +8,12 @@ use crate::{
     domain::ErrorKind,
     http::{
         error::Dialect,
-        routes::{Access, BodyKind, Route},
+        routes::{Access, Asker, BodyKind, Route},
     },
 };
 
 /// Every header that answers have: name, type, meaning.
-const HEADERS: [(&str, &str, &str); 21] = [
+const HEADERS: [(&str, &str, &str); 22] = [
     ("X-Request-Id", "string", "The request's name; in logs, events and webhooks too."),
     ("RateLimit-Limit", "integer", "Requests that the budget allows at once."),
     ("RateLimit-Remaining", "integer", "Requests that the budget allows now."),
@@ -41,6 +41,7 @@ const HEADERS: [(&str, &str, &str); 21] = [
     ("Cache-Control", "string", "Always `no-store`."),
     ("Content-Security-Policy", "string", "What the page may load: nothing but its own style."),
     ("Content-Disposition", "string", "The name of a CSV file, where it is one."),
+    ("Set-Cookie", "string", "The session of the dashboard, where it begins or ends."),
     ("Location", "string", "The path of what was made."),
     ("Link", "string", "Where a CSV file goes on (`rel=\"next\"`), where it does."),
 ];
@@ -117,8 +118,14 @@ fn errors_of(route: &Route) -> Vec<ErrorKind> {
     let mut kinds = vec![Kind::ServerError, Kind::Unavailable, Kind::InvalidRequest];
     match route.access {
         Access::Open => {}
-        Access::Metrics | Access::Operator => {
-            kinds.extend([Kind::Unauthenticated, Kind::RateLimit]);
+        Access::Metrics => kinds.extend([Kind::Unauthenticated, Kind::RateLimit]),
+        // Who signed in may be no operator.
+        Access::Operator => {
+            kinds.extend([Kind::Unauthenticated, Kind::RateLimit, Kind::InsufficientScope]);
+        }
+        Access::SignedIn => {
+            kinds.extend([Kind::Unauthenticated, Kind::RateLimit, Kind::NotFound]);
+            kinds.push(Kind::InsufficientScope);
         }
         // Also where no scope is needed: a key may be bound to networks.
         Access::AnyKey | Access::Tenant(_) => {
@@ -132,6 +139,9 @@ fn errors_of(route: &Route) -> Vec<ErrorKind> {
         BodyKind::Empty | BodyKind::Json | BodyKind::OptionalJson => {
             kinds.extend([Kind::InvalidJson, Kind::BodyTooLarge, Kind::UnsupportedMediaType]);
         }
+    }
+    if route.asker == Asker::OwnPage {
+        kinds.push(Kind::InsufficientScope);
     }
     if route.path.contains('{') {
         kinds.push(Kind::NotFound);

@@ -176,6 +176,7 @@ fn authenticator(store: &Store, ambient: &Ambient) -> Authenticator {
         threads: 2,
         cache_ttl: Duration::from_mins(1),
         operator_token: Secret::new("the operator".to_owned()),
+        sessions: crate::app::auth::SessionSettings::default(),
     };
     Authenticator::start(ambient.clone(), settings, store.clone()).unwrap()
 }
@@ -231,6 +232,7 @@ fn policy() -> app::Settings {
             tokens: 50,
             credits: 50,
         },
+        dashboard: crate::app::DashboardSettings::default(),
         test_credits: crate::domain::Credits::ZERO,
     }
 }

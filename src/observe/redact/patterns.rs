@@ -21,13 +21,15 @@ const NAMES: &str = "passw(?:or)?d|passphrase|passcode|secret(?:[_-]?key)?|crede
 /// The same where a capital begins the word.
 const CAPITAL_NAMES: &str = "Password|Secret|ApiKey|AccessKey|PrivateKey|CardNumber|Token";
 
-/// API keys of ours, of providers and of others, webhook secrets, the operator's token, hashes of keys, signed tokens.
+/// API keys of ours, of providers and of others, webhook secrets, tokens of cookies and links, the operator's token, hashes of keys, signed tokens.
 fn shapes() -> Vec<String> {
     let w = "[0-9A-Za-z_-]";
     vec![
         format!("[rs]k_(?:live|test)_{w}*"),
         format!("{START}sk-{w}{{8,}}"),
         "whsec_[0-9A-Za-z_+/=-]*".to_owned(),
+        // Sessions of the dashboard and links to sign in by.
+        format!("{START}s[ls]_{w}{{43}}"),
         format!("{START}op_{w}{{40,}}"),
         r"\$argon2[0-9A-Za-z]*\$\S*".to_owned(),
         format!(r"eyJ{w}{{8,}}\.{w}+(?:\.{w}*)?"),

@@ -33,6 +33,7 @@ create table project (
   unique (account, id),
   unique (account, name)
 ) strict;
+create index project_by_id on project (id);
 
 create table api_key (
   seq integer primary key,
@@ -52,9 +53,61 @@ create table api_key (
   overlap_ends_at integer,
   revoked_at integer,
   last_used_at integer,
+  is_dashboard integer not null default 0 check (is_dashboard in (0, 1)),
   unique (account, id)
 ) strict;
 create index api_key_by_origin on api_key (origin) where origin is not null;
+create unique index api_key_of_dashboard on api_key (account, project) where is_dashboard = 1;
+
+create table person (
+  seq integer primary key,
+  id blob not null unique,
+  email text not null,
+  email_key text not null unique,
+  password_hash text,
+  is_operator integer not null default 0 check (is_operator in (0, 1)),
+  created_at integer not null,
+  password_changed_at integer
+) strict;
+
+create table member (
+  seq integer primary key,
+  account integer not null references account (seq),
+  id blob not null,
+  email text not null,
+  role text not null check (role in ('owner', 'admin', 'developer', 'viewer')),
+  created_at integer not null,
+  accepted_at integer,
+  last_signed_in_at integer,
+  unique (account, id)
+) strict;
+create index member_by_person on member (id);
+
+create table dashboard_session (
+  seq integer primary key,
+  person integer not null,
+  id blob not null unique,
+  token_hash blob not null unique,
+  address text not null,
+  user_agent text not null,
+  created_at integer not null,
+  last_seen_at integer not null,
+  expires_at integer not null
+) strict;
+create index dashboard_session_by_person on dashboard_session (person);
+create index dashboard_session_by_end on dashboard_session (expires_at);
+
+create table sign_in_link (
+  token_hash blob primary key,
+  purpose text not null check (purpose in ('setup', 'invite', 'reset')),
+  person integer,
+  membership integer,
+  created_at integer not null,
+  expires_at integer not null,
+  check ((person is null) = (purpose = 'setup') and (membership is not null) = (purpose = 'invite'))
+) strict, without rowid;
+create index sign_in_link_by_person on sign_in_link (person);
+create index sign_in_link_by_end on sign_in_link (expires_at);
 
 create table idempotency (
   seq integer primary key,

@@ -39,7 +39,7 @@ use super::scope::Scope;
 use crate::{ambient::lock, domain::Topics};
 
 /// Every table of the database with rows of tenants; a test compares it with the schema. All have a column `account`.
-pub(in crate::store) const TENANT_TABLES: [&str; 35] = [
+pub(in crate::store) const TENANT_TABLES: [&str; 36] = [
     "account_setting",
     "agent",
     "agent_drift",
@@ -63,6 +63,7 @@ pub(in crate::store) const TENANT_TABLES: [&str; 35] = [
     "job_request",
     "job_result",
     "ledger",
+    "member",
     "project",
     "queue",
     "removed_job",

@@ -5,10 +5,11 @@ use super::{Rig, forever};
 use crate::{
     domain::stripe::EventStatus,
     store::{
-        SystemScope, accounts, agent_hours, agents, api_keys, batches, canceled_jobs, dead_letters,
-        deliveries, end_user_days, end_users, evals, forward, functions, grants, job_list,
-        ledger_entries, projects, prune::Kept, queue, scheduled_tasks, schedules, streaks,
-        stripe::events, usage_days, usage_tail, webhooks,
+        SystemScope, accounts, agent_hours, agents, api_keys, batches, canceled_jobs,
+        dashboard_sessions, dead_letters, deliveries, end_user_days, end_users, evals, forward,
+        functions, grants, job_list, ledger_entries, members, persons, projects, prune::Kept,
+        queue, scheduled_tasks, schedules, sign_in_links, streaks, stripe::events, usage_days,
+        usage_tail, webhooks,
     },
 };
 
@@ -148,6 +149,30 @@ fn short_lists_are_read_from_their_newest_end_too() {
     ] {
         let plan = plan(sql).replace("main.", "");
         assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{way}\n{plan}");
+    }
+}
+
+#[test]
+fn people_and_their_sessions_are_found_by_indexes() {
+    for (sql, way) in [
+        (members::LIST, "SEARCH member USING INDEX sqlite_autoindex_member_1 (account=? AND id<?)"),
+        (members::ACCOUNTS_OF, "SEARCH m USING INDEX member_by_person (id=?)"),
+        (persons::LIST, "SEARCH person USING INDEX sqlite_autoindex_person_1 (id<?)"),
+        (dashboard_sessions::PLACE, "SEARCH p USING INDEX project_by_id (id=?)"),
+        (
+            dashboard_sessions::PLACE,
+            "SEARCH m USING INDEX sqlite_autoindex_member_1 (account=? AND id=?)",
+        ),
+        (dashboard_sessions::FIRST_PROJECT, "SEARCH m USING INDEX member_by_person (id=?)"),
+        (
+            dashboard_sessions::LIST,
+            "SEARCH dashboard_session USING INDEX dashboard_session_by_person (person=?)",
+        ),
+        (dashboard_sessions::PRUNE, "INDEX dashboard_session_by_end (expires_at<?)"),
+        (sign_in_links::PRUNE, "INDEX sign_in_link_by_end (expires_at<?)"),
+    ] {
+        let plan = plan(sql).replace("main.", "");
+        assert!(plan.contains(way) && !plan.contains("SCAN"), "{way}\n{plan}\n{sql}");
     }
 }
 

@@ -6,7 +6,7 @@ use crate::store::{SystemScope, tenancy::TENANT_TABLES};
 
 /// One row per tenant table: its columns and values. `$a` is the account, `$k` what makes the row's
 /// keys differ, `$t` a text that tells whose it is.
-const ROWS: [(&str, &str, &str); 35] = [
+const ROWS: [(&str, &str, &str); 36] = [
     ("account_setting", "account, timezone", "$a, '$t'"),
     ("project", "seq, account, id, name, environment, created_at", "$k, $a, x'0$k', '$t$k', 'live', 1"),
     (
@@ -14,6 +14,7 @@ const ROWS: [(&str, &str, &str); 35] = [
         "seq, account, project, id, name, prefix, hash, scopes, created_at",
         "$k, $a, $a, x'0$k', '$t', '$t$k', '$t', '$t', 1",
     ),
+    ("member", "seq, account, id, email, role, created_at", "$k, $a, x'0$k', '$t', 'owner', 1"),
     (
         "idempotency",
         "seq, account, key, body_hash, response, expires_at",

@@ -1,0 +1,296 @@
+//! What can be done with the members of an account. Nobody makes, changes or removes one whose role may do more than
+//! they may themselves, and the last owner stays.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    App, Reply, Secrecy,
+    auth::Session,
+    once,
+    sign_in::{self, link_url},
+};
+use crate::{
+    domain::{
+        AccountId, Cursor, Environment, Error, ErrorKind, Idempotency, MemberRole, Page,
+        PageRequest, Result, ScopeSet, Secret, UserId, check_email,
+    },
+    store::{
+        AccountScope, Commit, Snapshot, SystemScope, Tx, dashboard_sessions,
+        members::{self, Member},
+        persons::{self, Person},
+        sign_in_links,
+    },
+};
+
+/// Members of one account, with those that are invited.
+const MEMBERS_MAX: u32 = 200;
+
+/// `POST /v1/users`: whom to invite.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberRequest {
+    /// The address that the person signs in with.
+    #[schemars(length(min = 3, max = 254))]
+    pub email: String,
+    /// What it may do.
+    pub role: MemberRole,
+}
+
+/// `PATCH /v1/users/{id}`: what to change.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberPatch {
+    /// What it may do.
+    pub role: MemberRole,
+}
+
+/// Somebody who manages members.
+#[derive(Clone, Copy, Debug)]
+pub struct Manager {
+    scopes: ScopeSet,
+    is_operator: bool,
+}
+
+impl Manager {
+    /// The operator, at a command line.
+    pub const OPERATOR: Self = Self { scopes: ScopeSet::ALL, is_operator: true };
+
+    /// The caller.
+    pub fn of(session: &Session) -> Self {
+        let is_operator = session.user.as_ref().is_some_and(|user| user.is_operator);
+        Self { scopes: session.scopes, is_operator }
+    }
+
+    fn may(self, role: MemberRole) -> Result<()> {
+        if role.may_be_managed_with(self.scopes) {
+            return Ok(());
+        }
+        let message = format!(
+            "members with the role {} can only be made, changed or removed by who may do all that they may",
+            role.as_str()
+        );
+        Err(Error::new(ErrorKind::InsufficientScope, message))
+    }
+}
+
+/// A member with a link that works once.
+#[derive(Clone, Debug)]
+pub struct Invited {
+    /// The member.
+    pub member: Member,
+    /// The address to give to the person.
+    pub url: Secret<String>,
+}
+
+/// A new link that is drawn, and the address that it will have.
+#[derive(Clone)]
+struct NewLink {
+    token: Secret<String>,
+    url: Secret<String>,
+}
+
+impl NewLink {
+    fn draw(app: &App, origin: &str) -> Self {
+        let token = sign_in::draw(app);
+        Self { url: link_url(app, origin, &token), token }
+    }
+}
+
+/// Invites somebody to the account that `home` is the live part of. `origin` is how the caller reaches this server.
+pub fn create(
+    app: &Arc<App>,
+    home: AccountScope,
+    manager: Manager,
+    new: MemberRequest,
+    origin: &str,
+    request: Option<Idempotency>,
+    render: once::Render<Invited>,
+) -> Commit<Reply> {
+    if let Err(error) = check_email(&new.email).and_then(|()| manager.may(new.role)) {
+        return Commit::refused(error);
+    }
+    let id = UserId::from_uuid(app.ambient.uuid());
+    let (this, link) = (Arc::clone(app), NewLink::draw(app, origin));
+    app.store.write(SystemScope::new(), move |tx| {
+        once::beside(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
+            add(&this, tx, home, id, &new, &link)
+        })
+    })
+}
+
+/// The same on behalf of the operator at a command line, who may make another operator. Blocks.
+pub fn create_by_operator(
+    app: &Arc<App>,
+    account: AccountId,
+    new: MemberRequest,
+    is_operator: bool,
+    origin: &str,
+) -> Result<Invited> {
+    check_email(&new.email)?;
+    let id = UserId::from_uuid(app.ambient.uuid());
+    let (this, link) = (Arc::clone(app), NewLink::draw(app, origin));
+    let made = app.store.write(SystemScope::new(), move |tx| {
+        let home = super::accounts::find_scope(tx, account, Environment::Live)?;
+        let invited = add(&this, tx, home, id, &new, &link)?;
+        if is_operator {
+            persons::make_operator(tx, &person(tx, invited.member.id)?)?;
+        }
+        Ok(invited)
+    });
+    made.wait()
+}
+
+fn add(
+    app: &App,
+    tx: &Tx<'_, SystemScope>,
+    home: AccountScope,
+    id: UserId,
+    new: &MemberRequest,
+    link: &NewLink,
+) -> Result<Invited> {
+    let person = sign_in::ensure(tx, id, &new.email)?;
+    let member = tx.within(home, |tx| {
+        if members::find(tx, person.id)?.is_some() {
+            let message = "somebody with this address is a member or invited already; make a new link for them instead";
+            return Err(Error::new(ErrorKind::Conflict, message).with_param("email"));
+        }
+        if members::count(tx)? >= MEMBERS_MAX {
+            let message = format!("the account has {MEMBERS_MAX} members; remove one first");
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
+        members::insert(tx, person.id, &person.email, new.role)?;
+        must_find(tx, person.id)
+    })?;
+    sign_in::put(app, tx, &link.token, Some(&person), Some(member.seq))?;
+    Ok(Invited { member, url: link.url.clone() })
+}
+
+/// Makes a new link for a member, in place of the one before: to the invitation while that is open, else to a new
+/// password.
+pub fn invite(
+    app: &Arc<App>,
+    home: AccountScope,
+    manager: Manager,
+    id: UserId,
+    origin: &str,
+    request: Option<Idempotency>,
+    render: once::Render<Invited>,
+) -> Commit<Reply> {
+    let (this, link) = (Arc::clone(app), NewLink::draw(app, origin));
+    app.store.write(SystemScope::new(), move |tx| {
+        once::beside(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
+            let member = tx.within(home, |tx| must_find(tx, id))?;
+            manager.may(member.role)?;
+            let person = person(tx, id)?;
+            let invitation = member.accepted_at.is_none().then_some(member.seq);
+            if invitation.is_none() {
+                may_reset(tx, home, manager, &person)?;
+            }
+            sign_in::put(&this, tx, &link.token, Some(&person), invitation)?;
+            Ok(Invited { member, url: link.url.clone() })
+        })
+    })
+}
+
+/// A link to a new password opens all that the person may, also elsewhere.
+fn may_reset(
+    tx: &Tx<'_, SystemScope>,
+    home: AccountScope,
+    manager: Manager,
+    person: &Person,
+) -> Result<()> {
+    if manager.is_operator {
+        return Ok(());
+    }
+    if person.is_operator {
+        let message = "only an operator of the server makes links for another";
+        return Err(Error::new(ErrorKind::InsufficientScope, message));
+    }
+    if members::is_elsewhere(tx, person.id, Some(home.seq()), false)? {
+        let message = "the person is a member of other accounts too; ask the operator of the server for a link";
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
+    Ok(())
+}
+
+/// The account's members, newest first. Blocks while it reads.
+pub fn list(app: &App, home: AccountScope, page: &PageRequest) -> Result<Page<Member>> {
+    let before = page.after.as_ref().map(Cursor::uuid).transpose()?.map(UserId::from_uuid);
+    let rows =
+        app.store.read(home, |snapshot| members::list(snapshot, before, super::one_more(page)))?;
+    Ok(Page::cut(rows, page.limit, |member| Cursor::from_uuid(member.id.uuid())))
+}
+
+/// The account's member of that id. Blocks while it reads.
+pub fn get(app: &App, home: AccountScope, id: UserId) -> Result<Member> {
+    app.store.read(home, |snapshot| must_find(snapshot, id))
+}
+
+/// Gives a member another role, at once.
+pub fn update(
+    app: &App,
+    home: AccountScope,
+    manager: Manager,
+    id: UserId,
+    patch: &MemberPatch,
+) -> Commit<Member> {
+    let role = patch.role;
+    app.store.write(home, move |tx| {
+        let member = must_find(tx, id)?;
+        manager.may(member.role)?;
+        manager.may(role)?;
+        if member.role != role {
+            stays_owned(tx, &member)?;
+            members::set_role(tx, id, role)?;
+        }
+        must_find(tx, id)
+    })
+}
+
+/// Removes a member, at once. Who is a member of nothing any more is forgotten.
+pub fn remove(app: &App, home: AccountScope, manager: Manager, id: UserId) -> Commit<()> {
+    app.store.write(SystemScope::new(), move |tx| {
+        let member = tx.within(home, |tx| {
+            let member = must_find(tx, id)?;
+            manager.may(member.role)?;
+            stays_owned(tx, &member)?;
+            members::remove(tx, id)?;
+            Ok(member)
+        })?;
+        let person = person(tx, id)?;
+        sign_in_links::void_invitation(tx, person.seq, member.seq)?;
+        leave(tx, &person)
+    })
+}
+
+/// Whoever may act nowhere any more is signed out, and forgotten where no invitation is open.
+fn leave(tx: &Tx<'_, SystemScope>, person: &Person) -> Result<()> {
+    if person.is_operator || members::is_elsewhere(tx, person.id, None, false)? {
+        return Ok(());
+    }
+    if members::is_elsewhere(tx, person.id, None, true)? {
+        return dashboard_sessions::end_all(tx, person, None);
+    }
+    persons::remove(tx, person)
+}
+
+/// Refuses to take the account's last owner away.
+fn stays_owned(snapshot: &Snapshot<'_, AccountScope>, without: &Member) -> Result<()> {
+    let is_owner = without.role == MemberRole::Owner && without.accepted_at.is_some();
+    if !is_owner || members::has_other_owner(snapshot, without.id)? {
+        return Ok(());
+    }
+    let message = "this is the last owner of the account; make another member owner first";
+    Err(Error::new(ErrorKind::Conflict, message))
+}
+
+fn person(snapshot: &Snapshot<'_, SystemScope>, id: UserId) -> Result<Person> {
+    persons::find(snapshot, id)?.ok_or_else(|| Error::internal("a member is nobody"))
+}
+
+fn must_find(snapshot: &Snapshot<'_, AccountScope>, id: UserId) -> Result<Member> {
+    members::find(snapshot, id)?.ok_or_else(|| Error::not_found("user"))
+}

@@ -1,0 +1,128 @@
+//! Coming in to the dashboard: by a password, or by a link that works once.
+//!
+//! Checking or choosing a password takes some 20 ms of a core, so these deeds block and belong on one of the few
+//! threads for that. What was checked is looked at again in the transaction that acts on it.
+
+mod links;
+mod password;
+mod sessions;
+
+use std::{net::IpAddr, sync::Arc};
+
+pub use links::{Acceptance, Opened, accept, link_for, link_url, new_setup_link, open};
+pub(super) use links::{draw, ensure, put};
+pub use password::{PasswordChange, change_password};
+pub use sessions::{
+    Here, OwnAccount, SESSIONS_MAX, accounts, end_session, forget_expired, here, needs_setup,
+    people, sessions, sign_out,
+};
+
+use super::{App, auth::tokens::TokenKind};
+use crate::{
+    domain::{DashboardSessionId, Error, ErrorKind, ProjectId, Result, Secret, check_email},
+    store::{
+        SystemScope, Tx,
+        dashboard_sessions::{self, NewSession},
+        members,
+        persons::{self, Person},
+    },
+};
+
+/// Characters that are kept of what a browser calls itself.
+const USER_AGENT_MAX: usize = 200;
+
+/// What somebody signs in with.
+#[derive(Clone, Debug)]
+pub struct Browser {
+    /// Where it is.
+    pub address: IpAddr,
+    /// What it calls itself.
+    pub user_agent: String,
+}
+
+/// A session that was begun.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// What its cookie holds, shown this once.
+    pub token: Secret<String>,
+    /// The project to act in first, where it is not the usual one.
+    pub project: Option<ProjectId>,
+}
+
+/// Begins a session for who knows the password. All who do not are refused alike: 401, or 429 after too many. Blocks,
+/// and takes some 20 ms of a core.
+pub fn sign_in(
+    app: &Arc<App>,
+    email: &str,
+    password: &Secret<String>,
+    browser: &Browser,
+) -> Result<Begun> {
+    let found = match check_email(email) {
+        Ok(()) => app.store.read(SystemScope::new(), |snapshot| {
+            let person = persons::by_email(snapshot, email)?;
+            // Who is a member nowhere any more has nowhere to go.
+            let is_in = |person: &Person| {
+                Ok(person.is_operator || members::is_elsewhere(snapshot, person.id, None, false)?)
+            };
+            Ok(match person {
+                Some(person) if is_in(&person)? => Some(person),
+                _ => None,
+            })
+        })?,
+        Err(_) => None,
+    };
+    let hash = found.as_ref().and_then(|person| person.password_hash.as_ref());
+    app.auth.check_password(email, browser.address, hash, password)?;
+    let person = found.ok_or_else(|| Error::internal("nobody has this password"))?;
+    let start = Start::draw(app, browser);
+    let this = Arc::clone(app);
+    let begin = app.store.write(SystemScope::new(), move |tx| {
+        let same = same_person(tx, &person)?;
+        start.begin(&this, tx, &same)
+    });
+    let token = begin.wait()?;
+    Ok(Begun { token, project: None })
+}
+
+/// The person as it is now; an error where somebody else has changed the password since it was looked at.
+fn same_person(tx: &Tx<'_, SystemScope>, seen: &Person) -> Result<Person> {
+    let now = persons::of_number(tx, seen.seq)?;
+    let now = now.filter(|now| now.id == seen.id && now.password_hash == seen.password_hash);
+    now.ok_or_else(|| {
+        let message = "the password was changed at this moment; try again";
+        Error::new(ErrorKind::Conflict, message)
+    })
+}
+
+/// A session that is drawn, ready to be begun.
+#[derive(Clone)]
+struct Start {
+    id: DashboardSessionId,
+    token: Secret<String>,
+    browser: Browser,
+}
+
+impl Start {
+    fn draw(app: &App, browser: &Browser) -> Self {
+        let user_agent = browser.user_agent.chars().filter(|sign| !sign.is_control());
+        let user_agent = user_agent.take(USER_AGENT_MAX).collect();
+        let browser = Browser { address: browser.address, user_agent };
+        let id = DashboardSessionId::from_uuid(app.ambient.uuid());
+        Self { id, token: TokenKind::Session.draw(&app.ambient), browser }
+    }
+
+    /// Begins it; gives its token.
+    fn begin(&self, app: &App, tx: &Tx<'_, SystemScope>, of: &Person) -> Result<Secret<String>> {
+        let token_hash = TokenKind::Session.hash(self.token.expose());
+        let new = NewSession {
+            id: self.id,
+            token_hash: token_hash.ok_or_else(|| Error::internal("a token is none"))?,
+            address: self.browser.address,
+            user_agent: self.browser.user_agent.clone(),
+            expires_at: app.auth.session_end(tx.now(), tx.now()),
+        };
+        dashboard_sessions::insert(tx, of, &new, SESSIONS_MAX)?;
+        members::signed_in(tx, of.id)?;
+        Ok(self.token.clone())
+    }
+}

@@ -1,0 +1,57 @@
+//! A new password for who knows the old one.
+
+use std::{net::IpAddr, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::same_person;
+use crate::{
+    app::{
+        App,
+        auth::{SignedIn, not_signed_in},
+    },
+    domain::{Error, ErrorKind, Result, Secret, check_password},
+    store::{SystemScope, dashboard_sessions, persons, sign_in_links},
+};
+
+/// `POST /dashboard/api/password`: another password.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The password until now.
+    #[schemars(with = "String")]
+    pub current_password: Secret<String>,
+    /// The new one, of 10 to 200 characters.
+    #[schemars(with = "String")]
+    pub new_password: Secret<String>,
+}
+
+/// Sets a new password, and ends all other sessions of the person. Blocks, and takes some 40 ms of a core.
+pub fn change_password(
+    app: &Arc<App>,
+    user: &SignedIn,
+    client: IpAddr,
+    change: &PasswordChange,
+) -> Result<()> {
+    check_password("new_password", &change.new_password)?;
+    let person = app.store.read(SystemScope::new(), |snapshot| persons::find(snapshot, user.id))?;
+    let person = person.ok_or_else(not_signed_in)?;
+    let stored = person.password_hash.as_ref();
+    let checked = app.auth.check_password(&person.email, client, stored, &change.current_password);
+    checked.map_err(|error| match error.kind() {
+        ErrorKind::Unauthenticated => {
+            Error::invalid("current_password", "current_password is wrong; give the one until now")
+        }
+        _ => error,
+    })?;
+    let hash = app.auth.hash_password(&change.new_password)?;
+    let session = user.session;
+    let set = app.store.write(SystemScope::new(), move |tx| {
+        let person = same_person(tx, &person)?;
+        persons::set_password(tx, &person, &hash)?;
+        sign_in_links::void(tx, Some(person.seq))?;
+        dashboard_sessions::end_all(tx, &person, Some(session))
+    });
+    set.wait()
+}
