@@ -16,7 +16,7 @@ import { Adjust, Grant } from './credits/operator.js';
 
 const TOPICS = ['ledger', 'jobs'];
 const KINDS = ['grant', 'reserve', 'release', 'charge', 'expire', 'adjust'];
-const TONES = { grant: 'succeeded', charge: 'live', reserve: 'queued', release: 'queued', expire: 'failed', adjust: 'paused' };
+const TONES = { grant: 'succeeded', reserve: 'queued', release: 'queued', expire: 'failed', adjust: 'paused' };
 
 export function Credits() {
   const { user } = useSession();

@@ -27,9 +27,12 @@ function Actions({ job, reload }) {
   const write = can('jobs:write');
   const path = `/v1/jobs/${job.id}`;
   const isAgain = ['failed', 'expired', 'canceled'].includes(job.status);
-  return html`${job.agent && can('agents:read') && html`<${Link} class="button" to=${`/dashboard/agents/${job.agent.name}`} query=${{ tab: 'try' }}>Try the agent<//>`}
-    ${write && isAgain && html`<${Does} name="Retry job" kind="primary" act=${(options) => post(`${path}/retry`, {}, options)} done=${reload} />`}
-    ${write && !isOver(job) && html`<${Confirms} name="Cancel job" title="Cancel this job?" kind="danger" keep="Let it run" act=${(options) => post(`${path}/cancel`, {}, options)} done=${reload}>
+  return html`${job.agent && can('agents:read') && html`<${Link} class="button" to=${`/dashboard/agents/${job.agent.name}`}
+    query=${{ tab: 'try' }}>Try the agent<//>`}
+    ${write && isAgain && html`<${Does} name="Retry job" kind="primary" act=${(options) => post(`${path}/retry`, {}, options)}
+      done=${reload} />`}
+    ${write && !isOver(job) && html`<${Confirms} name="Cancel job" title="Cancel this job?" kind="danger" keep="Let it run"
+      act=${(options) => post(`${path}/cancel`, {}, options)} done=${reload}>
       It ends as canceled, and what was set aside for it is given back. An answer that still comes is discarded.<//>`}`;
 }
 

@@ -1,6 +1,6 @@
 // Small parts that every page uses.
 
-import { html, useEffect, useState } from '../lib/html.js';
+import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { address } from '../lib/place.js';
 import * as format from '../lib/format.js';
 import { Icon } from './icons.js';
@@ -127,6 +127,8 @@ export function Facts({ of }) {
 
 /** Tabs whose choice is part of the address: `tabs` are `{ id, title }`. */
 export function Tabs({ tabs, chosen, choose, label }) {
+  const list = useRef(null);
+  useEffect(() => list.current.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }), [chosen]);
   const move = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
@@ -135,7 +137,7 @@ export function Tabs({ tabs, chosen, choose, label }) {
     choose(next.id);
     event.currentTarget.querySelector(`[data-tab="${next.id}"]`).focus();
   };
-  return html`<div class="tabs" role="tablist" aria-label=${label} onKeyDown=${move}>
+  return html`<div class="tabs" ref=${list} role="tablist" aria-label=${label} onKeyDown=${move}>
     ${tabs.map(({ id, title }) => html`<button key=${id} type="button" role="tab" data-tab=${id} aria-selected=${String(id === chosen)}
       tabindex=${id === chosen ? 0 : -1} onClick=${() => choose(id)}>${title}</button>`)}
   </div>`;

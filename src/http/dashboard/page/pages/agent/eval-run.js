@@ -61,9 +61,9 @@ function Compare({ own, id, other, change }) {
 
 function Comparison({ own, id, other }) {
   const found = useLoad((signal) => get(`${own}/${id}/compare`, { with: other }, { signal }), [own, id, other]);
+  const sum = ({ better, worse, stayed }) => `${better.length} better, ${worse.length} worse, ${stayed.length} stayed.`;
   return html`<${Loaded} ...${found}>${({ better, worse, stayed, run, with: before }) => html`
-    <p>From version ${before.version} to version ${run.version}:
-      ${better.length} better, ${worse.length} worse, ${stayed.length} stayed.</p>
+    <p>From version ${before.version} to version ${run.version}: ${sum({ better, worse, stayed })}</p>
     <${Cases} title="Better" cases=${better} /><${Cases} title="Worse" cases=${worse} /><${Cases} title="Stayed" cases=${stayed} />`}<//>`;
 }
 

@@ -20,7 +20,7 @@ export function Eval({ agent, path, id, write, runs }) {
     <${Loaded} ...${loaded}>${(found) => html`<div class="stack">
       <div class="spread"><h2>${found.name}</h2><div class="actions">
         ${write && html`<${Opens} name="Edit as new eval" wide>
-          ${(close) => html`<${EvalForm} name=${found.name} cases=${found.cases} judgeInput=${agent.input_schema} close=${close}
+          ${(close) => html`<${EvalForm} name=${found.name} cases=${found.cases.map(named)} judgeInput=${agent.input_schema} close=${close}
           send=${(options, body) => post(`${path}/evals`, body, options)} done=${(made) => { close(); change({ eval: made.id }); }} />`}
             <//>`}
         ${runs && html`<${Opens} name="Run eval" kind="primary">
@@ -30,6 +30,11 @@ export function Eval({ agent, path, id, write, runs }) {
       <${Runs} ...${{ list, change }} />
       <${Card} title=${`Cases (${found.cases.length})`}><${JsonTree} value=${found.cases} label="All cases" /><//>
     </div>`}<//>`;
+}
+
+/** A case as it is written: without a name where it has none. */
+function named({ name, ...rest }) {
+  return name === null ? rest : { name, ...rest };
 }
 
 function Runs({ list, change }) {
