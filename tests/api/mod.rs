@@ -6,6 +6,7 @@ mod lists;
 mod refusals;
 
 mod jobs;
+mod operator;
 mod page;
 mod providers;
 mod queue;

@@ -87,6 +87,8 @@ pub struct DayOfUsage {
     pub group: Option<String>,
     /// What ended.
     pub figures: Figures,
+    /// Webhook deliveries that ended; `None` where jobs are grouped.
+    pub deliveries: Option<UsageTotals>,
 }
 
 /// What ended on each of these days, in all or by group. Days and groups without jobs have no row. Blocks while it
@@ -110,11 +112,30 @@ pub fn daily(
         let rows = rows(snapshot, asked, &before, one_more(page))?;
         let page = Page::cut(rows, page.limit, |(place, _)| cursor(asked, place));
         let (mut names, next) = (Names { snapshot, agents: HashMap::new() }, page.next_cursor);
+        let delivered = by.is_none().then(|| deliveries(snapshot, days)).transpose()?;
         let shown = page.data.into_iter().map(|((day, subject), figures)| {
-            Ok(DayOfUsage { day, group: names.of(by, &subject)?, figures })
+            let of_day = |all: &BTreeMap<Day, _>| all.get(&day).copied().unwrap_or_default();
+            let deliveries = delivered.as_ref().map(of_day);
+            Ok(DayOfUsage { day, group: names.of(by, &subject)?, figures, deliveries })
         });
         Ok(Page::of(shown.collect::<Result<_>>()?, next))
     })
+}
+
+/// The deliveries that ended on each of these days.
+fn deliveries(
+    snapshot: &Snapshot<'_, AccountScope>,
+    days: DaySpan,
+) -> Result<BTreeMap<Day, UsageTotals>> {
+    let counted = usage_days::of_days(snapshot, Dimension::Deliveries, days)?;
+    let mut all: BTreeMap<_, _> =
+        counted.into_iter().map(|row| (row.day, row.counted.totals)).collect();
+    usage_tail::each(snapshot, days, |ended| {
+        if ended.subject(Dimension::Deliveries).is_some() {
+            all.entry(ended.day).or_default().add(&ended.totals);
+        }
+    })?;
+    Ok(all)
 }
 
 /// The first rows before a place, counted and not counted ones together. Each histogram is gone once its row was read.

@@ -25,7 +25,8 @@ pub(super) fn route() -> Route {
              which it ended, and twice where it was retried and ended again. Days and groups without jobs have no \
              row, and what each end user used is forgotten after a time that the operator sets. Sums are exact; \
              percentiles are at most 1 % too high, and what took longer than a week counts as a week. A cursor goes on \
-             with the days and the group of its list. Also as CSV, up to 10,000 rows where no limit is given; the \
+             with the days and the group of its list. Days on which only deliveries \
+             ended have no row. Also as CSV, up to 10,000 rows where no limit is given; the \
              header `Link` then says where it goes on.",
         )
         .scope(Scope::UsageRead)
@@ -41,7 +42,7 @@ pub(super) fn route() -> Route {
 /// What ended on a day. Which group it is of is said where rows are grouped; null there stands for jobs that have none.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DailyUsage")]
-#[expect(clippy::option_option, reason = "a group is left out, null or named")]
+#[expect(clippy::option_option, reason = "what is left out, null or there")]
 struct DailyBody {
     /// The day in UTC.
     day: Day,
@@ -85,6 +86,12 @@ struct DailyBody {
     p95: Option<u64>,
     /// The part that failed, from 0 to 1, of those that succeeded or failed; null where there are none.
     error_rate: Option<f64>,
+    /// Webhook deliveries that ended on the day; left out where rows are grouped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliveries: Option<u64>,
+    /// The part of them that was delivered, from 0 to 1; null where none ended, left out where rows are grouped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery_success_rate: Option<Option<f64>>,
 }
 
 impl DailyBody {
@@ -110,6 +117,8 @@ impl DailyBody {
             p50: figures.latency_p50_ms,
             p95: figures.latency_p95_ms,
             error_rate: totals.error_rate(),
+            deliveries: row.deliveries.map(|totals| totals.jobs()),
+            delivery_success_rate: row.deliveries.map(|totals| totals.success_rate()),
         }
     }
 
@@ -118,6 +127,11 @@ impl DailyBody {
         let groups = [&self.model, &self.agent, &self.project_id, &self.api_key_id, &self.user];
         let group = groups.into_iter().flatten().next()?;
         Some(group.as_deref().unwrap_or_default())
+    }
+
+    /// Its cells that stand at the end where rows are not grouped.
+    fn delivered(&self) -> [String; 2] {
+        [csv::some(self.deliveries), csv::some(self.delivery_success_rate.flatten())]
     }
 
     /// Its cells, without that of the group.
@@ -157,6 +171,9 @@ const COLUMNS: [&str; 13] = [
     "error_rate",
 ];
 
+/// What follows where rows are not grouped.
+const DELIVERED: [&str; 2] = ["deliveries", "delivery_success_rate"];
+
 /// The name of the group's field.
 const fn column(by: UsageBy) -> &'static str {
     match by {
@@ -186,14 +203,16 @@ async fn daily(request: Request) -> Result<Reply> {
 /// The names of the JSON fields as the first row; the group comes after the day.
 fn file(by: Option<UsageBy>, rows: &[DailyBody]) -> Result<Csv> {
     let mut columns = COLUMNS.to_vec();
-    if let Some(by) = by {
-        columns.insert(1, column(by));
+    match by {
+        Some(by) => columns.insert(1, column(by)),
+        None => columns.extend(DELIVERED),
     }
     let mut csv = Csv::of(&columns)?;
     for row in rows {
         let mut cells = row.cells().to_vec();
-        if let Some(group) = row.group() {
-            cells.insert(1, csv::text(group));
+        match row.group() {
+            Some(group) => cells.insert(1, csv::text(group)),
+            None => cells.extend(row.delivered()),
         }
         csv.row(cells)?;
     }

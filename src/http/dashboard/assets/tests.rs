@@ -8,7 +8,8 @@ use super::*;
 const ALL_MAX: usize = 400_000;
 
 fn is_licence(path: &str) -> bool {
-    path.to_ascii_uppercase().contains("LICEN") || path.ends_with("OFL.txt")
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.to_ascii_uppercase().contains("LICEN") || name.contains("OFL")
 }
 
 /// Text files other than licences.
@@ -135,4 +136,15 @@ fn paths_lead_to_files() {
     assert_eq!(imports("x.js", text), ["./a.js", "./b.js", "./c.js"]);
     let text = "@font-face { src: url(\"fonts/a.woff2\") } x { background: url(data:,) }";
     assert_eq!(imports("x.css", text), ["fonts/a.woff2"]);
+}
+
+#[test]
+fn only_the_page_is_left_out_of_the_document() {
+    let table = crate::http::api::table();
+    let hidden: Vec<_> = table.iter().filter(|route| route.is_hidden).collect();
+    assert_eq!(hidden.len(), crate::http::dashboard::pages().len());
+    for route in hidden {
+        let is_page = route.path == "/" || route.path.starts_with("/dashboard");
+        assert!(is_page && !route.path.starts_with("/dashboard/api"), "{}", route.path);
+    }
 }
