@@ -13,6 +13,7 @@ use crate::domain::{
     EndUserId, EndpointId, Environment, EvalId, EvalRunId, EventId, FunctionId, GrantId,
     InvocationId, JobError, JobErrorCode, JobId, JobStatus, LedgerEntryId, ProjectId,
     RequestRecordId, ScheduleId, Split, TaskId, Timestamp, TraceContext, Usage, UsageEventId,
+    UserId,
 };
 
 macro_rules! blobs {
@@ -35,7 +36,7 @@ macro_rules! blobs {
 blobs! {
     AccountId ProjectId ApiKeyId AgentId AgentVersionId BatchId JobId LedgerEntryId GrantId EndpointId
     DeliveryId EvalId EvalRunId EventId DeadLetterId EndUserId FunctionId ScheduleId TaskId RequestRecordId
-    UsageEventId InvocationId
+    UsageEventId InvocationId UserId
 }
 
 macro_rules! integers {

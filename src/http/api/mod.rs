@@ -26,6 +26,7 @@ mod api_keys;
 mod me;
 mod projects;
 
+mod audit_log;
 mod logs;
 mod schemas;
 mod usage;
@@ -77,6 +78,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(usage_events::routes());
     table.extend(invocations::routes());
     table.extend(logs::routes());
+    table.extend(audit_log::routes());
     table.extend(stripe::webhook());
     table.extend(operator::accounts());
     table.extend(operator::server());
