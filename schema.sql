@@ -1085,7 +1085,8 @@ begin
   values ('queue.resumed', 'queue', shown_queue(old.queue), '{"paused":true}', '{"paused":false}');
 end;
 
--- Its own functions an account has from the beginning. Values of headers are secrets, and are left out.
+-- The functions and schedules that an account is made with are told by its own entry. Values of headers are secrets, and
+-- are left out.
 create trigger audit_function_created after insert on function
 when not (new.kind = 'builtin' and new.created_at = (select created_at from account where seq = new.account))
 begin
@@ -1120,6 +1121,7 @@ begin
 end;
 
 create trigger audit_schedule_created after insert on schedule
+when not (new.api_key is null and new.created_at = (select created_at from account where seq = new.account))
 begin
   insert into audit_entry (account, action, object, target, name, after)
   values (

@@ -955,6 +955,7 @@ begin
 end;
 
 create trigger audit_schedule_created after insert on schedule
+when not (new.api_key is null and new.created_at = (select created_at from account where seq = new.account))
 begin
   insert into audit_entry (account, action, object, target, name, after)
   values (
