@@ -24,6 +24,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     str::FromStr,
+    sync::Arc,
 };
 
 use clap::{
@@ -37,7 +38,10 @@ use crate::{
     app::sign_in,
     config::{Config, ConfigError, Log},
     domain, http,
-    observe::logs,
+    observe::{
+        logs,
+        origin::{self, Origin},
+    },
     server::Server,
 };
 
@@ -173,6 +177,17 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let ambient = Ambient::system();
     let is_server = matches!(command, Command::Serve);
     log(&config.log, is_server, &ambient)?;
+    // What a command changes, whoever has the machine changes.
+    let origin = (!is_server).then(|| Arc::new(Origin::operator()));
+    origin::within(origin, || run_command(command, file, config, ambient))
+}
+
+fn run_command(
+    command: Command,
+    file: Option<PathBuf>,
+    config: Config,
+    ambient: Ambient,
+) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve => {
             let again = move |running: &Config| running.load_again(file.as_deref(), environment());
@@ -192,7 +207,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             say(config.effective_toml().trim_end())?;
             Ok(DONE)
         }
-        // Both were answered above, where no configuration is needed.
+        // Both were answered before, where no configuration is needed.
         Command::Init | Command::Openapi => Ok(DONE),
     }
 }

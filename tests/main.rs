@@ -13,6 +13,7 @@ mod support;
 
 mod agents;
 mod api;
+mod audit_log;
 mod batches;
 mod budgets;
 mod builtins;

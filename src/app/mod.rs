@@ -5,6 +5,7 @@ pub mod agents;
 pub mod api_keys;
 mod argon;
 pub mod asking;
+pub mod audit_log;
 pub mod auth;
 mod backlog;
 pub mod backup;

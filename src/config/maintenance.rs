@@ -45,6 +45,9 @@ pub struct Maintenance {
     /// The same of the payloads of Stripe's events.
     #[serde(deserialize_with = "kept", serialize_with = "write::optional_duration")]
     pub stripe_events: Option<Duration>,
+    /// The same of entries of the audit log.
+    #[serde(deserialize_with = "kept", serialize_with = "write::optional_duration")]
+    pub audit_log: Option<Duration>,
     /// The same of days that are counted by end user.
     #[serde(deserialize_with = "kept", serialize_with = "write::optional_duration")]
     pub usage_by_user: Option<Duration>,

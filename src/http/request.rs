@@ -24,6 +24,7 @@ use crate::{
         sign_in::Browser,
     },
     domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope, TraceContext, UserId},
+    observe::origin::{self, Actor, Origin},
 };
 
 /// What an id in the query must be.
@@ -43,6 +44,20 @@ pub(crate) enum Identity {
     Tenant(Arc<Session>),
     /// The operator, by the token; or an operator who signed in.
     Operator(Option<UserId>),
+}
+
+impl Identity {
+    /// Who that is for the audit log.
+    pub(super) fn actor(&self) -> Actor {
+        match self {
+            Self::Anyone => Actor::System,
+            Self::Tenant(session) => match &session.user {
+                Some(user) => Actor::User(user.id),
+                None => Actor::Key(session.key),
+            },
+            Self::Operator(user) => Actor::Operator(*user),
+        }
+    }
 }
 
 /// A request on its way to a handler.
@@ -65,6 +80,8 @@ pub(crate) struct Request {
     pub(crate) idempotency: Option<Idempotency>,
     /// How often a silent stream says that it is alive.
     pub(crate) keep_alive: Duration,
+    /// Who is behind what it changes; `None` where it only reads.
+    pub(super) origin: Option<Arc<Origin>>,
     pub(super) heavy: Turns,
     pub(super) passwords: Turns,
     pub(super) cookies: Turns,
@@ -130,8 +147,9 @@ impl Request {
         &self,
         work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let app = Arc::clone(&self.app);
-        tokio::task::spawn_blocking(move || work(&app)).await.map_err(Error::internal)?
+        let (app, origin) = (Arc::clone(&self.app), self.origin.clone());
+        let work = move || origin::within(origin, || work(&app));
+        tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
     }
 
     /// Does blocking work that may take seconds, when one of the few places for such work is free, so that most

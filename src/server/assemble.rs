@@ -221,6 +221,7 @@ fn duties(config: &Config) -> DutySettings {
             dead_letters: maintenance.dead_letters,
             open_dead_letters: maintenance.open_dead_letters,
             stripe_events: maintenance.stripe_events,
+            audit_log: maintenance.audit_log,
             usage_by_user: maintenance.usage_by_user,
             snapshots: maintenance.snapshots,
         },

@@ -171,12 +171,12 @@ pub fn set_cap(
     external_id: &str,
     cap: Option<u64>,
 ) -> Result<()> {
+    open(tx, id, external_id, 0)?;
+    // An update also where it is new: the audit log hears of those alone, as jobs make end users too.
     tx.execute(
-        "insert into main.end_user (account, id, external_id, daily_token_cap, created_at)
-         values (current_account(), ?1, ?2, ?3, ?4)
-         on conflict (account, external_id) do update set
-           daily_token_cap = excluded.daily_token_cap",
-        (id, external_id, cap, tx.now()),
+        "update main.end_user set daily_token_cap = ?2
+         where account = current_account() and external_id = ?1",
+        (external_id, cap),
     )?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! them. Each entry that takes credits names the grant that it takes them from.
 
 use super::{
+    audit_log,
     books::{Balance, Books, Cause, Change, beyond},
     row::named,
     scope::{AccountScope, SystemScope},
@@ -109,6 +110,7 @@ pub fn remove(
     first: Option<GrantId>,
     by: &Correction<'_>,
 ) -> Result<Change> {
+    audit_log::credits_taken(tx, by.bucket, by.amount, by.reason)?;
     let mut books = Books::open(tx)?;
     let mut cause = Cause {
         reason: Some(by.reason),

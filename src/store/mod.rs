@@ -21,6 +21,7 @@ pub mod agent_hours;
 pub mod agents;
 pub mod api_keys;
 pub mod audit;
+pub mod audit_log;
 pub mod batches;
 pub mod canceled_jobs;
 pub mod dashboard_sessions;
@@ -85,6 +86,7 @@ pub use tx::{Snapshot, Tx};
 use crate::{
     ambient::{self, Ambient, lock},
     domain::{Error, Result},
+    observe::origin,
 };
 use engine::{
     checkpoint::{self, Checkpointer},
@@ -175,7 +177,8 @@ impl Store {
     }
 
     /// Runs `deed` in a transaction of its own, as far as it can tell, and commits it. It may be
-    /// run twice, so it must not consume what it captured, nor do anything outside the transaction.
+    /// run twice, so it must not consume what it captured, nor do anything outside the transaction. The audit log
+    /// will name whom this thread works for ([`origin::current`]).
     pub fn write<S, T, F>(&self, scope: S, deed: F) -> Commit<T>
     where
         S: Scope,
@@ -203,7 +206,8 @@ impl Store {
         F: FnMut(&Tx<'_, S>) -> Result<T> + Send + 'static,
     {
         let (reply, receiver) = tokio::sync::oneshot::channel();
-        let entry = Entry { scope, deed, result: None, reply, is_patient };
+        let entry =
+            Entry { scope, deed, result: None, reply, is_patient, origin: origin::current() };
         match self.deeds.try_send(Box::new(entry)) {
             Ok(()) => Commit::of(receiver),
             Err(TrySendError::Full(_)) => {

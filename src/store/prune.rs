@@ -39,6 +39,8 @@ pub enum Kept {
     OpenLetters,
     /// The payloads of Stripe's events that had their effect.
     StripePayloads,
+    /// Entries of the audit log.
+    AuditLog,
 }
 
 /// Says that no dead letter of the work is open, whose number is `$subject`.
@@ -119,6 +121,9 @@ impl Kept {
                    and processed_at >= ?1 and (processed_at > ?1 or seq > ?3)
                  order by processed_at, seq limit ?4"
             ),
+            Self::AuditLog => {
+                "select seq, 0, 0, created_at < ?2, created_at from main.audit_entry where seq > ?3 order by seq limit ?4"
+            }
         }
     }
 
@@ -141,6 +146,7 @@ impl Kept {
                 "update main.stripe_event set payload = '' where seq = ?1 and ",
                 is_over!(event)
             ),
+            Self::AuditLog => "delete from main.audit_entry where seq = ?1 and created_at < ?2",
         }
     }
 }
@@ -182,10 +188,11 @@ pub fn find(
         }
         stretch.next = Some(row.place);
     }
-    // Deliveries come in the order of their times but where the clock was set back.
+    // These come in the order of their times but where the clock was set back.
+    let is_sorted = matches!(kept, Kept::Deliveries | Kept::AuditLog);
     let is_young = |row: &Found| row.created_at >= before;
     let is_last = rows.len() < ROWS as usize;
-    if is_last || kept == Kept::Deliveries && rows.iter().all(is_young) {
+    if is_last || is_sorted && rows.iter().all(is_young) {
         stretch.next = None;
     }
     Ok(stretch)

@@ -31,6 +31,7 @@ fn deeds() -> Deeds {
             dead_letters: kept,
             open_dead_letters: Some(180 * DAY),
             stripe_events: kept,
+            audit_log: kept,
             usage_by_user: kept,
             snapshots: kept,
         };
@@ -262,7 +263,7 @@ fn nothing_goes_that_is_kept_for_ever() {
     deliver(&deeds, 5, 3, 3_000, 10);
     let nothing = json!({
         "deliveries": 0, "tasks": 0, "dead_letters": 0, "open_dead_letters": 0, "stripe_payloads": 0,
-        "usage_by_user": 0, "snapshots": 0
+        "audit_log": 0, "usage_by_user": 0, "snapshots": 0
     });
     assert_eq!(prune(&deeds), nothing);
 }

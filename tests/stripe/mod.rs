@@ -86,6 +86,12 @@ pub(crate) fn unmatched(id: &str) -> Value {
     event("payment_intent_succeeded", id, &json!({"id": id, "customer": id, "latest_charge": null}))
 }
 
+/// A payment of that account.
+pub(crate) fn paid(account: &str) -> Value {
+    let session = json!({"id": "cs_1", "payment_intent": "pi_1", "client_reference_id": account});
+    event("checkout_session_completed", "evt_paid", &session)
+}
+
 /// Now in Unix seconds.
 fn now() -> i64 {
     Ambient::system().now().seconds()

@@ -180,7 +180,9 @@ impl Deeds {
 
     /// A connection to the database past the store.
     pub(crate) fn outside(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.app.store.path()).unwrap()
+        let outside = rusqlite::Connection::open(self.app.store.path()).unwrap();
+        super::let_write(&outside);
+        outside
     }
 
     /// A new account without credits.

@@ -62,6 +62,8 @@ pub struct Retention {
     pub open_dead_letters: Option<Duration>,
     /// The payloads of Stripe's events.
     pub stripe_events: Option<Duration>,
+    /// Entries of the audit log.
+    pub audit_log: Option<Duration>,
     /// What is counted by day of each end user.
     pub usage_by_user: Option<Duration>,
     /// The copies that migrations made of the database.

@@ -27,6 +27,7 @@ pub(super) fn run(app: &Arc<App>) -> Result<Value> {
         "tasks": rows(app, Kept::Tasks, kept.tasks)?,
         "dead_letters": rows(app, Kept::DeadLetters, kept.dead_letters)?,
         "stripe_payloads": rows(app, Kept::StripePayloads, kept.stripe_events)?,
+        "audit_log": rows(app, Kept::AuditLog, kept.audit_log)?,
         "usage_by_user": users(app, kept.usage_by_user)?,
         "snapshots": snapshots(app, kept.snapshots)?,
     }))

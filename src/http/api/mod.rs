@@ -27,6 +27,7 @@ mod me;
 mod projects;
 mod users;
 
+mod audit_log;
 mod logs;
 mod schemas;
 mod usage;
@@ -81,6 +82,7 @@ pub(crate) fn table() -> Vec<Route> {
     table.extend(usage_events::routes());
     table.extend(invocations::routes());
     table.extend(logs::routes());
+    table.extend(audit_log::routes());
     table.extend(stripe::webhook());
     table.extend(operator::accounts());
     table.extend(operator::server());

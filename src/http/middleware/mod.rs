@@ -43,7 +43,10 @@ use super::{
 use crate::{
     app::App,
     domain::{Error, ErrorKind, Result},
-    observe::traces::Span,
+    observe::{
+        origin::{self, Origin},
+        traces::Span,
+    },
 };
 use client::Client;
 use record::{Asked, Head};
@@ -117,8 +120,10 @@ pub(super) async fn pass(
     })?;
     let idempotency = strict::body(&route, &parts, &bytes).await?;
     exchange.keep_body(&bytes);
+    let origin = exchange.origin(&parts.method);
     let request = Request {
         app: Arc::clone(&edge.app),
+        origin: origin.clone(),
         id: exchange.id.clone(),
         trace: exchange.span.context(),
         identity: exchange.identity.clone(),
@@ -136,7 +141,7 @@ pub(super) async fn pass(
         headers: parts.headers,
         route: Arc::clone(&route),
     };
-    catch_panic((route.handler)(request)).await
+    catch_panic((route.handler)(request), origin).await
 }
 
 /// 404 and 405; `None` where a browser only asks what it may do.
@@ -203,6 +208,17 @@ impl Exchange {
             headers,
             span: trace::begin(&edge.app.traces, parts),
         }
+    }
+
+    /// Who is behind what the request changes; `None` where its method changes nothing.
+    fn origin(&self, method: &Method) -> Option<Arc<Origin>> {
+        (*method != Method::GET && *method != Method::HEAD).then(|| {
+            Arc::new(Origin {
+                actor: self.identity.actor(),
+                address: Some(self.client.address),
+                request_id: Some(self.id.as_str().into()),
+            })
+        })
     }
 
     /// Reads and forgets what a refused request still sends.
@@ -277,10 +293,12 @@ impl Exchange {
     }
 }
 
-/// A handler that panics fails its own request and no other on the connection.
-async fn catch_panic(mut answering: Answering) -> Result<Reply> {
+/// A handler that panics fails its own request and no other on the connection. While it runs, its thread works for
+/// whoever sent the request.
+async fn catch_panic(mut answering: Answering, origin: Option<Arc<Origin>>) -> Result<Reply> {
     std::future::poll_fn(move |context| {
-        match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+        let poll = || origin::within(origin.clone(), || answering.as_mut().poll(context));
+        match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(polled) => polled,
             Err(_) => Poll::Ready(Err(Error::internal("a handler panicked"))),
         }

@@ -17,10 +17,11 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{checkpoint::Checkpointer, connection::Confined};
+use super::{checkpoint::Checkpointer, connection::Confined, origins};
 use crate::{
     ambient::Ambient,
     domain::{Error, ErrorKind, Result, Timestamp},
+    observe::origin::Origin,
     store::{
         Shared, fault,
         scope::Scope,
@@ -56,6 +57,8 @@ pub(in crate::store) struct Entry<S, F, T> {
     pub(in crate::store) result: Option<Result<T>>,
     pub(in crate::store) reply: oneshot::Sender<Result<T>>,
     pub(in crate::store) is_patient: bool,
+    /// Who is behind it, for the audit log.
+    pub(in crate::store) origin: Option<Arc<Origin>>,
 }
 
 impl<S, F, T> Deed for Entry<S, F, T>
@@ -71,7 +74,7 @@ where
     fn run(&mut self, connection: &Confined, now: Timestamp, told: &RefCell<Told>) -> bool {
         connection.tenancy.enter(&self.scope);
         let tx = Tx::new(Snapshot::new(connection, self.scope, now), told);
-        let result = (self.deed)(&tx);
+        let result = origins::lend(self.origin.as_ref(), now, || (self.deed)(&tx));
         connection.tenancy.leave();
         let succeeded = result.is_ok();
         self.result = Some(result);

@@ -747,3 +747,430 @@ create table stripe_return (
   event text not null
 ) strict, without rowid;
 create index stripe_return_by_payment on stripe_return (payment);
+
+create table audit_entry (
+  seq integer primary key,
+  account integer references account (seq),
+  actor text not null default (origin_kind()) check (actor in ('user', 'key', 'operator', 'system')),
+  actor_id blob default (origin_id()),
+  address text default (origin_address()),
+  request_id text default (origin_request_id()),
+  action text not null,
+  object text not null,
+  target text,
+  name text,
+  before text,
+  after text,
+  created_at integer not null default (origin_now())
+) strict;
+create index audit_entry_by_account on audit_entry (account);
+create trigger audit_entry_keeps_entries before update on audit_entry
+begin select raise(abort, 'the audit log is append-only'); end;
+
+create trigger audit_account_created after insert on account when new.environment = 'live'
+begin
+  insert into audit_entry (account, action, object, target, name, after)
+  values (new.seq, 'account.created', 'account', shown_id(new.id), new.name, json_object('name', new.name));
+end;
+create trigger audit_account_updated after update of name, suspended_at on account
+when new.environment = 'live'
+  and (old.name, old.suspended_at is null) is not (new.name, new.suspended_at is null)
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.seq,
+    case when old.suspended_at is null and new.suspended_at is not null then 'account.suspended'
+         when old.suspended_at is not null and new.suspended_at is null then 'account.resumed'
+         else 'account.updated' end,
+    'account', shown_id(new.id), new.name,
+    json_object('name', old.name, 'suspended', json(shown_flag(old.suspended_at is not null))),
+    json_object('name', new.name, 'suspended', json(shown_flag(new.suspended_at is not null)))
+  );
+end;
+
+create trigger audit_account_setting_created after insert on account_setting
+when (select environment from account where seq = new.account) = 'live'
+  and (new.timezone, new.daily_token_caps, new.daily_token_cap, new.record_invocations) is not (null, null, null, null)
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.account, 'account.updated', 'account',
+    (select shown_id(id) from account where seq = new.account), (select name from account where seq = new.account),
+    json_object('timezone', null, 'daily_token_caps', null, 'daily_token_cap', null, 'record_invocations', null),
+    json_object('timezone', new.timezone, 'daily_token_caps', json(shown_flag(new.daily_token_caps)),
+      'daily_token_cap', new.daily_token_cap, 'record_invocations', json(shown_flag(new.record_invocations)))
+  );
+end;
+create trigger audit_account_setting_updated
+after update of timezone, daily_token_caps, daily_token_cap, record_invocations on account_setting
+when (select environment from account where seq = new.account) = 'live'
+  and (old.timezone, old.daily_token_caps, old.daily_token_cap, old.record_invocations)
+    is not (new.timezone, new.daily_token_caps, new.daily_token_cap, new.record_invocations)
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.account, 'account.updated', 'account',
+    (select shown_id(id) from account where seq = new.account), (select name from account where seq = new.account),
+    json_object('timezone', old.timezone, 'daily_token_caps', json(shown_flag(old.daily_token_caps)),
+      'daily_token_cap', old.daily_token_cap, 'record_invocations', json(shown_flag(old.record_invocations))),
+    json_object('timezone', new.timezone, 'daily_token_caps', json(shown_flag(new.daily_token_caps)),
+      'daily_token_cap', new.daily_token_cap, 'record_invocations', json(shown_flag(new.record_invocations)))
+  );
+end;
+create trigger audit_balance_low_mark after update of low_mark on balance
+when old.low_mark is not new.low_mark
+  and (select environment from account where seq = new.account) = 'live'
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.account, 'account.updated', 'account',
+    (select shown_id(id) from account where seq = new.account), (select name from account where seq = new.account),
+    json_object('credits_low_mark', json(shown_credits(old.low_mark))),
+    json_object('credits_low_mark', json(shown_credits(new.low_mark)))
+  );
+end;
+
+create trigger audit_project_created after insert on project
+begin
+  insert into audit_entry (account, action, object, target, name, after)
+  values (
+    new.account, 'project.created', 'project', shown_id(new.id), new.name,
+    json_object('name', new.name, 'environment', new.environment,
+      'monthly_credit_limit', json(shown_credits(new.monthly_credit_limit)),
+      'record_invocations', json(shown_flag(new.record_invocations)))
+  );
+end;
+create trigger audit_project_updated after update of name, monthly_credit_limit, record_invocations on project
+when (old.name, old.monthly_credit_limit, old.record_invocations)
+  is not (new.name, new.monthly_credit_limit, new.record_invocations)
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.account, 'project.updated', 'project', shown_id(new.id), new.name,
+    json_object('name', old.name, 'monthly_credit_limit', json(shown_credits(old.monthly_credit_limit)),
+      'record_invocations', json(shown_flag(old.record_invocations))),
+    json_object('name', new.name, 'monthly_credit_limit', json(shown_credits(new.monthly_credit_limit)),
+      'record_invocations', json(shown_flag(new.record_invocations)))
+  );
+end;
+
+create trigger audit_api_key_created after insert on api_key when new.is_dashboard = 0
+begin
+  insert into audit_entry (account, action, object, target, name, after)
+  values (
+    new.account, 'api_key.created', 'api_key', shown_id(new.id), new.name,
+    json_object('name', new.name, 'project_id', (select shown_id(id) from project where seq = new.project),
+      'prefix', new.prefix, 'scopes', json(shown_words(new.scopes)), 'rate_limit', new.rate_limit,
+      'monthly_credit_limit', json(shown_credits(new.monthly_credit_limit)),
+      'allowed_cidrs', json(shown_words(new.allowed_cidrs)), 'expires_at', shown_time(new.expires_at))
+  );
+end;
+create trigger audit_api_key_updated after update of name, scopes, rate_limit, monthly_credit_limit, allowed_cidrs,
+  expires_at, overlap_ends_at, revoked_at on api_key
+when (old.name, old.scopes, old.rate_limit, old.monthly_credit_limit, old.allowed_cidrs, old.expires_at,
+    old.overlap_ends_at, old.revoked_at)
+  is not (new.name, new.scopes, new.rate_limit, new.monthly_credit_limit, new.allowed_cidrs, new.expires_at,
+    new.overlap_ends_at, new.revoked_at)
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.account,
+    case when old.revoked_at is null and new.revoked_at is not null then 'api_key.revoked'
+         when old.overlap_ends_at is not new.overlap_ends_at then 'api_key.rotated'
+         else 'api_key.updated' end,
+    'api_key', shown_id(new.id), new.name,
+    json_object('name', old.name, 'scopes', json(shown_words(old.scopes)), 'rate_limit', old.rate_limit,
+      'monthly_credit_limit', json(shown_credits(old.monthly_credit_limit)),
+      'allowed_cidrs', json(shown_words(old.allowed_cidrs)),
+      'expires_at', shown_time(min(coalesce(old.expires_at, old.overlap_ends_at),
+        coalesce(old.overlap_ends_at, old.expires_at))),
+      'revoked_at', shown_time(old.revoked_at)),
+    json_object('name', new.name, 'scopes', json(shown_words(new.scopes)), 'rate_limit', new.rate_limit,
+      'monthly_credit_limit', json(shown_credits(new.monthly_credit_limit)),
+      'allowed_cidrs', json(shown_words(new.allowed_cidrs)),
+      'expires_at', shown_time(min(coalesce(new.expires_at, new.overlap_ends_at),
+        coalesce(new.overlap_ends_at, new.expires_at))),
+      'revoked_at', shown_time(new.revoked_at))
+  );
+end;
+
+create trigger audit_credit_grant_created after insert on credit_grant
+when not (new.bucket = 'free' and origin_kind() = 'system')
+begin
+  insert into audit_entry (account, action, object, target, after)
+  values (
+    new.account, 'credits.granted', 'credit_grant', shown_id(new.id),
+    json_object('bucket', new.bucket, 'amount', json(shown_credits(new.amount)), 'reason', new.reason,
+      'expires_at', shown_time(new.expires_at))
+  );
+end;
+
+create trigger audit_price_created after insert on price
+begin
+  insert into audit_entry (action, object, name, after)
+  values (
+    'price.created', 'price', new.model,
+    json_object('version', new.version, 'input_per_million', json(shown_credits(new.input_per_million)),
+      'cached_input_per_million', json(shown_credits(new.cached_input_per_million)),
+      'output_per_million', json(shown_credits(new.output_per_million)),
+      'minimum_charge', json(shown_credits(new.minimum_charge)), 'free', json(shown_flag(new.free)))
+  );
+end;
+
+create trigger audit_end_user_cap after update of daily_token_cap on end_user
+when old.daily_token_cap is not new.daily_token_cap
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.account, 'end_user.updated', 'end_user', shown_id(new.id), new.external_id,
+    json_object('daily_token_cap', old.daily_token_cap), json_object('daily_token_cap', new.daily_token_cap)
+  );
+end;
+
+create trigger audit_agent_version_created after insert on agent_version
+begin
+  insert into audit_entry (account, action, object, target, name, after)
+  values (
+    new.account, iif(new.n = 1, 'agent.created', 'agent.version_created'), 'agent',
+    (select shown_id(id) from agent where seq = new.agent), (select name from agent where seq = new.agent),
+    json_object('version', new.n, 'model', new.model)
+  );
+end;
+create trigger audit_agent_updated after update of description, tags, active_version, archived_at on agent
+when (old.description, old.tags, old.active_version, old.archived_at)
+  is not (new.description, new.tags, new.active_version, new.archived_at)
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.account,
+    case when old.archived_at is null and new.archived_at is not null then 'agent.archived'
+         when old.active_version <> new.active_version then 'agent.version_activated'
+         else 'agent.updated' end,
+    'agent', shown_id(new.id), new.name,
+    json_object('description', old.description, 'tags', json(shown_json(old.tags)), 'version', old.active_version,
+      'archived_at', shown_time(old.archived_at)),
+    json_object('description', new.description, 'tags', json(shown_json(new.tags)), 'version', new.active_version,
+      'archived_at', shown_time(new.archived_at))
+  );
+end;
+
+create trigger audit_eval_created after insert on eval
+begin
+  insert into audit_entry (account, action, object, target, name, after)
+  values (
+    new.account, 'eval.created', 'eval', shown_id(new.id), new.name,
+    json_object('agent', (select name from agent where seq = new.agent), 'name', new.name)
+  );
+end;
+
+create trigger audit_queue_paused after insert on queue_pause
+begin
+  insert into audit_entry (action, object, name, before, after)
+  values ('queue.paused', 'queue', shown_queue(new.queue), '{"paused":false}', '{"paused":true}');
+end;
+create trigger audit_queue_resumed after delete on queue_pause
+begin
+  insert into audit_entry (action, object, name, before, after)
+  values ('queue.resumed', 'queue', shown_queue(old.queue), '{"paused":true}', '{"paused":false}');
+end;
+
+create trigger audit_function_created after insert on function
+when not (new.kind = 'builtin' and new.created_at = (select created_at from account where seq = new.account))
+begin
+  insert into audit_entry (account, action, object, target, name, after)
+  values (
+    new.account, 'function.created', 'function', shown_id(new.id), new.name,
+    json_object('name', new.name, 'kind', new.kind, 'url', new.url, 'method', new.method,
+      'timeout_ms', new.timeout_ms, 'agent', new.agent, 'input', json(shown_json(new.input)))
+  );
+end;
+create trigger audit_function_updated
+after update of kind, url, method, headers, timeout_ms, secret, agent, input on function
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.account, iif(old.secret <> new.secret and old.url = new.url, 'function.secret_rotated', 'function.updated'),
+    'function', shown_id(new.id), new.name,
+    json_object('kind', old.kind, 'url', old.url, 'method', old.method, 'timeout_ms', old.timeout_ms,
+      'agent', old.agent, 'input', json(shown_json(old.input)), 'updated_at', shown_time(old.updated_at)),
+    json_object('kind', new.kind, 'url', new.url, 'method', new.method, 'timeout_ms', new.timeout_ms,
+      'agent', new.agent, 'input', json(shown_json(new.input)), 'updated_at', shown_time(new.updated_at))
+  );
+end;
+create trigger audit_function_deleted after delete on function
+begin
+  insert into audit_entry (account, action, object, target, name, before)
+  values (
+    old.account, 'function.deleted', 'function', shown_id(old.id), old.name,
+    json_object('name', old.name, 'kind', old.kind, 'url', old.url, 'method', old.method,
+      'timeout_ms', old.timeout_ms, 'agent', old.agent, 'input', json(shown_json(old.input)))
+  );
+end;
+
+create trigger audit_schedule_created after insert on schedule
+when not (new.api_key is null and new.created_at = (select created_at from account where seq = new.account))
+begin
+  insert into audit_entry (account, action, object, target, name, after)
+  values (
+    new.account, 'schedule.created', 'schedule', shown_id(new.id), new.name,
+    json_object('name', new.name, 'cron', new.cron, 'timezone', new.timezone, 'function_name', new.function,
+      'payload', json(shown_json(new.payload)), 'catch_up', new.catch_up, 'overlap', new.overlap,
+      'jitter_seconds', new.jitter_ms / 1000, 'paused', json(shown_flag(new.paused_at is not null)))
+  );
+end;
+create trigger audit_schedule_updated after update of name, cron, timezone, function, payload, catch_up, overlap,
+  jitter_ms, paused_at on schedule
+when new.deleted_at is null
+  and (old.name, old.cron, old.timezone, old.function, old.payload, old.catch_up, old.overlap, old.jitter_ms,
+    old.paused_at is null)
+  is not (new.name, new.cron, new.timezone, new.function, new.payload, new.catch_up, new.overlap, new.jitter_ms,
+    new.paused_at is null)
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.account,
+    case when old.paused_at is null and new.paused_at is not null then 'schedule.paused'
+         when old.paused_at is not null and new.paused_at is null then 'schedule.resumed'
+         else 'schedule.updated' end,
+    'schedule', shown_id(new.id), new.name,
+    json_object('name', old.name, 'cron', old.cron, 'timezone', old.timezone, 'function_name', old.function,
+      'payload', json(shown_json(old.payload)), 'catch_up', old.catch_up, 'overlap', old.overlap,
+      'jitter_seconds', old.jitter_ms / 1000, 'paused', json(shown_flag(old.paused_at is not null))),
+    json_object('name', new.name, 'cron', new.cron, 'timezone', new.timezone, 'function_name', new.function,
+      'payload', json(shown_json(new.payload)), 'catch_up', new.catch_up, 'overlap', new.overlap,
+      'jitter_seconds', new.jitter_ms / 1000, 'paused', json(shown_flag(new.paused_at is not null)))
+  );
+end;
+create trigger audit_schedule_deleted after update of deleted_at on schedule
+when old.deleted_at is null and new.deleted_at is not null
+begin
+  insert into audit_entry (account, action, object, target, name, before)
+  values (
+    new.account, 'schedule.deleted', 'schedule', shown_id(new.id), new.name,
+    json_object('name', old.name, 'cron', old.cron, 'timezone', old.timezone, 'function_name', old.function,
+      'payload', json(shown_json(old.payload)), 'catch_up', old.catch_up, 'overlap', old.overlap,
+      'jitter_seconds', old.jitter_ms / 1000, 'paused', json(shown_flag(old.paused_at is not null)))
+  );
+end;
+
+create trigger audit_duty_updated after update of cron, timezone on duty
+when (old.cron, old.timezone) is not (new.cron, new.timezone)
+begin
+  insert into audit_entry (action, object, name, before, after)
+  values (
+    'duty.updated', 'duty', new.name,
+    json_object('cron', old.cron, 'timezone', old.timezone), json_object('cron', new.cron, 'timezone', new.timezone)
+  );
+end;
+
+create trigger audit_webhook_endpoint_created after insert on webhook_endpoint
+begin
+  insert into audit_entry (account, action, object, target, name, after)
+  values (
+    new.account, 'webhook_endpoint.created', 'webhook_endpoint', shown_id(new.id), new.url,
+    json_object('url', new.url, 'events', json(shown_words(new.events)), 'description', new.description,
+      'active', json(shown_flag(new.active)), 'retry_policy', new.retry_policy)
+  );
+end;
+create trigger audit_webhook_endpoint_updated after update of url, events, description, active, disabled_reason,
+  retry_policy on webhook_endpoint
+when new.deleted_at is null
+  and (old.url, old.events, old.description, old.active, old.disabled_reason, old.retry_policy)
+  is not (new.url, new.events, new.description, new.active, new.disabled_reason, new.retry_policy)
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (
+    new.account, 'webhook_endpoint.updated', 'webhook_endpoint', shown_id(new.id), new.url,
+    json_object('url', old.url, 'events', json(shown_words(old.events)), 'description', old.description,
+      'active', json(shown_flag(old.active)), 'disabled_reason', old.disabled_reason,
+      'retry_policy', old.retry_policy),
+    json_object('url', new.url, 'events', json(shown_words(new.events)), 'description', new.description,
+      'active', json(shown_flag(new.active)), 'disabled_reason', new.disabled_reason,
+      'retry_policy', new.retry_policy)
+  );
+end;
+create trigger audit_webhook_endpoint_secret after update of secret on webhook_endpoint
+when old.secret <> new.secret
+begin
+  insert into audit_entry (account, action, object, target, name)
+  values (new.account, 'webhook_endpoint.secret_rotated', 'webhook_endpoint', shown_id(new.id), new.url);
+end;
+create trigger audit_webhook_endpoint_deleted after update of deleted_at on webhook_endpoint
+when old.deleted_at is null and new.deleted_at is not null
+begin
+  insert into audit_entry (account, action, object, target, name, before)
+  values (
+    new.account, 'webhook_endpoint.deleted', 'webhook_endpoint', shown_id(new.id), new.url,
+    json_object('url', old.url, 'events', json(shown_words(old.events)), 'description', old.description,
+      'active', json(shown_flag(old.active)), 'retry_policy', old.retry_policy)
+  );
+end;
+
+create trigger audit_stripe_customer_created after insert on stripe_customer
+begin
+  insert into audit_entry (action, object, target, after)
+  values (
+    'stripe_customer.created', 'stripe_customer', new.id,
+    json_object('account_id', (select shown_id(id) from account where seq = new.owner))
+  );
+end;
+create trigger audit_stripe_customer_deleted after delete on stripe_customer
+begin
+  insert into audit_entry (action, object, target, before)
+  values (
+    'stripe_customer.deleted', 'stripe_customer', old.id,
+    json_object('account_id', (select shown_id(id) from account where seq = old.owner))
+  );
+end;
+
+-- People act by links before anybody knows them: what they do by one, they did themselves.
+create trigger audit_member_created after insert on member
+begin
+  insert into audit_entry (account, action, object, target, name, after)
+  values (new.account, 'user.invited', 'user', shown_id(new.id), new.email,
+    json_object('email', new.email, 'role', new.role));
+end;
+create trigger audit_member_accepted after update of accepted_at on member
+when old.accepted_at is null and new.accepted_at is not null
+begin
+  insert into audit_entry (account, actor, actor_id, action, object, target, name, before, after)
+  values (new.account, 'user', new.id, 'user.joined', 'user', shown_id(new.id), new.email,
+    json_object('status', 'invited'), json_object('status', 'active'));
+end;
+create trigger audit_member_role after update of role on member when old.role <> new.role
+begin
+  insert into audit_entry (account, action, object, target, name, before, after)
+  values (new.account, 'user.role_changed', 'user', shown_id(new.id), new.email,
+    json_object('role', old.role), json_object('role', new.role));
+end;
+create trigger audit_member_deleted after delete on member
+begin
+  insert into audit_entry (account, action, object, target, name, before)
+  values (old.account, 'user.removed', 'user', shown_id(old.id), old.email,
+    json_object('email', old.email, 'role', old.role));
+end;
+create trigger audit_person_password after update of password_hash on person
+begin
+  insert into audit_entry (actor, actor_id, action, object, target, name)
+  values ('user', new.id, 'user.password_changed', 'user', shown_id(new.id), new.email);
+end;
+create trigger audit_person_operator after update of is_operator on person when old.is_operator <> new.is_operator
+begin
+  insert into audit_entry (action, object, target, name, before, after)
+  values ('user.operator_changed', 'user', shown_id(new.id), new.email,
+    json_object('is_operator', json(shown_flag(old.is_operator))),
+    json_object('is_operator', json(shown_flag(new.is_operator))));
+end;
+create trigger audit_dashboard_session_created after insert on dashboard_session
+begin
+  insert into audit_entry (actor, actor_id, action, object, target, name, after)
+  select 'user', p.id, 'user.signed_in', 'user', shown_id(p.id), p.email, json_object('user_agent', new.user_agent)
+  from person p where p.seq = new.person;
+end;
+create trigger audit_sign_in_link_created after insert on sign_in_link when new.person is not null
+begin
+  insert into audit_entry (account, action, object, target, name, after)
+  select (select account from member where seq = new.membership), 'user.link_made', 'user', shown_id(p.id), p.email,
+    json_object('purpose', new.purpose)
+  from person p where p.seq = new.person;
+end;

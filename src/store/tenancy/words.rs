@@ -12,6 +12,9 @@ pub(super) fn check(sql: &str) -> Result<(), &'static str> {
     if sql.contains("--") || sql.contains("/*") {
         return Err("has a comment, which belongs beside it");
     }
+    if sql.replace("audit_entry", "").contains("audit_") {
+        return Err("has a name as only triggers of the audit log have");
+    }
     let outline = outline(&sql);
     match sql.split(' ').next() {
         Some("insert") => check_insert(&sql, &outline),

@@ -1,5 +1,6 @@
 //! Tests of the engine that need statements of their own, as no table function would run them.
 
+mod audit_log;
 mod disk;
 mod left;
 mod plans;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use super::{AccountScope, AccountSeq, EngineSettings, Scope, Store, SystemScope};
+use super::{AccountScope, AccountSeq, EngineSettings, Scope, Store, SystemScope, engine::origins};
 use crate::{
     ambient::Ambient,
     domain::{AccountId, Environment, Result},
@@ -35,7 +36,10 @@ impl Rig {
     /// A connection that knows nothing of tenancy.
     #[expect(clippy::disallowed_methods, reason = "a program that is not ours")]
     fn outside(&self) -> Connection {
-        Connection::open(&self.path).unwrap()
+        let outside = Connection::open(&self.path).unwrap();
+        // Else no row can be written that the audit log watches.
+        origins::install(&outside).unwrap();
+        outside
     }
 
     /// Runs a statement in a deed; gives its rows as text.

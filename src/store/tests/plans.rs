@@ -5,7 +5,7 @@ use super::{Rig, forever};
 use crate::{
     domain::stripe::EventStatus,
     store::{
-        SystemScope, accounts, agent_hours, agents, api_keys, batches, canceled_jobs,
+        SystemScope, accounts, agent_hours, agents, api_keys, audit_log, batches, canceled_jobs,
         dashboard_sessions, dead_letters, deliveries, end_user_days, end_users, evals, forward,
         functions, grants, job_list, ledger_entries, members, persons, projects, prune::Kept,
         queue, scheduled_tasks, schedules, sign_in_links, streaks, stripe::events, usage_days,
@@ -177,6 +177,27 @@ fn people_and_their_sessions_are_found_by_indexes() {
 }
 
 #[test]
+fn the_audit_log_is_read_from_its_newest_end() {
+    let own = "USING INDEX audit_entry_by_account (account=? AND rowid>? AND rowid<?)";
+    let place = "USING COVERING INDEX audit_entry_by_account (account=? AND rowid<?)";
+    let [list, last, all, of, last_of_all, last_of] = audit_log::LISTS;
+    let all_of = "SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+    let last_all = "SEARCH audit_entry USING INTEGER PRIMARY KEY (rowid<?)";
+    for (sql, way) in [
+        (list, own),
+        (last, place),
+        (all, all_of),
+        (of, own),
+        (last_of_all, last_all),
+        (last_of, place),
+    ] {
+        let plan = plan(sql).replace("main.", "");
+        assert!(plan.contains(way) && !plan.contains("TEMP B-TREE"), "{way}\n{plan}");
+    }
+    assert!(plan(all).contains("k USING INDEX sqlite_autoindex_api_key_2 (account=? AND id=?)"));
+}
+
+#[test]
 fn end_users_are_read_with_their_days_from_their_newest_end() {
     let plan = plan(end_users::LIST);
     for way in [
@@ -219,6 +240,7 @@ fn what_is_to_go_is_found_by_its_order() {
         ),
         (Kept::DeadLetters, &["SEARCH dead_letter USING INTEGER PRIMARY KEY (rowid>?)"]),
         (Kept::OpenLetters, &["SEARCH dead_letter USING INTEGER PRIMARY KEY (rowid>?)"]),
+        (Kept::AuditLog, &["SEARCH audit_entry USING INTEGER PRIMARY KEY (rowid>?)"]),
         (
             Kept::StripePayloads,
             &["USING INDEX stripe_event_to_empty (processed_at>? AND processed_at<?)"],

@@ -1,0 +1,132 @@
+//! Looking at the audit log. Triggers write it; see `schema.sql`.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{App, accounts, auth::Session};
+use crate::{
+    domain::{AccountId, Cursor, Environment, Error, Page, PageRequest, Result, Timestamp},
+    observe::origin::Actor,
+    store::{
+        SystemScope,
+        audit_log::{self, AuditEntry, AuditFilter},
+    },
+};
+
+/// Which entries to list.
+#[derive(Clone, Debug, Default)]
+pub struct AuditQuery {
+    /// Only this action.
+    pub action: Option<String>,
+    /// Only changes of this kind of object.
+    pub target: Option<String>,
+    /// Only by the key or user of this id.
+    pub actor: Option<Uuid>,
+    /// Only made at this time or later.
+    pub created_after: Option<Timestamp>,
+    /// Only made before this time.
+    pub created_before: Option<Timestamp>,
+}
+
+/// What a change changed: only the members that differ.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Change {
+    /// What was there; `None` where that was nothing, or is not told.
+    pub before: Option<Map<String, Value>>,
+    /// What is there now.
+    pub after: Option<Map<String, Value>>,
+}
+
+/// The changes of the session's account, newest first: up to the page's limit, fewer where entries are hard to find.
+/// Blocks while it reads.
+pub fn list(
+    app: &App,
+    session: &Session,
+    query: AuditQuery,
+    page: &PageRequest,
+) -> Result<Page<AuditEntry>> {
+    let filter = filter(query, page)?;
+    let mut found =
+        app.store.read(session.scope, |snapshot| audit_log::list(snapshot, &filter, page.limit))?;
+    let names = app.store.read(session.home, |snapshot| {
+        let mut names = HashMap::new();
+        for entry in &found.rows {
+            if let Actor::Key(key) = entry.actor
+                && !names.contains_key(&key)
+            {
+                names.insert(key, audit_log::key_name(snapshot, key)?);
+            }
+        }
+        Ok(names)
+    })?;
+    for entry in &mut found.rows {
+        if let Actor::Key(key) = entry.actor {
+            entry.actor_name = names.get(&key).cloned().flatten();
+        }
+    }
+    Ok(super::page_of(found, |seq| Cursor::from_number(*seq)))
+}
+
+/// The same of all accounts and of the server itself, or of one account.
+pub fn list_all(
+    app: &App,
+    account: Option<(AccountId, Environment)>,
+    query: AuditQuery,
+    page: &PageRequest,
+) -> Result<Page<AuditEntry>> {
+    let filter = filter(query, page)?;
+    let found = app.store.read(SystemScope::new(), |snapshot| {
+        let account =
+            account.map(|(id, environment)| accounts::find_scope(snapshot, id, environment));
+        audit_log::list_all(snapshot, account.transpose()?, &filter, page.limit)
+    })?;
+    Ok(super::page_of(found, |seq| Cursor::from_number(*seq)))
+}
+
+fn filter(query: AuditQuery, page: &PageRequest) -> Result<AuditFilter> {
+    let AuditQuery { action, target, actor, created_after, created_before } = query;
+    let before = page.after.as_ref().map(Cursor::number).transpose()?;
+    Ok(AuditFilter { action, object: target, actor, created_after, created_before, before })
+}
+
+/// What an entry says was changed.
+pub fn change(entry: &AuditEntry) -> Result<Change> {
+    let object = |text: &Option<String>| text.as_deref().map(object).transpose();
+    let mut change = Change { before: object(&entry.before)?, after: object(&entry.after)? };
+    change.keep_differences();
+    Ok(change)
+}
+
+impl Change {
+    fn keep_differences(&mut self) {
+        let (Some(before), Some(after)) = (&mut self.before, &mut self.after) else { return };
+        let was = before.clone();
+        before.retain(|name, value| after.get(name) != Some(value));
+        after.retain(|name, value| was.get(name) != Some(value));
+    }
+}
+
+fn object(text: &str) -> Result<Map<String, Value>> {
+    serde_json::from_str(text).map_err(Error::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_told_of_a_change() {
+        let told = |before: &str, after: &str| {
+            let object = |text| Some(object(text).unwrap());
+            let mut change = Change { before: object(before), after: object(after) };
+            change.keep_differences();
+            (change.before.unwrap(), change.after.unwrap())
+        };
+        let (before, after) =
+            told(r#"{"a":1,"b":2,"c":null,"d":1}"#, r#"{"a":1,"b":3,"c":null,"e":1}"#);
+        assert_eq!(Value::from(before), serde_json::json!({"b": 2, "d": 1}));
+        assert_eq!(Value::from(after), serde_json::json!({"b": 3, "e": 1}));
+    }
+}

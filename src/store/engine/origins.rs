@@ -1,0 +1,89 @@
+//! What the triggers of the audit log ask the writer: who is behind the deed that it runs, and how the API spells values.
+//! Only the writer's connection has these functions, as only there triggers run.
+
+use std::{cell::Cell, sync::Arc};
+
+use rusqlite::{Connection, Error as SqlError, functions::FunctionFlags, types::FromSql};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    domain::{Credits, QueueName, Timestamp},
+    observe::origin::{self, Actor, Origin},
+};
+
+/// The longest JSON that an entry shows, in bytes.
+const JSON_MAX: usize = 4096;
+
+thread_local! {
+    static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::from_millis(0)) };
+}
+
+/// Runs a deed of theirs, of this time, on the writer's thread.
+pub(in crate::store) fn lend<T>(
+    origin: Option<&Arc<Origin>>,
+    now: Timestamp,
+    deed: impl FnOnce() -> T,
+) -> T {
+    NOW.set(now);
+    origin::within(origin.cloned(), deed)
+}
+
+/// Teaches the connection the functions.
+pub(in crate::store) fn install(sql: &Connection) -> rusqlite::Result<()> {
+    let asked = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    sql.create_scalar_function("origin_kind", 0, asked, |_| Ok(kind()))?;
+    sql.create_scalar_function("origin_id", 0, asked, |_| Ok(id()))?;
+    sql.create_scalar_function("origin_address", 0, asked, |_| Ok(address()))?;
+    sql.create_scalar_function("origin_request_id", 0, asked, |_| Ok(request_id()))?;
+    sql.create_scalar_function("origin_now", 0, asked, |_| Ok(NOW.get()))?;
+    show(sql, "shown_id", |blob: [u8; 16]| Ok(Uuid::from_bytes(blob).to_string()))?;
+    show(sql, "shown_time", |time: Timestamp| Ok(time.to_string()))?;
+    show(sql, "shown_credits", |amount: Credits| json(&amount))?;
+    show(sql, "shown_flag", |flag: bool| json(&flag))?;
+    show(sql, "shown_words", |words: String| json(&words.split(' ').collect::<Vec<_>>()))?;
+    show(sql, "shown_json", shown_json)?;
+    show(sql, "shown_queue", |number: i64| {
+        let queue = QueueName::from_number(number).map(QueueName::as_str);
+        Ok(queue.unwrap_or_default().to_owned())
+    })
+}
+
+/// Adds a function that spells a value; null stays null.
+fn show<T: FromSql + 'static>(
+    sql: &Connection,
+    name: &str,
+    spell: impl Fn(T) -> rusqlite::Result<String> + Send + 'static,
+) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_INNOCUOUS
+        | FunctionFlags::SQLITE_DETERMINISTIC;
+    sql.create_scalar_function(name, 1, flags, move |context| {
+        context.get::<Option<T>>(0)?.map(&spell).transpose()
+    })
+}
+
+fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| SqlError::UserFunctionError(error.into()))
+}
+
+/// JSON that is short, or else how long it is.
+fn shown_json(text: String) -> rusqlite::Result<String> {
+    if text.len() <= JSON_MAX { Ok(text) } else { json(&format!("{} bytes of JSON", text.len())) }
+}
+
+fn kind() -> &'static str {
+    origin::with_current(|origin| origin.map_or(Actor::System, |origin| origin.actor).kind())
+}
+
+fn id() -> Option<Vec<u8>> {
+    origin::with_current(|origin| Some(origin?.actor.id()?.into_bytes().to_vec()))
+}
+
+fn address() -> Option<String> {
+    origin::with_current(|origin| origin?.address.map(|address| address.to_string()))
+}
+
+fn request_id() -> Option<String> {
+    origin::with_current(|origin| origin?.request_id.as_deref().map(str::to_owned))
+}
