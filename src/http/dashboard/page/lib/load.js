@@ -54,6 +54,12 @@ export function useList(path, query = {}, topics = []) {
   return { rows, error, more, reload };
 }
 
+/** A list of the API that is always whole, and takes no `limit`: as `useList` gives it. */
+export function useWhole(path, topics = []) {
+  const { data, error, reload } = useLoad((signal) => get(path, {}, { signal }), [path], topics);
+  return { rows: data?.data ?? null, error, more: null, reload };
+}
+
 async function readPages(path, query, pages, signal) {
   const rows = [];
   let cursor;

@@ -2,7 +2,7 @@
 
 import { html, useState } from '../lib/html.js';
 import { post, remove } from '../lib/api.js';
-import { useList } from '../lib/load.js';
+import { useWhole } from '../lib/load.js';
 import { useSession } from '../lib/session.js';
 import { Card, Empty, Facts, Head, Status, Time } from '../ui/bits.js';
 import { Confirms } from '../ui/dialog.js';
@@ -11,7 +11,7 @@ import { Table } from '../ui/table.js';
 
 export function Account() {
   const { user, account, role } = useSession();
-  const list = useList('/dashboard/api/sessions', {}, ['members']);
+  const list = useWhole('/dashboard/api/sessions');
   return html`<${Head} title="Your sign-in" note="Who you are here, and where you are signed in." />
     <${Card} title="You"><${Facts}
       of=${[
@@ -68,5 +68,5 @@ function Password({ email, done }) {
       <${Text} label="New password" type="password" required minlength="10" maxlength="200" autocomplete="new-password"
         hint="At least 10 characters. All your other sessions end."
         value=${value.new_password} set=${set('new_password')} /><//>
-    <p class="said" role="status">${changed ? 'The password is changed. Your other sessions have ended.' : ''}</p></div>`;
+    <p class="said after" role="status">${changed ? 'The password is changed. Your other sessions have ended.' : ''}</p></div>`;
 }

@@ -17,6 +17,6 @@ export function Members() {
 }
 
 function Audit() {
-  return html`<${Bar} note="Every change of what is configured: by whom, from where, and what it was before. What jobs do is on the page Usage & logs." />
+  return html`<${Bar} note="Every change of what is configured: by whom, from where, and what it was before." />
     <${AuditLog} path="/v1/audit-log" topics=${['audit']} />`;
 }

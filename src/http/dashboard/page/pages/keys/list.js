@@ -24,7 +24,8 @@ export function KeyList() {
   return html`<${Bar} note="Keys let programs use the API. What people do on this page needs none.">${create}<//>
     <${Table} label="API keys" columns=${columns({ named, write: can('keys:write'), reload: list.reload })} list=${list}
       empty=${html`<${Empty}
-      title="No keys yet">A key is what your program sends as <code>Authorization: Bearer …</code>. Create one to send the first job.<//>`} />`;
+      title="No keys yet">A key is what your program sends as <code>Authorization: Bearer …</code>.
+      Create one to send the first job.<//>`} />`;
 }
 
 function columns({ named, write, reload }) {

@@ -25,7 +25,7 @@ export function ProjectList() {
     end();
     list.reload();
   };
-  return html`<${Bar} note="Live and test projects share nothing but the account: test keys run on the sandbox alone and spend test credits.">
+  return html`<${Bar} note="Live and test projects share nothing but the account. Test keys run on the sandbox and spend test credits.">
       ${write && html`<${Opens} name="Create project" kind="primary">${(end) => html`<${NewProject} close=${end}
         done=${close(end)} />`}<//>`}<//>
     <${Table} label="Projects" columns=${columns({ write, spent, shown, close })} list=${list} empty=${html`<${Empty}

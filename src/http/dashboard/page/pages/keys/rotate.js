@@ -8,7 +8,8 @@ import { Makes } from '../../ui/secret.js';
 import { NewKey } from './new-key.js';
 
 const OVERLAPS = [
-  ['0', 'No longer: it ends at once'], ['3600', '1 hour more'], ['86400', '1 day more'], ['604800', '7 days more'], ['2592000', '30 days more'],
+  ['0', 'No longer: it ends at once'], ['3600', '1 hour more'], ['86400', '1 day more'],
+  ['604800', '7 days more'], ['2592000', '30 days more'],
 ];
 
 export function RotateKey({ of, reload }) {

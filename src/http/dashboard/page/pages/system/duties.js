@@ -1,8 +1,8 @@
 // What the server does by itself, and the backups that came of it.
 
 import { html } from '../../lib/html.js';
-import { get, post } from '../../lib/api.js';
-import { useLoad } from '../../lib/load.js';
+import { post } from '../../lib/api.js';
+import { useWhole } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
 import { Card, Empty, Loaded, Status, Time } from '../../ui/bits.js';
 import { Does, Opens } from '../../ui/dialog.js';
@@ -18,16 +18,19 @@ const WHAT = {
 };
 
 export function Duties() {
-  const duties = useLoad((signal) => get('/admin/v1/duties', {}, { signal }), [], ['server']);
-  const list = { ...duties, rows: duties.data?.data ?? null, more: null };
+  const list = useWhole('/admin/v1/duties', ['server']);
   const { data, error, reload } = useStats();
   return html`<${Card} title="Duties" flush><${Table} label="List of duties" columns=${columns(list.reload)} list=${list}
     empty=${html`<${Empty} title="No duties" />`} /><//>
-    <${Card} title="Backups" flush><${Loaded} ...${{ data, error, reload }}>${({ backups }) => html`<${Table} label="List of backups"
-      columns=${FILES}
-      list=${whole((backups?.files ?? []).map((one) => ({ ...one, id: one.name })))} empty=${html`<${Empty} title="No backups"
-        command="skai-server --config config.toml backup --to /path/to/backup">
-        Run the duty backup, or plan it in <code>config.toml</code>. On the server itself:<//>`} />`}<//><//>`;
+    <${Card} title="Backups" flush><${Loaded} ...${{ data, error, reload }}>${({ backups }) => html`<${Backups}
+      of=${backups ?? { files: [] }} />`}<//><//>`;
+}
+
+/** The server has a folder for them, or none is configured. */
+function Backups({ of: { configured, files } }) {
+  return html`<${Table} label="List of backups" columns=${FILES} list=${whole(files.map((one) => ({ ...one, id: one.name })))}
+    empty=${html`<${Empty} title="No backups" command="skai-server --config config.toml backup --to /path/to/backup">
+      ${configured ? 'Run the duty backup.' : 'The configuration names no folder for them.'} Or, on the server itself:<//>`} />`;
 }
 
 const columns = (reload) => [

@@ -33,7 +33,8 @@ function Numbers({ of, ready }) {
       <${Stat} name="Database" value=${format.bytes(of.database_bytes)}
         note=${of.wal_bytes !== undefined && `write-ahead log ${format.bytes(of.wal_bytes)}`} />
       ${of.free_disk_bytes !== undefined && html`<${Stat} name="Free disk" value=${format.bytes(of.free_disk_bytes)} />`}
-      ${of.memory_bytes !== undefined && html`<${Stat} name="Memory" value=${format.bytes(of.memory_bytes)} note="resident" />`}
+      ${of.memory_bytes !== undefined && html`<${Stat} name="Memory" value=${format.bytes(of.memory_bytes)}
+        note=${of.connections !== undefined && `${format.count(of.connections)} open connections`} />`}
     </dl>`;
 }
 

@@ -4,37 +4,45 @@ import { html } from '../../lib/html.js';
 import { get } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import { useQuery } from '../../lib/place.js';
-import { Empty, Loaded } from '../../ui/bits.js';
-import { FilterText } from '../../ui/form.js';
+import { Empty, Loaded, Status } from '../../ui/bits.js';
+import { Check, FilterText } from '../../ui/form.js';
 import { Table, whole } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
 
 export function Settings() {
-  const [{ find }, change] = useQuery();
+  const [{ find, changed }, change] = useQuery();
   const loaded = useLoad((signal) => get('/admin/v1/settings', {}, { signal }), [], ['server']);
-  return html`<${Bar} note="Read from the configuration, the environment and defaults when the server started. Secrets are not shown." />
+  return html`<${Bar} note="As the server read them when it started. A secret that is set is shown as ***." />
     <div class="filters" role="search" aria-label="Find settings"><${FilterText} label="Find" placeholder="webhooks" value=${find}
-      set=${(text) => change({ find: text })} /></div>
-    <${Loaded} ...${loaded}>${(answer) => html`<${Table} label="Settings in force" columns=${COLUMNS} list=${whole(rows(answer, find))}
+      set=${(text) => change({ find: text })} />
+      <${Check} label="Changed only" value=${changed === 'yes'} set=${(on) => change({ changed: on ? 'yes' : undefined })} /></div>
+    <${Loaded} ...${loaded}>${(answer) => html`<${Table} label="Settings in force" columns=${COLUMNS}
+      list=${whole(rows(answer, find, changed))}
       empty=${html`<${Empty} title="No setting matches">Change or clear the filter.<//>`} />`}<//>`;
 }
 
 const COLUMNS = [
-  { name: 'Setting', of: ({ id }) => html`<code>${id}</code>` },
+  { name: 'Setting', of: ({ id }) => html`<code>${id}</code>`, wide: true },
   { name: 'Value', of: ({ value }) => html`<code>${typeof value === 'string' ? value || '""' : JSON.stringify(value)}</code>`, wide: true },
+  { name: 'Changed', unseen: true, of: ({ isChanged }) => isChanged && html`<${Status} value="in_progress" text="changed" />` },
 ];
 
-function rows({ object, ...answer }, find = '') {
+/** `changed` names those that are not as they come, or what they are in. */
+function rows({ settings, changed = [] }, find = '', only) {
   const wanted = find.trim().toLowerCase();
-  return [...flat(answer.settings ?? answer)].filter(({ id }) => id.toLowerCase().includes(wanted));
+  const differs = (path) => changed.some((one) => path === one || path.startsWith(`${one}.`));
+  return [...flat(settings)]
+    .map((row) => ({ ...row, isChanged: differs(row.path) }))
+    .filter(({ id, isChanged }) => id.toLowerCase().includes(wanted) && (isChanged || !only));
 }
 
-/** Nested tables as `section.key`. */
-function* flat(of, under = '') {
+/** Nested tables as `section.key`: an `id` as TOML quotes it, and the `path` as the API writes it. */
+function* flat(of, within = { id: '', path: '' }) {
   for (const [key, value] of Object.entries(of)) {
-    const id = under + (/^[\w-]+$/.test(key) ? key : JSON.stringify(key));
+    const id = within.id + (/^[\w-]+$/.test(key) ? key : JSON.stringify(key));
+    const path = within.path + key;
     const isTable = value !== null && typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length > 0;
-    if (isTable) yield* flat(value, `${id}.`);
-    else yield { id, value };
+    if (isTable) yield* flat(value, { id: `${id}.`, path: `${path}.` });
+    else yield { id, path, value };
   }
 }

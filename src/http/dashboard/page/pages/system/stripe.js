@@ -18,13 +18,14 @@ const TONES = { unmatched: 'paused', ignored: 'paused', failed: 'failed', pendin
 export function StripeEvents() {
   const [{ status }, change] = useQuery();
   const list = useList('/admin/v1/stripe/events', { status }, ['server', 'ledger']);
-  return html`<${Bar} note="Unmatched events name no account that is known here: say whose they are. Ignored and failed ones need you too." />
+  return html`<${Bar} note="Unmatched events name no account that is known here: say whose they are. Ignored and failed ones need you." />
     <div class="filters" role="search" aria-label="Filter events"><${Filter} label="Status" value=${status} options=${STATUSES}
       set=${(to) => change({ status: to })} /></div>
     <${Table} label="Stripe events" columns=${columns(list.reload)} list=${list} empty=${html`<${Empty}
       title=${status ? 'No event matches' : 'No events yet'}>${status
       ? 'Change or clear the filter.'
-      : html`Let Stripe send its events to <code>${location.origin}/internal/stripe/webhook</code>, and configure its signing secret.`}<//>`} />`;
+      : html`Stripe has to send its events to <code>${location.origin}/internal/stripe/webhook</code>.
+        Its signing secret belongs in the configuration.`}<//>`} />`;
 }
 
 const columns = (reload) => [
