@@ -4,9 +4,16 @@ mod auth;
 mod browser;
 mod bulk;
 mod csrf;
+mod hostile;
+mod journeys;
 mod members;
+mod pages;
 mod roles;
 mod sessions;
+mod speed;
+mod strangers;
+mod words;
+mod world;
 
 use serde_json::Value;
 
