@@ -73,8 +73,9 @@ fn only_what_people_configure_is_watched() {
         })
         .collect();
     found.sort();
-    let watched: Vec<_> =
+    let mut watched: Vec<_> =
         WATCHED.iter().map(|&(table, event)| (table.to_owned(), event.to_owned())).collect();
+    watched.sort();
     assert_eq!(found, watched);
 }
 
