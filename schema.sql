@@ -1137,12 +1137,12 @@ begin
   );
 end;
 
-create trigger audit_queue_paused after insert on queue_pause
+create trigger audit_queue_pause_begun after insert on queue_pause
 begin
   insert into audit_entry (action, object, name, before, after)
   values ('queue.paused', 'queue', shown_queue(new.queue), '{"paused":false}', '{"paused":true}');
 end;
-create trigger audit_queue_resumed after delete on queue_pause
+create trigger audit_queue_pause_over after delete on queue_pause
 begin
   insert into audit_entry (action, object, name, before, after)
   values ('queue.resumed', 'queue', shown_queue(old.queue), '{"paused":true}', '{"paused":false}');

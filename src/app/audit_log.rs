@@ -10,7 +10,7 @@ use crate::{
     domain::{AccountId, Cursor, Environment, Error, Page, PageRequest, Result, Timestamp},
     observe::origin::Actor,
     store::{
-        SystemScope,
+        SystemScope, api_keys,
         audit_log::{self, AuditEntry, AuditFilter},
     },
 };
@@ -56,7 +56,7 @@ pub fn list(
             if let Actor::Key(key) = entry.actor
                 && !names.contains_key(&key)
             {
-                names.insert(key, audit_log::key_name(snapshot, key)?);
+                names.insert(key, api_keys::find(snapshot, key)?.map(|key| key.name));
             }
         }
         Ok(names)
@@ -78,9 +78,9 @@ pub fn list_all(
 ) -> Result<Page<AuditEntry>> {
     let filter = filter(query, page)?;
     let found = app.store.read(SystemScope::new(), |snapshot| {
-        let account =
-            account.map(|(id, environment)| accounts::find_scope(snapshot, id, environment));
-        audit_log::list_all(snapshot, account.transpose()?, &filter, page.limit)
+        let account = account.map(|(id, part)| accounts::find_scope(snapshot, id, part));
+        let account = account.transpose()?.map(|scope| scope.seq());
+        audit_log::list_all(snapshot, account, &filter, page.limit)
     })?;
     Ok(super::page_of(found, |seq| Cursor::from_number(*seq)))
 }

@@ -4,9 +4,9 @@ use rusqlite::{Row, ToSql, params};
 use uuid::Uuid;
 
 use super::{
-    listing::{Looked, last_looked_at},
+    listing::{LOOKED_AT, Looked, last_looked_at},
     row::{derived_uuid, named},
-    scope::{AccountScope, Scope, SystemScope},
+    scope::{AccountScope, AccountSeq, Scope, SystemScope},
     tx::{Snapshot, Tx},
 };
 use crate::{
@@ -158,7 +158,7 @@ pub fn list(
 /// The same of every account, or of one, and of the server itself.
 pub fn list_all(
     snapshot: &Snapshot<'_, SystemScope>,
-    account: Option<AccountScope>,
+    account: Option<AccountSeq>,
     filter: &AuditFilter,
     limit: usize,
 ) -> Result<Looked<AuditEntry, i64>> {
@@ -166,9 +166,8 @@ pub fn list_all(
         let last = |below| last_looked_at(snapshot, LAST_OF_ALL, below);
         return read(snapshot, LIST_ALL, filter, limit, &[], last, with_account);
     };
-    let seq = account.seq().number();
-    let last =
-        |below| snapshot.one(LAST_OF, (below, super::listing::LOOKED_AT, seq), |row| row.get(0));
+    let seq = account.number();
+    let last = |below| snapshot.one(LAST_OF, (below, LOOKED_AT, seq), |row| row.get(0));
     read(snapshot, LIST_OF, filter, limit, &[&seq], last, with_account)
 }
 
@@ -206,11 +205,6 @@ fn read<S: Scope>(
     let params = [params, more].concat();
     let found = snapshot.page(sql, params.as_slice(), limit, entry)?;
     Ok(Looked::of(found, last, |entry| entry.seq))
-}
-
-/// What a key of the account is called.
-pub fn key_name(snapshot: &Snapshot<'_, AccountScope>, key: ApiKeyId) -> Result<Option<String>> {
-    snapshot.one("select name from api_key where id = ?1", [key], |row| row.get(0))
 }
 
 /// Adds that credits were taken away. That has no row but in the ledger, which jobs write to: a trigger there would cost

@@ -58,7 +58,7 @@ fn filters_and_pages_hold_what_they_promise() {
     assert_eq!(actions(&list("&target=project")), ["project.created"; 4]);
     assert_eq!(actions(&list("&action=api_key.created")), ["api_key.created"]);
     assert_eq!(list(&format!("&actor={}", world.key)).len(), 3);
-    assert_eq!(list("&action=none"), [json!(0); 0]);
+    assert!(list("&action=none").is_empty());
     let middle = all[1]["created_at"].as_str().unwrap();
     let later = list(&format!("&created_after={middle}"));
     let earlier = list(&format!("&created_before={middle}"));

@@ -77,6 +77,7 @@ impl World {
     }
 
     /// Does it, and looks that it is told by these actions and no others; gives the answer and the entries.
+    #[expect(clippy::needless_pass_by_value, reason = "a body is made for one step")]
     #[track_caller]
     fn step(
         &mut self,

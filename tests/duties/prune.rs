@@ -150,6 +150,22 @@ fn many_that_are_wanted_do_not_keep_those_behind_them() {
 }
 
 #[test]
+fn the_audit_log_goes_by_its_age() {
+    let deeds = deeds();
+    deeds.account("a");
+    let outside = deeds.outside();
+    let count = "select count(*) from audit_entry";
+    let young = numbers(&deeds, count);
+    let sql = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1_200)
+         insert into audit_entry (action, object, created_at) select 'x', 'x', ?1 from n";
+    outside.execute(sql, [ago(&deeds, 91).millis()]).unwrap();
+    let did = prune(&deeds);
+    assert_eq!(did["audit_log"], 1_200, "{did}");
+    assert_eq!(numbers(&deeds, count), young);
+    assert_eq!(prune(&deeds)["audit_log"], 0);
+}
+
+#[test]
 fn tasks_go_but_the_newest_and_those_with_dead_letters() {
     let deeds = deeds();
     deeds.account("a");

@@ -35,7 +35,7 @@ use crate::support::deeds::{Deeds, micros, model, payer};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 61] = [
+const WITHOUT_FOREIGN_IDS: [&str; 62] = [
     "account_settings::set",
     "agent_hours::add",
     "agent_hours::tell",
@@ -47,6 +47,8 @@ const WITHOUT_FOREIGN_IDS: [&str; 61] = [
     "api_keys::count",
     "api_keys::insert",
     "api_keys::list",
+    "audit_log::credits_taken",
+    "audit_log::list",
     "batches::add_item",
     "batches::insert",
     "batches::list",

@@ -21,6 +21,7 @@ const SYSTEM_SCOPE: &[&str] = &[
     "src/app/accounts.rs",
     "src/app/agents/health.rs",
     "src/app/api_keys.rs",
+    "src/app/audit_log.rs",
     "src/app/auth/signed_in.rs",
     "src/app/auth/verify.rs",
     "src/app/batches/cancel.rs",

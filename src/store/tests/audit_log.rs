@@ -65,7 +65,7 @@ fn only_what_people_configure_is_watched() {
     let found = statement.query_map([], read).unwrap().map(Result::unwrap);
     let mut found: Vec<(String, String)> = found
         .map(|(table, sql): (String, String)| {
-            let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+            let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
             let (event, _) = sql.split_once(&format!(" on {table} ")).unwrap();
             let (name, event) = event.split_once(" after ").unwrap();
             assert!(name.starts_with(&format!("create trigger audit_{table}_")), "{name}");
@@ -73,8 +73,9 @@ fn only_what_people_configure_is_watched() {
         })
         .collect();
     found.sort();
-    let watched: Vec<_> =
+    let mut watched: Vec<_> =
         WATCHED.iter().map(|&(table, event)| (table.to_owned(), event.to_owned())).collect();
+    watched.sort();
     assert_eq!(found, watched);
 }
 
