@@ -67,6 +67,7 @@ pub(crate) struct Request {
     pub(crate) keep_alive: Duration,
     pub(super) heavy: Turns,
     pub(super) passwords: Turns,
+    pub(super) cookies: Turns,
     pub(super) route: Arc<Route>,
     pub(super) path: Vec<(String, String)>,
     pub(super) query: Vec<(String, String)>,
@@ -149,6 +150,14 @@ impl Request {
         work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.in_turn(&self.passwords, work).await
+    }
+
+    /// Looks something up for who has yet to say who they are, as few at the same time as cookies are looked up.
+    pub(crate) async fn looking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.in_turn(&self.cookies, work).await
     }
 
     async fn in_turn<T: Send + 'static>(

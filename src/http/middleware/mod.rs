@@ -128,6 +128,7 @@ pub(super) async fn pass(
         keep_alive: edge.settings.keep_alive,
         heavy: edge.heavy.clone(),
         passwords: edge.passwords.clone(),
+        cookies: edge.cookies.clone(),
         path,
         query,
         uri: parts.uri,
