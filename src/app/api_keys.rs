@@ -333,10 +333,17 @@ pub fn get(app: &App, scope: AccountScope, id: ApiKeyId) -> Result<ApiKey> {
     app.store.read(scope, |snapshot| must_find(snapshot, id))
 }
 
-/// Ends a key at once; one that was revoked before stays so.
-pub fn revoke(app: &App, scope: AccountScope, id: ApiKeyId) -> Commit<ApiKey> {
+/// Ends a key at once; one that was revoked before stays so. `granted` is what the key may be able to do at most: for
+/// members of an account the scopes of their role, as they take no right away that they do not have.
+pub fn revoke(app: &App, scope: AccountScope, id: ApiKeyId, granted: ScopeSet) -> Commit<ApiKey> {
     app.store.write(scope, move |tx| {
-        is_somebodys(&must_find(tx, id)?)?;
+        let key = must_find(tx, id)?;
+        is_somebodys(&key)?;
+        if !key.scopes.parse::<ScopeSet>().map_err(Error::internal)?.is_subset(granted) {
+            let message =
+                "the key may do more than your role; ask an owner of the account to revoke it";
+            return Err(Error::new(ErrorKind::InsufficientScope, message));
+        }
         api_keys::revoke(tx, id)?;
         must_find(tx, id)
     })

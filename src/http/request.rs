@@ -170,6 +170,14 @@ impl Request {
         self.in_turn(&self.passwords, work).await
     }
 
+    /// Looks something up for who has yet to say who they are, as few at the same time as cookies are looked up.
+    pub(crate) async fn looking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.in_turn(&self.cookies, work).await
+    }
+
     async fn in_turn<T: Send + 'static>(
         &self,
         turns: &Turns,

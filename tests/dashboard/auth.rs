@@ -233,8 +233,9 @@ fn a_link_for_a_new_password_ends_all_sessions() {
 fn a_start_prints_a_link_until_somebody_came_in() {
     let program = Program::new();
     let running = program.serve();
-    let line = running.line();
-    let link = line.strip_prefix("setup: open http://").expect(&line).split('#').nth(1).unwrap();
+    let printed = running.line();
+    let url = printed.strip_prefix("setup: open http://").expect(&printed);
+    let link = url.split('#').nth(1).unwrap();
     let body = json!({"token": link, "password": PASSWORD, "email": "ada@example.com"});
     let page = Client::new(running.address).with_header("Sec-Fetch-Site", "same-origin");
     let begun = page.post(ACCEPT, &body).expect(201);

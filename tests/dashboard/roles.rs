@@ -88,6 +88,25 @@ fn what_people_start_is_charged_to_their_project() {
 }
 
 #[test]
+fn no_member_makes_or_ends_a_key_that_may_do_more() {
+    let server = TestServer::start();
+    let account = server.account();
+    let key = |scope: &str| {
+        let body = json!({"name": "made", "scopes": [scope]});
+        let made = account.client.post("/v1/api-keys", &body).expect(201).json();
+        format!("/v1/api-keys/{}", text(&made, "id"))
+    };
+    let (strong, weak) = (key("*"), key("jobs:write"));
+    let admin = Person::member(&server, &account, "admin").client(&server);
+    let body = json!({"name": "made", "scopes": ["*"]});
+    refused(&admin.post("/v1/api-keys", &body), 403, "INSUFFICIENT_SCOPE");
+    refused(&admin.post(&format!("{strong}/rotate"), &json!({})), 403, "INSUFFICIENT_SCOPE");
+    refused(&admin.delete(&strong), 403, "INSUFFICIENT_SCOPE");
+    admin.delete(&weak).expect(204);
+    Person::owner(&server, &account).client(&server).delete(&strong).expect(204);
+}
+
+#[test]
 fn a_test_project_is_a_place_to_act_in_too() {
     let provider = Provider::start();
     let server = TestServer::builder().provider(&provider).start();

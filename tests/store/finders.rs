@@ -146,9 +146,7 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
     let numbers = store.write(scope, move |tx| {
         let text = || "theirs".to_owned();
         api_keys::insert(tx, &new_key(key, project_seq))?;
-        api_keys::add_of_dashboard(tx, ApiKeyId::from_uuid(member.uuid()), project_seq)?;
-        members::insert(tx, member, "theirs", MemberRole::Owner)?;
-        members::accept(tx, member)?;
+        fill_people(tx, member, project_seq)?;
         let new =
             agents::NewAgent { id: agent, name: text(), description: None, tags: "[]".to_owned() };
         let agent =
@@ -197,6 +195,13 @@ fn fill(deeds: &Deeds, scope: AccountScope) -> Theirs {
         schedule: store.read(scope, |it| schedules::find(it, schedule)).unwrap().unwrap(),
         task: store.read(scope, |it| scheduled_tasks::find(it, task)).unwrap().unwrap(),
     }
+}
+
+/// An owner, and the key that pays for what people start.
+fn fill_people(tx: &Tx<'_, AccountScope>, member: UserId, project: i64) -> Result<()> {
+    api_keys::add_of_dashboard(tx, ApiKeyId::from_uuid(member.uuid()), project)?;
+    members::insert(tx, member, "theirs", MemberRole::Owner)?;
+    members::accept(tx, member)
 }
 
 /// A function, a schedule of it, and a task of that which is held and has become a job.
@@ -383,6 +388,7 @@ fn no_function_finds_or_changes_what_another_account_has() {
     let has = fill(&deeds, theirs);
     let mut calls = Calls { deeds: &deeds, ours, theirs, called: BTreeSet::new() };
     find(&mut calls, &has);
+    find_people(&mut calls, &has);
     find_end_users(&mut calls);
     find_spending(&mut calls, &has);
     find_tasks(&mut calls, &has);
@@ -399,6 +405,15 @@ fn no_function_finds_or_changes_what_another_account_has() {
     );
     deeds.verify();
     assert_eq!(credits::balance(&deeds.app, ours).unwrap(), ledger::Balance::default());
+}
+
+fn find_people(calls: &mut Calls<'_>, has: &Theirs) {
+    let project = has.project_seq;
+    calls.find("api_keys::of_dashboard", |it| api_keys::of_dashboard(it, project), Option::is_none);
+    calls.find("members::find", |it| members::find(it, has.member), Option::is_none);
+    let nobody = UserId::MAX;
+    let has_owner = |it: &Snapshot<'_, _>| members::has_other_owner(it, nobody);
+    calls.find("members::has_other_owner", has_owner, |has| !has);
 }
 
 fn find(calls: &mut Calls<'_>, has: &Theirs) {
@@ -422,12 +437,6 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
     let later = Timestamp::default();
     calls.find("api_keys::ended", |it| api_keys::ended(it, None, later, 9), Vec::is_empty);
     calls.find("api_keys::find", |it| api_keys::find(it, key), Option::is_none);
-    let project = has.project_seq;
-    calls.find("api_keys::of_dashboard", |it| api_keys::of_dashboard(it, project), Option::is_none);
-    calls.find("members::find", |it| members::find(it, has.member), Option::is_none);
-    let nobody = UserId::MAX;
-    let has_owner = |it: &Snapshot<'_, _>| members::has_other_owner(it, nobody);
-    calls.find("members::has_other_owner", has_owner, |has| !has);
     let batch = has.batch;
     calls.find("batches::find", |it| batches::find(it, batch.1), Option::is_none);
     calls.find("batches::by_seq", |it| batches::by_seq(it, batch.0), Option::is_none);

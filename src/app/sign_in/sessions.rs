@@ -122,15 +122,19 @@ pub fn end_session(app: &App, user: &SignedIn, id: DashboardSessionId) -> Commit
     })
 }
 
-/// Ends the session of a cookie's token, at once; nothing where there is none.
-pub fn sign_out(app: &App, token: &str) -> Commit<()> {
-    let hash = TokenKind::Session.hash(token);
-    app.store.write(SystemScope::new(), move |tx| {
-        let visitor = hash.map(|hash| dashboard_sessions::visitor(tx, &hash)).transpose()?;
-        let Some(visitor) = visitor.flatten() else { return Ok(()) };
-        let person = persons::find(tx, visitor.user)?.ok_or_else(not_signed_in)?;
+/// Ends the session of a cookie's token, at once; nothing is written where there is none. Blocks.
+pub fn sign_out(app: &App, token: &str) -> Result<()> {
+    let Some(hash) = TokenKind::Session.hash(token) else { return Ok(()) };
+    let visitor = app
+        .store
+        .read(SystemScope::new(), |snapshot| dashboard_sessions::visitor(snapshot, &hash))?;
+    let Some(visitor) = visitor else { return Ok(()) };
+    let ended = app.store.write(SystemScope::new(), move |tx| {
+        // Whoever is forgotten has no session any more.
+        let Some(person) = persons::find(tx, visitor.user)? else { return Ok(()) };
         dashboard_sessions::end(tx, &person, visitor.session.id).map(drop)
-    })
+    });
+    ended.wait()
 }
 
 /// Everybody who signs in or is invited, newest first, for the operator. Blocks while it reads.

@@ -48,7 +48,8 @@ pub(super) fn routes() -> [Route; 5] {
                  answers 204 and changes nothing.",
             )
             .scope(Scope::KeysWrite)
-            .answers_nothing(),
+            .answers_nothing()
+            .errors(&[ErrorKind::Conflict]),
         Route::post("/v1/api-keys/{id}/rotate", "rotateApiKey", handler!(rotate))
             .summary(
                 "Makes a key with the settings of another, which works until the overlap ends.",
@@ -155,8 +156,10 @@ pub(super) async fn get(request: Request) -> Result<Reply> {
 
 /// `DELETE /v1/api-keys/{id}`
 pub(super) async fn revoke(request: Request) -> Result<Reply> {
-    let (id, scope) = (request.id("id")?, request.session()?.home);
-    api_keys::revoke(&request.app, scope, id).await?;
+    let (id, session) = (request.id("id")?, request.session()?);
+    // A key with the scope of this route revokes every key; a member those that may do no more than the member.
+    let granted = if session.user.is_some() { session.scopes } else { ScopeSet::ALL };
+    api_keys::revoke(&request.app, session.home, id, granted).await?;
     Ok(Reply::no_content())
 }
 

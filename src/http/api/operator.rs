@@ -77,7 +77,8 @@ pub(super) fn server() -> [Route; 7] {
                 "Revokes a key of any account. It is refused at once. It can still be listed, so \
                  another DELETE answers 204 and changes nothing.",
             )
-            .answers_nothing(),
+            .answers_nothing()
+            .errors(&[ErrorKind::Conflict]),
         Route::get("/admin/v1/stats", "getStats", handler!(stats::stats))
             .summary("Shows the queues, the database, the providers, the backups and the version.")
             .answers::<StatsBody<'_>>(StatusCode::OK),

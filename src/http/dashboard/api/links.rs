@@ -96,7 +96,7 @@ impl<'a> LinkBody<'a> {
 /// `POST /dashboard/api/links/open`
 async fn open(request: Request) -> Result<Reply> {
     let OpenRequest { token } = request.json()?;
-    let opened = request.blocking(move |app| sign_in::open(app, &token)).await?;
+    let opened = request.looking(move |app| sign_in::open(app, &token)).await?;
     Reply::ok(&LinkBody::of(&opened))
 }
 

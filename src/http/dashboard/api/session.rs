@@ -174,7 +174,7 @@ async fn get(request: Request) -> Result<Reply> {
         return nobody(&request, StatusCode::OK).await;
     };
     let project = request.only_header(PROJECT).and_then(|text| text.parse().ok());
-    let found = request.blocking(move |app| find(app, &token, project)).await;
+    let found = request.looking(move |app| find(app, &token, project)).await;
     match found {
         Ok((session, here)) => somebody(&session, &here, StatusCode::OK),
         Err(error) if error.kind() == ErrorKind::Unauthenticated => {
@@ -200,7 +200,7 @@ fn find(app: &App, token: &str, project: Option<ProjectId>) -> Result<(Arc<Sessi
 }
 
 async fn nobody(request: &Request, status: StatusCode) -> Result<Reply> {
-    let needs_setup = request.blocking(|app| sign_in::needs_setup(app)).await?;
+    let needs_setup = request.looking(|app| sign_in::needs_setup(app)).await?;
     let body =
         OutBody { object: "dashboard_session", signed_in: false, needs_setup, version: VERSION };
     Reply::json(status, &SessionBody::Out(body))
@@ -231,8 +231,8 @@ async fn sign_in(request: Request) -> Result<Reply> {
 
 /// `POST /dashboard/api/sign-out`
 async fn sign_out(request: Request) -> Result<Reply> {
-    if let Some(token) = request.cookie() {
-        sign_in::sign_out(&request.app, token).await?;
+    if let Some(token) = request.cookie().map(str::to_owned) {
+        request.looking(move |app| sign_in::sign_out(app, &token)).await?;
     }
     Ok(Reply::no_content().header("set-cookie", cookie::clear(request.is_https)?))
 }
