@@ -1,6 +1,6 @@
 //! Looking at the audit log. Triggers write it; see `schema.sql`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use crate::{
     store::{
         SystemScope, api_keys,
         audit_log::{self, AuditEntry, AuditFilter},
+        persons,
     },
 };
 
@@ -50,23 +51,35 @@ pub fn list(
     let filter = filter(query, page)?;
     let mut found =
         app.store.read(session.scope, |snapshot| audit_log::list(snapshot, &filter, page.limit))?;
-    let names = app.store.read(session.home, |snapshot| {
-        let mut names = HashMap::new();
-        for entry in &found.rows {
-            if let Actor::Key(key) = entry.actor
-                && !names.contains_key(&key)
-            {
-                names.insert(key, api_keys::find(snapshot, key)?.map(|key| key.name));
+    name_actors(app, session, &mut found.rows)?;
+    Ok(super::page_of(found, |seq| Cursor::from_number(*seq)))
+}
+
+/// Says what people call who did it. Keys are the account's; people are known to the server.
+fn name_actors(app: &App, session: &Session, entries: &mut [AuditEntry]) -> Result<()> {
+    let of =
+        |entries: &[AuditEntry]| -> HashSet<Actor> { entries.iter().map(|e| e.actor).collect() };
+    let mut names: HashMap<Actor, Option<String>> = HashMap::new();
+    app.store.read(session.home, |snapshot| {
+        for actor in of(entries) {
+            if let Actor::Key(key) = actor {
+                names.insert(actor, api_keys::find(snapshot, key)?.map(|key| key.name));
             }
         }
-        Ok(names)
+        Ok(())
     })?;
-    for entry in &mut found.rows {
-        if let Actor::Key(key) = entry.actor {
-            entry.actor_name = names.get(&key).cloned().flatten();
+    app.store.read(SystemScope::new(), |snapshot| {
+        for actor in of(entries) {
+            if let Some(user) = actor.user() {
+                names.insert(actor, persons::find(snapshot, user)?.map(|person| person.email));
+            }
         }
+        Ok(())
+    })?;
+    for entry in entries {
+        entry.actor_name = names.get(&entry.actor).cloned().flatten();
     }
-    Ok(super::page_of(found, |seq| Cursor::from_number(*seq)))
+    Ok(())
 }
 
 /// The same of all accounts and of the server itself, or of one account.

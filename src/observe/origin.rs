@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Who does something.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Actor {
     /// The server by itself, or somebody whom it does not know.
     System,
@@ -43,6 +43,14 @@ impl Actor {
             Self::System | Self::Operator(None) => None,
             Self::Key(key) => Some(key.uuid()),
             Self::Operator(Some(user)) | Self::User(user) => Some(user.uuid()),
+        }
+    }
+
+    /// The person, where it is one who signed in.
+    pub const fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Operator(Some(user)) | Self::User(user) => Some(*user),
+            Self::System | Self::Operator(None) | Self::Key(_) => None,
         }
     }
 }

@@ -128,7 +128,8 @@ macro_rules! select_any {
         concat!(
             "select e.*, a.id as account_id, a.environment, (select k.name from main.account l \
                join main.api_key k on k.account = l.seq and k.id = e.actor_id \
-               where l.id = a.id and l.environment = 'live' and e.actor = 'key') as key_name \
+               where l.id = a.id and l.environment = 'live' and e.actor = 'key') as key_name, \
+               (select email from main.person where id = e.actor_id and e.actor <> 'key') as email \
              from main.audit_entry e left join main.account a on a.seq = e.account where ",
             $found,
             filtered!()
@@ -174,7 +175,7 @@ pub fn list_all(
 fn with_account(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let id: Option<AccountId> = row.get("account_id")?;
     let environment: Option<Environment> = row.get("environment")?;
-    let actor_name = row.get("key_name")?;
+    let actor_name = row.get::<_, Option<String>>("key_name")?.or(row.get("email")?);
     Ok(AuditEntry { account: id.zip(environment), actor_name, ..entry(row)? })
 }
 

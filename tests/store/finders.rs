@@ -35,7 +35,7 @@ use crate::support::deeds::{Deeds, micros, model, payer};
 
 /// Add rows or look at the account's own alone: they take no id of a row that could be another's, or
 /// one that only becomes part of a row of their own.
-const WITHOUT_FOREIGN_IDS: [&str; 62] = [
+const WITHOUT_FOREIGN_IDS: [&str; 63] = [
     "account_settings::set",
     "agent_hours::add",
     "agent_hours::tell",

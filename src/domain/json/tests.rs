@@ -75,7 +75,7 @@ fn faults_say_what_and_where() {
 
 #[test]
 fn depth_ends_at_64() {
-    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(check(nested(64).as_bytes()).is_ok());
     assert_eq!(fault(&nested(65)), "the JSON nests deeper than 64 levels at byte 64");
     assert!(check("[{\"a\":".repeat(1_000_000).as_bytes()).is_err());

@@ -15,7 +15,6 @@ use super::{
 use crate::domain::{Error, Result};
 use assets::Asset;
 
-
 /// Only what the program carries may be loaded, run or asked, and nobody may frame it (CSP Level 3).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \

@@ -121,7 +121,7 @@ fn sizes_have_limits() {
 #[test]
 fn warnings_are_few_and_short() {
     let many: Map<String, Value> =
-        (0..9_000).map(|index| ("x".repeat(1_000) + &index.to_string(), json!({}))).collect();
+        (0..9_000).map(|index| (format!("{}{index}", "x".repeat(1_000)), json!({}))).collect();
     let warnings = lint(&json!({"type": "object", "properties": many}));
     assert_eq!(warnings.len(), MAX_WARNINGS);
     for warning in warnings {
