@@ -1,6 +1,6 @@
 //! Packs the dashboard's files, so that the program serves them from memory as they are.
 
-#![expect(clippy::print_stdout, reason = "it is how a build script speaks to cargo")]
+#![expect(clippy::disallowed_methods, reason = "cargo tells a build script by its environment")]
 
 use std::{
     env,
@@ -51,7 +51,8 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<File>) -> io::Result<()>
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().into_string();
-        let name = name.map_err(|name| io::Error::other(format!("{name:?} is not UTF-8")))?;
+        let name =
+            name.map_err(|name| io::Error::other(format!("{} is not UTF-8", name.display())))?;
         let path = format!("{prefix}{name}");
         if entry.file_type()?.is_dir() {
             collect(&entry.path(), &format!("{path}/"), files)?;
@@ -78,10 +79,12 @@ fn version(files: &[File]) -> String {
 /// Names in the first file that a browser reads all others that it will need.
 fn fill_index(files: &mut [File], version: &str) -> io::Result<()> {
     let base = format!("{BASE}{version}");
-    let modules = files.iter().map(|file| file.path.as_str()).filter(|path| path.ends_with(".js"));
-    let preload: String = modules
-        .map(|path| format!("<link rel=\"modulepreload\" href=\"{base}/{path}\">"))
-        .collect();
+    let mut preload = String::new();
+    for file in files.iter().filter(|file| has_ending(&file.path, "js")) {
+        let path = &file.path;
+        write!(preload, "<link rel=\"modulepreload\" href=\"{base}/{path}\">")
+            .map_err(io::Error::other)?;
+    }
     let index = files.iter_mut().find(|file| file.path == INDEX);
     let index = index.ok_or_else(|| io::Error::other("the page has no index.html"))?;
     let text = std::str::from_utf8(&index.bytes).map_err(io::Error::other)?;
@@ -107,7 +110,7 @@ fn pack(file: &File, to: &Path) -> io::Result<String> {
         file.path,
         media_type(&file.path)?,
         !is_font,
-        to,
+        to.display().to_string(),
     ))
 }
 

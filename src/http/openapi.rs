@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     error::ErrorBody,
-    routes::{Access, BodyKind, Param, Route},
+    routes::{Access, Audience, BodyKind, Param, Route},
 };
 use responses::{headers, responses};
 use schemas::Schemas;
@@ -38,7 +38,7 @@ const SCHEMAS: &str = "#/components/schemas/";
 pub(crate) fn document(table: &[Route]) -> Value {
     let mut schemas = Schemas::new();
     let mut paths: Map<String, Value> = Map::new();
-    for route in table.iter().filter(|route| !route.is_hidden) {
+    for route in table.iter().filter(|route| route.audience == Audience::Programs) {
         let method = route.method.as_str().to_ascii_lowercase();
         let operation = operation(route, &mut schemas);
         let path = paths.entry(route.path).or_insert_with(|| json!({}));

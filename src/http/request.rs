@@ -16,7 +16,11 @@ use hyper::{
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
-use super::{RequestId, cookie, json, routes::Route, turns::Turns};
+use super::{
+    RequestId, cookie, json,
+    routes::{Audience, Route},
+    turns::Turns,
+};
 use crate::{
     app::{
         App, Caller,
@@ -333,7 +337,7 @@ fn names(known: &str, etag: &str) -> bool {
 /// Reads the query strictly: only parameters of the route, each once.
 pub(super) fn parse_query(route: &Route, query: Option<&str>) -> Result<Vec<(String, String)>> {
     let mut pairs: Vec<(String, String)> = Vec::new();
-    let Some(query) = query.filter(|_| !route.any_query) else {
+    let Some(query) = query.filter(|_| route.audience == Audience::Programs) else {
         return Ok(pairs);
     };
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {

@@ -48,6 +48,15 @@ pub(crate) enum Access {
     Metrics,
 }
 
+/// Who asks for a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Audience {
+    /// Programs, which read the OpenAPI document.
+    Programs,
+    /// People, who look at a page.
+    People,
+}
+
 /// Which body a route takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum BodyKind {
@@ -139,10 +148,8 @@ pub(crate) struct Route {
     pub(super) dialect: Dialect,
     /// Whether the log of requests shows who asked for it.
     pub(super) is_logged: bool,
-    /// Whether the OpenAPI document leaves it out: it is a page for people.
-    pub(super) is_hidden: bool,
-    /// Whether any query is taken, and not read: the page's own code does.
-    pub(super) any_query: bool,
+    /// Who asks for it.
+    pub(super) audience: Audience,
     /// Who may make a browser ask for it.
     pub(super) asker: Asker,
 }
@@ -202,8 +209,7 @@ impl Route {
             headers: &[],
             dialect: Dialect::Own,
             is_logged: true,
-            is_hidden: false,
-            any_query: false,
+            audience: Audience::Programs,
             asker: Asker::AnyPage,
         }
     }
@@ -214,15 +220,9 @@ impl Route {
         self
     }
 
-    /// A page for people, of which the OpenAPI document says nothing.
-    pub(crate) fn hidden(mut self) -> Self {
-        self.is_hidden = true;
-        self
-    }
-
-    /// Takes any query and does not read it.
-    pub(crate) fn any_query(mut self) -> Self {
-        self.any_query = true;
+    /// A page: the OpenAPI document says nothing of it, and it takes any query, which its own code reads.
+    pub(crate) fn for_people(mut self) -> Self {
+        self.audience = Audience::People;
         self
     }
 

@@ -216,8 +216,9 @@ pub struct Tx<'c, S> {
 }
 
 impl<'c, S: Scope> Tx<'c, S> {
-    pub(in crate::store) fn new(snapshot: Snapshot<'c, S>, told: &'c RefCell<Told>) -> Self {
-        Self { snapshot: Snapshot { told: Some(told), ..snapshot }, told }
+    pub(in crate::store) fn new(mut snapshot: Snapshot<'c, S>, told: &'c RefCell<Told>) -> Self {
+        snapshot.told = Some(told);
+        Self { snapshot, told }
     }
 
     /// Runs a statement that changes rows; gives how many.

@@ -12,7 +12,7 @@ fn the_operator_sees_what_the_server_takes() {
     let provider = Provider::start();
     let folder = tempfile::tempdir().unwrap();
     let copies = folder.path().join("copies");
-    let (of_config, copied) = (copies.clone(), copies.join("skai-20261120T030405Z"));
+    let (of_config, one_copy) = (copies.clone(), copies.join("skai-20261120T030405Z"));
     let server = TestServer::builder()
         .provider(&provider)
         .config(move |config| {
@@ -20,8 +20,8 @@ fn the_operator_sees_what_the_server_takes() {
             config.providers.values_mut().for_each(|provider| provider.max_concurrency = 7);
         })
         .start();
-    std::fs::create_dir_all(&copied).unwrap();
-    std::fs::write(copied.join("skai.db"), b"12345").unwrap();
+    std::fs::create_dir_all(&one_copy).unwrap();
+    std::fs::write(one_copy.join("skai.db"), b"12345").unwrap();
     let account = server.account();
     provider.queue(completion("held").held());
     let job = account.post_job(&json!({}));
@@ -64,7 +64,7 @@ fn settings_are_shown_without_secrets() {
     assert_eq!(shown["object"], "settings");
     assert_eq!(shown["settings"]["operator_token"], "***");
     assert_eq!(shown["settings"]["stripe"]["webhook_secrets"], json!(["***"]));
-    assert_eq!(shown["settings"]["queues"]["generation.create"]["concurrency"].is_u64(), true);
+    assert!(shown["settings"]["queues"]["generation.create"]["concurrency"].is_u64());
     let changed = shown["changed"].as_array().unwrap();
     assert!(changed.contains(&json!("http.listen")), "{changed:?}");
     server.account().client.get("/admin/v1/settings").expect(401);

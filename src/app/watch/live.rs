@@ -81,13 +81,13 @@ impl Watches {
             );
             return Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(PAUSE));
         }
-        let (sender, heard) = watch::channel(Heard { topics: Topics::NONE, closed });
-        let ear = Arc::new(Ear { environment: scope.environment(), hears, heard: sender });
+        let (tell, told) = watch::channel(Heard { topics: Topics::NONE, closed });
+        let ear = Arc::new(Ear { environment: scope.environment(), hears, heard: tell });
         of_account.push(Arc::clone(&ear));
         ears.all += 1;
         drop(watched);
-        let (watches, telling) = (self.clone(), store.tell_changes());
-        Ok(Listening { account, watches, ear, heard, _telling: telling })
+        let clone = self.clone();
+        Ok(Listening { account, watches: clone, ear, heard: told, _telling: store.tell_changes() })
     }
 }
 

@@ -41,7 +41,7 @@ fn pages() -> [Route; 5] {
         Route::get("/dashboard/{*rest}", "getDashboardPage", handler!(page)),
         Route::get("/dashboard/assets/{version}/{*path}", "getDashboardAsset", handler!(asset)),
     ]
-    .map(|route| route.unlogged().hidden().any_query())
+    .map(|route| route.unlogged().for_people())
 }
 
 /// `GET /`
