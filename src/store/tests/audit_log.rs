@@ -9,7 +9,7 @@ use crate::{
 
 /// What people configure: table, and what of a row is watched. Whatever jobs, deliveries and tickers write must not be
 /// here: a trigger costs each of their writes its time.
-const WATCHED: [(&str, &str); 30] = [
+const WATCHED: [(&str, &str); 38] = [
     ("account", "insert"),
     ("account", "update of name, suspended_at"),
     ("account_setting", "insert"),
@@ -26,12 +26,19 @@ const WATCHED: [(&str, &str); 30] = [
     ),
     ("balance", "update of low_mark"),
     ("credit_grant", "insert"),
+    ("dashboard_session", "insert"),
     ("duty", "update of cron, timezone"),
     ("end_user", "update of daily_token_cap"),
     ("eval", "insert"),
     ("function", "delete"),
     ("function", "insert"),
     ("function", "update of kind, url, method, headers, timeout_ms, secret, agent, input"),
+    ("member", "delete"),
+    ("member", "insert"),
+    ("member", "update of accepted_at"),
+    ("member", "update of role"),
+    ("person", "update of is_operator"),
+    ("person", "update of password_hash"),
     ("price", "insert"),
     ("project", "insert"),
     ("project", "update of name, monthly_credit_limit, record_invocations"),
@@ -43,6 +50,7 @@ const WATCHED: [(&str, &str); 30] = [
         "update of name, cron, timezone, function, payload, catch_up, overlap, jitter_ms, paused_at",
     ),
     ("schedule", "update of deleted_at"),
+    ("sign_in_link", "insert"),
     ("stripe_customer", "delete"),
     ("stripe_customer", "insert"),
     ("webhook_endpoint", "insert"),

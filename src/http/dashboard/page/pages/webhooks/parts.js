@@ -62,7 +62,7 @@ export function Secret({ secret, note, close }) {
   </div>`;
 }
 
-const NODE = `import { Webhook } from 'standardwebhooks';
+const NODE = `const { Webhook } = require('standardwebhooks');
 
 const secret = process.env.SKAI_WEBHOOK_SECRET;
 const webhook = new Webhook(secret);
