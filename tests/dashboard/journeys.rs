@@ -60,10 +60,18 @@ fn create_agent(browser: &Browser) {
     browser.click(words::CREATE_AGENT);
     browser.fill(words::NAME, "greeter");
     browser.choose(words::MODEL, "m");
-    browser.fill(words::PROMPT, "Greet {{ input.who }} kindly");
+    // The form begins with an example that runs.
+    browser.fill("Message 2", "Greet {{ input.who }} kindly");
+    browser.fill("Input schema", "{\"type\": \"obj\"}");
+    browser.see("is not valid under any of the schemas");
+    browser
+        .fill("Input schema", r#"{"type": "object", "properties": {"who": {"type": "string"}}}"#);
+    browser.fill("Output schema", "");
     browser.click(words::CREATE_AGENT);
     browser.arrive("/dashboard/agents/greeter");
+    browser.tab("Overview");
     browser.see("Greet {{ input.who }} kindly");
+    browser.tab("Try it out");
 }
 
 /// Gives the job.

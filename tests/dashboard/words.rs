@@ -16,7 +16,6 @@ pub(super) const REVOKE: &str = "Revoke";
 
 pub(super) const CREATE_AGENT: &str = "Create agent";
 pub(super) const MODEL: &str = "Model";
-pub(super) const PROMPT: &str = "Prompt";
 pub(super) const INPUT: &str = "Input";
 pub(super) const RUN: &str = "Run";
 

@@ -1,7 +1,7 @@
 // The dashboard: who is signed in decides what is drawn, the address decides which page.
 
 import { html, render, useEffect, useState } from './lib/html.js';
-import { connect, disconnect } from './lib/live.js';
+import { connect } from './lib/live.js';
 import { address, followLinks, go, setHome, usePlace } from './lib/place.js';
 import { Session, readSession } from './lib/session.js';
 import { settle } from './lib/ready.js';
@@ -14,10 +14,7 @@ import { Problem } from './ui/bits.js';
 function App() {
   const { path, query } = usePlace();
   const { session, error, enter } = useEntered(query.project);
-  useEffect(() => {
-    if (session?.signed_in) connect();
-    return disconnect;
-  }, [session?.id, session?.project?.id]);
+  useEffect(() => (session?.signed_in ? connect() : undefined), [session?.id, session?.project?.id]);
 
   if (path === '/dashboard/welcome') return html`<${Welcome} entered=${enter} />`;
   if (error) return html`<main class="alone"><${Problem} error=${error} retry=${enter} /><p><a href="/dashboard">Go to your own project</a></p></main>`;

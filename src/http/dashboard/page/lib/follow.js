@@ -4,6 +4,7 @@ import { useCallback, useEffect, useState } from './html.js';
 import { ApiError, get, stream } from './api.js';
 import { subscribe } from './live.js';
 import { useLoad } from './load.js';
+import { readEvents, whileShown } from './sse.js';
 
 const OVER = new Set(['succeeded', 'failed', 'canceled', 'expired']);
 
@@ -28,15 +29,16 @@ export function useJob(id) {
   }, [id]);
   useEffect(() => {
     if (ended) return undefined;
-    const mine = new AbortController();
     const retry = () => setRound((last) => last + 1);
-    let stop = () => {};
-    follow(id, data.steps.at(-1)?.sequence, heard, mine.signal).catch(() => {
-      if (!mine.signal.aborted) stop = subscribe(['jobs'], retry);
+    let forget = () => {};
+    const stop = whileShown((signal) => {
+      follow(id, data.steps.at(-1)?.sequence, heard, signal).catch(() => {
+        if (!signal.aborted) forget = subscribe(['jobs'], retry);
+      });
     });
     return () => {
-      mine.abort();
       stop();
+      forget();
     };
   }, [id, ended, round]);
   return { job: data?.job ?? null, steps: joined(data?.steps ?? [], more), error, reload };
@@ -58,21 +60,10 @@ function joined(known, more) {
 
 async function follow(id, last, heard, signal) {
   const answer = await stream(`/v1/jobs/${id}/events`, signal, last && { 'Last-Event-ID': String(last) });
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = '';
   let step = null;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    text += value;
-    const events = text.split('\n\n');
-    text = events.pop();
-    for (const event of events) {
-      const line = event.split('\n').find((one) => one.startsWith('data:'));
-      if (!line) continue;
-      step = JSON.parse(line.slice(5));
-      heard(step);
-    }
-  }
+  await readEvents(answer, (told) => {
+    step = told;
+    heard(told);
+  });
   if (!step || !OVER.has(step.type)) throw new ApiError(0, { code: 'UNREACHABLE', message: 'The stream of events ended early.' });
 }

@@ -1,14 +1,14 @@
 // One stream of changes for the whole page. A change is a hint: who hears it asks again.
 
 import { stream } from './api.js';
-import { project } from './place.js';
+import { readEvents, whileShown } from './sse.js';
 
 const RECONNECT_MS = [1_000, 2_000, 5_000, 15_000];
 
 const subscribers = new Set();
 const watchers = new Set();
-let connection = null;
 let state = 'connecting';
+let missed = false;
 
 /** Calls `heard` when something of these topics changed. Gives back how to stop. */
 export function subscribe(topics, heard) {
@@ -17,62 +17,35 @@ export function subscribe(topics, heard) {
   return () => subscribers.delete(subscriber);
 }
 
-/** Calls `seen` with "live" or "connecting", now and at each change. */
+/** Calls `seen` with "connecting", "live" or "lost", now and at each change. */
 export function watchConnection(seen) {
   watchers.add(seen);
   seen(state);
   return () => watchers.delete(seen);
 }
 
-/** Connects, for the project that is shown; an earlier connection ends. */
-export function connect() {
-  disconnect();
-  connection = new AbortController();
-  keep(connection.signal);
-}
-
-export function disconnect() {
-  connection?.abort();
-  connection = null;
-}
+/** Listens while the page is looked at, for the project that is shown. Gives back how to stop. */
+export const connect = () => whileShown(keep);
 
 async function keep(signal) {
   let failures = 0;
-  const shown = project();
-  while (!signal.aborted && shown === project()) {
+  while (!signal.aborted) {
     try {
       const answer = await stream('/dashboard/api/live', signal);
       // What happened while nobody listened is not known.
-      if (state === 'lost') tell(null);
+      if (missed) tell(null);
       become('live');
       failures = 0;
-      await read(answer.body.getReader());
+      await readEvents(answer, ({ topics }) => tell(new Set(topics)));
     } catch {
-      // Told by the mark in the header; the loop tries again.
+      // Told by the mark beside the navigation; the loop tries again.
     }
+    missed = true;
     if (signal.aborted) return;
     become('lost');
     await pause(RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)], signal);
     failures += 1;
   }
-}
-
-async function read(reader) {
-  const decoder = new TextDecoder();
-  let text = '';
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    text += decoder.decode(value, { stream: true });
-    const events = text.split('\n\n');
-    text = events.pop();
-    events.forEach(hear);
-  }
-}
-
-function hear(event) {
-  const line = event.split('\n').find((one) => one.startsWith('data:'));
-  if (line) tell(new Set(JSON.parse(line.slice(5)).topics));
 }
 
 /** `null` stands for all topics. */
