@@ -63,7 +63,7 @@ fn create_agent(browser: &Browser) {
     // The form begins with an example that runs.
     browser.fill("Message 2", "Greet {{ input.who }} kindly");
     browser.fill("Input schema", "{\"type\": \"obj\"}");
-    browser.see("is not valid under any of the schemas");
+    browser.see("not a valid JSON Schema");
     browser
         .fill("Input schema", r#"{"type": "object", "properties": {"who": {"type": "string"}}}"#);
     browser.fill("Output schema", "");
@@ -90,7 +90,7 @@ fn see_job(world: &World, browser: &Browser, job: &Value) {
     browser.open("/dashboard/jobs");
     browser.see_row(&["greeter", "succeeded"]);
     browser.open(&format!("/dashboard/jobs/{id}"));
-    for text in ["queued", "started", "succeeded", "Good morning, Ann"] {
+    for text in ["Queued", "Attempt 1 began", "Succeeded", "Good morning, Ann"] {
         browser.see(text);
     }
     browser.open("/dashboard/credits");
@@ -98,10 +98,10 @@ fn see_job(world: &World, browser: &Browser, job: &Value) {
         browser.see_row(&[kind]);
     }
     let delivered = world.receiver.wait_for_deliveries(1).remove(0);
-    assert_eq!(delivered.json()["data"]["id"], id);
+    assert_eq!(delivered.json()["data"]["job_id"], id);
     browser.open("/dashboard/webhooks");
     browser.tab(words::DELIVERIES);
-    browser.see_row(&["job.succeeded", "delivered"]);
+    browser.see_row(&["job.completed", "delivered"]);
 }
 
 #[test]
