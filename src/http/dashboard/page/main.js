@@ -1,10 +1,10 @@
 // The dashboard: who is signed in decides what is drawn, the address decides which page.
 
-import { html, render, useEffect, useState } from './lib/html.js';
+import { Component, html, render, useEffect, useState } from './lib/html.js';
 import { connect } from './lib/live.js';
 import { address, followLinks, go, setHome, usePlace } from './lib/place.js';
 import { Session, readSession } from './lib/session.js';
-import { settle } from './lib/ready.js';
+import { arrive, leave } from './lib/ready.js';
 import { find } from './pages/index.js';
 import { SignIn } from './pages/sign-in.js';
 import { Welcome } from './pages/welcome.js';
@@ -16,35 +16,54 @@ function App() {
   const { session, error, enter } = useEntered(query.project);
   useEffect(() => (session?.signed_in ? connect() : undefined), [session?.id, session?.project?.id]);
 
-  if (path === '/dashboard/welcome') return html`<${Welcome} entered=${enter} />`;
-  if (error) return html`<main class="alone"><${Problem} error=${error} retry=${enter} /><p><a href="/dashboard">Go to your own project</a></p></main>`;
+  if (path === '/dashboard/welcome') return html`<${Arrived}><${Welcome} entered=${enter} /><//>`;
+  if (error) return html`<${Arrived}><${Refused} error=${error} retry=${enter} /><//>`;
   if (!session) return null;
-  if (!session.signed_in) return html`<${SignIn} session=${session} entered=${enter} />`;
+  if (!session.signed_in) return html`<${Arrived}><${SignIn} session=${session} entered=${enter} /><//>`;
   return html`<${Session.Provider} value=${session}><${Page} path=${path} key=${session.project.id} /><//>`;
 }
 
 /** Who is signed in, in the project of the address; null until the server said. */
 function useEntered(shown) {
-  const [state, setState] = useState({ session: null, error: null });
-  const enter = async () => {
-    try {
-      const session = await readSession();
-      if (session.signed_in) setHome(session.home_project_id);
-      setState({ session, error: null });
-    } catch (error) {
-      setState({ session: null, error });
-    }
+  const [state, setState] = useState({ shown, session: null, error: null });
+  const enter = async (signal) => {
+    const result = await readSession(signal).then((session) => ({ session, error: null }), (error) => ({ session: null, error }));
+    if (signal?.aborted) return;
+    const { session } = result;
+    if (session?.signed_in) setHome(session.home_project_id);
+    // The server answers for the user's own project where they may not act in another.
+    const isElsewhere = session?.signed_in && shown && session.project.id !== shown;
+    setState({ shown, ...(isElsewhere ? { session: null, error: NOT_YOURS } : result) });
   };
   useEffect(() => {
-    setState({ session: null, error: null });
-    enter();
+    const entering = new AbortController();
+    enter(entering.signal);
+    return () => {
+      entering.abort();
+      leave();
+    };
   }, [shown]);
   useEffect(() => {
-    const left = () => setState(({ session }) => ({ session: session && { signed_in: false }, error: null }));
+    const left = () => setState((known) => ({ ...known, session: known.session && { signed_in: false }, error: null }));
     window.addEventListener('signed-out', left);
     return () => window.removeEventListener('signed-out', left);
   }, []);
-  return { ...state, enter };
+  const { session, error } = state.shown === shown ? state : {};
+  return { session, error, enter: () => enter() };
+}
+
+const NOT_YOURS = new Error('There is no such project, or you are no member of its account. Ask who sent you the address to invite you.');
+
+/** Draws why a page could not be drawn, where one fails. */
+class Guard extends Component {
+  componentDidCatch(error) {
+    this.setState({ error });
+    arrive();
+  }
+
+  render({ children }, { error }) {
+    return error ? html`<${Problem} error=${error} retry=${() => location.reload()} />` : children;
+  }
 }
 
 function Page({ path }) {
@@ -52,9 +71,19 @@ function Page({ path }) {
   useEffect(() => {
     document.title = `${page.title} · skai`;
     if (path === '/dashboard/sign-in') go(address('/dashboard'), { replace: true });
-    settle();
+    arrive();
   }, [path]);
-  return html`<${Shell} path=${path}><${page.view} ...${params} key=${path} /><//>`;
+  return html`<${Shell} path=${path}><${Guard} key=${path}><${page.view} ...${params} /><//><//>`;
+}
+
+function Arrived({ children }) {
+  useEffect(arrive, []);
+  return children;
+}
+
+/** A page without navigation, for what keeps somebody from all pages. */
+function Refused({ error, retry }) {
+  return html`<main class="alone"><${Problem} error=${error} retry=${retry} /><p><a href="/dashboard">Go to your own project</a></p></main>`;
 }
 
 followLinks();

@@ -33,7 +33,9 @@ export function useJob(id) {
     let forget = () => {};
     const stop = whileShown((signal) => {
       follow(id, data.steps.at(-1)?.sequence, heard, signal).catch(() => {
-        if (!signal.aborted) forget = subscribe(['jobs'], retry);
+        if (signal.aborted) return;
+        forget();
+        forget = subscribe(['jobs'], retry);
       });
     });
     return () => {

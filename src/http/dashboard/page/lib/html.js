@@ -1,10 +1,10 @@
 // What every module that draws something imports: templates, hooks.
 
-import { h, render, Fragment, createContext } from '../vendor/preact.js';
+import { h, render, Component, Fragment, createContext } from '../vendor/preact.js';
 import htm from '../vendor/htm.js';
 
 export const html = htm.bind(h);
-export { render, Fragment, createContext };
+export { render, Component, Fragment, createContext };
 export {
   useCallback,
   useContext,

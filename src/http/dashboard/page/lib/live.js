@@ -3,12 +3,16 @@
 import { stream } from './api.js';
 import { readEvents, whileShown } from './sse.js';
 
+/** Pauses after streams that ended soon, one after the other, in milliseconds. */
 const RECONNECT_MS = [1_000, 2_000, 5_000, 15_000];
+/** A stream that held so long ended for a reason of its own. */
+const STEADY_MS = 10_000;
+/** Statuses that asking again does not change. */
+const REFUSALS = new Set([401, 403, 404]);
 
 const subscribers = new Set();
 const watchers = new Set();
 let state = 'connecting';
-let missed = false;
 
 /** Calls `heard` when something of these topics changed. Gives back how to stop. */
 export function subscribe(topics, heard) {
@@ -17,7 +21,7 @@ export function subscribe(topics, heard) {
   return () => subscribers.delete(subscriber);
 }
 
-/** Calls `seen` with "connecting", "live" or "lost", now and at each change. */
+/** Calls `seen` with "connecting", "live", "lost" or, where nobody may listen, "off": now and at each change. */
 export function watchConnection(seen) {
   watchers.add(seen);
   seen(state);
@@ -30,21 +34,23 @@ export const connect = () => whileShown(keep);
 async function keep(signal) {
   let failures = 0;
   while (!signal.aborted) {
+    let openedAt = Infinity;
     try {
       const answer = await stream('/dashboard/api/live', signal);
-      // What happened while nobody listened is not known.
-      if (missed) tell(null);
+      openedAt = performance.now();
       become('live');
-      failures = 0;
+      // What happened since the page asked, or while nobody listened, is not known.
+      tell(null);
       await readEvents(answer, ({ topics }) => tell(new Set(topics)));
-    } catch {
+    } catch (error) {
+      if (REFUSALS.has(error.status)) return become('off');
       // Told by the mark beside the navigation; the loop tries again.
     }
-    missed = true;
     if (signal.aborted) return;
     become('lost');
-    await pause(RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)], signal);
-    failures += 1;
+    failures = performance.now() - openedAt > STEADY_MS ? 0 : failures + 1;
+    const wait = RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)];
+    await pause(wait * (0.8 + 0.4 * Math.random()), signal);
   }
 }
 

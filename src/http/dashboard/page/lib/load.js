@@ -1,57 +1,131 @@
 // Data of the server in a component: loaded at once, again when a topic changes, page after page.
 
-import { useCallback, useEffect, useRef, useState } from './html.js';
-import { get, newKey } from './api.js';
+import { useEffect, useMemo, useRef, useState } from './html.js';
+import { get, newKey, withQuery } from './api.js';
 import { subscribe } from './live.js';
-import { begin, end, settle } from './ready.js';
+import { begin, end } from './ready.js';
 
-/** What changes in quick succession is asked for once in so many milliseconds. */
+/** Between a load and the next that changes ask for, in milliseconds. */
 const CALM_MS = 1_000;
+/** Rows of a page of a list. */
+const PAGE = 50;
+/** How long a lost request may be sent again under its idempotency key, in milliseconds. */
+const LOST_MS = 60_000;
 
 /**
- * Loads `ask(signal)` whenever something in `needs` changes, and again when a change of `topics` is heard.
- * Gives `{ data, error, reload }`; `data` stays while it is loaded again.
+ * Loads `ask(signal, why)` whenever something in `needs` changes, and again when a change of `topics` is heard; `why` is
+ * "first", "live", or what `reload(why)` was given. Gives `{ data, error, reload }`; `data` stays while it is loaded again, but
+ * never for other `needs`.
  */
 export function useLoad(ask, needs = [], topics = []) {
-  const [result, setResult] = useState({ data: null, error: null });
-  const latest = useRef(null);
-
-  const load = useCallback(async (isFirst) => {
-    latest.current?.abort();
-    const mine = new AbortController();
-    latest.current = mine;
-    if (isFirst) begin();
-    try {
-      const data = await ask(mine.signal);
-      if (!mine.signal.aborted) setResult({ data, error: null });
-    } catch (error) {
-      if (!mine.signal.aborted) setResult(({ data }) => ({ data: isFirst ? null : data, error }));
-    } finally {
-      if (isFirst) end();
-    }
-  }, needs);
-
+  const of = useMemo(() => ({}), needs);
+  const [state, setState] = useState({ of, data: null, error: null });
+  const loading = useRef(null);
   useEffect(() => {
-    setResult({ data: null, error: null });
-    load(true);
-    return () => latest.current?.abort();
-  }, [load]);
-  useHeard(topics, () => load(false), [load]);
-  return { ...result, reload: () => load(false) };
+    const mine = keepLoaded(ask, (result) => setState((known) => ({ data: known.of === of ? known.data : null, ...result, of })));
+    loading.current = mine;
+    const deaf = topics.length ? subscribe(topics, mine.heard) : () => {};
+    return () => {
+      deaf();
+      mine.stop();
+    };
+  }, [of, topics.join(' ')]);
+  const { data, error } = state.of === of ? state : { data: null, error: null };
+  return { data, error, reload: (why = 'reload') => loading.current.run(why) };
 }
 
-/** A list of the API: `{ rows, error, more, reload }`, where `more` loads the next page and is null after the last. */
+/** Runs one load after the other, so that none is overtaken; `show` is given what each brought. */
+function keepLoaded(ask, show) {
+  const ending = new AbortController();
+  const { signal } = ending;
+  let chain = Promise.resolve();
+  let isFirst = true;
+  let isWaiting = false;
+  let timer = null;
+  let endedAt = 0;
+  const first = () => {
+    if (isFirst) end();
+    isFirst = false;
+  };
+  const step = async (why) => {
+    if (signal.aborted) return;
+    try {
+      const data = await ask(signal, why);
+      if (!signal.aborted) show({ data, error: null });
+    } catch (error) {
+      if (!signal.aborted) show({ error });
+    }
+    endedAt = performance.now();
+    first();
+  };
+  const run = (why) => (chain = chain.then(() => step(why)));
+  // However many changes are heard: one load after what is under way, and not at once after it.
+  const heard = async () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    await chain;
+    if (signal.aborted) return;
+    timer = setTimeout(() => {
+      isWaiting = false;
+      run('live');
+    }, Math.max(0, endedAt + CALM_MS - performance.now()));
+  };
+  const stop = () => {
+    ending.abort();
+    clearTimeout(timer);
+    first();
+  };
+  begin();
+  run('first');
+  return { run, heard, stop };
+}
+
+/**
+ * A list of the API: `{ rows, error, more, busy, reload }`, where `more` loads the next page and is null after the last. A change
+ * is looked for in the newest page alone; `reload` reads all that were loaded.
+ */
 export function useList(path, query = {}, topics = []) {
-  const [pages, setPages] = useState(1);
-  const asked = `${path}?${new URLSearchParams(Object.entries(query).filter(([, value]) => value))}`;
-  useEffect(() => setPages(1), [asked]);
-  const { data, error, reload } = useLoad((signal) => readPages(path, query, pages, signal), [asked, pages], topics);
-  const more = data?.has_more ? () => setPages(pages + 1) : null;
-  const kept = useRef(null);
-  if (data) kept.current = { asked, rows: data.rows };
-  // While the next page is loaded, the pages before stay.
-  const rows = data?.rows ?? (kept.current?.asked === asked ? kept.current.rows : null);
-  return { rows, error, more, reload };
+  const asked = withQuery(path, query);
+  const list = useMemo(() => ({ rows: [], cursor: null, pages: 1 }), [asked]);
+  const [busy, setBusy] = useState(false);
+  const page = (signal, cursor) => get(path, { limit: PAGE, ...query, cursor }, { signal });
+  const { data, error, reload } = useLoad((signal, why) => READS[why](list, (cursor) => page(signal, cursor)), [asked], topics);
+  const next = async () => {
+    if (busy) return;
+    setBusy(true);
+    await reload('more');
+    setBusy(false);
+  };
+  return { rows: data?.rows ?? null, error, more: data?.cursor ? next : null, busy, reload };
+}
+
+const READS = {
+  first: (list, page) => readAll(list, page),
+  reload: (list, page) => readAll(list, page),
+  live: async (list, page) => Object.assign(list, merged(list, await page())) && { ...list },
+  async more(list, page) {
+    const { data, next_cursor: cursor } = await page(list.cursor);
+    return { ...Object.assign(list, { rows: [...list.rows, ...data], cursor, pages: list.pages + 1 }) };
+  },
+};
+
+async function readAll(list, page) {
+  const rows = [];
+  let cursor;
+  for (let at = 0; at < list.pages && cursor !== null; at += 1) {
+    const answer = await page(cursor);
+    rows.push(...answer.data);
+    cursor = answer.next_cursor;
+  }
+  return { ...Object.assign(list, { rows, cursor }) };
+}
+
+/** The newest page as it is now, and the rows after its last as they were. */
+function merged(list, { data, next_cursor: cursor }) {
+  const last = data.at(-1)?.id;
+  const at = cursor && list.pages > 1 && last ? list.rows.findIndex(({ id }) => id === last) : -1;
+  if (at < 0) return { rows: data, cursor, pages: 1 };
+  return { rows: [...data, ...list.rows.slice(at + 1)] };
 }
 
 /** A list of the API that is always whole, and takes no `limit`: as `useList` gives it. */
@@ -60,64 +134,30 @@ export function useWhole(path, topics = []) {
   return { rows: data?.data ?? null, error, more: null, reload };
 }
 
-async function readPages(path, query, pages, signal) {
-  const rows = [];
-  let cursor;
-  for (let page = 0; page < pages; page += 1) {
-    const answer = await get(path, { limit: 50, ...query, cursor }, { signal });
-    rows.push(...answer.data);
-    cursor = answer.next_cursor;
-    if (!answer.has_more) return { rows, has_more: false };
-  }
-  return { rows, has_more: true };
-}
-
-function useHeard(topics, heard, needs) {
-  const last = useRef({ at: 0, timer: null });
-  useEffect(() => {
-    const memory = last.current;
-    const calmly = () => {
-      if (memory.timer) return;
-      const wait = Math.max(0, memory.at + CALM_MS - performance.now());
-      memory.timer = setTimeout(() => {
-        memory.timer = null;
-        memory.at = performance.now();
-        heard();
-      }, wait);
-    };
-    const stop = topics.length ? subscribe(topics, calmly) : () => {};
-    return () => {
-      stop();
-      clearTimeout(memory.timer);
-      memory.timer = null;
-    };
-  }, [topics.join(' '), ...needs]);
-}
-
 /**
- * Something that the user does: `{ run, busy, error }`. The same request keeps its idempotency key until it succeeds, so
- * that a second click after a lost answer does nothing twice.
+ * Something that the user does: `{ run, busy, error, forget }`. A request whose answer was lost keeps its idempotency key for
+ * a minute, so that a second click does nothing twice.
  */
 export function useAction(act, done) {
   const [state, setState] = useState({ busy: false, error: null });
-  const sent = useRef({ body: null, key: null });
+  const sent = useRef(null);
   const run = async (...given) => {
     const body = JSON.stringify(given);
-    if (sent.current.body !== body) sent.current = { body, key: newKey() };
+    const isLost = sent.current?.body === body && Date.now() - sent.current.at < LOST_MS;
+    if (!isLost) sent.current = { body, key: newKey(), at: Date.now() };
     setState({ busy: true, error: null });
     try {
       const result = await act({ headers: { 'Idempotency-Key': sent.current.key } }, ...given);
-      sent.current = { body: null, key: null };
+      sent.current = null;
       setState({ busy: false, error: null });
       await done?.(result);
     } catch (error) {
+      if (isRefused(error)) sent.current = null;
       setState({ busy: false, error });
     }
   };
   return { run, ...state, forget: () => setState({ busy: false, error: null }) };
 }
 
-/** Marks a page that loads nothing as ready. */
-export function useReady() {
-  useEffect(settle, []);
-}
+/** Whether the server did nothing, and will not do it later. */
+const isRefused = ({ status, code }) => status >= 400 && status < 500 && code !== 'IDEMPOTENCY_IN_PROGRESS';

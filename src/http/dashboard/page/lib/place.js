@@ -2,6 +2,7 @@
 // every address, so that an address can be shared.
 
 import { useEffect, useState } from './html.js';
+import { leave } from './ready.js';
 
 const listeners = new Set();
 let home = null;
@@ -28,11 +29,20 @@ export function address(path, query = {}, shown = project()) {
 export function go(to, { replace = false } = {}) {
   if (to === location.pathname + location.search) return;
   const moved = new URL(to, location.href).pathname !== location.pathname;
-  if (moved) delete document.documentElement.dataset.ready;
   history[replace ? 'replaceState' : 'pushState'](null, '', to);
   if (moved) window.scrollTo(0, 0);
+  tell();
+}
+
+let told = location.pathname;
+
+function tell() {
+  if (told !== location.pathname) leave();
+  told = location.pathname;
   listeners.forEach((listener) => listener());
 }
+
+window.addEventListener('popstate', tell);
 
 /** The path and query as they are now; draws again when they change. */
 export function usePlace() {
@@ -41,21 +51,24 @@ export function usePlace() {
   useEffect(() => {
     const heard = () => setPlace(now());
     listeners.add(heard);
-    window.addEventListener('popstate', heard);
-    return () => {
-      listeners.delete(heard);
-      window.removeEventListener('popstate', heard);
-    };
+    return () => listeners.delete(heard);
   }, []);
   const url = new URL(place, location.href);
   return { path: url.pathname, query: Object.fromEntries(url.searchParams) };
 }
 
-/** The query, and how to change some of it: filters live in the address, so that it can be shared. */
+/**
+ * The query, and how to change some of it: filters live in the address, so that it can be shared. What is more than a filter
+ * asks to `push`, so that the browser's "back" leads out of it.
+ */
 export function useQuery() {
   const { path, query } = usePlace();
   const { project: shown, ...own } = query;
-  const change = (some) => go(address(path, { ...own, ...some }, shown ?? project()), { replace: true });
+  const change = (some, { push = false } = {}) => {
+    // Whoever left the page meanwhile stays where they went.
+    if (location.pathname !== path) return;
+    go(address(path, { ...own, ...some }, shown ?? project()), { replace: !push });
+  };
   return [own, change];
 }
 

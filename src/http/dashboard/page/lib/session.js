@@ -13,4 +13,4 @@ export function useCan() {
   return (scope) => scopes.includes(scope);
 }
 
-export const readSession = () => get('/dashboard/api/session');
+export const readSession = (signal) => get('/dashboard/api/session', {}, { signal });

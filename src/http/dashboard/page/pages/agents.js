@@ -2,7 +2,7 @@
 
 import { html } from '../lib/html.js';
 import { post } from '../lib/api.js';
-import { useList, useReady } from '../lib/load.js';
+import { useList } from '../lib/load.js';
 import { address, go, useQuery } from '../lib/place.js';
 import { useCan } from '../lib/session.js';
 import * as format from '../lib/format.js';
@@ -57,7 +57,6 @@ function AgentList({ write }) {
 }
 
 function NewAgent() {
-  useReady();
   const made = ({ name }) => go(address(`/dashboard/agents/${name}`, { tab: 'try' }), { replace: true });
   return html`<${Head} title="New agent" back=${{ to: '/dashboard/agents', name: 'Agents' }}
     note="It begins with an example that works: change what you need. Afterwards you try it out." />

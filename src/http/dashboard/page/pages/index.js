@@ -63,8 +63,17 @@ function match(pattern, path) {
   if (wanted.length !== given.length) return null;
   const params = {};
   for (const [at, part] of wanted.entries()) {
-    if (part.startsWith(':')) params[part.slice(1)] = decodeURIComponent(given[at]);
+    if (part.startsWith(':')) params[part.slice(1)] = decode(given[at]);
     else if (part !== given[at]) return null;
   }
-  return params;
+  return Object.values(params).includes(null) ? null : params;
+}
+
+/** A part of a path; null where it is not properly encoded. */
+function decode(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
 }

@@ -2,7 +2,6 @@
 
 import { html, useEffect, useState } from '../lib/html.js';
 import { post } from '../lib/api.js';
-import { settle } from '../lib/ready.js';
 import { Alone } from '../ui/alone.js';
 import { Form, Text } from '../ui/form.js';
 import { Code } from '../ui/bits.js';
@@ -10,7 +9,6 @@ import { Code } from '../ui/bits.js';
 export function SignIn({ session, entered }) {
   useEffect(() => {
     document.title = 'Sign in · skai';
-    settle();
   }, []);
   return session.needs_setup ? html`<${NotSetUp} />` : html`<${Enter} entered=${entered} />`;
 }

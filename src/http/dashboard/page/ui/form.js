@@ -1,8 +1,11 @@
 // Forms: a field has a label, a hint, and the error that the server found in it.
 
-import { html, useId, useRef } from '../lib/html.js';
+import { html, useEffect, useId, useRef, useState } from '../lib/html.js';
 import { useAction } from '../lib/load.js';
 import { Problem } from './bits.js';
+
+/** How long nobody types before a filter holds, in milliseconds. */
+const TYPING_MS = 400;
 
 /**
  * A form over an object: `value` and `set(patch)` are its state, `send(options, value)` sends it, `done(result)` follows. Its
@@ -67,13 +70,22 @@ export function Filter({ label, value = '', set, options, none = 'All' }) {
     })}</select></label>`;
 }
 
-/** A text to filter by: it holds when it is entered, or a moment after the last key. */
+/** A text to filter by: it holds a moment after the last key. */
 export function FilterText({ label, value = '', set, ...rest }) {
+  const [text, setText] = useState(value);
   const timer = useRef(null);
-  const later = (event) => {
-    const text = event.target.value;
+  useEffect(() => {
+    // What is being typed is newer than the address.
+    if (!timer.current) setText(value);
+  }, [value]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const type = ({ target }) => {
+    setText(target.value);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => set(text), 400);
+    timer.current = setTimeout(() => {
+      timer.current = null;
+      set(target.value);
+    }, TYPING_MS);
   };
-  return html`<label class="filter"><span>${label}</span><input type="search" value=${value} onInput=${later} ...${rest} /></label>`;
+  return html`<label class="filter"><span>${label}</span><input type="search" value=${text} onInput=${type} ...${rest} /></label>`;
 }

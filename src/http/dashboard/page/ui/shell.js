@@ -66,6 +66,6 @@ function Foot() {
 function Connection() {
   const [state, setState] = useState('connecting');
   useEffect(() => watchConnection(setState), []);
-  const text = { live: 'Live', connecting: 'Connecting…', lost: 'Connection lost, trying again' }[state];
+  const text = { live: 'Live', connecting: 'Connecting…', lost: 'Connection lost, trying again', off: 'Not live' }[state];
   return html`<p class=${`connection ${state}`} role="status">${text}</p>`;
 }

@@ -10,7 +10,7 @@ import { Loading, Problem } from './bits.js';
  * page may `open(row)` a dialog, by a click or by their button "Details".
  */
 export function Table({ label, columns, list, to, open, empty }) {
-  const { rows, error, more, reload } = list;
+  const { rows, error, more, busy, reload } = list;
   if (!rows) return error ? html`<${Problem} error=${error} retry=${reload} />` : html`<${Loading} />`;
   if (!rows.length && !error) return more ? html`<${Sparse} more=${more} />` : empty;
   return html`
@@ -21,7 +21,7 @@ export function Table({ label, columns, list, to, open, empty }) {
         <tbody>${rows.map((row, at) => html`<${Row} key=${row.id ?? at} ...${{ row, columns, to, open }} />`)}</tbody>
       </table>
     </div>
-    ${more && html`<p class="more"><button type="button" onClick=${more}>Show more</button></p>`}`;
+    ${more && html`<p class="more"><button type="button" aria-disabled=${String(Boolean(busy))} onClick=${more}>Show more</button></p>`}`;
 }
 
 /** Where few rows match among many, a page of the API may be empty, and the next is not. */
