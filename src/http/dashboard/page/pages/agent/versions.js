@@ -97,6 +97,5 @@ function NewVersion({ agent, path, reload, base }) {
   const send = (options, { activate, ...draft }) => post(`${path}/versions`, { ...versionRequest(draft), activate }, options);
   return html`<h2>New version, from version ${base}</h2>
     <${Loaded} ...${version}>${(data) => html`<${AgentForm} key=${base} activates submit="Create version" close=${leave} done=${made}
-      send=${send}
-      draft=${fromVersion({ ...data, description: agent.description, tags: agent.tags })} />`}<//>`;
+      send=${send} draft=${fromVersion({ ...data, description: agent.description, tags: agent.tags })} />`}<//>`;
 }
