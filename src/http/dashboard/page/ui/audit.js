@@ -1,6 +1,6 @@
 // Entries of the audit log: who changed what, and what it was before.
 
-import { html } from '../lib/html.js';
+import { html, useState } from '../lib/html.js';
 import { useList } from '../lib/load.js';
 import * as format from '../lib/format.js';
 import { Copy, Empty, Facts, Loading, NoMatch, Problem, Time } from './bits.js';
@@ -49,22 +49,31 @@ function None({ more, filtered }) {
   return html`<${Empty} title="No changes yet">Whatever somebody changes, on this page or with a key, is listed here.<//>`;
 }
 
+/** What changed is drawn once it is looked at. */
 function Entry({ of }) {
+  const [open, setOpen] = useState(false);
   const { actor, target, account_id: account } = of;
-  const object = target.object.replaceAll('_', ' ');
-  return html`<details class="entry"><summary>
-      <span class="what"><code>${of.action}</code> <span>${target.name ?? target.id ?? object}</span>
+  return html`<details class="entry" onToggle=${(event) => setOpen(event.currentTarget.open)}><summary>
+      <span class="what"><code>${of.action}</code> <span>${target.name ?? target.id ?? words(target.object)}</span>
         ${account !== undefined && html`<span class="note">${where(of)}</span>`}</span>
       <span class="by note">${byWhom(actor)}</span>
       <span class="note"><${Time} at=${of.created_at} /></span></summary>
-    <div class="form"><${Facts} of=${[
-      ['Who', html`${byWhom(actor)} ${actor.id && html`<${Copy} text=${actor.id} label="Copy the actor's id" />`}`],
-      ['From', of.address ?? 'the server itself'],
-      ['Target', html`${object} ${target.id && html`<${Copy} text=${target.id} label="Copy the id" />`}`],
-      ['Account', account ? html`<${Copy} text=${account} label="Copy the account id" /> ${of.environment}` : account],
-      ['Request', of.request_id ? html`<${Copy} text=${of.request_id} label="Copy the request id" />` : undefined],
-    ]} /><${Change} before=${of.before} after=${of.after} /></div></details>`;
+    ${open && html`<div class="form"><${About} of=${of} /><${Change} before=${of.before} after=${of.after} /></div>`}</details>`;
 }
+
+function About({ of: { actor, target, address, account_id: account, environment, request_id: request, created_at: at } }) {
+  const id = (text, label) => text && html` <${Copy} text=${text} label=${label} />`;
+  return html`<${Facts} of=${[
+    ['Who', html`${byWhom(actor)}${id(actor.id, 'Copy the actor’s id')}`],
+    ['When', format.time(at)],
+    ['From', address ?? 'the server itself'],
+    ['Target', html`${words(target.object)}${id(target.id, 'Copy the id')}`],
+    ['Account', account ? html`${environment}${id(account, 'Copy the account id')}` : account],
+    ['Request', id(request, 'Copy the request id') ?? undefined],
+  ]} />`;
+}
+
+const words = (object) => object.replaceAll('_', ' ');
 
 /** Which account a change is of, where those of all are listed. */
 const where = ({ account_id: id, environment }) => (id ? `account …${format.tail(id)}, ${environment}` : 'the server itself');

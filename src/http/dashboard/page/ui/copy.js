@@ -51,7 +51,7 @@ export function Code({ text, label = 'Copy' }) {
 
 /** A request with an API key, as a command: `more` are options of curl that come before the body. */
 export function curl(path, body, more = '') {
-  const sent = body && ` -H "Content-Type: application/json" \\\n  -d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
+  const sent = body && ` \\\n  -H "Content-Type: application/json" \\\n  -d '${JSON.stringify(body).replaceAll("'", "'\\''")}'`;
   return `curl ${more}'${location.origin}${path}' \\\n  -H "Authorization: Bearer $SKAI_KEY"${sent ?? ''}`;
 }
 

@@ -1,10 +1,10 @@
-// As the system has it, light, or dark; remembered in this browser.
+// As the system has it ("Auto"), light, or dark; remembered in this browser.
 
 import { html, useState } from '../lib/html.js';
 import { Icon } from './icons.js';
 
 const THEMES = {
-  system: { text: 'System', icon: 'system', next: 'light' },
+  system: { text: 'Auto', icon: 'auto', next: 'light' },
   light: { text: 'Light', icon: 'sun', next: 'dark' },
   dark: { text: 'Dark', icon: 'moon', next: 'system' },
 };

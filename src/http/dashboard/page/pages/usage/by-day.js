@@ -45,8 +45,11 @@ export function ByDay() {
       <${Does} name="Download CSV" kind="" act=${save} /></div>
     <${Loaded} ...${days}>${(rows) => html`<${Card}><${Chart} ...${CREDITS} rows=${everyDay(rows, from, to, {})} /><//>`}<//>
     ${group ? html`<${Grouped} key=${group} ...${{ from, to, group }} />`
-      : days.data && html`<${Days} list=${whole(days.data)} columns=${columns()} />`}`;
+      : days.data && html`<${Days} list=${whole(newestFirst(days.data))} columns=${columns()} />`}`;
 }
+
+/** The days come in parts. */
+const newestFirst = (rows) => [...rows].sort((one, other) => (one.day < other.day ? 1 : -1));
 
 /** The same days by what they are grouped by. */
 function Grouped({ group, ...days }) {
