@@ -4,7 +4,7 @@ import { html, useEffect, useState } from '../lib/html.js';
 import { Icon } from './icons.js';
 
 const SAID_MS = 2_000;
-const SAID = { done: 'Copied', failed: 'It could not be copied: select the text instead.' };
+const SAID = { done: 'Copied', failed: 'Not copied: select the text instead.' };
 
 /** A text in code with a button that copies it. */
 export function Copy({ text, label = 'Copy', shown = text }) {

@@ -4,13 +4,13 @@ import { createContext, html, useContext, useEffect, useId, useRef, useState } f
 import { useAction } from '../lib/load.js';
 import { Problem } from './bits.js';
 
-/** The field that the server refused, as its path begins. */
-const Fault = createContext(null);
+/** The field that the server refused: its `name`, as its path begins, and the `message`. */
+const Fault = createContext({});
 
-/** Whether the server refused the field of this name, for `aria-invalid`. */
+/** Why the server refused the field of this name, if it did. */
 export function useFault(name) {
   const fault = useContext(Fault);
-  return name !== undefined && fault === name ? 'true' : undefined;
+  return name !== undefined && fault.name === name ? fault.message : undefined;
 }
 
 /** The fields of a form: `[value, set, setValue]`, where `set(name)` gives the setter of one. */
@@ -36,7 +36,7 @@ export function Form({ value, send, done, submit, close, children, disabled }) {
     run(value);
   };
   return html`<form class="form" ref=${box} onSubmit=${act}>
-    <${Fault.Provider} value=${fault}>${children}<//>
+    <${Fault.Provider} value=${{ name: fault, message: error?.message }}>${children}<//>
     <${Problem} error=${error} />
     <div class="form-end">${close && html`<button type="button" onClick=${close}>Cancel</button>`}
       <button type="submit" class="primary" disabled=${busy || disabled}>${submit}</button></div>
@@ -45,10 +45,12 @@ export function Form({ value, send, done, submit, close, children, disabled }) {
 
 function Labelled({ label, hint, name, children }) {
   const id = useId();
-  const hinted = hint ? `${id}-hint` : undefined;
-  const given = { id, name, 'aria-describedby': hinted, 'aria-invalid': useFault(name) };
+  const fault = useFault(name);
+  const told = [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(' ');
+  const given = { id, name, 'aria-describedby': told || undefined, 'aria-invalid': fault && 'true' };
   return html`<div class="field"><label for=${id}>${label}</label>${children(given)}
-    ${hint && html`<p class="note" id=${hinted}>${hint}</p>`}</div>`;
+    ${fault && html`<p class="said bad" id=${`${id}-fault`}>${fault}</p>`}
+    ${hint && html`<p class="note" id=${`${id}-hint`}>${hint}</p>`}</div>`;
 }
 
 export function Text({ label, hint, name, value, set, rows, ...rest }) {
@@ -75,7 +77,7 @@ export function Check({ label, hint, name, value, set, ...rest }) {
   const id = useId();
   const hinted = hint ? `${id}-hint` : undefined;
   return html`<div class="check"><input type="checkbox" ...${{ id, name, ...rest }} checked=${value} aria-describedby=${hinted}
-      aria-invalid=${useFault(name)} onChange=${(event) => set(event.target.checked)} />
+      aria-invalid=${useFault(name) && 'true'} onChange=${(event) => set(event.target.checked)} />
     <label for=${id}>${label}</label>${hint && html`<p class="note" id=${hinted}>${hint}</p>`}</div>`;
 }
 

@@ -106,7 +106,9 @@ export function valueOf(label, text) {
 export function JsonEditor({ label, hint, name, value, set, rows = 10, judge, needs = [], good = 'Valid JSON' }) {
   const id = useId();
   const field = useRef(null);
-  const faults = useJudged(value, judge, needs);
+  const refused = useFault(name);
+  const judged = useJudged(value, judge, needs);
+  const faults = refused && !judged.list.length ? { list: [{ message: refused }], judged: false } : judged;
   const format = () => {
     const parsed = parseJson(value);
     if (parsed.value !== undefined) set(pretty(parsed.value));
@@ -116,11 +118,10 @@ export function JsonEditor({ label, hint, name, value, set, rows = 10, judge, ne
     field.current.setSelectionRange(at, at + 1);
   };
   const bad = faults.list.length > 0;
-  const refused = useFault(name);
   return html`<div class="field"><div class="field-head"><label for=${id}>${label}</label><button type="button" class="quiet small"
     aria-label=${`Format ${label}`} onClick=${format}>Format</button></div>
     <textarea ...${{ id, name, value }} ref=${field} class="mono" rows=${rowsOf(value, rows)} spellcheck="false" autocapitalize="off"
-      aria-invalid=${bad ? 'true' : refused} aria-describedby=${`${id}-said`} onInput=${(event) => set(event.target.value)}
+      aria-invalid=${String(bad)} aria-describedby=${`${id}-said`} onInput=${(event) => set(event.target.value)}
       onKeyDown=${indent}></textarea>
     <div id=${`${id}-said`} class=${said(bad, faults.judged)} aria-live="polite">${bad
       ? html`<ul>${faults.list.map((one) => html`<${Found} of=${one} show=${show} />`)}</ul>`
