@@ -70,13 +70,21 @@ export async function download(path, query, { accept, name }) {
 /** Saves a list as CSV: part after part, as each says where it goes on, with the names of the columns once. */
 export async function downloadCsv(path, query, name) {
   const parts = [];
-  for (let next = withQuery(path, query); next && parts.length < PARTS_MAX; ) {
+  for (let next = withQuery(path, query); next; ) {
+    if (parts.length === PARTS_MAX) throw new Error(tooLong(parts.at(-1)));
     const answer = await ask('GET', next, { headers: { Accept: 'text/csv' } });
     const text = await answer.text();
     parts.push(parts.length ? text.slice(text.indexOf('\n') + 1) : text);
     next = /^<([^>]+)>; rel="next"$/.exec(answer.headers.get('Link') ?? '')?.[1];
   }
   save(parts, 'text/csv', name);
+}
+
+/** Nothing is saved rather than a part that looks whole. */
+function tooLong(last) {
+  const day = /\d{4}-\d\d-\d\d/.exec(last.trimEnd().split('\n').at(-1))?.[0];
+  const reach = day ? `The first ${PARTS_MAX} parts reach ${day}: choose fewer days.` : 'Read it page by page with an API key.';
+  return `The list is too long for one file. ${reach}`;
 }
 
 function save(parts, type, name) {

@@ -6,7 +6,7 @@ import { useWhole } from '../lib/load.js';
 import { useSession } from '../lib/session.js';
 import { Card, Empty, Facts, Head, Status, Time } from '../ui/bits.js';
 import { Confirms } from '../ui/dialog.js';
-import { Form, Text } from '../ui/form.js';
+import { Form, Text, useFields } from '../ui/form.js';
 import { Table } from '../ui/table.js';
 
 export function Account() {
@@ -49,11 +49,11 @@ function browser(agent) {
 const UNTOUCHED = { current_password: '', new_password: '' };
 
 function Password({ email, done }) {
-  const [value, setValue] = useState(UNTOUCHED);
+  const [value, put, setValue] = useFields(UNTOUCHED);
   const [changed, setChanged] = useState(false);
   const set = (name) => (text) => {
     setChanged(false);
-    setValue((last) => ({ ...last, [name]: text }));
+    put(name)(text);
   };
   const after = () => {
     setValue(UNTOUCHED);
@@ -63,9 +63,9 @@ function Password({ email, done }) {
   return html`<div class="narrow"><${Form} value=${value} submit="Change password" done=${after}
     send=${(options, given) => post('/dashboard/api/password', given, options)}>
       <input type="email" autocomplete="username" value=${email} readonly hidden />
-      <${Text} label="Current password" type="password" required maxlength="200" autocomplete="current-password"
+      <${Text} label="Current password" name="current_password" type="password" required maxlength="200" autocomplete="current-password"
         value=${value.current_password} set=${set('current_password')} />
-      <${Text} label="New password" type="password" required minlength="10" maxlength="200" autocomplete="new-password"
+      <${Text} label="New password" name="new_password" type="password" required minlength="10" maxlength="200" autocomplete="new-password"
         hint="At least 10 characters. All your other sessions end."
         value=${value.new_password} set=${set('new_password')} /><//>
     <p class="said after" role="status">${changed ? 'The password is changed. Your other sessions have ended.' : ''}</p></div>`;

@@ -3,10 +3,10 @@
 import { html } from '../lib/html.js';
 import { get, remove } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
-import { useQuery } from '../lib/place.js';
 import { useCan } from '../lib/session.js';
-import { Head, Loaded, Tabs } from '../ui/bits.js';
+import { Head, Loaded } from '../ui/bits.js';
 import { Confirms } from '../ui/dialog.js';
+import { Panel, Tabs, useTab } from '../ui/tabbed.js';
 import { Evals } from './agent/evals.js';
 import { Health } from './agent/health.js';
 import { Overview } from './agent/overview.js';
@@ -24,28 +24,18 @@ const TABS = [
   { id: 'runs', title: 'Runs', view: Runs, scope: 'jobs:read', early: true },
 ];
 
-/** What other tabs keep in the address. */
-const NOTHING_ELSE = { new: '', from: '', to: '', eval: '', run: '', with: '', window: '', status: '', version: '' };
-
 export function Agent({ name }) {
   const path = `/v1/agents/${encodeURIComponent(name)}`;
   const agent = useLoad((signal) => get(path, {}, { signal }), [name], ['agents']);
-  const [query, change] = useQuery();
   const can = useCan();
   const tabs = TABS.filter(({ scope }) => !scope || can(scope));
-  const chosen = tabs.find(({ id }) => id === query.tab) ?? tabs[0];
+  const { chosen, choose } = useTab(tabs);
+  const draw = (data) => html`<${chosen.view} agent=${data} ...${{ name, path }} reload=${agent.reload} />`;
   return html`<${Head} title=${name} back=${{ to: '/dashboard/agents', name: 'Agents' }} note=${agent.data?.description}>
       ${agent.data && !agent.data.archived_at && can('agents:write') && html`<${Archive} ...${{ name, path }} done=${agent.reload} />`}<//>
     ${agent.data?.archived_at && html`<p class="notice">This agent is archived: it takes no runs. Its history is kept.</p>`}
-    <${Tabs} label="Agent" tabs=${tabs} chosen=${chosen.id} choose=${(tab) => change({ ...NOTHING_ELSE, tab })} />
-    <${Panel} ...${{ name, path, chosen, agent }} />`;
-}
-
-function Panel({ name, path, chosen, agent }) {
-  const draw = (data) => html`<div class="stack" role="tabpanel" aria-label=${chosen.title} key=${chosen.id}>
-    <${chosen.view} agent=${data} ...${{ name, path }} reload=${agent.reload} /></div>`;
-  if (chosen.early && !agent.error) return draw(agent.data);
-  return html`<${Loaded} ...${agent}>${draw}<//>`;
+    <${Tabs} label="Agent" ...${{ tabs, chosen, choose }} />
+    <${Panel} chosen=${chosen}>${chosen.early && !agent.error ? draw(agent.data) : html`<${Loaded} ...${agent}>${draw}<//>`}<//>`;
 }
 
 function Archive({ name, path, done }) {

@@ -5,17 +5,15 @@ import { post } from '../lib/api.js';
 import { useList } from '../lib/load.js';
 import { address, go, useQuery } from '../lib/place.js';
 import { useCan } from '../lib/session.js';
-import * as format from '../lib/format.js';
-import { Empty, Head, Link, Status, Time } from '../ui/bits.js';
+import { Empty, Head, Time, curl } from '../ui/bits.js';
 import { Filter } from '../ui/form.js';
 import { Table } from '../ui/table.js';
 import { AgentForm } from './agent/form.js';
 import { agentRequest, starter } from './agent/draft.js';
 
-const FIRST_AGENT = `curl ${location.origin}/v1/agents \\
-  -H "Authorization: Bearer $SKAI_KEY" -H "Content-Type: application/json" \\
-  -d '{"name": "summary", "model": "sandbox",
-       "messages": [{"role": "user", "content": "Summarize: {{ input.text }}"}]}'`;
+const FIRST_AGENT = curl('/v1/agents', {
+  name: 'summary', model: 'sandbox', messages: [{ role: 'user', content: 'Summarize: {{ input.text }}' }],
+});
 
 const COLUMNS = [
   { name: 'Agent', of: ({ name }) => name },

@@ -5,7 +5,7 @@ import { download, get, post } from '../lib/api.js';
 import { useList, useLoad } from '../lib/load.js';
 import { useCan } from '../lib/session.js';
 import * as format from '../lib/format.js';
-import { Card, Copy, Facts, Head, Link, Loaded, Status, Time } from '../ui/bits.js';
+import { Card, Copy, Facts, Head, JobLink, Loaded, Status, Time } from '../ui/bits.js';
 import { Confirms, Does } from '../ui/dialog.js';
 import { JsonTree } from '../ui/json.js';
 import { Table } from '../ui/table.js';
@@ -18,7 +18,7 @@ const isOver = ({ status }) => status === 'completed' || status === 'canceled';
 
 export function Batch({ id }) {
   const [live, setLive] = useState(true);
-  const topics = live ? ['batches', 'jobs'] : [];
+  const topics = live ? ['batches'] : [];
   const batch = useLoad((signal) => get(`/v1/batches/${id}`, {}, { signal }), [id], topics);
   const results = useList(`/v1/batches/${id}/results`, {}, topics);
   useEffect(() => {
@@ -27,7 +27,7 @@ export function Batch({ id }) {
     // What was asked for before the end may lack the last of them.
     results.reload();
   }, [batch.data]);
-  return html`<${Head} title="Batch" back=${{ to: '/dashboard/batches', name: 'Batches' }}
+  return html`<${Head} title="Batch" tab=${`Batch ${format.tail(id)}`} back=${{ to: '/dashboard/batches', name: 'Batches' }}
     note=${batch.data && html`<${Status} value=${batch.data.status} />`}>
       ${batch.data && html`<${Actions} id=${id} batch=${batch.data} done=${() => { batch.reload(); results.reload(); }} />`}<//>
     <${Loaded} ...${batch}>${(data) => html`<${About} batch=${data} />`}<//>
@@ -66,7 +66,7 @@ const COLUMNS = [
   { name: 'Output', of: (result) => html`<${Outcome} result=${result} />`, wide: true },
   { name: 'Tokens', of: ({ usage }) => format.count(usage?.total_tokens), number: true },
   { name: 'Credits', of: ({ credits }) => format.credits(credits.charged), number: true },
-  { name: 'Job', of: ({ job_id }) => html`<${Link} to=${`/dashboard/jobs/${job_id}`}><code>${format.tail(job_id)}</code><//>` },
+  { name: 'Job', of: ({ job_id }) => html`<${JobLink} id=${job_id} />` },
 ];
 
 function Outcome({ result }) {

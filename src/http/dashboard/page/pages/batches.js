@@ -3,15 +3,14 @@
 import { html } from '../lib/html.js';
 import { useList } from '../lib/load.js';
 import * as format from '../lib/format.js';
-import { Empty, Head, Status, Time } from '../ui/bits.js';
+import { Empty, Head, Status, Time, curl } from '../ui/bits.js';
 import { Table } from '../ui/table.js';
 import { Share, progress } from './batch/share.js';
 
-const FIRST_BATCH = `curl ${location.origin}/v1/batches \\
-  -H "Authorization: Bearer $SKAI_KEY" -H "Content-Type: application/json" \\
-  -d '{"requests": [
-        {"custom_id": "one", "model": "sandbox", "messages": [{"role": "user", "content": "Hello"}]},
-        {"custom_id": "two", "model": "sandbox", "messages": [{"role": "user", "content": "Good day"}]}]}'`;
+const asking = (content) => ({ model: 'sandbox', messages: [{ role: 'user', content }] });
+const FIRST_BATCH = curl('/v1/batches', {
+  requests: [{ custom_id: 'one', ...asking('Hello') }, { custom_id: 'two', ...asking('Good day') }],
+});
 
 const COLUMNS = [
   { name: 'Batch', of: ({ id }) => html`<code>${format.tail(id)}</code>` },
@@ -30,7 +29,7 @@ function brief(metadata) {
 }
 
 export function Batches() {
-  const list = useList('/v1/batches', {}, ['batches', 'jobs']);
+  const list = useList('/v1/batches', {}, ['batches']);
   return html`<${Head} title="Batches" note="Many jobs accepted together. They run in the background, while no other job waits." />
     <${Table} label="Batches" columns=${COLUMNS} list=${list} to=${({ id }) => `/dashboard/batches/${id}`}
       empty=${html`<${Empty} title="No batches yet"

@@ -5,7 +5,7 @@ import { get, post } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { useCan } from '../lib/session.js';
 import * as format from '../lib/format.js';
-import { Card, Code, Copy, Facts, Head, Link, Loaded, Status, Time } from '../ui/bits.js';
+import { Card, Code, Copy, Facts, Head, Link, Loaded, Problem, Status, Time } from '../ui/bits.js';
 import { Does } from '../ui/dialog.js';
 import { JsonTree } from '../ui/json.js';
 import { endpointPage, useEndpoints } from './webhooks/parts.js';
@@ -17,11 +17,13 @@ const ANSWER_SHOWN = 600;
 export function Delivery({ id }) {
   const path = `/v1/webhooks/deliveries/${id}`;
   const { data, error, reload } = useLoad((signal) => get(path, {}, { signal }), [id], ['deliveries']);
-  const { urlOf } = useEndpoints();
+  const { urlOf, error: unnamed } = useEndpoints();
   const may = useCan()('webhooks:write');
-  return html`<${Head} title="Delivery" back=${BACK} note=${data && html`<code>${data.event_type}</code>`}>
+  return html`<${Head} title="Delivery" tab=${`Delivery ${format.tail(id)}`} back=${BACK} 
+    note=${data && html`<code>${data.event_type}</code>`}>
       ${data?.status === 'failed' && may && html`<${Does} name="Redrive" kind="primary"
         act=${(options) => post(`${path}/redrive`, {}, options)} done=${reload} />`}<//>
+    <${Problem} error=${unnamed} />
     <${Loaded} ...${{ data, error, reload }}>${(delivery) => html`<${About} ...${{ delivery, url: urlOf(delivery.endpoint_id) }} />
       <div class="columns"><${Card} title="Attempts"><${Attempts} delivery=${delivery} /><//>
         <${Card} title="Event"><${JsonTree} value=${delivery.payload} label="payload" /><//></div>`}<//>`;

@@ -5,23 +5,17 @@ import { get, patch } from '../lib/api.js';
 import { useList, useLoad } from '../lib/load.js';
 import { useCan } from '../lib/session.js';
 import * as format from '../lib/format.js';
-import { Card, Copy, Empty, Facts, Head, Link, Loaded, Stat, Status, Time } from '../ui/bits.js';
+import { Card, Copy, Empty, Facts, Head, Link, Loaded, Stat, Time } from '../ui/bits.js';
 import { Meter } from '../ui/chart.js';
 import { Opens } from '../ui/dialog.js';
 import { Form, Text } from '../ui/form.js';
 import { Table } from '../ui/table.js';
 import { days } from './end-users.js';
+import { JOB_COLUMNS, jobPage } from './jobs.js';
 
-const TOPICS = ['end_users', 'jobs'];
+const TOPICS = ['end_users'];
 
-const JOBS = [
-  { name: 'Job', of: ({ id }) => html`<code>${format.tail(id)}</code>` },
-  { name: 'Status', of: ({ status }) => html`<${Status} value=${status} />` },
-  { name: 'Model or agent', of: ({ model, agent }) => (agent ? `${agent.name} v${agent.version}` : model), wide: true },
-  { name: 'Credits', of: ({ credits }) => format.credits(credits.charged), number: true },
-  { name: 'Latency', of: ({ latency_ms }) => format.duration(latency_ms), number: true },
-  { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
-];
+const JOBS = JOB_COLUMNS.filter(({ name }) => name !== 'User');
 
 export function EndUser({ user: name }) {
   const path = `/v1/end-users/${encodeURIComponent(name)}`;
@@ -37,7 +31,7 @@ export function EndUser({ user: name }) {
       <${Card} title="Daily cap"><${CapFacts} user=${user} /><//>`}<//>`}
     ${!isUnknown && can('jobs:read') && html`<${Card} title="Jobs" flush
       actions=${html`<${Link} to="/dashboard/jobs" query=${{ user: name }}>All jobs of this user<//>`}>
-      <${Table} label="Jobs of this user" columns=${JOBS} list=${jobs} to=${({ id }) => `/dashboard/jobs/${id}`}
+      <${Table} label="Jobs of this user" columns=${JOBS} list=${jobs} to=${jobPage}
         empty=${html`<${Empty} title="No jobs">Those that were here may have been forgotten since.<//>`} /><//>`}`;
 }
 
@@ -77,7 +71,7 @@ function CapForm({ path, cap: now, close, done }) {
   const send = (_, text) => patch(path, { daily_token_cap: text.trim() === '' ? null : Number(text) });
   const finish = () => { close(); return done(); };
   return html`<${Form} value=${cap} ...${{ send, close }} done=${finish} submit="Change cap">
-    <${Text} label="Tokens a day" type="number" min="0" step="1"
+    <${Text} label="Tokens a day" name="daily_token_cap" type="number" min="0" step="1"
       hint="Empty: the account's cap, where it has one. 0 refuses every job of this user." value=${cap} set=${setCap} />
   <//>`;
 }

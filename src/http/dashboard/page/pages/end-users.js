@@ -5,14 +5,10 @@ import { downloadCsv } from '../lib/api.js';
 import { useList } from '../lib/load.js';
 import { address, go } from '../lib/place.js';
 import * as format from '../lib/format.js';
-import { Empty, Head, Time } from '../ui/bits.js';
+import { Empty, Head, Time, firstJob } from '../ui/bits.js';
 import { Meter } from '../ui/chart.js';
 import { Does } from '../ui/dialog.js';
 import { Table } from '../ui/table.js';
-
-const FIRST_JOB = `curl ${location.origin}/v1/jobs/generations \\
-  -H "Authorization: Bearer $SKAI_KEY" -H "Content-Type: application/json" \\
-  -d '{"model": "sandbox", "user": "ada", "messages": [{"role": "user", "content": "Hello"}]}'`;
 
 const page = (externalId) => `/dashboard/end-users/${encodeURIComponent(externalId)}`;
 
@@ -38,13 +34,13 @@ function Cap({ user }) {
 }
 
 export function EndUsers() {
-  const list = useList('/v1/end-users', {}, ['end_users', 'jobs']);
+  const list = useList('/v1/end-users', {}, ['end_users']);
   const save = () => downloadCsv('/v1/end-users', {}, 'end-users.csv');
   return html`<${Head} title="End users" note="The people that jobs name in user. Tokens count where a job succeeds.">
       <${Does} name="Download CSV" kind="" act=${save} /><//>
     <${FindUser} />
     <${Table} label="End users" columns=${COLUMNS} list=${list} to=${({ external_id }) => page(external_id)} empty=${html`<${Empty}
-      title="No end users yet" command=${FIRST_JOB}>Name one in a job, and it is listed here:<//>`} />`;
+      title="No end users yet" command=${firstJob({ user: 'ada' })}>Name one in a job, and it is listed here:<//>`} />`;
 }
 
 /** There may be many: one is found by its exact name. */

@@ -5,7 +5,8 @@ import { get, patch, post, remove } from '../lib/api.js';
 import { useList, useLoad } from '../lib/load.js';
 import { address, go, useQuery } from '../lib/place.js';
 import { useCan } from '../lib/session.js';
-import { Card, Copy, Empty, Facts, Head, Loaded, Time } from '../ui/bits.js';
+import * as format from '../lib/format.js';
+import { Card, Copy, Empty, Facts, Head, Loaded, NoMatch, Time, curl } from '../ui/bits.js';
 import { Confirms, Does } from '../ui/dialog.js';
 import { Filter } from '../ui/form.js';
 import { Table } from '../ui/table.js';
@@ -18,7 +19,8 @@ const BACK = { to: '/dashboard/webhooks', name: 'Webhooks' };
 export function Endpoint({ id }) {
   const { data, error, reload } = useLoad((signal) => get(`/v1/webhooks/endpoints/${id}`, {}, { signal }), [id], ['endpoints']);
   const may = useCan()('webhooks:write');
-  return html`<${Head} title="Endpoint" back=${BACK} note=${data && html`<code>${data.url}</code>`}>
+  return html`<${Head} title="Endpoint" tab=${`Endpoint ${data?.url ?? format.tail(id)}`}
+    back=${BACK} note=${data && html`<code>${data.url}</code>`}>
       ${data && may && html`<${Actions} endpoint=${data} reload=${reload} />`}<//>
     <${Loaded} ...${{ data, error, reload }}>${(endpoint) => html`<${About} endpoint=${endpoint} />
       <${Signing} ...${{ endpoint, may }} />`}<//>
@@ -69,6 +71,7 @@ function Sent({ id, may }) {
       <${Filter} label="Status" value=${status} options=${DELIVERY_STATUSES} set=${(to) => change({ status: to })} />
       ${may && html`<${RedriveFailed} id=${id} done=${list.reload} />`}`}>
     <${Table} label="Deliveries to this endpoint" columns=${deliveryColumns()} list=${list} to=${deliveryPage} empty=${status
-      ? html`<${Empty} title="No delivery matches">Choose another status.<//>`
-      : html`<${Empty} title="Nothing was sent yet">“Send test event” sends a <code>ping</code> now.<//>`} /><//>`;
+      ? html`<${NoMatch} what="delivery" />`
+      : html`<${Empty} title="Nothing was sent yet" command=${curl(`/v1/webhooks/endpoints/${id}/test`, {})}>“Send test event” sends a
+        <code>ping</code> now; so does this, with an API key:<//>`} /><//>`;
 }

@@ -5,6 +5,7 @@ import { post } from '../lib/api.js';
 import { isOver, useJob } from '../lib/follow.js';
 import { useList } from '../lib/load.js';
 import { useCan } from '../lib/session.js';
+import * as format from '../lib/format.js';
 import { Card, Head, Link, Loaded, Status } from '../ui/bits.js';
 import { Confirms, Does } from '../ui/dialog.js';
 import { JsonTree } from '../ui/json.js';
@@ -17,7 +18,8 @@ import { JobDeliveries, JobLedger } from './job/after.js';
 export function Job({ id }) {
   const { job, steps, error, reload } = useJob(id);
   const ledger = useList('/v1/credits/ledger', { job_id: id }, ['ledger']);
-  return html`<${Head} title="Job" back=${{ to: '/dashboard/jobs', name: 'Jobs' }} note=${job && html`<${Status} value=${job.status} />`}>
+  return html`<${Head} title="Job" tab=${`Job ${format.tail(id)}`} back=${{ to: '/dashboard/jobs', name: 'Jobs' }}
+    note=${job && html`<${Status} value=${job.status} />`}>
       ${job && html`<${Actions} ...${{ job, reload }} />`}<//>
     <${Loaded} ...${{ data: job, error, reload }}>${() => html`<${Whole} ...${{ job, steps, ledger }} />`}<//>`;
 }

@@ -2,17 +2,13 @@
 
 import { html } from '../lib/html.js';
 import { useList } from '../lib/load.js';
-import { useQuery } from '../lib/place.js';
 import * as format from '../lib/format.js';
-import { Empty, Head, Status, Time } from '../ui/bits.js';
+import { Empty, Head, NoMatch, Status, Time, firstJob } from '../ui/bits.js';
+import { FilterDays, Filters, moments, useFilters } from '../ui/filters.js';
 import { Filter, FilterText } from '../ui/form.js';
 import { Table } from '../ui/table.js';
 
 export const STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'];
-
-const FIRST_JOB = `curl ${location.origin}/v1/jobs/generations \\
-  -H "Authorization: Bearer $SKAI_KEY" -H "Content-Type: application/json" \\
-  -d '{"model": "sandbox", "messages": [{"role": "user", "content": "Hello"}]}'`;
 
 export const JOB_COLUMNS = [
   { name: 'Job', of: ({ id }) => html`<code>${format.tail(id)}</code>` },
@@ -24,32 +20,19 @@ export const JOB_COLUMNS = [
   { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
 ];
 
-const NO_FILTER = { status: '', model: '', agent: '', user: '', from: '', to: '' };
-
-/** The beginning of a day of the address, in UTC, or of the day so many after it; nothing where it is no day. */
-function begin(day, after) {
-  const at = Date.parse(day);
-  return Number.isNaN(at) ? undefined : new Date(at + after * 86_400_000).toISOString();
-}
+export const jobPage = ({ id }) => `/dashboard/jobs/${id}`;
 
 export function Jobs() {
-  const [query, change] = useQuery();
-  const { status, model, agent, user, from, to: until } = query;
-  const asked = { status, model, agent, user, created_after: begin(from, 0), created_before: begin(until, 1) };
-  const list = useList('/v1/jobs', asked, ['jobs']);
-  const filtered = Object.values(asked).some(Boolean);
+  const filters = useFilters(['status', 'model', 'agent', 'user', 'from', 'to']);
+  const { query: { from, to, ...asked }, set, filtered } = filters;
+  const list = useList('/v1/jobs', { ...asked, ...moments({ from, to }) }, ['jobs']);
+  const text = (label, name) => html`<${FilterText} label=${label} value=${asked[name]} set=${set(name)} />`;
   return html`<${Head} title="Jobs" note="Everything that was asked of a model, newest first." />
-    <div class="filters" role="search" aria-label="Filter jobs">
-      <${Filter} label="Status" value=${status} options=${STATUSES} set=${(to) => change({ status: to })} />
-      <${FilterText} label="Model" value=${model} set=${(to) => change({ model: to })} />
-      <${FilterText} label="Agent" value=${agent} set=${(to) => change({ agent: to })} />
-      <${FilterText} label="User" value=${user} set=${(to) => change({ user: to })} />
-      <${FilterText} label="From" type="date" value=${from} set=${(to) => change({ from: to })} />
-      <${FilterText} label="To" type="date" value=${until} set=${(to) => change({ to })} />
-      ${filtered && html`<button type="button" class="clear" onClick=${() => change(NO_FILTER)}>Clear filters</button>`}
-    </div>
-    <${Table} label="Jobs" columns=${JOB_COLUMNS} list=${list} to=${({ id }) => `/dashboard/jobs/${id}`} empty=${filtered
-      ? html`<${Empty} title="No job matches">Change or clear the filters.<//>`
-      : html`<${Empty} title="No jobs yet"
-        command=${FIRST_JOB}>Try an agent on the page Agents, or send the first job with an API key:<//>`} />`;
+    <${Filters} label="Filter jobs" of=${filters}>
+      <${Filter} label="Status" value=${asked.status} options=${STATUSES} set=${set('status')} />
+      ${text('Model', 'model')}${text('Agent', 'agent')}${text('User', 'user')}
+      <${FilterDays} of=${filters} /><//>
+    <${Table} label="Jobs" columns=${JOB_COLUMNS} list=${list} to=${jobPage} empty=${filtered ? html`<${NoMatch} what="job" />`
+      : html`<${Empty} title="No jobs yet" command=${firstJob()}>Try an agent on the page Agents, or send the first job with an API
+        key:<//>`} />`;
 }

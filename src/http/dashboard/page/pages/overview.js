@@ -8,9 +8,10 @@ import * as format from '../lib/format.js';
 import { Card, Head, Link, Loaded, Stat } from '../ui/bits.js';
 import { Chart, everyDay } from '../ui/chart.js';
 import { Range, before, daily, range } from '../ui/range.js';
-import { FirstSteps } from './overview/first-steps.js';
+import { FirstSteps, useSteps } from './overview/first-steps.js';
 
-const TOPICS = ['jobs', 'usage', 'ledger', 'deliveries'];
+/** Jobs come and go with entries of the ledger, and end with usage. */
+const TOPICS = ['usage', 'ledger', 'deliveries'];
 
 const OUTCOMES = [
   { key: 'succeeded', name: 'Succeeded', tone: 'two' },
@@ -25,10 +26,14 @@ const TOKENS = [{ key: 'prompt_tokens', name: 'Prompt', tone: 'one' }, { key: 'c
 export function Overview() {
   const [query, change] = useQuery();
   const shown = range(query);
-  const load = useLoad((signal) => ask(shown, signal), [shown.from, shown.to], TOPICS);
+  const days = [shown.from, shown.to];
+  const load = useLoad((signal) => ask(shown, signal), days, TOPICS);
+  // What is over does not change.
+  const earlier = useLoad((signal) => get('/v1/usage/summary', before(shown), { signal }), days).data;
+  const steps = useSteps();
   return html`<${Head} title="Overview"><${Range} shown=${shown} change=${change} /><//>
-    <${Loaded} ...${load}>${({ now, earlier, rows, any }) => html`
-      ${any ? null : html`<${FirstSteps} />`}
+    <${Loaded} ...${load}>${({ now, rows, any }) => html`
+      ${!any && html`<${FirstSteps} done=${steps} />`}
       <${Numbers} ...${{ now, earlier, days: shown.days }} />
       ${any && html`<${Charts} now=${now} rows=${everyDay(rows, now.from, now.to, {})} />`}`}<//>`;
 }
@@ -36,30 +41,29 @@ export function Overview() {
 /** All at once: a page of numbers should not build up. */
 async function ask(shown, signal) {
   const { from, to } = shown;
-  const [now, earlier, rows, jobs] = await Promise.all([
+  const [now, rows, jobs] = await Promise.all([
     get('/v1/usage/summary', { from, to }, { signal }),
-    get('/v1/usage/summary', before(shown), { signal }),
     daily(shown, signal),
     get('/v1/jobs', { limit: 1 }, { signal }),
   ]);
-  return { now, earlier, rows, any: now.jobs > 0 || jobs.data.length > 0 };
+  return { now, rows, any: now.jobs > 0 || jobs.data.length > 0 };
 }
 
 function Numbers({ now, earlier, days }) {
-  return html`<dl class="stats numbers" aria-label="In numbers">${numbers(now, earlier, days).map(([name, value, note]) => html`<${Stat}
-    key=${name} ...${{ name, value, note }} />`)}</dl>`;
+  return html`<dl class="stats numbers" aria-label="In numbers">${numbers(now, earlier, days).map(([name, value, note]) => html`
+    <${Stat} key=${name} ...${{ name, value, note }} />`)}</dl>`;
 }
 
 /** Names, values and notes: where there is something to compare with, the same of the days before. */
 function numbers(now, earlier, days) {
-  const then = (value) => `${value} in the ${days === 1 ? 'day' : `${days} days`} before`;
+  const then = (write) => earlier && `${write(earlier)} in the ${days === 1 ? 'day' : `${days} days`} before`;
   const { credits, count, percent, duration, compact } = format;
   const hooks = now.webhook_success_rate;
   return [
     ['Balance', credits(now.balance), html`<${Link} to="/dashboard/credits">Credits and ledger<//>`],
-    ['Credits used', credits(now.credits_used), then(credits(earlier.credits_used))],
-    ['Jobs', count(now.jobs), then(count(earlier.jobs))],
-    ['Error rate', percent(now.error_rate), earlier.jobs > 0 ? then(percent(earlier.error_rate)) : `${count(now.failed)} failed`],
+    ['Credits used', credits(now.credits_used), then((old) => credits(old.credits_used))],
+    ['Jobs', count(now.jobs), then((old) => count(old.jobs))],
+    ['Error rate', percent(now.error_rate), earlier?.jobs > 0 ? then((old) => percent(old.error_rate)) : `${count(now.failed)} failed`],
     ['Latency p50', duration(now.latency_p50_ms), `p95 ${duration(now.latency_p95_ms)}`],
     ['Tokens', compact(now.tokens), `${compact(now.prompt_tokens)} prompt, ${compact(now.completion_tokens)} completion`],
     ['Webhooks delivered', percent(hooks), hooks === null ? 'No delivery ended' : html`<${Link} to="/dashboard/webhooks">Deliveries<//>`],

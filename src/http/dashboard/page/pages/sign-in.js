@@ -1,9 +1,9 @@
 // Signing in, where there is no session or it ended.
 
-import { html, useEffect, useState } from '../lib/html.js';
+import { html, useEffect } from '../lib/html.js';
 import { post } from '../lib/api.js';
 import { Alone } from '../ui/alone.js';
-import { Form, Text } from '../ui/form.js';
+import { Form, Text, useFields } from '../ui/form.js';
 import { Code } from '../ui/bits.js';
 
 export function SignIn({ session, entered }) {
@@ -14,16 +14,15 @@ export function SignIn({ session, entered }) {
 }
 
 function Enter({ entered }) {
-  const [value, setValue] = useState({ email: '', password: '' });
-  // Browsers fill both fields in at once.
-  const set = (name) => (text) => setValue((last) => ({ ...last, [name]: text }));
+  const [value, set] = useFields({ email: '', password: '' });
   return html`<${Alone} title="Sign in">
     <${Form} value=${value} submit="Sign in" done=${entered} send=${(options, sent) => post('/dashboard/api/sign-in', sent, options)}>
-      <${Text} label="E-mail" type="email" autocomplete="username" required value=${value.email} set=${set('email')} />
-      <${Text} label="Password" type="password" autocomplete="current-password" required value=${value.password} set=${set('password')} />
+      <${Text} label="E-mail" name="email" type="email" autocomplete="username" required value=${value.email} set=${set('email')} />
+      <${Text} label="Password" name="password" type="password" autocomplete="current-password" required
+        value=${value.password} set=${set('password')} />
     <//>
     <details class="help"><summary>Forgot the password?</summary>
-      <p class="note">An owner or admin makes a new link on the page Members. Or, on the server itself:</p>
+      <p class="note">An owner or admin makes a new link on the page Members & audit log. Or, on the server itself:</p>
       <${Code} text="skai-server --config config.toml user link --email you@example.com" label="Copy the command" />
     </details><//>`;
 }

@@ -34,5 +34,5 @@ export function System() {
 
 function Audit() {
   return html`<${Bar} note="Changes of all accounts, and of the server itself." /><${AuditLog} path="/admin/v1/audit-log"
-    topics=${['audit', 'server']} />`;
+    topics=${['audit', 'server']} all />`;
 }

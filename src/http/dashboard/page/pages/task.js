@@ -5,7 +5,7 @@ import { get, post } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { useCan } from '../lib/session.js';
 import * as format from '../lib/format.js';
-import { Card, Copy, Facts, Head, Link, Loaded, Status, Time } from '../ui/bits.js';
+import { Card, Copy, Facts, Head, JobLink, Link, Loaded, Status, Time } from '../ui/bits.js';
 import { Confirms, Does } from '../ui/dialog.js';
 import { Origin, Payload } from './schedules/parts.js';
 
@@ -14,7 +14,7 @@ const BACK = { to: '/dashboard/schedules', query: { tab: 'tasks' }, name: 'Tasks
 export function Task({ id }) {
   const { data, error, reload } = useLoad((signal) => get(`/v1/scheduled-tasks/${id}`, {}, { signal }), [id], ['tasks']);
   const may = useCan()('schedules:write');
-  return html`<${Head} title="Task" back=${BACK} note=${data && html`<code>${data.function_name}</code>`}>
+  return html`<${Head} title="Task" tab=${`Task ${format.tail(id)}`} back=${BACK} note=${data && html`<code>${data.function_name}</code>`}>
       ${data && may && html`<${Actions} task=${data} reload=${reload} />`}<//>
     <${Loaded} ...${{ data, error, reload }}>${(task) => html`<${About} task=${task} />
       ${task.error && html`<${Failure} task=${task} />`}
@@ -40,7 +40,7 @@ function About({ task }) {
     ['Status', html`<${Status} value=${task.status} />`],
     ['Function', html`<${Link} to="/dashboard/schedules" query=${{ tab: 'functions' }}><code>${task.function_name}</code><//>`],
     ['Made by', html`<${Origin} task=${task} />`],
-    ['Job', task.job_id ? html`<${Link} to=${`/dashboard/jobs/${task.job_id}`}><code>${format.tail(task.job_id)}</code><//>` : undefined],
+    ['Job', task.job_id ? html`<${JobLink} id=${task.job_id} />` : undefined],
     ['Due', html`<${Time} at=${task.scheduled_time} />`],
     ['Attempts', format.count(task.attempts)],
     ['Last attempt began', html`<${Time} at=${task.started_at} />`],

@@ -1,9 +1,9 @@
 // What was used, and what was recorded of it: reports by day, executions, invocations, requests, spending.
 
 import { html } from '../lib/html.js';
-import { useQuery } from '../lib/place.js';
 import { useCan } from '../lib/session.js';
-import { Head, Tabs } from '../ui/bits.js';
+import { Head } from '../ui/bits.js';
+import { Tabbed } from '../ui/tabbed.js';
 import { ByDay } from './usage/by-day.js';
 import { Executions } from './usage/executions.js';
 import { Invocations } from './usage/invocations.js';
@@ -19,14 +19,8 @@ const TABS = [
 ];
 
 export function Usage() {
-  const [query, change] = useQuery();
   const can = useCan();
-  const tabs = TABS.filter(({ scope }) => !scope || can(scope));
-  const tab = tabs.find(({ id }) => id === query.tab) ?? tabs[0];
-  // Filters belong to their tab.
-  const choose = (id) => change({ ...Object.fromEntries(Object.keys(query).map((name) => [name, undefined])), tab: id });
   return html`<${Head} title="Usage & logs"
       note="Reports come from the books and are exact. Executions, invocations and requests are telemetry, which is kept for a while." />
-    <${Tabs} label="Usage and logs" tabs=${tabs} chosen=${tab.id} choose=${choose} />
-    <${tab.view} key=${tab.id} query=${query} change=${change} />`;
+    <${Tabbed} label="Usage and logs" tabs=${TABS.filter(({ scope }) => !scope || can(scope))} />`;
 }

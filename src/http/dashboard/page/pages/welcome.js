@@ -5,20 +5,33 @@ import { post } from '../lib/api.js';
 import { go } from '../lib/place.js';
 import { useLoad } from '../lib/load.js';
 import { Alone } from '../ui/alone.js';
-import { Form, Text } from '../ui/form.js';
+import { Form, Text, useFields } from '../ui/form.js';
 import { Problem } from '../ui/bits.js';
 
-/** In the fragment, which no server, proxy or log sees. Another link that is opened in the same place changes only that. */
+/** In the fragment, which no server, proxy or log sees, and from there in memory alone: no history keeps it. */
+let taken = '';
+
+function take() {
+  const token = location.hash.slice(1);
+  if (token) {
+    taken = token;
+    history.replaceState(null, '', location.pathname + location.search);
+  }
+  return taken;
+}
+
+/** Another link that is opened in the same place changes only the fragment. */
 function useToken() {
-  const read = () => location.hash.slice(1);
-  const [token, setToken] = useState(read);
+  const [token, setToken] = useState(take);
   useEffect(() => {
-    const heard = () => setToken(read());
+    const heard = () => setToken(take());
     window.addEventListener('hashchange', heard);
     return () => window.removeEventListener('hashchange', heard);
   }, []);
   return token;
 }
+
+const NO_TOKEN = new Error('Its secret part is gone from the address, as after the page was loaded again. Open the link once more.');
 
 const WORDS = {
   setup: { title: 'Set up this server', submit: 'Create the owner', note: 'You become the owner of its first account, and its operator.' },
@@ -28,12 +41,12 @@ const WORDS = {
 
 export function Welcome({ entered }) {
   const token = useToken();
-  const { data, error, reload } = useLoad(() => post('/dashboard/api/links/open', { token }), [token]);
+  const { data, error, reload } = useLoad(() => open(token), [token]);
   useEffect(() => {
     document.title = 'Welcome · skai';
   }, []);
   const done = async () => {
-    history.replaceState(null, '', '/dashboard/welcome');
+    taken = '';
     go('/dashboard', { replace: true });
     await entered();
   };
@@ -42,17 +55,21 @@ export function Welcome({ entered }) {
   return null;
 }
 
+async function open(token) {
+  if (!token) throw NO_TOKEN;
+  return post('/dashboard/api/links/open', { token });
+}
+
 /** A link that is used up stays so; anything else may be tried again. */
 function Refused({ error, reload }) {
-  const isGone = error.status === 404;
+  const isGone = error.status === 404 || error === NO_TOKEN;
   return html`<${Alone} title=${isGone ? 'This link does not work' : 'The link could not be opened'}>
     <${Problem} error=${error} retry=${isGone ? undefined : reload} />
     <p><a href="/dashboard">Sign in</a> if you have a password. Otherwise ask who sent the link for a new one.</p><//>`;
 }
 
 function Accept({ link, token, done }) {
-  const [value, setValue] = useState({ email: link.email ?? '', password: '', account_name: '' });
-  const set = (name) => (text) => setValue((last) => ({ ...last, [name]: text }));
+  const [value, set] = useFields({ email: link.email ?? '', password: '', account_name: '' });
   const words = WORDS[link.purpose];
   const knows = link.purpose === 'invite' && link.has_password;
   const send = (options, { email, password, account_name }) => post('/dashboard/api/links/accept', {
@@ -64,12 +81,12 @@ function Accept({ link, token, done }) {
   const note = html`${link.account && html`Account <b>${link.account.name}</b>. `}${said}`;
   return html`<${Alone} title=${words.title} note=${note}>
     <${Form} ...${{ value, send, done }} submit=${words.submit}>
-      <${Text} label="E-mail" type="email" autocomplete="username" required value=${value.email} set=${set('email')}
+      <${Text} label="E-mail" name="email" type="email" autocomplete="username" required value=${value.email} set=${set('email')}
         readonly=${link.purpose !== 'setup'} />
-      <${Text} label="Password" type="password" required minlength=${knows ? undefined : 10} maxlength="200"
+      <${Text} label="Password" name="password" type="password" required minlength=${knows ? undefined : 10} maxlength="200"
         autocomplete=${knows ? 'current-password' : 'new-password'}
         hint=${knows ? undefined : 'At least 10 characters.'} value=${value.password} set=${set('password')} />
-      ${link.purpose === 'setup' && !link.account && html`<${Text} label="Name of the account" placeholder="Main" maxlength="200"
-        value=${value.account_name} set=${set('account_name')} />`}
+      ${link.purpose === 'setup' && !link.account && html`<${Text} label="Name of the account" name="account_name" placeholder="Main"
+        maxlength="200" value=${value.account_name} set=${set('account_name')} />`}
     <//><//>`;
 }

@@ -1,12 +1,13 @@
 // Entries of the audit log: who changed what, and what it was before.
 
-import { html } from '../lib/html.js';
+import { html, useState } from '../lib/html.js';
 import { useList } from '../lib/load.js';
-import { useQuery } from '../lib/place.js';
-import { Copy, Empty, Loading, Problem, Time } from './bits.js';
+import * as format from '../lib/format.js';
+import { Copy, Empty, Facts, Loading, NoMatch, Problem, Time } from './bits.js';
 import { Diff } from './diff.js';
+import { FilterDays, Filters, moments, useFilters } from './filters.js';
 import { Filter, FilterText } from './form.js';
-import { JsonTree } from './json.js';
+import { JsonTree, pretty } from './json.js';
 
 const TARGETS = [
   'account', 'agent', 'api_key', 'credit_grant', 'duty', 'end_user', 'eval', 'function', 'price',
@@ -14,25 +15,22 @@ const TARGETS = [
 ];
 const KINDS = { user: 'somebody', key: 'a key', operator: 'the operator', system: 'the server itself' };
 
-/** The list at `path`, with its filters in the address. */
-export function AuditLog({ path, topics }) {
-  const [query, change] = useQuery();
-  const { action, target, from, to } = query;
-  const list = useList(path, { action, target, created_after: from && dayStart(from), created_before: to && dayStart(to, 1) }, topics);
-  return html`<div class="filters" role="search" aria-label="Filter the audit log">
-      <${FilterText} label="Action" placeholder="project.updated" value=${action} set=${(text) => change({ action: text.trim() })} />
-      <${Filter} label="Target" value=${target} options=${TARGETS} set=${(one) => change({ target: one })} />
-      <${FilterText} label="From" type="date" value=${from} set=${(day) => change({ from: day })} />
-      <${FilterText} label="To" type="date" value=${to} set=${(day) => change({ to: day })} />
-    </div>
-    <${Entries} list=${list} filtered=${Boolean(action || target || from || to)} />`;
-}
-
-/** When a day begins here, or the day so many after it. */
-function dayStart(day, later = 0) {
-  const at = new Date(`${day}T00:00`);
-  at.setDate(at.getDate() + later);
-  return at.toISOString();
+/** The list at `path`, with its filters in the address; `all`: of all accounts. */
+export function AuditLog({ path, topics, all }) {
+  const filters = useFilters(['action', 'target', 'actor', 'from', 'to', ...(all ? ['account_id', 'environment'] : [])]);
+  const { query, set } = filters;
+  const { from, to, ...asked } = query;
+  const list = useList(path, { ...asked, ...moments({ from, to }) }, topics);
+  const text = (label, name, placeholder) => html`<${FilterText} ...${{ label, placeholder }} value=${query[name]} set=${set(name)} />`;
+  return html`<${Filters} label="Filter the audit log" of=${filters}>
+      ${text('Action', 'action', 'project.updated')}
+      <${Filter} label="Target" value=${query.target} options=${TARGETS} set=${set('target')} />
+      ${text('Actor id', 'actor', 'Of a user or key')}
+      ${all && text('Account id', 'account_id')}
+      ${query.account_id && html`<${Filter} label="Environment" none="live" options=${['test']} value=${query.environment}
+        set=${set('environment')} />`}
+      <${FilterDays} of=${filters} /><//>
+    <${Entries} list=${list} filtered=${filters.filtered} />`;
 }
 
 function Entries({ list: { rows, error, more, reload }, filtered }) {
@@ -47,24 +45,38 @@ function Entries({ list: { rows, error, more, reload }, filtered }) {
 
 function None({ more, filtered }) {
   if (more) return html`<${Empty} title="None of the newest entries match">Older ones may.<//>`;
-  if (filtered) return html`<${Empty} title="No change matches">Change or clear the filters.<//>`;
+  if (filtered) return html`<${NoMatch} what="change" />`;
   return html`<${Empty} title="No changes yet">Whatever somebody changes, on this page or with a key, is listed here.<//>`;
 }
 
+/** What changed is drawn once it is looked at. */
 function Entry({ of }) {
-  const { actor, target } = of;
-  return html`<details class="entry"><summary>
-      <span class="what"><code>${of.action}</code> <span>${target.name ?? target.id ?? target.object.replaceAll('_', ' ')}</span></span>
+  const [open, setOpen] = useState(false);
+  const { actor, target, account_id: account } = of;
+  return html`<details class="entry" onToggle=${(event) => setOpen(event.currentTarget.open)}><summary>
+      <span class="what"><code>${of.action}</code> <span>${target.name ?? target.id ?? words(target.object)}</span>
+        ${account !== undefined && html`<span class="note">${where(of)}</span>`}</span>
       <span class="by note">${byWhom(actor)}</span>
       <span class="note"><${Time} at=${of.created_at} /></span></summary>
-    <div class="form"><dl class="facts">
-      <div><dt>Who</dt><dd>${byWhom(actor)}</dd></div>
-      <div><dt>From</dt><dd>${of.address ?? 'the server itself'}</dd></div>
-      <div><dt>Target</dt><dd>${target.object.replaceAll('_', ' ')}${target.id && html` <${Copy} text=${target.id}
-        label="Copy the id" />`}</dd></div>
-      ${of.request_id && html`<div><dt>Request</dt><dd><${Copy} text=${of.request_id} label="Copy the request id" /></dd></div>`}
-    </dl><${Change} before=${of.before} after=${of.after} /></div></details>`;
+    ${open && html`<div class="form"><${About} of=${of} /><${Change} before=${of.before} after=${of.after} /></div>`}</details>`;
 }
+
+function About({ of: { actor, target, address, account_id: account, environment, request_id: request, created_at: at } }) {
+  const id = (text, label) => text && html` <${Copy} text=${text} label=${label} />`;
+  return html`<${Facts} of=${[
+    ['Who', html`${byWhom(actor)}${id(actor.id, 'Copy the actor’s id')}`],
+    ['When', format.time(at)],
+    ['From', address ?? 'the server itself'],
+    ['Target', html`${words(target.object)}${id(target.id, 'Copy the id')}`],
+    ['Account', account ? html`${environment}${id(account, 'Copy the account id')}` : account],
+    ['Request', id(request, 'Copy the request id') ?? undefined],
+  ]} />`;
+}
+
+const words = (object) => object.replaceAll('_', ' ');
+
+/** Which account a change is of, where those of all are listed. */
+const where = ({ account_id: id, environment }) => (id ? `account …${format.tail(id)}, ${environment}` : 'the server itself');
 
 function byWhom({ kind, name }) {
   if (!name) return KINDS[kind];
@@ -72,8 +84,7 @@ function byWhom({ kind, name }) {
 }
 
 function Change({ before, after }) {
-  const text = (value) => JSON.stringify(value, null, 2);
-  if (before && after) return html`<${Diff} before=${text(before)} after=${text(after)} label="Before and after" />`;
+  if (before && after) return html`<${Diff} before=${pretty(before)} after=${pretty(after)} label="Before and after" />`;
   if (after) return html`<div><p class="note">Now</p><${JsonTree} value=${after} label="what is there now" /></div>`;
   if (before) return html`<div><p class="note">Before</p><${JsonTree} value=${before} label="what was there" /></div>`;
   return html`<p class="note">Nothing to compare: what changed is a secret, or has no fields.</p>`;

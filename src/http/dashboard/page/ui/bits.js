@@ -1,17 +1,29 @@
 // Small parts that every page uses.
 
-import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { html, useEffect } from '../lib/html.js';
 import { address } from '../lib/place.js';
 import * as format from '../lib/format.js';
-import { Icon } from './icons.js';
+import { Code, Copy } from './copy.js';
+
+export { Code, Copy, curl, firstJob } from './copy.js';
+export { Time } from './time.js';
 
 /** A link to a page of the dashboard, in the project that is shown. */
 export function Link({ to, query, children, ...rest }) {
   return html`<a href=${address(to, query)} ...${rest}>${children}</a>`;
 }
 
-/** The head of a page: its title, what it is for, what can be done. */
-export function Head({ title, back, note, children }) {
+/** A link to a job, by the end of its id. */
+export function JobLink({ id }) {
+  return id ? html`<${Link} to=${`/dashboard/jobs/${id}`}><code>${format.tail(id)}</code><//>` : '–';
+}
+
+/** The head of a page: its title, what it is for, what can be done. `tab` is what the browser's tab says, where that is more. */
+export function Head({ title, tab = title, back, note, children }) {
+  useEffect(() => {
+    // After the name of the kind of page, which is said first.
+    queueMicrotask(() => { document.title = `${tab} · skai`; });
+  }, [tab]);
   return html`<header class="head">
     <div>
       ${back && html`<p class="back"><${Link} to=${back.to} query=${back.query}>${back.name}<//></p>`}
@@ -32,7 +44,8 @@ export function Card({ title, actions, children, flush }) {
 
 /** A number with its name. */
 export function Stat({ name, value, note, tone }) {
-  return html`<div class="stat"><dt>${name}</dt><dd class=${tone}>${value}</dd>${note && html`<dd class="note">${note}</dd>`}</div>`;
+  return html`<div class="stat"><dt>${name}</dt><dd class=${tone}>${value}</dd>
+    ${note && html`<dd class="note">${note}</dd>`}</div>`;
 }
 
 const TONES = {
@@ -47,51 +60,6 @@ export function Status({ value, text }) {
   return html`<span class="status ${TONES[value] ?? ''}">${text ?? String(value).replaceAll('_', ' ')}</span>`;
 }
 
-/** A time as how long ago, exact to the pointer and to a screen reader. */
-export function Time({ at }) {
-  if (!at) return '–';
-  return html`<time datetime=${at} title=${format.time(at)}>${format.relative(at)}</time>`;
-}
-
-/** A text in code with a button that copies it. */
-export function Copy({ text, label = 'Copy', shown = text }) {
-  return html`<span class="copy"><code>${shown}</code><${CopyButton} text=${text} label=${label} /></span>`;
-}
-
-export function CopyButton({ text, label = 'Copy' }) {
-  const [copied, setCopied] = useState(false);
-  useEffect(() => {
-    if (!copied) return undefined;
-    const timer = setTimeout(() => setCopied(false), 2_000);
-    return () => clearTimeout(timer);
-  }, [copied]);
-  const copy = async () => setCopied(await toClipboard(text));
-  return html`<button type="button" class="quiet small" aria-label=${label} title=${label} onClick=${copy}>
-    <${Icon} name=${copied ? 'check' : 'copy'} /><span class="unseen" role="status">${copied ? 'Copied' : ''}</span>
-  </button>`;
-}
-
-/** Browsers lend the clipboard to secure pages only; elsewhere a selection is copied. */
-async function toClipboard(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = document.createElement('textarea');
-    area.value = text;
-    (document.querySelector('dialog[open]') ?? document.body).append(area);
-    area.select();
-    const copied = document.execCommand('copy');
-    area.remove();
-    return copied;
-  }
-}
-
-/** A command or a piece of code in a block, to be copied. */
-export function Code({ text, label = 'Copy' }) {
-  return html`<div class="code"><pre tabindex="0">${text}</pre><${CopyButton} text=${text} label=${label} /></div>`;
-}
-
 /** What to do where there is nothing yet. */
 export function Empty({ title, children, command }) {
   return html`<div class="empty"><p class="strong">${title}</p>${children && html`<p>${children}</p>`}
@@ -103,7 +71,8 @@ export function Problem({ error, retry }) {
   if (!error) return null;
   return html`<div class="problem" role="alert">
     <p>${error.message}</p>
-    ${Array.isArray(error.details) && html`<ul>${error.details.slice(0, 10).map((one) => html`<li><code>${one.path || '/'}</code> ${one.message}</li>`)}</ul>`}
+    ${Array.isArray(error.details) && html`<ul>${error.details.slice(0, 10).map(({ path, message }) => html`<li>
+      <code>${path || '/'}</code> ${message}</li>`)}</ul>`}
     ${error.requestId && html`<p class="note">Request <${Copy} text=${error.requestId} label="Copy the request id" /></p>`}
     ${retry && html`<button type="button" onClick=${retry}>Try again</button>`}
   </div>`;
@@ -122,23 +91,11 @@ export function Loading() {
 /** Names and values, one under the other. */
 export function Facts({ of }) {
   const shown = of.filter(([, value]) => value !== undefined);
-  return html`<dl class="facts">${shown.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value ?? '–'}</dd></div>`)}</dl>`;
+  return html`<dl class="facts">${shown.map(([name, value]) => html`<div key=${name}><dt>${name}</dt>
+    <dd>${value ?? '–'}</dd></div>`)}</dl>`;
 }
 
-/** Tabs whose choice is part of the address: `tabs` are `{ id, title }`. */
-export function Tabs({ tabs, chosen, choose, label }) {
-  const list = useRef(null);
-  useEffect(() => list.current.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' }), [chosen]);
-  const move = (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const at = tabs.findIndex(({ id }) => id === chosen);
-    const next = tabs[(at + step + tabs.length) % tabs.length];
-    choose(next.id);
-    event.currentTarget.querySelector(`[data-tab="${next.id}"]`).focus();
-  };
-  return html`<div class="tabs" ref=${list} role="tablist" aria-label=${label} onKeyDown=${move}>
-    ${tabs.map(({ id, title }) => html`<button key=${id} type="button" role="tab" data-tab=${id} aria-selected=${String(id === chosen)}
-      tabindex=${id === chosen ? 0 : -1} onClick=${() => choose(id)}>${title}</button>`)}
-  </div>`;
+/** Where nothing matches the filters. */
+export function NoMatch({ what }) {
+  return html`<${Empty} title=${`No ${what} matches`}>Change or clear the filters.<//>`;
 }

@@ -42,9 +42,10 @@ export function Chart({ title, rows, series, show = format.compact, kind = 'bars
       <${Legend} series=${series} /></figcaption>
     <div class="plot">
       <div class="scale" aria-hidden="true">${ticks(highest, most).map((value) => html`<span key=${value}>${show(value)}</span>`)}</div>
-      <div class="field-of-days" role="img" tabindex="0" aria-label=${`${title} by day. The arrow keys read a day.`}
-        onPointerMove=${move} onPointerDown=${move} onPointerLeave=${() => setAt(null)} onKeyDown=${step} onBlur=${() => setAt(null)}>
-        <svg viewBox="0 0 ${rows.length * DAY} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
+      <div class="field-of-days" role="group" tabindex="0" aria-label=${`${title} by day. The arrow keys read a day.`}
+        onPointerMove=${move} onPointerDown=${move} onPointerLeave=${() => setAt(null)} onKeyDown=${step}
+        onBlur=${() => setAt(null)}>
+        <svg viewBox="0 0 ${rows.length * DAY} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label=${`${title} by day`}>
           ${[0.5, 50, 99.5].map((y) => html`<line key=${y} class="grid" x1="0" x2=${rows.length * DAY} y1=${y} y2=${y} />`)}
           ${read && html`<rect class="cursor" x=${at * DAY} y="0" width=${DAY} height=${HEIGHT} />`}
           ${kind === 'bars' ? bars(rows, series, most) : lines(rows, series, most)}

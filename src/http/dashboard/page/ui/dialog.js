@@ -5,8 +5,8 @@ import { useAction } from '../lib/load.js';
 import { Problem } from './bits.js';
 import { Icon } from './icons.js';
 
-/** A dialog that is open as long as it is drawn. */
-export function Dialog({ title, close, children, wide }) {
+/** A dialog that is open as long as it is drawn. One that is `firm` closes by what is in it alone: neither by Escape nor by ✕. */
+export function Dialog({ title, close, children, wide, firm }) {
   const box = useRef(null);
   const name = useId();
   useEffect(() => {
@@ -17,11 +17,18 @@ export function Dialog({ title, close, children, wide }) {
   }, []);
   const cancel = (event) => {
     event.preventDefault();
-    close();
+    if (!firm) close();
   };
-  return html`<dialog ref=${box} class=${wide ? 'wide' : ''} aria-labelledby=${name} onCancel=${cancel}>
-    <div class="dialog-head"><h2 id=${name}>${title}</h2>
-      <button type="button" class="quiet small" aria-label="Close" onClick=${close}><${Icon} name="close" /></button></div>
+  // A browser may close it although that was refused, as on a second Escape.
+  const closed = () => {
+    if (!box.current?.isConnected || box.current.open) return;
+    if (firm) box.current.showModal();
+    else close();
+  };
+  const hold = (event) => firm && event.key === 'Escape' && event.preventDefault();
+  return html`<dialog ref=${box} class=${wide ? 'wide' : ''} aria-labelledby=${name} onCancel=${cancel} onClose=${closed} onKeyDown=${hold}>
+    <div class="dialog-head"><h2 id=${name}>${title}</h2>${!firm && html`<button type="button" class="quiet small" aria-label="Close"
+      onClick=${close}><${Icon} name="close" /></button>`}</div>
     ${children}
   </dialog>`;
 }
@@ -48,8 +55,9 @@ function Question({ name, act, done, close, children, keep = 'Cancel' }) {
 }
 
 /** A button that does something at once, and says where it failed. */
-export function Does({ name, act, done, kind = 'small', disabled }) {
+export function Does({ name, icon, act, done, kind = 'small', disabled }) {
   const { run, busy, error, forget } = useAction(act, done);
-  return html`<button type="button" class=${kind} disabled=${busy || disabled} onClick=${() => run()}>${name}</button>
+  return html`<button type="button" class=${kind} disabled=${busy || disabled} onClick=${() => run()}>${icon && html`<${Icon}
+    name=${icon} />`}${name}</button>
     ${error && html`<${Dialog} title=${`${name}: refused`} close=${forget}><div class="form"><${Problem} error=${error} /></div><//>`}`;
 }

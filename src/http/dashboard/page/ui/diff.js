@@ -47,7 +47,7 @@ function around(lines) {
 }
 
 /** The shortest edit by the longest common subsequence, after what both begin and end with. */
-export function diff(before, after) {
+function diff(before, after) {
   const most = Math.min(before.length, after.length);
   let head = 0;
   while (head < most && before[head] === after[head]) head += 1;

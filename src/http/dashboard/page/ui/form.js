@@ -1,73 +1,101 @@
 // Forms: a field has a label, a hint, and the error that the server found in it.
 
-import { html, useEffect, useId, useRef, useState } from '../lib/html.js';
+import { createContext, html, useContext, useEffect, useId, useRef, useState } from '../lib/html.js';
 import { useAction } from '../lib/load.js';
 import { Problem } from './bits.js';
 
 /** How long nobody types before a filter holds, in milliseconds. */
 const TYPING_MS = 400;
 
+/** The field that the server refused: its `name`, as its path begins, and the `message`. */
+const Fault = createContext({});
+
+/** Why the server refused the field of this name, if it did. */
+export function useFault(name) {
+  const fault = useContext(Fault);
+  return name !== undefined && fault.name === name ? fault.message : undefined;
+}
+
+/** The fields of a form: `[value, set, setValue]`, where `set(name)` gives the setter of one. */
+export function useFields(first) {
+  const [value, setValue] = useState(first);
+  return [value, (name) => (to) => setValue((last) => ({ ...last, [name]: to })), setValue];
+}
+
 /**
- * A form over an object: `value` and `set(patch)` are its state, `send(options, value)` sends it, `done(result)` follows. Its
- * fields are `children`; `error.param` finds the field at fault.
+ * A form over an object: `value` is its state, `send(options, value)` sends it, `done(result)` follows. Its fields are
+ * `children`; the one whose `name` begins `error.param` is marked, and takes the focus.
  */
 export function Form({ value, send, done, submit, close, children, disabled }) {
   const { run, busy, error } = useAction(send, done);
+  const box = useRef(null);
+  const fault = error?.param ? error.param.split(/[/.[]/)[0] : null;
+  useEffect(() => {
+    const field = fault && box.current.querySelector(`[name="${CSS.escape(fault)}"]`);
+    (field?.matches('fieldset') ? field.querySelector('input') : field)?.focus();
+  }, [error]);
   const act = (event) => {
     event.preventDefault();
     run(value);
   };
-  return html`<form class="form" onSubmit=${act}>
-    ${children}
+  return html`<form class="form" ref=${box} onSubmit=${act}>
+    <${Fault.Provider} value=${{ name: fault, message: error?.message }}>${children}<//>
     <${Problem} error=${error} />
     <div class="form-end">${close && html`<button type="button" onClick=${close}>Cancel</button>`}
       <button type="submit" class="primary" disabled=${busy || disabled}>${submit}</button></div>
   </form>`;
 }
 
-function Labelled({ label, hint, children }) {
+function Labelled({ label, hint, name, children }) {
   const id = useId();
-  const hinted = hint ? `${id}-hint` : undefined;
-  return html`<div class="field"><label for=${id}>${label}</label>${children(id, hinted)}
-    ${hint && html`<p class="note" id=${hinted}>${hint}</p>`}</div>`;
+  const fault = useFault(name);
+  const told = [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(' ');
+  const given = { id, name, 'aria-describedby': told || undefined, 'aria-invalid': fault && 'true' };
+  return html`<div class="field"><label for=${id}>${label}</label>${children(given)}
+    ${fault && html`<p class="said bad" id=${`${id}-fault`}>${fault}</p>`}
+    ${hint && html`<p class="note" id=${`${id}-hint`}>${hint}</p>`}</div>`;
 }
 
-export function Text({ label, hint, value, set, rows, ...rest }) {
-  return html`<${Labelled} ...${{ label, hint }}>${(id, hinted) => {
-    const given = { id, value, 'aria-describedby': hinted, onInput: (event) => set(event.target.value), ...rest };
+export function Text({ label, hint, name, value, set, rows, ...rest }) {
+  return html`<${Labelled} ...${{ label, hint, name }}>${(own) => {
+    const given = { ...own, value, onInput: (event) => set(event.target.value), ...rest };
     return rows ? html`<textarea rows=${rows} ...${given}></textarea>` : html`<input type="text" autocomplete="off" ...${given} />`;
   }}<//>`;
 }
 
 /** `options` are texts, or `[value, text]`. */
-export function Select({ label, hint, value, set, options, ...rest }) {
-  return html`<${Labelled} ...${{ label, hint }}>${(id, hinted) => html`<select id=${id} aria-describedby=${hinted} value=${value}
-    onChange=${(event) => set(event.target.value)} ...${rest}>${options.map((option) => {
-      const [own, text] = Array.isArray(option) ? option : [option, option];
-      return html`<option key=${own} value=${own} selected=${own === value}>${text}</option>`;
-    })}</select>`}<//>`;
+function optionsOf(options, value) {
+  return options.map((option) => {
+    const [own, text] = Array.isArray(option) ? option : [option, option];
+    return html`<option key=${own} value=${own} selected=${own === value}>${text}</option>`;
+  });
 }
 
-export function Check({ label, hint, value, set, ...rest }) {
+export function Select({ label, hint, name, value, set, options, ...rest }) {
+  return html`<${Labelled} ...${{ label, hint, name }}>${(own) => html`<select ...${own} value=${value}
+    onChange=${(event) => set(event.target.value)} ...${rest}>${optionsOf(options, value)}</select>`}<//>`;
+}
+
+export function Check({ label, hint, name, value, set, ...rest }) {
   const id = useId();
-  return html`<div class="check"><input type="checkbox" id=${id} checked=${value} onChange=${(event) => set(event.target.checked)} ...${rest} />
-    <label for=${id}>${label}</label>${hint && html`<p class="note">${hint}</p>`}</div>`;
+  const hinted = hint ? `${id}-hint` : undefined;
+  return html`<div class="check"><input type="checkbox" ...${{ id, name, ...rest }} checked=${value} aria-describedby=${hinted}
+      aria-invalid=${useFault(name) && 'true'} onChange=${(event) => set(event.target.checked)} />
+    <label for=${id}>${label}</label>${hint && html`<p class="note" id=${hinted}>${hint}</p>`}</div>`;
 }
 
-/** Any number of `options`, as a list of those that are chosen. */
-export function Checks({ label, value, set, options }) {
+/** Any number of `options`, as a list of those that are chosen; `children` come before them. */
+export function Checks({ label, name, value, set, options, kind = '', children }) {
   const toggle = (option) => (on) => set(on ? [...value, option] : value.filter((one) => one !== option));
-  return html`<fieldset class="checks"><legend>${label}</legend>
-    ${options.map((option) => html`<${Check} key=${option} label=${option} value=${value.includes(option)} set=${toggle(option)} />`)}</fieldset>`;
+  return html`<fieldset class=${`checks ${kind}`} name=${name}><legend>${label}</legend>${children}
+    ${options.map((option) => html`<${Check} key=${option} label=${option} value=${value.includes(option)}
+      set=${toggle(option)} />`)}</fieldset>`;
 }
 
 /** One of some short choices in a row of filters: `options` are texts, or `[value, text]`. */
 export function Filter({ label, value = '', set, options, none = 'All' }) {
   return html`<label class="filter"><span>${label}</span><select value=${value} onChange=${(event) => set(event.target.value)}>
-    <option value="">${none}</option>${options.map((option) => {
-      const [own, text] = Array.isArray(option) ? option : [option, option];
-      return html`<option key=${own} value=${own} selected=${own === value}>${text}</option>`;
-    })}</select></label>`;
+    <option value="">${none}</option>${optionsOf(options, value)}</select></label>`;
 }
 
 /** A text to filter by: it holds a moment after the last key. */

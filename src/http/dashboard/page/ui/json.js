@@ -1,8 +1,9 @@
 // JSON to look at and to write.
 
-import { html, useEffect, useId, useRef, useState } from '../lib/html.js';
+import { html, useEffect, useId, useMemo, useRef, useState } from '../lib/html.js';
 import { post } from '../lib/api.js';
-import { CopyButton } from './bits.js';
+import { Copy, CopyButton } from './copy.js';
+import { useFault } from './form.js';
 import { faultOf } from './json-fault.js';
 
 /** Members of an object or array that are shown at once, and characters of a text; the rest on demand. */
@@ -11,6 +12,8 @@ const TEXT_MAX = 2_000;
 /** A value of at most so many parts is shown unfolded; of a larger one the outer branches. */
 const UNFOLDED_MAX = 80;
 const OPEN_DEPTH = 2;
+/** Of a value with more parts than this, branches are opened one by one. */
+const UNFOLDS_MAX = 5_000;
 /** How long nobody types before what was typed is judged. */
 const CALM_MS = 300;
 /** A field grows with its text up to so many lines. */
@@ -18,15 +21,16 @@ const ROWS_MAX = 32;
 
 /** A value as a tree whose branches open, with a button that copies all of it. */
 export function JsonTree({ value, label = 'JSON' }) {
-  const isSmall = parts(value) <= UNFOLDED_MAX;
+  const size = useMemo(() => parts(value), [value]);
   const [open, setOpen] = useState({ all: false, round: 0 });
-  const turn = () => setOpen({ all: !open.all, round: open.round + 1 });
+  const turn = () => setOpen(({ all, round }) => ({ all: !all, round: round + 1 }));
+  const isSmall = size <= UNFOLDED_MAX;
   const depth = isSmall || open.all ? Infinity : OPEN_DEPTH;
   return html`<div class="code json"><div class="tree" tabindex="0" role="group" aria-label=${label}><${Node}
     key=${`${depth} ${open.round}`} value=${value} depth=${0} open=${depth} /></div>
-    <div class="code-actions">${!isSmall && html`<button type="button" class="quiet small" onClick=${turn}>
+    <div class="code-actions">${!isSmall && size <= UNFOLDS_MAX && html`<button type="button" class="quiet small" onClick=${turn}>
       ${open.all ? 'Fold' : 'Unfold all'}</button>`}
-      <${CopyButton} text=${JSON.stringify(value, null, 2)} label=${`Copy ${label}`} /></div></div>`;
+      <${CopyButton} text=${() => pretty(value)} label=${`Copy ${label}`} /></div></div>`;
 }
 
 /** How many values there are in a value, itself included; counted no further than it matters. */
@@ -35,26 +39,35 @@ function parts(value) {
   let sum = 1;
   for (const one of Object.values(value)) {
     sum += parts(one);
-    if (sum > UNFOLDED_MAX) return sum;
+    if (sum > UNFOLDS_MAX) return sum;
   }
   return sum;
 }
 
 function Node({ name, value, depth, open }) {
-  const [all, setAll] = useState(false);
   const key = name !== undefined && html`<span class="json-key">${JSON.stringify(name)}</span>: `;
   if (value === null || typeof value !== 'object') return html`<div>${key}<${Leaf} value=${value} /></div>`;
-  const isList = Array.isArray(value);
-  const entries = isList ? value.map((one) => [undefined, one]) : Object.entries(value);
-  if (!entries.length) return html`<div>${key}${isList ? '[]' : '{}'}</div>`;
+  const [begin, end] = Array.isArray(value) ? '[]' : '{}';
+  const size = Object.keys(value).length;
+  if (!size) return html`<div>${key}${begin}${end}</div>`;
+  return html`<${Branch} ...${{ value, depth, open }} head=${html`${key}${begin} ${size} ${end}`} />`;
+}
+
+/** What is in a branch is drawn once it is opened. */
+function Branch({ head, value, depth, open }) {
+  const [isOpen, setOpen] = useState(depth < open);
+  return html`<details open=${isOpen} onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary>${head}</summary>${isOpen && html`<${Members} ...${{ value, depth, open }} />`}</details>`;
+}
+
+function Members({ value, depth, open }) {
+  const [all, setAll] = useState(false);
+  const entries = Array.isArray(value) ? value.map((one) => [undefined, one]) : Object.entries(value);
   const shown = all ? entries : entries.slice(0, SHOWN_MAX);
-  return html`<details open=${depth < open}>
-    <summary>${key}${isList ? `[ ${entries.length} ]` : `{ ${entries.length} }`}</summary>
-    <div class="branch">${shown.map(([own, one], at) => html`<${Node} key=${at} name=${own} value=${one} depth=${depth + 1}
+  return html`<div class="branch">${shown.map(([own, one], at) => html`<${Node} key=${at} name=${own} value=${one} depth=${depth + 1}
       open=${open} />`)}
-      ${shown.length < entries.length && html`<button type="button" class="small" onClick=${() => setAll(true)}>Show all ${entries.length}
-        </button>`}</div>
-  </details>`;
+    ${shown.length < entries.length && html`<button type="button" class="small" onClick=${() => setAll(true)}>
+      Show all ${entries.length}</button>`}</div>`;
 }
 
 function Leaf({ value }) {
@@ -90,10 +103,12 @@ export function valueOf(label, text) {
  * A text field for JSON that is judged while it is written: first as JSON, then by `judge(value)`, which gives a list of
  * faults `{ path, message }` or throws what the server refused. `good` is what it says where all is well.
  */
-export function JsonEditor({ label, hint, value, set, rows = 10, judge, needs = [], good = 'Valid JSON' }) {
+export function JsonEditor({ label, hint, name, value, set, rows = 10, judge, needs = [], good = 'Valid JSON' }) {
   const id = useId();
   const field = useRef(null);
-  const faults = useJudged(value, judge, needs);
+  const refused = useFault(name);
+  const judged = useJudged(value, judge, needs);
+  const faults = refused && !judged.list.length ? { list: [{ message: refused }], judged: false } : judged;
   const format = () => {
     const parsed = parseJson(value);
     if (parsed.value !== undefined) set(pretty(parsed.value));
@@ -105,14 +120,20 @@ export function JsonEditor({ label, hint, value, set, rows = 10, judge, needs = 
   const bad = faults.list.length > 0;
   return html`<div class="field"><div class="field-head"><label for=${id}>${label}</label><button type="button" class="quiet small"
     aria-label=${`Format ${label}`} onClick=${format}>Format</button></div>
-    <textarea id=${id} ref=${field} class="mono" rows=${rowsOf(value, rows)} spellcheck="false" autocapitalize="off" value=${value}
-      aria-invalid=${String(bad)}
-      aria-describedby=${`${id}-said`} onInput=${(event) => set(event.target.value)} onKeyDown=${indent}></textarea>
+    <textarea ...${{ id, name, value }} ref=${field} class="mono" rows=${rowsOf(value, rows)} spellcheck="false" autocapitalize="off"
+      aria-invalid=${String(bad)} aria-describedby=${`${id}-said`} onInput=${(event) => set(event.target.value)}
+      onKeyDown=${indent}></textarea>
     <div id=${`${id}-said`} class=${said(bad, faults.judged)} aria-live="polite">${bad
-      ? html`<ul>${faults.list.map(({ path, message, at }) => html`<li>${path !== undefined && html`<code>${path || '/'}</code> `}${message}
-          ${at !== undefined && html` <button type="button" class="link" onClick=${() => show(at)}>Show it</button>`}</li>`)}</ul>`
+      ? html`<ul>${faults.list.map((one) => html`<${Found} of=${one} show=${show} />`)}</ul>`
       : html`<span class="note">${faults.judged ? good : hint}</span>`}</div>
   </div>`;
+}
+
+/** One thing that is wrong: where, what, and the request that found it if it was refused. */
+function Found({ of: { path, message, at, requestId }, show }) {
+  return html`<li>${path !== undefined && html`<code>${path || '/'}</code> `}${message}
+    ${at !== undefined && html` <button type="button" class="link" onClick=${() => show(at)}>Show it</button>`}
+    ${requestId && html`<p class="note">Request <${Copy} text=${requestId} label="Copy the request id" /></p>`}</li>`;
 }
 
 const said = (bad, judged) => ['said', bad && 'bad', !bad && judged && 'good'].filter(Boolean).join(' ');
@@ -143,7 +164,7 @@ async function judgeText(text, judge) {
   try {
     return { list: (await judge?.(value)) ?? [], judged: true };
   } catch (error) {
-    return { list: [{ message: error.message }], judged: false };
+    return { list: [{ message: error.message, requestId: error.requestId }], judged: false };
   }
 }
 

@@ -50,20 +50,6 @@ export function Range({ shown, change }) {
   </div>`;
 }
 
-/** A day to filter by. */
-export function FilterDay({ label, value = '', set }) {
-  return html`<label class="filter"><span>${label}</span>
-    <input type="date" value=${value} onChange=${(event) => set(event.target.value)} /></label>`;
-}
-
-/** Filters of days as the API takes them: from the beginning of one to the end of the other, in UTC. */
-export function moments({ from, to }) {
-  return {
-    created_after: isDay(from) ? `${from}T00:00:00Z` : undefined,
-    created_before: isDay(to) ? `${back(to, -1)}T00:00:00Z` : undefined,
-  };
-}
-
 /** Every day's row, whose pages are asked for at once and not one after the other. */
 export async function daily({ from, to, days }, signal) {
   if (!(days >= 1 && days <= DAYS_MAX)) return (await get('/v1/usage/daily', { from, to }, { signal })).data;

@@ -6,21 +6,23 @@ import { Dialog } from './dialog.js';
 
 /**
  * A button that opens a dialog: `form({ close, done })` asks for what is to be made; what it gives to `done` is drawn by
- * `shown(made)`, under the title `madeTitle`, until the dialog is closed.
+ * `shown(made)`, under the title `madeTitle`, until "Done" is pressed: `left(made)` follows. While something is shown that
+ * nobody sees again, nothing else closes the dialog.
  */
-export function Makes({ name, title = name, madeTitle, kind, wide, form, shown, made: told }) {
+export function Makes({ name, title = name, madeTitle, kind, wide, form, shown, made: told, left, again = false }) {
   const [open, setOpen] = useState(false);
   const [made, setMade] = useState(null);
   const close = () => {
     setOpen(false);
     setMade(null);
+    if (made) left?.(made);
   };
   const done = (result) => {
     setMade(result);
     told?.(result);
   };
   return html`<button type="button" class=${kind} onClick=${() => setOpen(true)}>${name}</button>
-    ${open && html`<${Dialog} title=${made ? madeTitle : title} close=${close} wide=${wide && !made}>${made
+    ${open && html`<${Dialog} title=${made ? madeTitle : title} close=${close} wide=${wide && !made} firm=${made && !again}>${made
       ? html`<${Shown} close=${close}>${shown(made)}<//>`
       : form({ close, done })}<//>`}`;
 }

@@ -6,6 +6,7 @@ import { watchConnection } from '../lib/live.js';
 import { useSession } from '../lib/session.js';
 import { PAGES } from '../pages/index.js';
 import { Link } from './bits.js';
+import { Does } from './dialog.js';
 import { Icon } from './icons.js';
 import { ThemeButton } from './theme.js';
 import { Switcher } from './switcher.js';
@@ -25,12 +26,19 @@ export function Shell({ path, children }) {
     <div class="shell">
       <aside class=${menu ? 'side open' : 'side'}>
         <div class="brand"><${Link} to="/dashboard" class="mark"><span aria-hidden="true">{ }</span> skai<//>
-          <button type="button" class="quiet burger" aria-expanded=${String(menu)} aria-controls="navigation" onClick=${() => setMenu(!menu)}>
-            <${Icon} name=${menu ? 'close' : 'menu'} /><span class="unseen">Menu</span></button></div>
+          <button type="button" class="quiet burger" aria-expanded=${String(menu)} aria-controls="navigation"
+            onClick=${() => setMenu(!menu)}><${Icon} name=${menu ? 'close' : 'menu'} /><span class="unseen">Menu</span></button></div>
         <nav id="navigation" aria-label="Pages"><${Navigation} path=${path} /><${Foot} /></nav>
       </aside>
-      <main id="main" ref=${main} tabindex="-1">${children}</main>
+      <main id="main" ref=${main} tabindex="-1"><${Suspended} />${children}</main>
     </div>`;
+}
+
+function Suspended() {
+  const { account } = useSession();
+  if (!account.suspended) return null;
+  return html`<p class="notice"><b>This account is suspended.</b> Its keys are refused and its jobs wait, until an operator of the
+    server resumes it. Nothing is deleted.</p>`;
 }
 
 function Navigation({ path }) {
@@ -39,8 +47,8 @@ function Navigation({ path }) {
   const here = (page) => page.path === path || PAGES.some(({ under, path: own }) => under === page.path && inside(own, path));
   const groups = ['Work', 'Account', 'Server'].map((group) => [group, PAGES.filter((page) => page.group === group && may(page))]);
   return html`<${Switcher} />${groups.filter(([, pages]) => pages.length).map(([group, pages]) => html`<div key=${group} class="group">
-    <h2>${group}</h2><ul>${pages.map((page) => html`<li key=${page.path}><${Link} to=${page.path} aria-current=${here(page) ? 'page' : undefined}>
-      <${Icon} name=${page.icon} />${page.title}<//></li>`)}</ul></div>`)}`;
+    <h2>${group}</h2><ul>${pages.map((page) => html`<li key=${page.path}><${Link} to=${page.path}
+      aria-current=${here(page) ? 'page' : undefined}><${Icon} name=${page.icon} />${page.title}<//></li>`)}</ul></div>`)}`;
 }
 
 function inside(pattern, path) {
@@ -50,15 +58,13 @@ function inside(pattern, path) {
 
 function Foot() {
   const { user, version } = useSession();
-  const leave = async () => {
-    await post('/dashboard/api/sign-out');
-    window.dispatchEvent(new Event('signed-out'));
-  };
+  const left = () => window.dispatchEvent(new Event('signed-out'));
   return html`<div class="foot">
     <${Connection} />
     <p><${Link} to="/dashboard/account" class="who">${user.email}<//></p>
     <div class="actions"><${ThemeButton} />
-      <button type="button" class="quiet small" onClick=${leave}><${Icon} name="leave" />Sign out</button></div>
+      <${Does} name="Sign out" icon="leave" kind="quiet small" act=${(options) => post('/dashboard/api/sign-out', {}, options)}
+        done=${left} /></div>
     <p class="note"><a href="/docs" target="_blank" rel="noreferrer">API reference</a> · ${version}</p>
   </div>`;
 }

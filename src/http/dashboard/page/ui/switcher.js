@@ -10,21 +10,29 @@ import { Icon } from './icons.js';
 
 export function Switcher() {
   const { account, project } = useSession();
+  const test = project.environment === 'test' && html` <${Status} value="test" />`;
   const name = html`<span class="names"><span class="account">${account.name}</span>
-    <span class="project">${project.name}${project.environment === 'test' && html` <${Status} value="test" />`}</span></span><${Icon} name="down" />`;
-  return html`<div class="switcher"><${Opens} name=${name} title="Choose a project" kind="quiet">${(close) => html`<${Choice} close=${close} />`}<//></div>`;
+    <span class="project">${project.name}${test}</span></span><${Icon} name="down" />`;
+  return html`<div class="switcher"><${Opens} name=${name} title="Choose a project" kind="quiet">${(close) => html`<${Choice}
+    close=${close} />`}<//></div>`;
 }
 
 function Choice({ close }) {
-  const { project } = useSession();
-  const { rows, error, more } = useList('/dashboard/api/accounts');
+  const { rows, error, more, reload } = useList('/dashboard/api/accounts');
   const choose = (to) => {
     close();
     go(address('/dashboard', {}, to));
   };
-  if (!rows) return error ? html`<${Problem} error=${error} />` : html`<${Loading} />`;
-  return html`<div class="form">${rows.map((account) => html`<section key=${account.id} class="choice"><h3>${account.name} <span class="note">${account.role}</span></h3>
-    <ul>${account.projects.map((one) => html`<li key=${one.id}><button type="button" class="wide" aria-current=${one.id === project.id ? 'true' : undefined} onClick=${() => choose(one.id)}>
-      ${one.name}<${Status} value=${one.environment} /></button></li>`)}</ul></section>`)}
+  if (!rows) return error ? html`<${Problem} error=${error} retry=${reload} />` : html`<${Loading} />`;
+  return html`<div class="form"><${Problem} error=${error} retry=${reload} />
+    ${rows.map((account) => html`<section key=${account.id} class="choice">
+      <h3>${account.name} <span class="note">${account.role}</span></h3>
+      <ul>${account.projects.map((one) => html`<${Project} key=${one.id} ...${{ one, choose }} />`)}</ul></section>`)}
     ${more && html`<button type="button" onClick=${more}>Show more</button>`}</div>`;
+}
+
+function Project({ one: { id, name, environment }, choose }) {
+  const { project } = useSession();
+  return html`<li><button type="button" class="wide" aria-current=${id === project.id ? 'true' : undefined}
+    onClick=${() => choose(id)}>${name}<${Status} value=${environment} /></button></li>`;
 }

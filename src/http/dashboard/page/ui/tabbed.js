@@ -1,18 +1,49 @@
 // A page of several parts, one of which is shown: the address says which.
 
-import { html } from '../lib/html.js';
+import { html, useEffect, useRef } from '../lib/html.js';
 import { useQuery } from '../lib/place.js';
-import { Tabs } from './bits.js';
 
-/** `tabs` are `{ id, title, view }`; the first is shown where the address names none. */
-export function Tabbed({ label, tabs }) {
+const PANEL = 'tab-panel';
+const idOf = (tab) => `tab-${tab}`;
+
+/** The tab that the address names, else the first, and how to choose another: `tabs` are `{ id, title, … }`. */
+export function useTab(tabs) {
   const [query, change] = useQuery();
   const chosen = tabs.find(({ id }) => id === query.tab) ?? tabs[0];
   // What one tab filters by means nothing to another.
   const none = Object.fromEntries(Object.keys(query).map((name) => [name, undefined]));
   const choose = (tab) => change({ ...none, tab: tab === tabs[0].id ? undefined : tab });
-  return html`<${Tabs} ...${{ label, tabs, choose }} chosen=${chosen.id} />
-    <div class="stack" role="tabpanel" aria-label=${chosen.title} key=${chosen.id}><${chosen.view} /></div>`;
+  return { chosen, choose };
+}
+
+/** The tabs alone. A page has one row of them. */
+export function Tabs({ label, tabs, chosen, choose }) {
+  const list = useRef(null);
+  const nearest = { block: 'nearest', inline: 'nearest' };
+  useEffect(() => list.current.querySelector('[aria-selected="true"]')?.scrollIntoView(nearest), [chosen.id]);
+  const move = (event) => {
+    const [at, last] = [tabs.indexOf(chosen), tabs.length - 1];
+    const to = { ArrowRight: at === last ? 0 : at + 1, ArrowLeft: at ? at - 1 : last, Home: 0, End: last }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    choose(tabs[to].id);
+    list.current.querySelector(`#${idOf(tabs[to].id)}`).focus();
+  };
+  return html`<div class="tabs" ref=${list} role="tablist" aria-label=${label} onKeyDown=${move}>
+    ${tabs.map(({ id, title }) => html`<button key=${id} type="button" role="tab" id=${idOf(id)} aria-controls=${PANEL}
+      aria-selected=${String(id === chosen.id)} tabindex=${id === chosen.id ? 0 : -1} onClick=${() => choose(id)}>${title}</button>`)}
+  </div>`;
+}
+
+/** What the chosen tab shows. */
+export function Panel({ chosen, children }) {
+  return html`<div class="stack" role="tabpanel" id=${PANEL} aria-labelledby=${idOf(chosen.id)} key=${chosen.id}>${children}</div>`;
+}
+
+/** Both, where each tab has its `view`. */
+export function Tabbed({ label, tabs }) {
+  const { chosen, choose } = useTab(tabs);
+  return html`<${Tabs} ...${{ label, tabs, chosen, choose }} /><${Panel} chosen=${chosen}><${chosen.view} key=${chosen.id} /><//>`;
 }
 
 /** What a tab is for, and what can be done in it. */

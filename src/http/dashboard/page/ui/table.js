@@ -17,11 +17,16 @@ export function Table({ label, columns, list, to, open, empty }) {
     ${error && html`<${Problem} error=${error} retry=${reload} />`}
     <div class="table" tabindex="0" role="region" aria-label=${label}>
       <table>
-        <thead><tr>${columns.map(({ name, number, unseen }) => html`<th key=${name} scope="col" class=${number ? 'number' : ''}>${unseen ? html`<span class="unseen">${name}</span>` : name}</th>`)}${open && html`<th scope="col"><span class="unseen">Details</span></th>`}</tr></thead>
+        <thead><tr>${columns.map((one) => html`<${ColumnHead} key=${one.name} ...${one} />`)}
+          ${open && html`<${ColumnHead} name="Details" unseen />`}</tr></thead>
         <tbody>${rows.map((row, at) => html`<${Row} key=${row.id ?? at} ...${{ row, columns, to, open }} />`)}</tbody>
       </table>
     </div>
     ${more && html`<p class="more"><button type="button" aria-disabled=${String(Boolean(busy))} onClick=${more}>Show more</button></p>`}`;
+}
+
+function ColumnHead({ name, number, unseen }) {
+  return html`<th scope="col" class=${number ? 'number' : ''}>${unseen ? html`<span class="unseen">${name}</span>` : name}</th>`;
 }
 
 /** Where few rows match among many, a page of the API may be empty, and the next is not. */
@@ -30,16 +35,20 @@ function Sparse({ more }) {
     <p><button type="button" onClick=${more}>Look further</button></p></div>`;
 }
 
+/** What does something of its own when it is clicked. */
+const OWN = 'a, button, input, select, label, textarea, summary, dialog, [role=button]';
+
 function Row({ row, columns, to, open }) {
   const page = to && address(...[to(row)].flat());
   const follow = (event) => {
-    if (event.target.closest('a, button, input, select, label')) return;
+    if (event.target.closest(OWN) || !getSelection().isCollapsed) return;
     if (page) go(page);
     else open(row);
   };
   const opens = page || open;
-  return html`<tr class=${opens ? 'opens' : ''} onClick=${opens && follow}>${columns.map(({ name, of, number, wide }, at) => html`<td
-    key=${name} class=${[number && 'number', wide && 'wide'].filter(Boolean).join(' ')}>${at === 0 && page ? html`<a href=${page}>${of(row)}</a>` : of(row)}</td>`)}
+  const kind = ({ number, wide }) => [number && 'number', wide && 'wide'].filter(Boolean).join(' ');
+  return html`<tr class=${opens ? 'opens' : ''} onClick=${opens && follow}>${columns.map((one, at) => html`<td key=${one.name}
+    class=${kind(one)}>${at === 0 && page ? html`<a href=${page}>${one.of(row)}</a>` : one.of(row)}</td>`)}
     ${open && html`<td class="details"><button type="button" class="quiet small" onClick=${() => open(row)}>Details</button></td>`}</tr>`;
 }
 

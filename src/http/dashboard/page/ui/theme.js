@@ -1,24 +1,33 @@
-// Light, dark, or as the system has it; remembered in this browser.
+// As the system has it ("Auto"), light, or dark; remembered in this browser.
 
 import { html, useState } from '../lib/html.js';
 import { Icon } from './icons.js';
 
-const isDark = () => {
-  const { theme } = document.documentElement.dataset;
-  return theme ? theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+const THEMES = {
+  system: { text: 'Auto', icon: 'auto', next: 'light' },
+  light: { text: 'Light', icon: 'sun', next: 'dark' },
+  dark: { text: 'Dark', icon: 'moon', next: 'system' },
 };
 
 export function ThemeButton() {
-  const [dark, setDark] = useState(isDark);
+  const root = document.documentElement.dataset;
+  const [theme, setTheme] = useState(root.theme ?? 'system');
+  const { text, icon, next } = THEMES[theme];
   const turn = () => {
-    const theme = isDark() ? 'light' : 'dark';
-    document.documentElement.dataset.theme = theme;
-    try {
-      localStorage.setItem('theme', theme);
-    } catch {
-      // Storage may be switched off; the choice then holds for this page.
-    }
-    setDark(theme === 'dark');
+    if (next === 'system') delete root.theme;
+    else root.theme = next;
+    remember(next);
+    setTheme(next);
   };
-  return html`<button type="button" class="quiet small" onClick=${turn}><${Icon} name=${dark ? 'sun' : 'moon'} />${dark ? 'Light' : 'Dark'}</button>`;
+  return html`<button type="button" class="quiet small" title=${`Change to ${THEMES[next].text.toLowerCase()}`} onClick=${turn}>
+    <${Icon} name=${icon} /><span class="unseen">Theme: </span>${text}</button>`;
+}
+
+function remember(theme) {
+  try {
+    if (theme === 'system') localStorage.removeItem('theme');
+    else localStorage.setItem('theme', theme);
+  } catch {
+    // Storage may be switched off; the choice then holds for this page.
+  }
 }

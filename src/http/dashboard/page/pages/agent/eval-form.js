@@ -1,8 +1,8 @@
 // The form for the cases of an eval.
 
-import { html, useState } from '../../lib/html.js';
+import { html } from '../../lib/html.js';
 import { Card } from '../../ui/bits.js';
-import { Form, Text } from '../../ui/form.js';
+import { Form, Text, useFields } from '../../ui/form.js';
 import { JsonEditor, judgeBy, pretty, valueOf } from '../../ui/json.js';
 
 const CASES_MAX = 1_000;
@@ -19,12 +19,12 @@ const EXPECTS = [
 
 /** `judgeInput` is the schema that inputs have to satisfy; one that does not is a warning, for a case may want that. */
 export function EvalForm({ name, cases, judgeInput, send, done, close }) {
-  const [value, setValue] = useState({ name, cases: pretty(cases) });
-  const set = (own) => (to) => setValue((known) => ({ ...known, [own]: to }));
+  const [value, set] = useFields({ name, cases: pretty(cases) });
   const sent = (options, draft) => send(options, { name: draft.name, cases: valueOf('Cases', draft.cases) ?? [] });
   return html`<${Card}><${Form} ...${{ value, done, close }} send=${sent} submit="Create eval">
-    <${Text} label="Name" required maxlength="200" value=${value.name} set=${set('name')} />
-    <${JsonEditor} label="Cases" rows=${18} value=${value.cases} set=${set('cases')} judge=${judgeCases(judgeInput)} good="Valid cases"
+    <${Text} label="Name" name="name" required maxlength="200" value=${value.name} set=${set('name')} />
+    <${JsonEditor} label="Cases" name="cases" rows=${18} value=${value.cases} set=${set('cases')}
+      judge=${judgeCases(judgeInput)} good="Valid cases"
       hint="A list of cases, each with an input and what is expected." />
     <details><summary>What can be expected</summary><dl class="facts">
       ${EXPECTS.map(([own, text]) => html`<div key=${own}><dt><code>${own}</code></dt><dd>${text}</dd></div>`)}</dl></details>

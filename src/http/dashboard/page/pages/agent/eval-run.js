@@ -5,7 +5,7 @@ import { get } from '../../lib/api.js';
 import { useList, useLoad } from '../../lib/load.js';
 import { useQuery } from '../../lib/place.js';
 import * as format from '../../lib/format.js';
-import { Card, Link, Loaded, Stat, Status, Time } from '../../ui/bits.js';
+import { Card, JobLink, Loaded, Stat, Status, Time } from '../../ui/bits.js';
 import { Select } from '../../ui/form.js';
 import { Table, whole } from '../../ui/table.js';
 
@@ -30,12 +30,10 @@ function verdict(passed) {
 const CASES = [
   { name: 'Case', of: ({ case: number, name }) => name ?? `Case ${number}`, wide: true },
   { name: 'Result', of: ({ passed }) => verdict(passed) },
-  { name: 'Why', of: ({ reasons }) => (reasons.length ? html`<ul>${reasons.map((reason) => html`<li>${reason}</li>`)}
-    </ul>` : '–'), wide: true },
+  { name: 'Why', of: ({ reasons }) => (reasons.length ? html`<ul>${reasons.map((one) => html`<li>${one}</li>`)}</ul>` : '–'), wide: true },
   { name: 'Latency', of: ({ latency_ms }) => format.duration(latency_ms), number: true },
   { name: 'Credits', of: ({ credits_charged }) => format.credits(credits_charged), number: true },
-  { name: 'Job', of: ({ job_id }) => (job_id ? html`<${Link} to=${`/dashboard/jobs/${job_id}`}><code>${format.tail(job_id)}</code>
-    <//>` : '–') },
+  { name: 'Job', of: ({ job_id }) => html`<${JobLink} id=${job_id} />` },
 ];
 
 function Summary({ run }) {

@@ -6,7 +6,7 @@ import { useList } from '../../lib/load.js';
 import { useQuery } from '../../lib/place.js';
 import { useCan } from '../../lib/session.js';
 import { sample } from '../../lib/sample.js';
-import { Card, Empty, Time } from '../../ui/bits.js';
+import { Card, Empty, Time, curl } from '../../ui/bits.js';
 import { Table } from '../../ui/table.js';
 import { EvalForm } from './eval-form.js';
 import { EvalRun } from './eval-run.js';
@@ -25,8 +25,10 @@ export function Evals({ agent, path }) {
   return html`<${List} ...${{ path, write, change }} />`;
 }
 
-const NONE = html`<${Empty} title="No evals yet">An eval holds inputs and what must hold of their outputs.
-  Run it against a version before you activate that.<//>`;
+/** What a first eval may hold. */
+const first = (path) => curl(`${path}/evals`, {
+  name: 'First eval', cases: [{ name: 'First case', input: {}, expect: { status: 'succeeded' } }],
+});
 
 function List({ path, write, change }) {
   const list = useList(`${path}/evals`, {}, ['evals']);
@@ -38,7 +40,9 @@ function List({ path, write, change }) {
   ];
   return html`<${Card} title="Evals" flush
     actions=${write && html`<button type="button" class="primary" onClick=${() => change({ new: 1 })}>Create eval</button>`}>
-    <${Table} label="Evals of this agent" columns=${columns} list=${list} empty=${NONE} /><//>`;
+    <${Table} label="Evals of this agent" columns=${columns} list=${list} empty=${html`<${Empty} title="No evals yet"
+      command=${first(path)}>An eval holds inputs and what must hold of their outputs. Run it against a version before you activate that.
+      Choose “Create eval”, or make one with an API key:<//>`} /><//>`;
 }
 
 function NewEval({ agent, path }) {

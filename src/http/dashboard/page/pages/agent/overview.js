@@ -3,7 +3,7 @@
 import { html } from '../../lib/html.js';
 import * as format from '../../lib/format.js';
 import { sample } from '../../lib/sample.js';
-import { Card, Code, Copy, Facts, Time } from '../../ui/bits.js';
+import { Card, Code, Copy, Facts, Time, curl } from '../../ui/bits.js';
 import { JsonTree } from '../../ui/json.js';
 
 export function Overview({ agent }) {
@@ -13,7 +13,7 @@ export function Overview({ agent }) {
         <${Card} title="Messages">${agent.messages.map(({ role, content }, at) => html`<div key=${at} class="message"><p class="note">
           ${role}</p>
           <${Code} text=${content} label=${`Copy message ${at + 1}`} /></div>`)}<//>
-        <${Card} title="Run it with an API key"><${Code} text=${command(agent)} label="Copy the command" /><//>
+        <${Card} title="Run it with an API key"><${Code} text=${runCommand(agent)} label="Copy the command" /><//>
       </div>
       <div class="stack">
         <${Card} title="Facts"><${About} agent=${agent} /><//>
@@ -43,8 +43,8 @@ function About({ agent }) {
 }
 
 function Contract({ title, schema, none }) {
-  return html`<${Card} title=${title}>${schema ? html`<${JsonTree} value=${schema} label=${title} />` : html`<p class="note">${none}</p>`}
-    <//>`;
+  return html`<${Card} title=${title}>${schema ? html`<${JsonTree} value=${schema} label=${title} />`
+    : html`<p class="note">${none}</p>`}<//>`;
 }
 
 function Warnings({ warnings }) {
@@ -53,9 +53,7 @@ function Warnings({ warnings }) {
     <ul>${warnings.map(({ path, message }) => html`<li><code>${path || '/'}</code> ${message}</li>`)}</ul></div>`;
 }
 
-function command({ name, input_schema }) {
-  const input = JSON.stringify({ input: input_schema ? sample(input_schema) : {} }).replaceAll("'", "'\\''");
-  return `curl '${location.origin}/v1/agents/${name}/runs?wait=30' \\
-  -H "Authorization: Bearer $SKAI_KEY" -H "Content-Type: application/json" \\
-  -d '${input}'`;
+/** How a program runs the agent. */
+export function runCommand({ name, input_schema }) {
+  return curl(`/v1/agents/${name}/runs?wait=30`, { input: input_schema ? sample(input_schema) : {} });
 }

@@ -7,7 +7,7 @@ import { useLoad } from '../../lib/load.js';
 import { project } from '../../lib/place.js';
 import * as format from '../../lib/format.js';
 import { sample } from '../../lib/sample.js';
-import { Card, Facts, Link, Loaded, Status } from '../../ui/bits.js';
+import { Card, Facts, Link, Loaded, Problem, Status } from '../../ui/bits.js';
 import { Form, Select, Text } from '../../ui/form.js';
 import { JsonEditor, judgeBy, pretty, valueOf } from '../../ui/json.js';
 import { Messages, Output } from '../job/content.js';
@@ -16,6 +16,8 @@ import { Timeline } from '../job/timeline.js';
 
 /** What was typed and run, by project and agent, until the page is loaded again: another tab of the agent loses nothing. */
 const kept = new Map();
+// What somebody typed is not for who signs in next.
+window.addEventListener('signed-out', () => kept.clear());
 
 export function Try({ agent, path }) {
   const own = `${project()} ${agent.name}`;
@@ -34,7 +36,7 @@ export function Try({ agent, path }) {
 }
 
 function Input({ agent, path, state, set }) {
-  const version = useVersion(agent, path, state.version);
+  const { version, error, reload } = useVersion(agent, path, state.version);
   const schema = version?.input_schema ?? null;
   const begin = () => pretty(schema ? sample(schema) : {});
   useEffect(() => {
@@ -48,14 +50,16 @@ function Input({ agent, path, state, set }) {
   const hurry = (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) event.currentTarget.querySelector('form').requestSubmit();
   };
-  return html`<div onKeyDown=${hurry}><${Form} value=${state} submit="Run" send=${send} done=${({ id }) => set({ job: id })}>
-    <${JsonEditor} label="Input" rows=${10} value=${state.input ?? ''} set=${(input) => set({ input })} judge=${judgeBy(schema)}
-      needs=${[version]}
-      good=${schema ? 'Satisfies the input schema' : 'Valid JSON'} hint="Any JSON value that satisfies the input schema." />
+  const run = { value: state, submit: 'Run', send, done: ({ id }) => set({ job: id }) };
+  return html`<div onKeyDown=${hurry}><${Problem} error=${error} retry=${reload} /><${Form} ...${run}>
+    <${JsonEditor} label="Input" name="input" rows=${10} value=${state.input ?? ''} set=${(input) => set({ input })}
+      judge=${judgeBy(schema)}
+      needs=${[version]} good=${schema ? 'Satisfies the input schema' : 'Valid JSON'}
+      hint="Any JSON value that satisfies the input schema." />
     <div><button type="button" class="small" onClick=${() => set({ input: begin() })}>Start from the schema</button></div>
     <div class="pair">
-      <${Select} label="Version" value=${state.version} set=${(to) => set({ version: to })} options=${versions(agent)} />
-      <${Text} label="User" maxlength="256" value=${state.user} set=${(user) => set({ user })}
+      <${Select} label="Version" name="version" value=${state.version} set=${(to) => set({ version: to })} options=${versions(agent)} />
+      <${Text} label="User" name="user" maxlength="256" value=${state.user} set=${(user) => set({ user })}
         hint="Your own id of an end user. May be empty." />
     </div>
     <p class="note">Ctrl+Enter runs it. A run is a job like any other and is charged like one.</p>
@@ -69,9 +73,9 @@ function versions({ version, latest_version }) {
 
 /** The version that is tried: the active one is known already. */
 function useVersion(agent, path, number) {
-  const { data } = useLoad((signal) => (number ? get(`${path}/versions/${number}`, {}, { signal }) : Promise.resolve(null)), [number]);
-  if (!number) return agent;
-  return data;
+  const ask = async (signal) => (number ? get(`${path}/versions/${number}`, {}, { signal }) : null);
+  const { data, ...rest } = useLoad(ask, [number]);
+  return { version: number ? data : agent, ...rest };
 }
 
 function Result({ id }) {
@@ -80,8 +84,8 @@ function Result({ id }) {
   // On a narrow screen the result is below the form.
   useEffect(() => top.current?.scrollIntoView({ block: 'nearest' }), []);
   return html`<div ref=${top} class="form"><${Loaded} ...${{ data: job, error, reload }}>${() => html`
-    <div class="spread"><p role="status"><${Status} value=${job.status} /></p><${Link} to=${`/dashboard/jobs/${job.id}`}>Open the job<//>
-      </div>
+    <div class="spread"><p role="status"><${Status} value=${job.status} /></p>
+      <${Link} to=${`/dashboard/jobs/${job.id}`}>Open the job<//></div>
     ${job.error && html`<${Failure} job=${job} />`}
     <${Output} job=${job} />
     <${Facts} of=${[

@@ -9,6 +9,7 @@ import { Card, Loaded, Loading, Status, Time } from '../../ui/bits.js';
 import { Confirms } from '../../ui/dialog.js';
 import { Diff } from '../../ui/diff.js';
 import { Select } from '../../ui/form.js';
+import { pretty } from '../../ui/json.js';
 import { Table } from '../../ui/table.js';
 import { fromVersion, versionRequest } from './draft.js';
 import { AgentForm } from './form.js';
@@ -83,7 +84,7 @@ function Compare({ agent, path, query, change }) {
 /** What a version says, without what it is called and where it stands; messages by their lines. */
 function written({ id, object, agent, version, active, warnings, created_at, messages, ...said }) {
   const spoken = messages.map(({ role, content }) => `${role}:\n${content}`).join('\n\n');
-  return `${spoken}\n\n${JSON.stringify(said, null, 2)}`;
+  return `${spoken}\n\n${pretty(said)}`;
 }
 
 function NewVersion({ agent, path, reload, base }) {
@@ -97,6 +98,5 @@ function NewVersion({ agent, path, reload, base }) {
   const send = (options, { activate, ...draft }) => post(`${path}/versions`, { ...versionRequest(draft), activate }, options);
   return html`<h2>New version, from version ${base}</h2>
     <${Loaded} ...${version}>${(data) => html`<${AgentForm} key=${base} activates submit="Create version" close=${leave} done=${made}
-      send=${send}
-      draft=${fromVersion({ ...data, description: agent.description, tags: agent.tags })} />`}<//>`;
+      send=${send} draft=${fromVersion({ ...data, description: agent.description, tags: agent.tags })} />`}<//>`;
 }

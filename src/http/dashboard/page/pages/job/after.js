@@ -4,8 +4,9 @@ import { html, useEffect, useState } from '../../lib/html.js';
 import { get } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
-import { Card, Link, Loaded, Status, Time } from '../../ui/bits.js';
+import { Card, Link, Loaded, Time } from '../../ui/bits.js';
 import { Table, whole } from '../../ui/table.js';
+import { deliveryColumns, deliveryPage } from '../webhooks/parts.js';
 
 const ENTRIES = [
   { name: 'Kind', of: ({ kind }) => kind },
@@ -24,21 +25,14 @@ export function JobLedger({ list }) {
 const LOOKED_AT = 100;
 const EVENTS = { succeeded: 'job.completed', failed: 'job.failed', expired: 'job.failed', canceled: 'job.canceled' };
 
-const DELIVERIES = [
-  { name: 'Delivery', of: ({ id }) => html`<code>${format.tail(id)}</code>` },
-  { name: 'Event', of: ({ event_type }) => event_type },
-  { name: 'Status', of: ({ status }) => html`<${Status} value=${status} />` },
-  { name: 'Attempts', of: ({ attempt_count }) => attempt_count, number: true },
-];
-
 export function JobDeliveries({ job }) {
   const [open, setOpen] = useState(true);
   const loaded = useLoad((signal) => find(job, signal), [job.id, job.status, job.finished_at], open ? ['deliveries'] : []);
   useEffect(() => {
     if (loaded.data) setOpen(loaded.data.rows.some(({ status }) => status === 'pending'));
   }, [loaded.data]);
-  const draw = ({ rows, complete }) => html`<${Table} label="Webhook deliveries of this job" columns=${DELIVERIES} list=${whole(rows)}
-    to=${({ id }) => `/dashboard/webhooks/deliveries/${id}`} empty=${html`<${None} complete=${complete} />`} />`;
+  const draw = ({ rows, complete }) => html`<${Table} label="Webhook deliveries of this job" columns=${deliveryColumns()}
+    list=${whole(rows)} to=${deliveryPage} empty=${html`<${None} complete=${complete} />`} />`;
   return html`<${Card} title="Webhook deliveries" flush><${Loaded} ...${loaded}>${draw}<//><//>`;
 }
 

@@ -1,4 +1,4 @@
-// Short lists that are wanted whole, as to name what rows refer to.
+// The projects, wanted whole to be chosen from and to name what rows refer to.
 
 import { get } from '../../lib/api.js';
 
@@ -6,17 +6,15 @@ const PAGE = 100;
 /** An account has 1,000 projects at most; nearly all have one page. */
 const PAGES_MAX = 10;
 
-/** All rows of a list, up to 1,000. */
-export async function all(path, query, signal) {
+/** The projects of the account, up to 1,000. */
+export async function allProjects(signal) {
   const rows = [];
   let cursor;
   for (let page = 0; page < PAGES_MAX; page += 1) {
-    const answer = await get(path, { ...query, limit: PAGE, cursor }, { signal });
+    const answer = await get('/v1/projects', { limit: PAGE, cursor }, { signal });
     rows.push(...answer.data);
     if (!answer.has_more) break;
     cursor = answer.next_cursor;
   }
   return rows;
 }
-
-export const allProjects = (signal) => all('/v1/projects', {}, signal);

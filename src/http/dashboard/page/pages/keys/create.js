@@ -1,9 +1,9 @@
 // Making a key: what it may do, where, and for how long.
 
-import { html, useState } from '../../lib/html.js';
+import { html } from '../../lib/html.js';
 import { post } from '../../lib/api.js';
 import { useSession } from '../../lib/session.js';
-import { Check, Form, Select, Text } from '../../ui/form.js';
+import { Check, Checks, Form, Select, Text, useFields } from '../../ui/form.js';
 import { Makes } from '../../ui/secret.js';
 import { NewKey } from './new-key.js';
 
@@ -30,18 +30,17 @@ export function CreateKey({ projects, made }) {
 
 function KeyForm({ projects, close, done }) {
   const { project, role, scopes: own } = useSession();
-  const [value, setValue] = useState({
+  const [value, set] = useFields({
     name: '', project_id: project.id, everything: false, scopes: USUAL.filter((scope) => own.includes(scope)),
     ends: '', day: '', rate_limit: '', monthly_credit_limit: '', networks: '',
   });
-  const set = (name) => (to) => setValue((last) => ({ ...last, [name]: to }));
   const known = projects.length ? projects : [project];
   const nothing = !value.everything && !value.scopes.length;
   return html`<${Form} ...${{ value, close, done }} submit="Create key" disabled=${nothing}
     send=${(options, given) => post('/v1/api-keys', asked(given), options)}>
-    <div class="pair"><${Text} label="Name" required maxlength="200" placeholder="Production"
+    <div class="pair"><${Text} label="Name" name="name" required maxlength="200" placeholder="Production"
       hint="Where it will be used, to know it later." value=${value.name} set=${set('name')} />
-      <${Select} label="Project" value=${value.project_id} set=${set('project_id')}
+      <${Select} label="Project" name="project_id" value=${value.project_id} set=${set('project_id')}
         options=${known.map(({ id, name, environment }) => [id, environment === 'test' ? `${name} (test)` : name])} /></div>
     <${ScopeChoice} ...${{ value, set, own, owner: role === 'owner' }} />
     <${Limits} ...${{ value, set }} />
@@ -50,24 +49,25 @@ function KeyForm({ projects, close, done }) {
 
 function Limits({ value, set }) {
   const tomorrow = new Date(Date.now() + DAY_MS).toISOString().slice(0, 10);
-  return html`<div class="pair"><${Select} label="Ends" value=${value.ends} set=${set('ends')} options=${ENDS} />
+  return html`<div class="pair"><${Select} label="Ends" name="expires_at" value=${value.ends} set=${set('ends')}
+      options=${ENDS} />
       ${value.ends === 'on' && html`<${Text} label="Ends on" type="date" required min=${tomorrow} hint="At 00:00 UTC."
         value=${value.day} set=${set('day')} />`}
-      <${Text} label="Rate limit" placeholder="600,1m" hint="Requests, and the time they count in. Empty: the server's."
+      <${Text} label="Rate limit" name="rate_limit" placeholder="600,1m" hint="Requests, and the time they count in. Empty: the server's."
         value=${value.rate_limit} set=${set('rate_limit')} />
-      <${Text} label="Monthly credit limit" inputmode="decimal" placeholder="No limit" hint="What its jobs may be charged in a month (UTC)."
-        value=${value.monthly_credit_limit} set=${set('monthly_credit_limit')} /></div>
-    <${Text} label="Allowed networks" rows="2" class="mono" spellcheck="false" placeholder="203.0.113.0/24"
-      hint="Addresses or networks that it may be used from, one a line. Empty: any." value=${value.networks} set=${set('networks')} />`;
+      <${Text} label="Monthly credit limit" name="monthly_credit_limit" inputmode="decimal" placeholder="No limit"
+        hint="What its jobs may be charged in a month (UTC)." value=${value.monthly_credit_limit}
+        set=${set('monthly_credit_limit')} /></div>
+    <${Text} label="Allowed networks" name="allowed_cidrs" rows="2" class="mono" spellcheck="false" placeholder="203.0.113.0/24"
+      hint="Addresses or networks that it may be used from, one a line. Empty: any." value=${value.networks}
+      set=${set('networks')} />`;
 }
 
 function ScopeChoice({ value, set, own, owner }) {
-  const toggle = (scope) => (on) => set('scopes')(on ? [...value.scopes, scope] : value.scopes.filter((one) => one !== scope));
-  return html`<fieldset class="checks scopes"><legend>Scopes</legend>
+  const options = value.everything ? [] : SCOPES.filter((scope) => own.includes(scope));
+  return html`<${Checks} label="Scopes" name="scopes" kind="scopes" value=${value.scopes} set=${set('scopes')} options=${options}>
     ${owner && html`<${Check} label="Everything" hint="All that an owner may do, also what later versions add." value=${value.everything}
-      set=${set('everything')} />`}
-    ${!value.everything && SCOPES.filter((scope) => own.includes(scope)).map((scope) => html`<${Check}
-      key=${scope} label=${scope} value=${value.scopes.includes(scope)} set=${toggle(scope)} />`)}</fieldset>`;
+      set=${set('everything')} />`}<//>`;
 }
 
 /** The form as the API wants it. */

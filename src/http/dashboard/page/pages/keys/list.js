@@ -3,9 +3,9 @@
 import { html } from '../../lib/html.js';
 import { remove } from '../../lib/api.js';
 import { useList, useLoad } from '../../lib/load.js';
-import { useCan } from '../../lib/session.js';
+import { useCan, useSession } from '../../lib/session.js';
 import * as format from '../../lib/format.js';
-import { Empty, Status, Time } from '../../ui/bits.js';
+import { Empty, Problem, Status, Time } from '../../ui/bits.js';
 import { Confirms } from '../../ui/dialog.js';
 import { Table } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
@@ -17,15 +17,17 @@ const SCOPES_SHOWN = 3;
 
 export function KeyList() {
   const can = useCan();
+  const { account } = useSession();
   const list = useList('/v1/api-keys', {}, ['keys']);
-  const { data: projects } = useLoad(allProjects, [], ['projects']);
+  const { data: projects, error } = useLoad(allProjects, [], ['projects']);
   const named = new Map(projects?.map((one) => [one.id, one]));
   const create = can('keys:write') && html`<${CreateKey} projects=${projects ?? []} made=${list.reload} />`;
   return html`<${Bar} note="Keys let programs use the API. What people do on this page needs none.">${create}<//>
+    <${Problem} error=${error} />
     <${Table} label="API keys" columns=${columns({ named, write: can('keys:write'), reload: list.reload })} list=${list}
-      empty=${html`<${Empty}
-      title="No keys yet">A key is what your program sends as <code>Authorization: Bearer …</code>.
-      Create one to send the first job.<//>`} />`;
+      empty=${html`<${Empty} title="No keys yet"
+        command=${`skai-server --config config.toml key create --account ${account.id} --name ci --json`}>
+        A key is what your program sends as <code>Authorization: Bearer …</code>. Create one here, or on the server itself:<//>`} />`;
 }
 
 function columns({ named, write, reload }) {

@@ -1,17 +1,16 @@
 // The projects of an account: parts with their own keys and limits.
 
-import { html, useState } from '../../lib/html.js';
-import { patch, post } from '../../lib/api.js';
+import { html } from '../../lib/html.js';
+import { get, patch, post } from '../../lib/api.js';
 import { useList, useLoad } from '../../lib/load.js';
 import { address } from '../../lib/place.js';
 import { useCan, useSession } from '../../lib/session.js';
 import * as format from '../../lib/format.js';
-import { Empty, Status, Time } from '../../ui/bits.js';
+import { Empty, Problem, Status, Time } from '../../ui/bits.js';
 import { Opens } from '../../ui/dialog.js';
-import { Form, Select, Text } from '../../ui/form.js';
+import { Form, Select, Text, useFields } from '../../ui/form.js';
 import { Table } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
-import { all } from './all.js';
 
 const RECORDING = [['', 'As the account says'], ['true', 'Yes'], ['false', 'No']];
 
@@ -19,7 +18,7 @@ export function ProjectList() {
   const can = useCan();
   const { project: shown } = useSession();
   const list = useList('/v1/projects', {}, ['projects']);
-  const spent = useSpent(can('usage:read'));
+  const { spent, error } = useSpent(can('usage:read'));
   const write = can('keys:write');
   const close = (end) => () => {
     end();
@@ -28,6 +27,7 @@ export function ProjectList() {
   return html`<${Bar} note="Live and test projects share nothing but the account. Test keys run on the sandbox and spend test credits.">
       ${write && html`<${Opens} name="Create project" kind="primary">${(end) => html`<${NewProject} close=${end}
         done=${close(end)} />`}<//>`}<//>
+    <${Problem} error=${error} />
     <${Table} label="Projects" columns=${columns({ write, spent, shown, close })} list=${list} empty=${html`<${Empty}
       title="No projects" />`} />`;
 }
@@ -48,49 +48,53 @@ function columns({ write, spent, shown, close }) {
   ];
 }
 
-/** What was spent this month by project; the API tells it of the environment that is shown. */
+/** Keys whose spending is added up; of more, a sum is the least that it may be. */
+const KEYS_MAX = 100;
+
+/** What was spent this month by project, as of now: `{ of(project), isWhole }`; of the environment that is shown. */
 function useSpent(may) {
-  const { data } = useLoad(async (signal) => {
-    const rows = may ? await all('/v1/usage/spending', {}, signal) : [];
+  const { data, error } = useLoad(async (signal) => {
+    if (!may) return null;
+    const { data: rows, has_more: more } = await get('/v1/usage/spending', { limit: KEYS_MAX }, { signal });
     const sums = new Map();
-    for (const { project_id, spent } of rows) sums.set(project_id, (sums.get(project_id) ?? 0) + spent);
-    return sums;
-  }, [may], ['ledger']);
-  return data;
+    for (const { project_id: id, spent } of rows) sums.set(id, (sums.get(id) ?? 0) + spent);
+    return { of: ({ id }) => sums.get(id) ?? 0, isWhole: !more };
+  }, [may]);
+  return { spent: data, error };
 }
 
-function spentBy({ id, environment }, spent, shown) {
-  return !spent || environment !== shown.environment ? '–' : format.credits(spent.get(id) ?? 0);
+function spentBy(one, spent, shown) {
+  if (!spent || one.environment !== shown.environment) return '–';
+  return `${spent.isWhole ? '' : 'at least '}${format.credits(spent.of(one))}`;
 }
 
 function NewProject({ close, done }) {
-  const [value, setValue] = useState({ name: '', environment: 'live', monthly_credit_limit: '', record_invocations: '' });
-  const set = (name) => (to) => setValue((last) => ({ ...last, [name]: to }));
+  const [value, set] = useFields({ name: '', environment: 'live', monthly_credit_limit: '', record_invocations: '' });
   const send = (options, { name, environment, ...rest }) => post('/v1/projects', { name, environment, ...settings(rest) }, options);
   return html`<${Form} ...${{ value, send, close, done }} submit="Create project">
-    <${Text} label="Name" required maxlength="200" value=${value.name} set=${set('name')} />
-    <${Select} label="Environment" value=${value.environment} set=${set('environment')} options=${[['live', 'Live'], ['test', 'Test']]}
-      hint="For good. A test project has jobs, agents, webhooks and credits of its own." />
+    <${Text} label="Name" name="name" required maxlength="200" value=${value.name} set=${set('name')} />
+    <${Select} label="Environment" name="environment" value=${value.environment} set=${set('environment')}
+      options=${[['live', 'Live'], ['test', 'Test']]} hint="For good. A test project has jobs, agents, webhooks and credits of its own." />
     <${Settings} ...${{ value, set }} /><//>`;
 }
 
 function EditProject({ of, close, done }) {
-  const [value, setValue] = useState({
+  const [value, set] = useFields({
     name: of.name, monthly_credit_limit: of.monthly_credit_limit ?? '', record_invocations: String(of.record_invocations ?? ''),
   });
-  const set = (name) => (to) => setValue((last) => ({ ...last, [name]: to }));
   const send = (_, { name, ...rest }) => patch(`/v1/projects/${of.id}`, { ...(name !== of.name && { name }), ...settings(rest, of) });
   return html`<${Form} ...${{ value, send, close, done }} submit="Save">
-    <${Text} label="Name" required maxlength="200" value=${value.name} set=${set('name')} readonly=${of.name === 'default'}
+    <${Text} label="Name" name="name" required maxlength="200" value=${value.name} set=${set('name')} readonly=${of.name === 'default'}
       hint=${of.name === 'default' ? 'The project “default” keeps its name.' : undefined} />
     <${Settings} ...${{ value, set }} /><//>`;
 }
 
 function Settings({ value, set }) {
-  return html`<${Text} label="Monthly credit limit" inputmode="decimal" placeholder="No limit" value=${value.monthly_credit_limit}
-    set=${set('monthly_credit_limit')}
+  return html`<${Text} label="Monthly credit limit" name="monthly_credit_limit" inputmode="decimal" placeholder="No limit"
+      value=${value.monthly_credit_limit} set=${set('monthly_credit_limit')}
       hint="What its jobs may be charged in a calendar month (UTC)." />
-    <${Select} label="Record invocations" value=${value.record_invocations} set=${set('record_invocations')} options=${RECORDING}
+    <${Select} label="Record invocations" name="record_invocations" value=${value.record_invocations}
+      set=${set('record_invocations')} options=${RECORDING}
       hint="Whether what its jobs were asked and answered is kept, to be looked at." />`;
 }
 

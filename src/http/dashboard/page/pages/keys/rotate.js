@@ -1,9 +1,9 @@
 // Replacing a key by another with the same settings.
 
-import { html, useState } from '../../lib/html.js';
+import { html } from '../../lib/html.js';
 import { post } from '../../lib/api.js';
 import { Time } from '../../ui/bits.js';
-import { Form, Select } from '../../ui/form.js';
+import { Form, Select, useFields } from '../../ui/form.js';
 import { Makes } from '../../ui/secret.js';
 import { NewKey } from './new-key.js';
 
@@ -21,13 +21,13 @@ export function RotateKey({ of, reload }) {
 }
 
 function RotateForm({ of, close, done }) {
-  const [value, setValue] = useState({ overlap: '86400' });
+  const [value, set] = useFields({ overlap: '86400' });
   const send = async (options, { overlap }) => {
     const overlap_seconds = Number(overlap);
     return { key: await post(`/v1/api-keys/${of.id}/rotate`, { overlap_seconds }, options), overlap: overlap_seconds };
   };
   return html`<${Form} ...${{ value, send, close, done }} submit="Rotate">
     <p>Makes a new key with the same name, project, scopes and limits. Both share one monthly credit limit.</p>
-    <${Select} label="The old key works" value=${value.overlap} set=${(overlap) => setValue({ overlap })} options=${OVERLAPS} />
+    <${Select} label="The old key works" name="overlap_seconds" value=${value.overlap} set=${set('overlap')} options=${OVERLAPS} />
   <//>`;
 }

@@ -1,11 +1,11 @@
 // Links that let somebody in: to join, or to choose a new password.
 
-import { html, useState } from '../../lib/html.js';
+import { html } from '../../lib/html.js';
 import { post } from '../../lib/api.js';
 import { useAction } from '../../lib/load.js';
 import { useSession } from '../../lib/session.js';
 import { Problem } from '../../ui/bits.js';
-import { Form, Select, Text } from '../../ui/form.js';
+import { Form, Select, Text, useFields } from '../../ui/form.js';
 import { Makes, Secret } from '../../ui/secret.js';
 import { RoleTable, within } from './roles.js';
 
@@ -16,11 +16,11 @@ export function Invite({ made }) {
 
 function InviteForm({ close, done }) {
   const { role } = useSession();
-  const [value, setValue] = useState({ email: '', role: 'developer' });
-  const set = (name) => (to) => setValue((last) => ({ ...last, [name]: to }));
+  const [value, set] = useFields({ email: '', role: 'developer' });
   return html`<${Form} ...${{ value, close, done }} submit="Invite" send=${(options, given) => post('/v1/users', given, options)}>
-    <div class="pair"><${Text} label="E-mail" type="email" required maxlength="254" value=${value.email} set=${set('email')} />
-      <${Select} label="Role" value=${value.role} set=${set('role')} options=${within(role)} /></div>
+    <div class="pair"><${Text} label="E-mail" name="email" type="email" required maxlength="254"
+        value=${value.email} set=${set('email')} />
+      <${Select} label="Role" name="role" value=${value.role} set=${set('role')} options=${within(role)} /></div>
     <${RoleTable} /><//>`;
 }
 

@@ -1,12 +1,12 @@
 // The members of an account.
 
-import { html, useState } from '../../lib/html.js';
+import { html } from '../../lib/html.js';
 import { patch, remove } from '../../lib/api.js';
 import { useList } from '../../lib/load.js';
 import { useCan, useSession } from '../../lib/session.js';
 import { Card, Empty, Status, Time } from '../../ui/bits.js';
 import { Confirms, Opens } from '../../ui/dialog.js';
-import { Form, Select } from '../../ui/form.js';
+import { Form, Select, useFields } from '../../ui/form.js';
 import { Table } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
 import { Invite, NewLink } from './invite.js';
@@ -14,15 +14,16 @@ import { RoleTable, within } from './roles.js';
 
 export function MemberList() {
   const can = useCan();
-  const { user, role } = useSession();
+  const { user, role, account } = useSession();
   const list = useList('/v1/users', {}, ['members']);
   const write = can('keys:write');
+  const command = `skai-server --config config.toml user create --account ${account.id} --email you@example.com --role developer`;
   return html`<${Bar} note="Members sign in with e-mail and password. Their role says what they may do.">
       ${write && html`<${Invite} made=${list.reload} />`}<//>
     <${Table} label="Members" columns=${columns({ write, user, role, reload: list.reload })} list=${list} empty=${html`<${Empty}
-      title="No members yet">${write
-        ? 'Invite somebody: they get a link to choose a password with.'
-        : 'An owner or admin can invite somebody.'}<//>`} />
+      title="No members yet" command=${command}>${write
+        ? 'Invite somebody: they get a link to choose a password with. Or, on the server itself:'
+        : 'An owner or admin can invite somebody. Or, on the server itself:'}<//>`} />
     <${Card} title="What each role may do" flush><${RoleTable} /><//>`;
 }
 
@@ -46,14 +47,16 @@ function Actions({ of, role, reload }) {
       done=${() => { close(); reload(); }} />`}<//>
     <${NewLink} of=${of} made=${reload} />
     <${Confirms} name="Remove" title=${`Remove ${of.email}?`} act=${() => remove(`/v1/users/${of.id}`)} done=${reload}>
-      They can no longer act in this account, from now on. Keys that they made go on working: revoke those on the page Keys.<//></span>`;
+      They can no longer act in this account, from now on. Keys that they made go on working: revoke those on the page
+      Keys & projects.<//></span>`;
 }
 
 function RoleForm({ of, role, close, done }) {
-  const [value, setValue] = useState({ role: of.role });
+  const [value, set] = useFields({ role: of.role });
   const send = (_, given) => patch(`/v1/users/${of.id}`, given);
   return html`<${Form} ...${{ value, send, close, done }} submit="Save" disabled=${value.role === of.role}>
-    <${Select} label="Role" value=${value.role} set=${(to) => setValue({ role: to })} options=${within(role)}
+    <${Select} label="Role" name="role" value=${value.role} set=${set('role')}
+      options=${within(role)}
       hint="It holds from their next request." />
     <${RoleTable} /><//>`;
 }

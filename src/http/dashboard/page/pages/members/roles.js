@@ -4,7 +4,7 @@ import { html } from '../../lib/html.js';
 import { Icon } from '../../ui/icons.js';
 
 /** The strongest first. */
-export const ROLES = ['owner', 'admin', 'developer', 'viewer'];
+const ROLES = ['owner', 'admin', 'developer', 'viewer'];
 
 const RIGHTS = [
   ['See everything', ROLES],

@@ -4,15 +4,13 @@ import { html } from '../../lib/html.js';
 import { remove } from '../../lib/api.js';
 import { useList } from '../../lib/load.js';
 import { useCan } from '../../lib/session.js';
-import { Empty, Link, Time } from '../../ui/bits.js';
+import { Empty, Link, Time, curl } from '../../ui/bits.js';
 import { Confirms } from '../../ui/dialog.js';
 import { Table } from '../../ui/table.js';
 import { RotateSecret } from '../webhooks/endpoint-actions.js';
 import { EditFunction } from './function-form.js';
 
-const FIRST = `curl -X PUT ${location.origin}/v1/functions/warm-cache \\
-  -H "Authorization: Bearer $SKAI_KEY" -H "Content-Type: application/json" \\
-  -d '{"kind": "http", "url": "https://example.com/warm-cache"}'`;
+const FIRST = curl('/v1/functions/warm-cache', { kind: 'http', url: 'https://example.com/warm-cache' }, '-X PUT ');
 
 const COLUMNS = [
   { name: 'Function', of: ({ name }) => html`<code>${name}</code>` },

@@ -41,8 +41,7 @@ export function useFunctions() {
   return { functions: data?.data ?? null, names: (data?.data ?? []).map(({ name }) => name), error };
 }
 
-/** A payload as it is written, and as it is sent: nothing written is no payload. */
-export const payloadText = (payload) => (payload === null || payload === undefined ? '' : JSON.stringify(payload, null, 2));
+/** A payload as it is sent: nothing written is no payload. */
 export const payloadOf = (text) => parseJson(text).value ?? null;
 export const isBroken = (text) => Boolean(parseJson(text).fault);
 

@@ -1,11 +1,12 @@
 // A schedule to make or to change. The server judges when it is due, and says what that means: the next runs.
 
-import { html, useId, useState } from '../../lib/html.js';
+import { html, useId } from '../../lib/html.js';
 import { patch, post } from '../../lib/api.js';
-import { Check, Form, Select, Text } from '../../ui/form.js';
-import { JsonEditor } from '../../ui/json.js';
-import { Opens } from '../../ui/dialog.js';
-import { NextRuns, isBroken, payloadOf, payloadText, useFunctions } from './parts.js';
+import { Problem } from '../../ui/bits.js';
+import { Check, Form, Select, Text, useFields } from '../../ui/form.js';
+import { JsonEditor, pretty } from '../../ui/json.js';
+import { Makes } from '../../ui/secret.js';
+import { NextRuns, isBroken, payloadOf, useFunctions } from './parts.js';
 
 const CATCH_UP = [
   ['one', 'Make up for them with one run'],
@@ -38,57 +39,59 @@ const body = (value) => ({
 const isLacking = ({ name, cron, function_name: runs, payload }) => !name.trim() || !cron.trim() || !runs || isBroken(payload);
 
 /** "Create schedule". */
-export function CreateSchedule({ done }) {
+export function CreateSchedule() {
   const send = (options, value) => post('/v1/schedules', body(value), options);
-  return html`<${Opens} name="Create schedule" kind="primary">${(close) => html`<${Saving} ...${{ send, close, done }} first=${NEW}
-    submit="Create schedule" />`}<//>`;
+  return html`<${Saves} name="Create schedule" kind="primary" first=${NEW} submit="Create schedule" send=${send} />`;
 }
 
 /** "Edit", filled with what the schedule is. */
 export function EditSchedule({ schedule, done }) {
   const first = Object.fromEntries(Object.keys(NEW).map((name) => [name, schedule[name]]));
-  first.payload = payloadText(schedule.payload);
+  first.payload = pretty(schedule.payload);
   const send = (_, value) => patch(`/v1/schedules/${schedule.id}`, body(value));
-  return html`<${Opens} name="Edit" title="Edit schedule">${(close) => html`<${Saving} ...${{ first, send, close, done }}
-    submit="Save" />`}<//>`;
+  return html`<${Saves} name="Edit" title="Edit schedule" submit="Save" left=${done} ...${{ first, send }} />`;
 }
 
-function Saving({ first, submit, send, close, done }) {
-  const [saved, setSaved] = useState(null);
-  const finish = () => {
-    close();
-    done?.(saved);
-  };
-  if (!saved) return html`<${Fields} ...${{ first, submit, send, close }} done=${setSaved} />`;
-  return html`<div class="form"><p role="status"><b>${saved.name}</b> is saved. It is due next:</p><${NextRuns} schedule=${saved} />
-    <div class="form-end"><button type="button" class="primary" onClick=${finish} autofocus>Done</button></div></div>`;
+/** What was saved is shown as what it means: the next runs. */
+function Saves({ name, title, kind, left, ...rest }) {
+  return html`<${Makes} ...${{ name, title, kind, left }} madeTitle="Schedule saved" again
+    form=${({ close, done }) => html`<${Fields} ...${{ ...rest, close, done }} />`}
+    shown=${(saved) => html`<p role="status"><b>${saved.name}</b> is saved. It is due next:</p><${NextRuns} schedule=${saved} />`} />`;
 }
 
 function Fields({ first, submit, send, close, done }) {
-  const [value, setValue] = useState(first);
-  const set = (name) => (to) => setValue({ ...value, [name]: to });
-  const { names } = useFunctions();
+  const [value, set] = useFields(first);
+  const { names, error } = useFunctions();
   const options = [['', 'Choose a function'], ...new Set([...names, value.function_name].filter(Boolean))];
   return html`<${Form} ...${{ value, submit, send, close, done }} disabled=${isLacking(value)}>
-    <${Text} label="Name" value=${value.name} set=${set('name')} maxlength="200" />
-    <${Select} label="Function" value=${value.function_name} set=${set('function_name')} options=${options} />
-    <div class="stack tight"><${Text} label="Cron" class="mono" value=${value.cron} set=${set('cron')} maxlength="200"
-      placeholder="0 9 * * MON-FRI"
-        hint="Five fields (minute, hour, day of month, month, day of week), a name such as @daily, or every 15m." />
-      <div class="actions" role="group" aria-label="Common choices">${PATTERNS.map(([cron, text]) => html`<button key=${cron}
-        type="button" class="small" onClick=${() => set('cron')(cron)}>${text}</button>`)}</div></div>
+    <${Problem} error=${error} />
+    <${Text} label="Name" name="name" value=${value.name} set=${set('name')} maxlength="200" />
+    <${Select} label="Function" name="function_name" value=${value.function_name} set=${set('function_name')} options=${options} />
+    <${Cron} value=${value.cron} set=${set('cron')} />
     <${Zone} value=${value.timezone} set=${set('timezone')} />
-    <${JsonEditor} label="Payload" hint="JSON that the function is given; may be empty." rows=${4} value=${value.payload}
+    <${JsonEditor} label="Payload" name="payload" hint="JSON that the function is given; may be empty." rows=${4} value=${value.payload}
       set=${set('payload')} />
-    <details class="more-of"><summary>Missed and overlapping runs</summary><div class="form">
-      <${Select} label="Runs that were missed while the server stood still" value=${value.catch_up} set=${set('catch_up')}
-        options=${CATCH_UP} />
-      <${Select} label="A run that is due while an earlier one goes on" value=${value.overlap} set=${set('overlap')} options=${OVERLAP} />
-      <${Text} label="Start late by chance, up to so many seconds" type="number" min="0" max="60" value=${value.jitter_seconds}
-        set=${set('jitter_seconds')} />
-    </div></details>
-    <${Check} label="Paused" value=${value.paused} set=${set('paused')} hint="It makes no tasks until it is resumed." />
+    <${Exceptions} ...${{ value, set }} />
+    <${Check} label="Paused" name="paused" value=${value.paused} set=${set('paused')} hint="It makes no tasks until it is resumed." />
   <//>`;
+}
+
+function Cron({ value, set }) {
+  return html`<div class="stack tight"><${Text} label="Cron" name="cron" class="mono" ...${{ value, set }} maxlength="200"
+      placeholder="0 9 * * MON-FRI"
+      hint="Five fields (minute, hour, day of month, month, day of week), a name such as @daily, or every 15m." />
+    <div class="actions" role="group" aria-label="Common choices">${PATTERNS.map(([cron, text]) => html`<button key=${cron}
+      type="button" class="small" onClick=${() => set(cron)}>${text}</button>`)}</div></div>`;
+}
+
+function Exceptions({ value, set }) {
+  return html`<details class="more-of"><summary>Missed and overlapping runs</summary><div class="form">
+    <${Select} label="Runs that were missed while the server stood still" name="catch_up" value=${value.catch_up}
+      set=${set('catch_up')} options=${CATCH_UP} />
+    <${Select} label="A run that is due while an earlier one goes on" name="overlap" value=${value.overlap}
+      set=${set('overlap')} options=${OVERLAP} />
+    <${Text} label="Start late by chance, up to so many seconds" name="jitter_seconds" type="number" min="0" max="60"
+      value=${value.jitter_seconds} set=${set('jitter_seconds')} /></div></details>`;
 }
 
 /** The zones that this browser knows are offered; the server has the last word. */
@@ -96,7 +99,7 @@ function Zone({ value, set }) {
   const list = useId();
   const zones = ['UTC', ...(Intl.supportedValuesOf?.('timeZone') ?? [])];
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  return html`<${Text} label="Time zone" value=${value} set=${set} list=${list}
+  return html`<${Text} label="Time zone" name="timezone" value=${value} set=${set} list=${list}
     hint=${`A zone of the IANA database. This browser's is ${own}.`} />
     <datalist id=${list}>${zones.map((zone) => html`<option key=${zone} value=${zone}></option>`)}</datalist>`;
 }

@@ -6,15 +6,15 @@ import { useList, useLoad } from '../../lib/load.js';
 import { address, go } from '../../lib/place.js';
 import { useCan } from '../../lib/session.js';
 import * as format from '../../lib/format.js';
-import { Card, Copy, Empty, Facts, Head, Loaded, Status, Time } from '../../ui/bits.js';
+import { Card, Copy, Empty, Facts, Head, Loaded, Status, Time, curl } from '../../ui/bits.js';
 import { Confirms, Does } from '../../ui/dialog.js';
 import { Table } from '../../ui/table.js';
 import { EditSchedule } from './schedule-form.js';
 import { NextRuns, Payload, scheduleAt, taskColumns, taskPage, timeIn } from './parts.js';
 
-const FIRST = `curl ${location.origin}/v1/schedules \\
-  -H "Authorization: Bearer $SKAI_KEY" -H "Content-Type: application/json" \\
-  -d '{"name": "Each morning", "cron": "0 9 * * MON-FRI", "timezone": "Europe/Berlin", "function_name": "batch-ai-processor"}'`;
+const FIRST = curl('/v1/schedules', {
+  name: 'Each morning', cron: '0 9 * * MON-FRI', timezone: 'Europe/Berlin', function_name: 'batch-ai-processor',
+});
 
 const standing = ({ paused }) => html`<${Status} value=${paused ? 'paused' : 'active'} />`;
 
@@ -100,5 +100,6 @@ function Skipped({ count, last, reason }) {
 function Made({ id }) {
   const list = useList('/v1/scheduled-tasks', { schedule_id: id }, ['tasks']);
   return html`<${Card} title="Tasks" flush><${Table} label="Tasks of this schedule" columns=${taskColumns()} list=${list} to=${taskPage}
-    empty=${html`<${Empty} title="It made no task yet">“Run now” makes one, whatever is due.<//>`} /><//>`;
+    empty=${html`<${Empty} title="It made no task yet" command=${curl(`/v1/schedules/${id}/run`, {})}>“Run now” makes one, whatever is
+      due; so does this, with an API key:<//>`} /><//>`;
 }

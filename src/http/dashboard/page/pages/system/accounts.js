@@ -1,16 +1,16 @@
 // The tenants of the server.
 
-import { html, useState } from '../../lib/html.js';
+import { html } from '../../lib/html.js';
 import { patch, post } from '../../lib/api.js';
 import { useList } from '../../lib/load.js';
 import { useSession } from '../../lib/session.js';
 import * as format from '../../lib/format.js';
 import { Copy, Empty, Status, Time } from '../../ui/bits.js';
 import { Confirms, Does, Opens } from '../../ui/dialog.js';
-import { Form, Text } from '../../ui/form.js';
+import { Form, Text, useFields } from '../../ui/form.js';
 import { Table } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
-import { GrantForm } from './grant.js';
+import { Grant } from '../credits/operator.js';
 import { switchTo } from './switch.js';
 
 export function Accounts() {
@@ -31,13 +31,12 @@ const columns = ({ account, reload }) => [
   { name: 'Name', of: ({ id, name }) => html`<span class="strong">${name}</span>${id === account.id && html` <span
     class="note">shown now</span>`}`, wide: true },
   { name: 'Account', of: ({ id }) => html`<${Copy} text=${id} shown=${`…${format.tail(id)}`} label="Copy the id" />` },
-  { name: 'Status', of: ({ suspended, suspended_at }) => (suspended ? html`<${Status} value="suspended" /> <span class="note"><${Time}
-    at=${suspended_at} /></span>` : html`<${Status} value="active" />`) },
+  { name: 'Status', of: ({ suspended, suspended_at }) => html`<${Status} value=${suspended ? 'suspended' : 'active'} />
+    ${suspended && html` <span class="note"><${Time} at=${suspended_at} /></span>`}` },
   { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
   { name: 'Actions', unseen: true, of: (one) => html`<span class="actions">
     <${Does} name="Switch" disabled=${one.id === account.id} act=${() => switchTo(one.id)} />
-    <${Opens} name="Grant credits" title=${`Grant credits to ${one.name}`} kind="small">${(close) => html`<${GrantForm} of=${one}
-      close=${close} />`}<//>
+    <${Grant} of=${one} />
     <${Suspension} of=${one} done=${reload} /></span>` },
 ];
 
@@ -50,9 +49,9 @@ function Suspension({ of: { id, name, suspended }, done }) {
 }
 
 function NewAccount({ close, done }) {
-  const [value, setValue] = useState({ name: '' });
+  const [value, set] = useFields({ name: '' });
   return html`<${Form} ...${{ value, close, done }} submit="Create account"
     send=${(options, given) => post('/admin/v1/accounts', given, options)}>
-    <${Text} label="Name" required maxlength="200" hint="It begins with a project “default” and no credits." value=${value.name}
-      set=${(name) => setValue({ name })} /><//>`;
+    <${Text} label="Name" name="name" required maxlength="200" hint="It begins with a project “default” and no credits."
+      value=${value.name} set=${set('name')} /><//>`;
 }

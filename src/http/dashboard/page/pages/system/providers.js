@@ -5,7 +5,7 @@ import * as format from '../../lib/format.js';
 import { Empty, Loaded, Status } from '../../ui/bits.js';
 import { Table, whole } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
-import { useReadiness, useStats } from './stats.js';
+import { Refresh, byName, useStats } from './stats.js';
 
 const BREAKERS = {
   closed: 'It is asked as usual.',
@@ -14,19 +14,17 @@ const BREAKERS = {
 };
 
 export function Providers() {
-  const { data, error, reload } = useStats();
-  const ready = useReadiness();
-  const named = (rows) => rows.map((one) => ({ ...one, id: one.name }));
-  return html`<${Bar} note="A provider that keeps failing is left alone for a while; jobs go to the next one of their chain, or wait." />
-    <${Loaded} ...${{ data, error, reload }}>${(stats) => html`<${Table} label="Providers" columns=${COLUMNS}
-      list=${whole(named(stats.providers ?? ready.data?.providers ?? []))}
-      empty=${html`<${Empty}
-        title="No providers">Configure one in <code>config.toml</code>, under <code>[providers.…]</code>.<//>`} />`}<//>`;
+  const stats = useStats();
+  const empty = html`<${Empty} title="No providers">Configure one in <code>config.toml</code>, under <code>[providers.…]</code>.<//>`;
+  return html`<${Bar} note="A provider that keeps failing is left alone for a while; jobs go to the next one of their chain, or wait.">
+      <${Refresh} of=${[stats]} /><//>
+    <${Loaded} ...${stats}>${({ providers }) => html`<${Table} label="Providers" columns=${COLUMNS} list=${whole(byName(providers))}
+      empty=${empty} />`}<//>`;
 }
 
 const COLUMNS = [
   { name: 'Provider', of: ({ name }) => html`<span class="strong">${name}</span>` },
-  { name: 'Kind', of: ({ kind }) => kind ?? '–' },
+  { name: 'Kind', of: ({ kind }) => kind },
   { name: 'Breaker', of: ({ breaker }) => html`<${Status} value=${breaker} />` },
   { name: 'Meaning', of: ({ breaker }) => html`<span class="note">${BREAKERS[breaker]}</span>`, wide: true },
   { name: 'In flight', of: inFlight, number: true },

@@ -7,7 +7,7 @@ import { Loaded, Status } from '../../ui/bits.js';
 import { Confirms } from '../../ui/dialog.js';
 import { Table, whole } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
-import { useStats } from './stats.js';
+import { Refresh, byName, useStats } from './stats.js';
 
 const WHAT = {
   'generation.create': 'Generation jobs',
@@ -18,9 +18,10 @@ const WHAT = {
 
 export function Queues() {
   const stats = useStats();
-  return html`<${Bar} note="Queues of all accounts. What is dead was given up; the pages of its account redrive it." />
+  return html`<${Bar} note="Queues of all accounts. What is dead was given up; the pages of its account redrive it."><${Refresh}
+      of=${[stats]} /><//>
     <${Loaded} ...${stats}>${({ queues }) => html`<${Table} label="Queues" columns=${columns(stats.reload)}
-      list=${whole(queues.map((one) => ({ ...one, id: one.name })))} />`}<//>`;
+      list=${whole(byName(queues))} />`}<//>`;
 }
 
 const columns = (reload) => [

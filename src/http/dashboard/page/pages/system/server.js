@@ -2,19 +2,15 @@
 
 import { html } from '../../lib/html.js';
 import * as format from '../../lib/format.js';
-import { Card, Facts, Loaded, Stat, Status, Time } from '../../ui/bits.js';
+import { Card, Facts, Loaded, Problem, Stat, Status, Time } from '../../ui/bits.js';
 import { Bar } from '../../ui/tabbed.js';
-import { useReadiness, useStats } from './stats.js';
+import { Refresh, useReadiness, useStats } from './stats.js';
 
 export function Server() {
   const stats = useStats();
   const ready = useReadiness();
-  const reload = () => {
-    stats.reload();
-    ready.reload();
-  };
-  return html`<${Bar} note="As of when the page was opened, or something changed."><button type="button"
-    onClick=${reload}>Refresh</button><//>
+  return html`<${Bar} note="As of when the page was opened, or something changed."><${Refresh} of=${[stats, ready]} /><//>
+    <${Problem} error=${ready.error} />
     <${Loaded} ...${stats}>${(of) => html`
       <${Numbers} ...${{ of, ready: ready.data }} />
       <div class="columns"><${Writer} of=${of.writer} />
@@ -28,13 +24,10 @@ function Numbers({ of, ready }) {
     <dl class="stats">
       <${Stat} name="State" value=${ready ? ready.status.replaceAll('_', ' ') : '–'} tone=${trouble ? 'bad' : 'good'} />
       <${Stat} name="Version" value=${of.version} />
-      ${of.uptime_seconds !== undefined && html`<${Stat} name="Uptime" value=${uptime(of.uptime_seconds)}
-        note=${of.started_at && format.time(of.started_at)} />`}
-      <${Stat} name="Database" value=${format.bytes(of.database_bytes)}
-        note=${of.wal_bytes !== undefined && `write-ahead log ${format.bytes(of.wal_bytes)}`} />
-      ${of.free_disk_bytes !== undefined && html`<${Stat} name="Free disk" value=${format.bytes(of.free_disk_bytes)} />`}
-      ${of.memory_bytes !== undefined && html`<${Stat} name="Memory" value=${format.bytes(of.memory_bytes)}
-        note=${of.connections !== undefined && `${format.count(of.connections)} open connections`} />`}
+      <${Stat} name="Uptime" value=${uptime(of.uptime_seconds)} note=${format.time(of.started_at)} />
+      <${Stat} name="Database" value=${format.bytes(of.database_bytes)} note=${`write-ahead log ${format.bytes(of.wal_bytes)}`} />
+      <${Stat} name="Free disk" value=${format.bytes(of.free_disk_bytes)} />
+      <${Stat} name="Memory" value=${format.bytes(of.memory_bytes)} note=${`${format.count(of.connections)} open connections`} />
     </dl>`;
 }
 
@@ -77,6 +70,6 @@ function Telemetry({ of, bytes }) {
   const tone = { ok: 'ok', degraded: 'failed' }[of.status];
   return html`<${Card} title="Telemetry"><${Facts} of=${[
     ['State', html`<${Status} value=${tone ?? of.status} text=${of.status} />`],
-    ['On disk', bytes === undefined ? undefined : format.bytes(bytes)],
+    ['On disk', format.bytes(bytes)],
   ]} /><p class="note">${of.trouble ?? TELEMETRY[of.status]}</p><//>`;
 }

@@ -28,7 +28,7 @@ const COLUMNS = [
 ];
 
 /** `changed` names those that are not as they come, or what they are in. */
-function rows({ settings, changed = [] }, find = '', only) {
+function rows({ settings, changed }, find = '', only) {
   const wanted = find.trim().toLowerCase();
   const differs = (path) => changed.some((one) => path === one || path.startsWith(`${one}.`));
   return [...flat(settings)]

@@ -1,5 +1,6 @@
 // What the server says of itself, for the tabs that show some of it.
 
+import { html } from '../../lib/html.js';
 import { ApiError, get } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 
@@ -15,3 +16,11 @@ export const useReadiness = () => useLoad(async (signal) => {
     return { status: 'not_ready', trouble: error.message };
   }
 }, [], ['server']);
+
+/** Loads again what is shown: numbers change more often than the server tells. */
+export function Refresh({ of }) {
+  return html`<button type="button" onClick=${() => of.forEach(({ reload }) => reload())}>Refresh</button>`;
+}
+
+/** Rows that are told apart by their name. */
+export const byName = (rows) => rows.map((row) => ({ ...row, id: row.name }));

@@ -1,12 +1,12 @@
 // Events of Stripe's, above all those that are for nobody known here.
 
-import { html, useState } from '../../lib/html.js';
+import { html } from '../../lib/html.js';
 import { get, post } from '../../lib/api.js';
 import { useList, useLoad } from '../../lib/load.js';
-import { useQuery } from '../../lib/place.js';
-import { Copy, Empty, Facts, Loaded, Status, Time } from '../../ui/bits.js';
+import { Copy, Empty, Facts, Loaded, NoMatch, Status, Time } from '../../ui/bits.js';
 import { Opens } from '../../ui/dialog.js';
-import { Filter, Form, Text } from '../../ui/form.js';
+import { Filters, useFilters } from '../../ui/filters.js';
+import { Filter, Form, Text, useFields } from '../../ui/form.js';
 import { JsonTree } from '../../ui/json.js';
 import { Table } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
@@ -16,16 +16,15 @@ const STUCK = ['unmatched', 'ignored', 'failed', 'linked'];
 const TONES = { unmatched: 'paused', ignored: 'paused', failed: 'failed', pending: 'pending', processed: 'ok' };
 
 export function StripeEvents() {
-  const [{ status }, change] = useQuery();
+  const filters = useFilters(['status']);
+  const { query: { status }, set } = filters;
   const list = useList('/admin/v1/stripe/events', { status }, ['server', 'ledger']);
   return html`<${Bar} note="Unmatched events name no account that is known here: say whose they are. Ignored and failed ones need you." />
-    <div class="filters" role="search" aria-label="Filter events"><${Filter} label="Status" value=${status} options=${STATUSES}
-      set=${(to) => change({ status: to })} /></div>
-    <${Table} label="Stripe events" columns=${columns(list.reload)} list=${list} empty=${html`<${Empty}
-      title=${status ? 'No event matches' : 'No events yet'}>${status
-      ? 'Change or clear the filter.'
-      : html`Stripe has to send its events to <code>${location.origin}/internal/stripe/webhook</code>.
-        Its signing secret belongs in the configuration.`}<//>`} />`;
+    <${Filters} label="Filter events" of=${filters}><${Filter} label="Status" value=${status} options=${STATUSES}
+      set=${set('status')} /><//>
+    <${Table} label="Stripe events" columns=${columns(list.reload)} list=${list} empty=${status ? html`<${NoMatch} what="event" />`
+      : html`<${Empty} title="No events yet">Stripe has to send its events to <code>${location.origin}/internal/stripe/webhook</code>.
+        Its signing secret belongs in the configuration.<//>`} />`;
 }
 
 const columns = (reload) => [
@@ -53,11 +52,11 @@ function Details({ id }) {
 }
 
 function Process({ of, close, done }) {
-  const [value, setValue] = useState({ account_id: of.account_id ?? '' });
+  const [value, set] = useFields({ account_id: of.account_id ?? '' });
   const path = `/admin/v1/stripe/events/${encodeURIComponent(of.id)}/process`;
   const send = (options, { account_id: id }) => post(path, id ? { account_id: id.trim() } : {}, options);
   return html`<${Form} ...${{ value, send, close, done }} submit="Process">
     <p>Grants the payment to this account, if no other event did. The tab Accounts has the ids.</p>
-    <${Text} label="Account id" class="mono" required=${!of.account_id} value=${value.account_id}
-      set=${(account_id) => setValue({ account_id })} /><//>`;
+    <${Text} label="Account id" name="account_id" class="mono" required=${!of.account_id} value=${value.account_id}
+      set=${set('account_id')} /><//>`;
 }

@@ -3,23 +3,15 @@
 import { get } from '../../lib/api.js';
 import { address, go } from '../../lib/place.js';
 
-const PAGES_MAX = 100;
+/** Of more accounts than this, the oldest are found in the navigation, which lists them all page by page. */
+const LOOKED_AT = 100;
 
 /** Shows the account's project `default`, or its first. */
 export async function switchTo(accountId) {
-  const account = await find(accountId);
-  if (!account?.projects.length) throw new Error('The server lists no project of this account.');
+  const { data } = await get('/dashboard/api/accounts', { limit: LOOKED_AT });
+  const account = data.find(({ id }) => id === accountId);
+  if (!account) throw new Error(`It is not among the ${LOOKED_AT} newest accounts: choose it above the navigation, with “Show more”.`);
   const project = account.projects.find(({ name, environment }) => name === 'default' && environment === 'live') ?? account.projects[0];
+  if (!project) throw new Error('The server lists no project of this account.');
   go(address('/dashboard', {}, project.id));
-}
-
-async function find(accountId) {
-  let cursor;
-  for (let page = 0; page < PAGES_MAX; page += 1) {
-    const answer = await get('/dashboard/api/accounts', { limit: 100, cursor });
-    const found = answer.data.find(({ id }) => id === accountId);
-    if (found || !answer.has_more) return found;
-    cursor = answer.next_cursor;
-  }
-  return undefined;
 }

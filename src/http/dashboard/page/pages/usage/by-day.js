@@ -3,19 +3,22 @@
 import { html } from '../../lib/html.js';
 import { downloadCsv } from '../../lib/api.js';
 import { useList, useLoad } from '../../lib/load.js';
+import { useQuery } from '../../lib/place.js';
 import * as format from '../../lib/format.js';
-import { Card, Empty, Link, Loaded } from '../../ui/bits.js';
+import { Card, Empty, Link, Loaded, Problem, firstJob } from '../../ui/bits.js';
 import { Chart, everyDay } from '../../ui/chart.js';
 import { Does } from '../../ui/dialog.js';
 import { Range, daily, range } from '../../ui/range.js';
-import { Table } from '../../ui/table.js';
+import { Table, whole } from '../../ui/table.js';
 import { Named, useNames } from './names.js';
 
 const GROUPS = [
   ['', 'Nothing'], ['model', 'Model'], ['agent', 'Agent'],
   ['project', 'Project'], ['api_key', 'API key'], ['user', 'End user'],
 ];
-const SERIES = [{ key: 'credits_used', name: 'Credits', tone: 'one' }];
+const CREDITS = {
+  heading: 'h2', title: 'Credits used', show: format.credits, series: [{ key: 'credits_used', name: 'Credits', tone: 'one' }],
+};
 
 const FIGURES = [
   { name: 'Jobs', of: ({ jobs_count }) => format.count(jobs_count), number: true },
@@ -29,28 +32,35 @@ const FIGURES = [
   { name: 'Credits', of: ({ credits_used }) => format.credits(credits_used), number: true },
 ];
 
-export function ByDay({ query, change }) {
+export function ByDay() {
+  const [query, change] = useQuery();
   const shown = range(query);
+  const { from, to } = shown;
   const group = GROUPS.some(([own]) => own === query.group_by) ? query.group_by : '';
-  const asked = { from: shown.from, to: shown.to, group_by: group };
-  const list = useList('/v1/usage/daily', asked, ['usage', 'jobs']);
-  const names = useNames(list.rows);
-  const save = () => downloadCsv('/v1/usage/daily', asked, `usage-${shown.from}-to-${shown.to}.csv`);
+  const days = useLoad((signal) => daily(shown, signal), [from, to], ['usage']);
+  const save = () => downloadCsv('/v1/usage/daily', { from, to, group_by: group }, `usage-${from}-to-${to}.csv`);
   return html`<div class="toolbar"><${Range} shown=${shown} change=${change} />
       <label class="inline"><span>Group by</span><select value=${group} onChange=${(event) => change({ group_by: event.target.value })}>
         ${GROUPS.map(([own, text]) => html`<option key=${own} value=${own} selected=${own === group}>${text}</option>`)}</select></label>
       <${Does} name="Download CSV" kind="" act=${save} /></div>
-    <${Credits} shown=${shown} />
-    <${Table} label="Usage by day" columns=${columns(group, names)} list=${list}
-      empty=${html`<${Empty} title="Nothing was used on these days">
-        Choose other days, or <${Link} to="/dashboard">send a job<//>.<//>`} />`;
+    <${Loaded} ...${days}>${(rows) => html`<${Card}><${Chart} ...${CREDITS} rows=${everyDay(rows, from, to, {})} /><//>`}<//>
+    ${group ? html`<${Grouped} key=${group} ...${{ from, to, group }} />`
+      : days.data && html`<${Days} list=${whole(newestFirst(days.data))} columns=${columns()} />`}`;
 }
 
-function Credits({ shown }) {
-  const load = useLoad((signal) => daily(shown, signal), [shown.from, shown.to], ['usage', 'jobs']);
-  const chart = { heading: 'h2', title: 'Credits used', series: SERIES, show: format.credits };
-  return html`<${Loaded} ...${load}>${(rows) => html`<${Card}>
-    <${Chart} ...${chart} rows=${everyDay(rows, shown.from, shown.to, {})} /><//>`}<//>`;
+/** The days come in parts. */
+const newestFirst = (rows) => [...rows].sort((one, other) => (one.day < other.day ? 1 : -1));
+
+/** The same days by what they are grouped by. */
+function Grouped({ group, ...days }) {
+  const list = useList('/v1/usage/daily', { ...days, group_by: group }, ['usage']);
+  const names = useNames(list.rows, group === 'project' || group === 'api_key');
+  return html`<${Problem} error=${names.error} /><${Days} list=${list} columns=${columns(group, names)} />`;
+}
+
+function Days({ list, columns: shown }) {
+  return html`<${Table} label="Usage by day" columns=${shown} list=${list} empty=${html`<${Empty} title="Nothing was used on these days"
+    command=${firstJob()}>Choose other days, or send a job with an API key:<//>`} />`;
 }
 
 /** A link to the page of what is named. */

@@ -3,11 +3,11 @@
 import { html, useState } from '../../lib/html.js';
 import { useList } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
-import { Copy, Empty, Facts, Link, Status, Time } from '../../ui/bits.js';
+import { Copy, Empty, Facts, JobLink, NoMatch, Status, Time, firstJob } from '../../ui/bits.js';
 import { Dialog } from '../../ui/dialog.js';
+import { FilterDays, Filters, moments, useFilters } from '../../ui/filters.js';
 import { Filter, FilterText } from '../../ui/form.js';
 import { JsonTree } from '../../ui/json.js';
-import { FilterDay, moments } from '../../ui/range.js';
 import { Table } from '../../ui/table.js';
 
 const STATUSES = ['SUCCESS', 'FAILED', 'SKIPPED'];
@@ -15,32 +15,29 @@ const TONES = { SUCCESS: 'succeeded', FAILED: 'failed', SKIPPED: 'paused' };
 
 const Ended = ({ status }) => html`<${Status} value=${TONES[status]} text=${status.toLowerCase()} />`;
 
-const Job = ({ id }) => html`<${Link} to=${`/dashboard/jobs/${id}`}><code>${format.tail(id)}</code><//>`;
-
 const COLUMNS = [
   { name: 'Agent or model', of: ({ display_name, skill_name }) => display_name || skill_name },
   { name: 'Status', of: ({ execution_status }) => html`<${Ended} status=${execution_status} />` },
   { name: 'Error', of: ({ error_code }) => (error_code ? html`<code>${error_code}</code>` : '–') },
-  { name: 'Job', of: ({ job_id }) => (job_id ? html`<${Job} id=${job_id} />` : '–') },
+  { name: 'Job', of: ({ job_id }) => html`<${JobLink} id=${job_id} />` },
   { name: 'Latency', of: ({ latency_ms }) => format.duration(latency_ms), number: true },
   { name: 'Credits', of: ({ cost }) => format.credits(cost), number: true },
   { name: 'Ended', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
 ];
 
-export function Executions({ query, change }) {
-  const { execution_status, skill_name, job_id, from, to } = query;
+export function Executions() {
+  const filters = useFilters(['execution_status', 'skill_name', 'job_id', 'from', 'to']);
+  const { query: { from, to, ...asked }, set, filtered } = filters;
   const [open, setOpen] = useState(null);
-  const list = useList('/v1/usage/events', { execution_status, skill_name, job_id, ...moments(query) }, ['jobs', 'usage']);
-  const filtered = execution_status || skill_name || job_id || from || to;
-  return html`<div class="filters" role="search" aria-label="Filter executions">
-      <${Filter} label="Status" value=${execution_status} options=${STATUSES} set=${(value) => change({ execution_status: value })} />
-      <${FilterText} label="Agent or model" value=${skill_name} set=${(value) => change({ skill_name: value })} />
-      <${FilterText} label="Job id" value=${job_id} set=${(value) => change({ job_id: value.trim() })} />
-      <${FilterDay} label="From" value=${from} set=${(value) => change({ from: value })} />
-      <${FilterDay} label="To" value=${to} set=${(value) => change({ to: value })} /></div>
-    <${Table} label="Executions" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered
-      ? html`<${Empty} title="No execution matches">Change or clear the filters.<//>`
-      : html`<${Empty} title="No executions yet">Each job that ends, and each that is refused, is listed here.<//>`} />
+  const list = useList('/v1/usage/events', { ...asked, ...moments({ from, to }) }, ['usage']);
+  return html`<${Filters} label="Filter executions" of=${filters}>
+      <${Filter} label="Status" value=${asked.execution_status} options=${STATUSES} set=${set('execution_status')} />
+      <${FilterText} label="Agent or model" value=${asked.skill_name} set=${set('skill_name')} />
+      <${FilterText} label="Job id" value=${asked.job_id} set=${set('job_id')} />
+      <${FilterDays} of=${filters} /><//>
+    <${Table} label="Executions" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered ? html`<${NoMatch} what="execution" />`
+      : html`<${Empty} title="No executions yet" command=${firstJob()}>Each job that ends, and each that is refused, is listed here. Send
+        one with an API key:<//>`} />
     ${open && html`<${Detail} event=${open} close=${() => setOpen(null)} />`}`;
 }
 

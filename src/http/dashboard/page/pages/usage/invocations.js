@@ -5,11 +5,11 @@ import { get, patch } from '../../lib/api.js';
 import { useList, useLoad } from '../../lib/load.js';
 import { useCan, useSession } from '../../lib/session.js';
 import * as format from '../../lib/format.js';
-import { Copy, Empty, Facts, Link, Status, Time } from '../../ui/bits.js';
+import { Copy, Empty, Facts, Link, NoMatch, Status, Time, firstJob } from '../../ui/bits.js';
 import { Dialog, Does } from '../../ui/dialog.js';
+import { FilterDays, Filters, moments, useFilters } from '../../ui/filters.js';
 import { Filter, FilterText } from '../../ui/form.js';
 import { JsonTree } from '../../ui/json.js';
-import { FilterDay, moments } from '../../ui/range.js';
 import { Table } from '../../ui/table.js';
 
 const Ended = ({ status }) => html`<${Status} value=${status === 'success' ? 'succeeded' : 'failed'} text=${status} />`;
@@ -37,21 +37,19 @@ function beginning(value) {
   return html`<span class="cut">${text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text}</span>`;
 }
 
-export function Invocations({ query, change }) {
-  const { status, job_id, from, to } = query;
+export function Invocations() {
+  const filters = useFilters(['status', 'job_id', 'from', 'to']);
+  const { query: { from, to, ...asked }, set, filtered } = filters;
   const [open, setOpen] = useState(null);
-  const list = useList('/v1/invocations', { status, job_id, ...moments(query) }, ['jobs', 'usage']);
-  const filtered = status || job_id || from || to;
-  return html`<${Recording} />
-    <div class="filters" role="search" aria-label="Filter invocations">
-      <${Filter} label="Status" value=${status} options=${['success', 'error']} set=${(value) => change({ status: value })} />
-      <${FilterText} label="Job id" value=${job_id} set=${(value) => change({ job_id: value.trim() })} />
-      <${FilterDay} label="From" value=${from} set=${(value) => change({ from: value })} />
-      <${FilterDay} label="To" value=${to} set=${(value) => change({ to: value })} /></div>
-    <${Table} label="Invocations" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered
-      ? html`<${Empty} title="No invocation matches">Change or clear the filters.<//>`
-      : html`<${Empty} title="No invocations yet">What a job was asked and what it answered is listed here once it ended,
-        where recording is on: in the project, else in the account, else under <code>[telemetry.invocations]</code> in config.toml.<//>`} />
+  const list = useList('/v1/invocations', { ...asked, ...moments({ from, to }) }, ['usage']);
+  return html`<${Recording} /><${Filters} label="Filter invocations" of=${filters}>
+      <${Filter} label="Status" value=${asked.status} options=${['success', 'error']} set=${set('status')} />
+      <${FilterText} label="Job id" value=${asked.job_id} set=${set('job_id')} />
+      <${FilterDays} of=${filters} /><//>
+    <${Table} label="Invocations" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered ? html`<${NoMatch} what="invocation" />`
+      : html`<${Empty} title="No invocations yet" command=${firstJob()}>What a job was asked and what it answered is listed here once it
+        ended, where recording is on: in the project, else in the account, else under <code>[telemetry.invocations]</code> in config.toml.
+        Send a job with an API key:<//>`} />
     ${open && html`<${Detail} invocation=${open} close=${() => setOpen(null)} />`}`;
 }
 
@@ -72,7 +70,8 @@ function Recording() {
   const act = () => patch(`/v1/projects/${project.id}`, { record_invocations: true });
   const where = data.project === false ? 'this project' : 'this account';
   return html`<div class="notice split"><p><b>Recording is off for ${where}.</b>
-      ${' '}What its jobs are asked and answer is not kept. The setting is on the page <${Link} to="/dashboard/keys">Keys & projects<//>.</p>
+      ${' '}What its jobs are asked and answer is not kept. The setting is on the page
+      ${' '}<${Link} to="/dashboard/keys">Keys & projects<//>.</p>
     ${can('keys:write') && html`<${Does} name="Record in this project" kind="" act=${act} done=${reload} />`}</div>`;
 }
 

@@ -9,13 +9,13 @@ import * as format from '../../lib/format.js';
 /** Keys that are in no list, and are asked for one by one. */
 const ONE_BY_ONE_MAX = 20;
 
-/** `{ projects, keys }` by id, as far as they are known and may be read. */
-export function useNames(rows) {
-  const can = useCan()('keys:read');
-  const { data } = useLoad((signal) => (can ? lists(signal) : nothing()), [can], ['projects', 'keys']);
-  const missing = data ? unknown(rows, data.keys).join(' ') : '';
+/** `{ projects, keys, error }` by id, as far as they are `wanted`, known, and may be read. */
+export function useNames(rows, wanted = true) {
+  const can = useCan()('keys:read') && wanted;
+  const { data, error } = useLoad((signal) => (can ? lists(signal) : nothing()), [can], ['projects', 'keys']);
+  const missing = data && can ? unknown(rows, data.keys).join(' ') : '';
   const others = useLoad((signal) => oneByOne(missing.split(' ').filter(Boolean), signal), [missing]);
-  return { projects: data?.projects ?? {}, keys: { ...data?.keys, ...others.data } };
+  return { projects: data?.projects ?? {}, keys: { ...data?.keys, ...others.data }, error };
 }
 
 const nothing = async () => ({ projects: {}, keys: {} });

@@ -3,13 +3,11 @@
 import { html, useState } from '../../lib/html.js';
 import { useList } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
-import { Copy, Empty, Facts, Status, Time } from '../../ui/bits.js';
+import { Copy, Empty, Facts, NoMatch, Status, Time, curl } from '../../ui/bits.js';
 import { Dialog } from '../../ui/dialog.js';
+import { FilterDays, Filters, moments, useFilters } from '../../ui/filters.js';
 import { FilterText } from '../../ui/form.js';
-import { FilterDay, moments } from '../../ui/range.js';
 import { Table } from '../../ui/table.js';
-
-const FIRST_REQUEST = `curl ${location.origin}/v1/me -H "Authorization: Bearer $SKAI_KEY"`;
 
 const tone = (status) => (status < 400 ? 'succeeded' : status < 500 ? 'paused' : 'failed');
 const Answer = ({ status }) => html`<${Status} value=${tone(status)} text=${status} />`;
@@ -26,22 +24,20 @@ const COLUMNS = [
 /** Requests are short: below ten milliseconds, tenths matter. */
 const took = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : format.duration(ms));
 
-export function Requests({ query, change }) {
-  const { status, route, request_id, from, to } = query;
+export function Requests() {
+  const filters = useFilters(['status', 'route', 'request_id', 'from', 'to']);
+  const { query: { from, to, ...asked }, set, filtered } = filters;
   const [open, setOpen] = useState(null);
-  const list = useList('/v1/logs', { status, route, request_id, ...moments(query) });
-  const filtered = status || route || request_id || from || to;
-  return html`<div class="toolbar"><div class="filters" role="search" aria-label="Filter requests">
-      <${FilterText} label="Status" value=${status} inputmode="numeric" placeholder="404"
-        set=${(value) => change({ status: value.trim() })} />
-      <${FilterText} label="Route" value=${route} placeholder=${'/v1/jobs/{id}'} set=${(value) => change({ route: value.trim() })} />
-      <${FilterText} label="Request id" value=${request_id} set=${(value) => change({ request_id: value.trim() })} />
-      <${FilterDay} label="From" value=${from} set=${(value) => change({ from: value })} />
-      <${FilterDay} label="To" value=${to} set=${(value) => change({ to: value })} /></div>
+  const list = useList('/v1/logs', { ...asked, ...moments({ from, to }) });
+  const text = (label, name, more) => html`<${FilterText} label=${label} value=${asked[name]} set=${set(name)} ...${more} />`;
+  return html`<div class="toolbar"><${Filters} label="Filter requests" of=${filters}>
+      ${text('Status', 'status', { inputmode: 'numeric', placeholder: '404' })}
+      ${text('Route', 'route', { placeholder: '/v1/jobs/{id}' })}
+      ${text('Request id', 'request_id')}
+      <${FilterDays} of=${filters} /><//>
       <button type="button" onClick=${list.reload}>Refresh</button></div>
-    <${Table} label="Requests" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered
-      ? html`<${Empty} title="No request matches">Change or clear the filters.<//>`
-      : html`<${Empty} title="No requests yet" command=${FIRST_REQUEST}>Each request with a key of this account is listed here:<//>`} />
+    <${Table} label="Requests" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered ? html`<${NoMatch} what="request" />`
+      : html`<${Empty} title="No requests yet" command=${curl('/v1/me')}>Each request with a key of this account is listed here:<//>`} />
     ${open && html`<${Detail} request=${open} close=${() => setOpen(null)} />`}`;
 }
 

@@ -3,24 +3,27 @@
 import { html } from '../../lib/html.js';
 import { downloadCsv } from '../../lib/api.js';
 import { useList } from '../../lib/load.js';
+import { useQuery } from '../../lib/place.js';
 import * as format from '../../lib/format.js';
-import { Empty } from '../../ui/bits.js';
+import { Empty, Problem, firstJob } from '../../ui/bits.js';
 import { Meter } from '../../ui/chart.js';
 import { Does } from '../../ui/dialog.js';
 import { Table } from '../../ui/table.js';
 import { Named, useNames } from './names.js';
 
-export function Spending({ query, change }) {
+export function Spending() {
+  const [query, change] = useQuery();
   const month = /^\d{4}-\d\d$/.test(query.month ?? '') ? query.month : format.daysAgo(0).slice(0, 7);
-  const list = useList('/v1/usage/spending', { month }, ['jobs', 'usage']);
+  const list = useList('/v1/usage/spending', { month }, ['usage']);
   const names = useNames(list.rows);
   const save = () => downloadCsv('/v1/usage/spending', { month }, `spending-${month}.csv`);
   return html`<div class="toolbar"><div class="filters"><label class="filter"><span>Month</span>
         <input type="month" value=${month} placeholder="2026-11"
         onChange=${(event) => change({ month: event.target.value })} /></label></div>
       <${Does} name="Download CSV" kind="" act=${save} /></div>
-    <${Table} label="Spending by key" columns=${columns(names)} list=${list} empty=${html`<${Empty} title="Nothing was spent in this month">
-      A key is listed here once it pays for a job. A job counts in the month in which it was accepted.<//>`} />`;
+    <${Problem} error=${names.error} />
+    <${Table} label="Spending by key" columns=${columns(names)} list=${list} empty=${html`<${Empty} title="Nothing was spent in this month"
+      command=${firstJob()}>A key is listed here once it pays for a job. A job counts in the month in which it was accepted.<//>`} />`;
 }
 
 function columns({ projects, keys }) {

@@ -3,11 +3,11 @@
 import { html } from '../../lib/html.js';
 import { post } from '../../lib/api.js';
 import { useList } from '../../lib/load.js';
-import { useQuery } from '../../lib/place.js';
 import { useCan } from '../../lib/session.js';
 import * as format from '../../lib/format.js';
 import { Empty, Link, Time } from '../../ui/bits.js';
 import { Does } from '../../ui/dialog.js';
+import { Filters, useFilters } from '../../ui/filters.js';
 import { Filter } from '../../ui/form.js';
 import { Table } from '../../ui/table.js';
 
@@ -30,14 +30,14 @@ function Work({ letter: { id, job_id: job, delivery_id: delivery, task_id: task 
 }
 
 export function DeadLetters() {
-  const [{ queue }, change] = useQuery();
+  const filters = useFilters(['queue']);
+  const { query: { queue }, set } = filters;
   const can = useCan();
   const list = useList('/v1/dlq', { queue }, ['dead_letters']);
   const redrive = ({ id }) => html`<${Does} name="Redrive" act=${(options) => post(`/v1/dlq/${id}/redrive`, {}, options)}
     done=${list.reload} />`;
-  return html`<div class="filters" role="search" aria-label="Filter dead letters">
-      <${Filter} label="Queue" value=${queue} options=${QUEUES} set=${(to) => change({ queue: to })} />
-    </div>
+  return html`<${Filters} label="Filter dead letters" of=${filters}>
+      <${Filter} label="Queue" value=${queue} options=${QUEUES} set=${set('queue')} /><//>
     <${Table} label="Dead letters" columns=${columns(can('jobs:write') && redrive)} list=${list} empty=${html`<${Empty}
       title=${queue ? 'No dead letters in this queue' : 'No dead letters'}>Jobs, deliveries and tasks that failed for good appear here, to
       be put back into their queue once the cause is gone.<//>`} />`;

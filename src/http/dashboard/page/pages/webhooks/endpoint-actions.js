@@ -3,9 +3,10 @@
 import { html, useState } from '../../lib/html.js';
 import { post } from '../../lib/api.js';
 import * as format from '../../lib/format.js';
-import { Form, Select, Text } from '../../ui/form.js';
+import { Form, Select, Text, useFields } from '../../ui/form.js';
 import { Opens } from '../../ui/dialog.js';
-import { Secret } from './parts.js';
+import { Makes } from '../../ui/secret.js';
+import { SigningSecret } from './parts.js';
 
 const OVERLAPS = [
   ['', 'As the operator decided (a day by default)'],
@@ -16,19 +17,19 @@ const OVERLAPS = [
 ];
 
 /** "Rotate secret": of an endpoint, or of what else has the route. */
-export function RotateSecret({ id, path = `/v1/webhooks/endpoints/${id}`, kind = 'small' }) {
-  return html`<${Opens} name="Rotate secret" kind=${kind}>${(close) => html`<${Rotating} ...${{ path, close }} />`}<//>`;
+export function RotateSecret({ id, path = `/v1/webhooks/endpoints/${id}` }) {
+  return html`<${Makes} name="Rotate secret" madeTitle="Secret rotated" kind="small"
+    form=${({ close, done }) => html`<${Rotating} ...${{ path, close, done }} />`}
+    shown=${(made) => html`<${SigningSecret} of=${made} note="Until the old secret ends, requests carry a signature of each." />`} />`;
 }
 
-function Rotating({ path, close }) {
-  const [value, setValue] = useState({ overlap: '' });
-  const [made, setMade] = useState(null);
-  if (made) return html`<${Secret} secret=${made.secret} close=${close}
-    note="Until the old secret ends, requests carry a signature of each." />`;
+function Rotating({ path, close, done }) {
+  const [value, set] = useFields({ overlap: '' });
   const send = (options, { overlap }) => post(`${path}/rotate-secret`, overlap ? { overlap_seconds: Number(overlap) } : {}, options);
-  return html`<${Form} ...${{ value, send, close }} submit="Rotate secret" done=${setMade}>
+  return html`<${Form} ...${{ value, send, close, done }} submit="Rotate secret">
     <p>A new secret signs from now on.</p>
-    <${Select} label="The old secret signs too for" value=${value.overlap} set=${(overlap) => setValue({ overlap })} options=${OVERLAPS} />
+    <${Select} label="The old secret signs too for" name="overlap_seconds" value=${value.overlap} set=${set('overlap')}
+      options=${OVERLAPS} />
   <//>`;
 }
 
@@ -39,7 +40,7 @@ export function RedriveFailed({ id, done }) {
 }
 
 function Redriving({ id, close, done }) {
-  const [value, setValue] = useState({ since: '' });
+  const [value, set] = useFields({ since: '' });
   const [result, setResult] = useState(null);
   const path = `/v1/webhooks/endpoints/${id}/redrive`;
   const send = (options, { since }) => post(path, since ? { since: new Date(since).toISOString() } : {}, options);
@@ -49,7 +50,7 @@ function Redriving({ id, close, done }) {
   };
   return html`<${Form} ...${{ value, send, close }} submit=${result?.has_more ? 'Redrive more' : 'Redrive failed'} done=${finished}>
     <p>Deliveries that were given up go back into the queue with all their retries, up to 1,000 at once.</p>
-    <${Text} label="Since" type="datetime-local" value=${value.since} set=${(since) => setValue({ since })}
+    <${Text} label="Since" name="since" type="datetime-local" value=${value.since} set=${set('since')}
       hint="Those made at this time or later, in the time of this browser. Empty: all that failed." />
     <div role="status">${result && html`<p class="strong">${said(result)}</p>`}</div>
   <//>`;

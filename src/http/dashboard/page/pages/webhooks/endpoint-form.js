@@ -1,11 +1,12 @@
 // An endpoint to make or to change.
 
-import { html, useState } from '../../lib/html.js';
+import { html } from '../../lib/html.js';
 import { patch, post } from '../../lib/api.js';
 import { go, address } from '../../lib/place.js';
-import { Check, Checks, Form, Select, Text } from '../../ui/form.js';
+import { Check, Checks, Form, Select, Text, useFields } from '../../ui/form.js';
 import { Opens } from '../../ui/dialog.js';
-import { EVENTS, POLICIES, Secret, endpointPage } from './parts.js';
+import { Makes } from '../../ui/secret.js';
+import { EVENTS, POLICIES, SigningSecret, endpointPage } from './parts.js';
 
 const NEW = { url: '', all: true, events: [], description: '', retry_policy: 'standard' };
 
@@ -18,14 +19,10 @@ const body = ({ url, all, events, description, retry_policy: policy }) => ({
 
 /** "Create endpoint": its secret is shown once, then its page. */
 export function CreateEndpoint() {
-  return html`<${Opens} name="Create endpoint" kind="primary">${(close) => html`<${Creating} close=${close} />`}<//>`;
-}
-
-function Creating({ close }) {
-  const [made, setMade] = useState(null);
-  if (made) return html`<${Secret} secret=${made.secret} close=${() => { close(); go(address(endpointPage(made.id))); }} />`;
-  return html`<${Fields} first=${NEW} submit="Create endpoint" close=${close} done=${setMade}
-    send=${(options, value) => post('/v1/webhooks/endpoints', body(value), options)} />`;
+  const send = (options, value) => post('/v1/webhooks/endpoints', body(value), options);
+  return html`<${Makes} name="Create endpoint" madeTitle="Endpoint created" kind="primary"
+    form=${({ close, done }) => html`<${Fields} ...${{ send, close, done }} first=${NEW} submit="Create endpoint" />`}
+    shown=${(made) => html`<${SigningSecret} of=${made} />`} left=${({ id }) => go(address(endpointPage(id)))} />`;
 }
 
 /** "Edit", filled with what the endpoint is. */
@@ -37,16 +34,16 @@ export function EditEndpoint({ endpoint, done }) {
 }
 
 function Fields({ first, submit, send, done, close }) {
-  const [value, setValue] = useState(first);
-  const set = (name) => (to) => setValue({ ...value, [name]: to });
+  const [value, set] = useFields(first);
   return html`<${Form} ...${{ value, submit, send, done, close }} disabled=${!value.url.trim() || (!value.all && !value.events.length)}>
-    <${Text} label="URL" type="url" inputmode="url" value=${value.url} set=${set('url')} required maxlength="2048"
+    <${Text} label="URL" name="url" type="url" inputmode="url" value=${value.url} set=${set('url')} required maxlength="2048"
       placeholder="https://example.com/webhooks"
       hint="Receives a POST for each event. An answer of 2xx within 15 seconds counts as received." />
-    <${Text} label="Description" value=${value.description} set=${set('description')} maxlength="500" hint="A note for yourself." />
+    <${Text} label="Description" name="description" value=${value.description} set=${set('description')} maxlength="500"
+      hint="A note for yourself." />
     <${Check} label="All events" value=${value.all} set=${set('all')} hint="Also those that later versions add." />
-    ${!value.all && html`<${Checks} label="Events" value=${value.events} set=${set('events')} options=${EVENTS} />`}
-    <${Select} label="Retry policy" value=${value.retry_policy} set=${set('retry_policy')} options=${POLICIES}
+    ${!value.all && html`<${Checks} label="Events" name="events" value=${value.events} set=${set('events')} options=${EVENTS} />`}
+    <${Select} label="Retry policy" name="retry_policy" value=${value.retry_policy} set=${set('retry_policy')} options=${POLICIES}
       hint="How long a delivery is tried before it is given up. The operator may have set other delays." />
   <//>`;
 }

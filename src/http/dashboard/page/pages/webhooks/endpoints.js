@@ -2,13 +2,11 @@
 
 import { html } from '../../lib/html.js';
 import { useList } from '../../lib/load.js';
-import { Empty, Time } from '../../ui/bits.js';
+import { Empty, Time, curl } from '../../ui/bits.js';
 import { Table } from '../../ui/table.js';
 import { EndpointStatus, endpointPage, eventsOf } from './parts.js';
 
-const FIRST = `curl ${location.origin}/v1/webhooks/endpoints \\
-  -H "Authorization: Bearer $SKAI_KEY" -H "Content-Type: application/json" \\
-  -d '{"url": "https://example.com/webhooks", "events": ["job.completed", "job.failed"]}'`;
+const FIRST = curl('/v1/webhooks/endpoints', { url: 'https://example.com/webhooks', events: ['job.completed', 'job.failed'] });
 
 const COLUMNS = [
   { name: 'URL', of: ({ url, description }) => html`<code>${url}</code>${description && html`<span

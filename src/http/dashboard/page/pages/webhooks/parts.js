@@ -4,7 +4,8 @@ import { html, Fragment } from '../../lib/html.js';
 import { get } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
-import { Code, Copy, Status, Time } from '../../ui/bits.js';
+import { Code, Status, Time } from '../../ui/bits.js';
+import { Secret } from '../../ui/secret.js';
 
 export const EVENTS = [
   'job.completed', 'job.failed', 'job.canceled', 'batch.completed', 'agent.drift', 'credits.granted', 'credits.low',
@@ -18,11 +19,11 @@ export const POLICIES = [
   ['extended', 'Extended: nine retries over three days'],
 ];
 
-/** The endpoints, to name them beside their deliveries: `{ options, urlOf }`. */
+/** The endpoints, to name them beside their deliveries: `{ options, urlOf, error }`. */
 export function useEndpoints() {
-  const { data } = useLoad((signal) => get('/v1/webhooks/endpoints', { limit: 100 }, { signal }), [], ['endpoints']);
+  const { data, error } = useLoad((signal) => get('/v1/webhooks/endpoints', { limit: 100 }, { signal }), [], ['endpoints']);
   const urls = new Map((data?.data ?? []).map(({ id, url }) => [id, url]));
-  return { options: [...urls], urlOf: (id) => urls.get(id) };
+  return { options: [...urls], urlOf: (id) => urls.get(id), error };
 }
 
 /** Whether an endpoint is sent anything, and why not. */
@@ -52,14 +53,10 @@ export const deliveryPage = ({ id }) => `/dashboard/webhooks/deliveries/${id}`;
 export const endpointPage = (id) => `/dashboard/webhooks/endpoints/${id}`;
 
 /** A secret that is shown this once, and how its owner checks a request with it. */
-export function Secret({ secret, note, close }) {
-  return html`<div class="form">
-    <div class="notice"><p>This is the only time that the secret is shown. Keep it where your server reads its secrets.</p></div>
-    <div class="field"><p class="strong">Signing secret</p><p><${Copy} text=${secret} label="Copy the secret" /></p>
-      ${note && html`<p class="note">${note}</p>`}</div>
-    <${Verify} />
-    <div class="form-end"><button type="button" class="primary" onClick=${close}>Done</button></div>
-  </div>`;
+export function SigningSecret({ of: { secret }, note }) {
+  return html`<${Secret} label="Signing secret" text=${secret} copy="Copy the secret"
+      note="This is the only time that the secret is shown. Keep it where your server reads its secrets." />
+    ${note && html`<p>${note}</p>`}<${Verify} />`;
 }
 
 const NODE = `const { Webhook } = require('standardwebhooks');
