@@ -63,7 +63,8 @@ create index project_by_id on project (id);
 -- `expires_at` is what its maker asked for; a key that was replaced ends at `overlap_ends_at` too. `origin` is
 -- the first of the keys that it goes back to by rotations, which share one budget; null where it is itself.
 -- `allowed_cidrs` are networks, separated by spaces; null where it may be used from anywhere.
--- `is_dashboard` marks the one key of a project that pays for what people start on the dashboard: nobody has its secret.
+-- `is_dashboard` marks the one key of a project that pays for what people start on the dashboard: nobody has its
+-- secret.
 create table api_key (
   seq integer primary key,
   account integer not null references account (seq),
@@ -912,8 +913,8 @@ create table stripe_return (
 create index stripe_return_by_payment on stripe_return (payment);
 
 -- Who changed what, from where, and what it was before: written by the triggers below, in the transaction of the
--- change, so that none is forgotten; `app` adds to it what has no row of its own. `account` is null for changes of
--- the server itself. Who it was is what the writer says of the deed that it runs (src/store/engine/origins.rs). `before`
+-- change, so that none is forgotten; `app` adds to it what has no row of its own. `account` is null for changes of the
+-- server itself. Who it was is what the writer says of the deed that it runs (src/store/engine/origins.rs). `before`
 -- and `after` are JSON with the words of the API and without secrets: both of a change, one of what is new or gone.
 -- Nothing in it is changed; the duty `prune` takes away what is old.
 create table audit_entry (
@@ -921,6 +922,7 @@ create table audit_entry (
   account integer references account (seq),
   actor text not null default (origin_kind()) check (actor in ('user', 'key', 'operator', 'system')),
   actor_id blob default (origin_id()),
+  actor_name text default (origin_name()),
   address text default (origin_address()),
   request_id text default (origin_request_id()),
   action text not null,
@@ -1148,8 +1150,8 @@ begin
   values ('queue.resumed', 'queue', shown_queue(old.queue), '{"paused":true}', '{"paused":false}');
 end;
 
--- The functions and schedules that an account is made with are told by its own entry. Values of headers are secrets, and
--- are left out.
+-- The functions and schedules that an account is made with are told by its own entry. Values of headers are secrets,
+-- and are left out.
 create trigger audit_function_created after insert on function
 when not (new.kind = 'builtin' and new.created_at = (select created_at from account where seq = new.account))
 begin

@@ -753,6 +753,7 @@ create table audit_entry (
   account integer references account (seq),
   actor text not null default (origin_kind()) check (actor in ('user', 'key', 'operator', 'system')),
   actor_id blob default (origin_id()),
+  actor_name text default (origin_name()),
   address text default (origin_address()),
   request_id text default (origin_request_id()),
   action text not null,
@@ -1123,7 +1124,6 @@ begin
   );
 end;
 
--- People act by links before anybody knows them: what they do by one, they did themselves.
 create trigger audit_member_created after insert on member
 begin
   insert into audit_entry (account, action, object, target, name, after)
