@@ -11,6 +11,7 @@ use std::{
 };
 
 use flate2::{Compression, GzBuilder};
+use sha2::{Digest as _, Sha256};
 
 const PAGE: &str = "src/http/dashboard/page";
 const INDEX: &str = "index.html";
@@ -34,7 +35,9 @@ fn main() -> io::Result<()> {
     files.sort_by(|one, other| one.path.cmp(&other.path));
     let version = version(&files);
     fill_index(&mut files, &version)?;
-    let mut table = format!("const VERSION: &str = {version:?};\nstatic FILES: &[Asset] = &[\n");
+    let number = files.len();
+    let mut table =
+        format!("const VERSION: &str = {version:?};\nstatic FILES: [Asset; {number}] = [\n");
     for (at, file) in files.iter().enumerate() {
         let entry = pack(file, &out.join(format!("asset-{at}")))?;
         writeln!(table, "    {entry},").map_err(io::Error::other)?;
@@ -63,17 +66,20 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<File>) -> io::Result<()>
     Ok(())
 }
 
-/// Changes with every byte and name: what has this version in its path never changes.
+/// Changes with every byte and name, and with how they are packed: what has this version in its path never changes.
 fn version(files: &[File]) -> String {
-    let mut hash = crc32fast::Hasher::new();
-    let mut length = 0;
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update(bytes.len().to_be_bytes());
+        hash.update(bytes);
+    };
+    add(include_bytes!("build.rs"));
     for file in files {
-        hash.update(file.path.as_bytes());
-        hash.update(&[0]);
-        hash.update(&file.bytes);
-        length += file.bytes.len();
+        add(file.path.as_bytes());
+        add(&file.bytes);
     }
-    format!("{:08x}{length:x}", hash.finalize())
+    let digest = hash.finalize();
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Names in the first file that a browser reads all others that it will need.
@@ -106,7 +112,8 @@ fn pack(file: &File, to: &Path) -> io::Result<String> {
         fs::write(to, packer.finish()?)?;
     }
     Ok(format!(
-        "Asset {{ path: {:?}, media_type: {:?}, is_gzip: {}, bytes: include_bytes!({:?}) }}",
+        "Asset {{ path: {:?}, media_type: {:?}, is_gzip: {}, bytes: include_bytes!({:?}), \
+         plain: std::sync::OnceLock::new() }}",
         file.path,
         media_type(&file.path)?,
         !is_font,

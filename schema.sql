@@ -63,7 +63,8 @@ create index project_by_id on project (id);
 -- `expires_at` is what its maker asked for; a key that was replaced ends at `overlap_ends_at` too. `origin` is
 -- the first of the keys that it goes back to by rotations, which share one budget; null where it is itself.
 -- `allowed_cidrs` are networks, separated by spaces; null where it may be used from anywhere.
--- `is_dashboard` marks the one key of a project that pays for what people start on the dashboard: nobody has its secret.
+-- `is_dashboard` marks the one key of a project that pays for what people start on the dashboard: nobody has its
+-- secret.
 create table api_key (
   seq integer primary key,
   account integer not null references account (seq),
@@ -912,8 +913,8 @@ create table stripe_return (
 create index stripe_return_by_payment on stripe_return (payment);
 
 -- Who changed what, from where, and what it was before: written by the triggers below, in the transaction of the
--- change, so that none is forgotten; `app` adds to it what has no row of its own. `account` is null for changes of
--- the server itself. Who it was is what the writer says of the deed that it runs (src/store/engine/origins.rs). `before`
+-- change, so that none is forgotten; `app` adds to it what has no row of its own. `account` is null for changes of the
+-- server itself. Who it was is what the writer says of the deed that it runs (src/store/engine/origins.rs). `before`
 -- and `after` are JSON with the words of the API and without secrets: both of a change, one of what is new or gone.
 -- Nothing in it is changed; the duty `prune` takes away what is old.
 create table audit_entry (
@@ -921,6 +922,7 @@ create table audit_entry (
   account integer references account (seq),
   actor text not null default (origin_kind()) check (actor in ('user', 'key', 'operator', 'system')),
   actor_id blob default (origin_id()),
+  actor_name text default (origin_name()),
   address text default (origin_address()),
   request_id text default (origin_request_id()),
   action text not null,
@@ -1148,8 +1150,8 @@ begin
   values ('queue.resumed', 'queue', shown_queue(old.queue), '{"paused":true}', '{"paused":false}');
 end;
 
--- The functions and schedules that an account is made with are told by its own entry. Values of headers are secrets, and
--- are left out.
+-- The functions and schedules that an account is made with are told by its own entry. Values of headers are secrets,
+-- and are left out.
 create trigger audit_function_created after insert on function
 when not (new.kind = 'builtin' and new.created_at = (select created_at from account where seq = new.account))
 begin
@@ -1161,17 +1163,25 @@ begin
   );
 end;
 create trigger audit_function_updated
-after update of kind, url, method, headers, timeout_ms, secret, agent, input on function
+after update of kind, url, method, headers, timeout_ms, agent, input on function
+when (old.kind, old.url, old.method, old.headers, old.timeout_ms, old.agent, old.input)
+  is not (new.kind, new.url, new.method, new.headers, new.timeout_ms, new.agent, new.input)
 begin
   insert into audit_entry (account, action, object, target, name, before, after)
   values (
-    new.account, iif(old.secret <> new.secret and old.url = new.url, 'function.secret_rotated', 'function.updated'),
-    'function', shown_id(new.id), new.name,
+    new.account, 'function.updated', 'function', shown_id(new.id), new.name,
     json_object('kind', old.kind, 'url', old.url, 'method', old.method, 'timeout_ms', old.timeout_ms,
-      'agent', old.agent, 'input', json(shown_json(old.input)), 'updated_at', shown_time(old.updated_at)),
+      'agent', old.agent, 'input', json(shown_json(old.input)), 'headers', null),
     json_object('kind', new.kind, 'url', new.url, 'method', new.method, 'timeout_ms', new.timeout_ms,
-      'agent', new.agent, 'input', json(shown_json(new.input)), 'updated_at', shown_time(new.updated_at))
+      'agent', new.agent, 'input', json(shown_json(new.input)),
+      'headers', iif(old.headers is new.headers, null, 'changed'))
   );
+end;
+create trigger audit_function_secret after update of secret on function
+when old.secret <> new.secret and old.url = new.url
+begin
+  insert into audit_entry (account, action, object, target, name)
+  values (new.account, 'function.secret_rotated', 'function', shown_id(new.id), new.name);
 end;
 create trigger audit_function_deleted after delete on function
 begin

@@ -140,6 +140,7 @@ impl Server {
         let grants = Arc::new(work::run_grants(&config, &app)?);
         let tasks = Arc::new(work::run_tasks(&config, &app)?);
         work::tell_backlog(&app, &generations);
+        work::tell_loads(&app, &generations, &deliveries, &grants, &tasks);
         work::end_left_calls(&app)?;
         metrics::pull_queue(&app, &generations);
         metrics::pull_queue(&app, &deliveries);

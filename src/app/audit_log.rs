@@ -1,18 +1,19 @@
 //! Looking at the audit log. Triggers write it; see `schema.sql`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, hash_map::Entry};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{App, accounts, auth::Session};
 use crate::{
-    domain::{AccountId, Cursor, Environment, Error, Page, PageRequest, Result, Timestamp},
+    domain::{
+        AccountId, ApiKeyId, Cursor, Environment, Error, Page, PageRequest, Result, Timestamp,
+    },
     observe::origin::Actor,
     store::{
         SystemScope, api_keys,
         audit_log::{self, AuditEntry, AuditFilter},
-        persons,
     },
 };
 
@@ -51,35 +52,31 @@ pub fn list(
     let filter = filter(query, page)?;
     let mut found =
         app.store.read(session.scope, |snapshot| audit_log::list(snapshot, &filter, page.limit))?;
-    name_actors(app, session, &mut found.rows)?;
+    name_keys(app, session, &mut found.rows)?;
+    found.rows.iter_mut().for_each(hide_operator);
     Ok(super::page_of(found, |seq| Cursor::from_number(*seq)))
 }
 
-/// Says what people call who did it. Keys are the account's; people are known to the server.
-fn name_actors(app: &App, session: &Session, entries: &mut [AuditEntry]) -> Result<()> {
-    let of =
-        |entries: &[AuditEntry]| -> HashSet<Actor> { entries.iter().map(|e| e.actor).collect() };
-    let mut names: HashMap<Actor, Option<String>> = HashMap::new();
+/// Says what people call the keys that did it.
+fn name_keys(app: &App, session: &Session, entries: &mut [AuditEntry]) -> Result<()> {
+    let mut names: HashMap<ApiKeyId, Option<String>> = HashMap::new();
     app.store.read(session.home, |snapshot| {
-        for actor in of(entries) {
-            if let Actor::Key(key) = actor {
-                names.insert(actor, api_keys::find(snapshot, key)?.map(|key| key.name));
+        for entry in entries {
+            let Actor::Key(id) = entry.actor else { continue };
+            if let Entry::Vacant(new) = names.entry(id) {
+                new.insert(api_keys::find(snapshot, id)?.map(|key| key.name));
             }
+            entry.actor_name = names.get(&id).cloned().flatten();
         }
         Ok(())
-    })?;
-    app.store.read(SystemScope::new(), |snapshot| {
-        for actor in of(entries) {
-            if let Some(user) = actor.user() {
-                names.insert(actor, persons::find(snapshot, user)?.map(|person| person.email));
-            }
-        }
-        Ok(())
-    })?;
-    for entry in entries {
-        entry.actor_name = names.get(&entry.actor).cloned().flatten();
+    })
+}
+
+/// Who operates the server, and from where, is no account's to know.
+fn hide_operator(entry: &mut AuditEntry) {
+    if matches!(entry.actor, Actor::Operator(_)) {
+        (entry.actor_name, entry.address) = (None, None);
     }
-    Ok(())
 }
 
 /// The same of all accounts and of the server itself, or of one account.

@@ -97,11 +97,18 @@ fn stored(app: &App, new: &HttpTarget, known: Option<&Http>, secret: &[u8]) -> R
         Ok((name.clone(), value))
     };
     let headers: Headers = new.headers.iter().map(value).collect::<Result<_>>()?;
-    let headers = serde_json::to_vec(&headers).map_err(Error::internal)?;
+    // Sealed anew, the same would look like others.
+    let headers = match known_there {
+        Some(http) if kept == headers => http.headers.clone(),
+        _ => {
+            let headers = serde_json::to_vec(&headers).map_err(Error::internal)?;
+            app.vault.seal(Purpose::FunctionHeaders, &headers)?
+        }
+    };
     Ok(Http {
         url: new.url.as_str().to_owned(),
         method: new.method,
-        headers: app.vault.seal(Purpose::FunctionHeaders, &headers)?,
+        headers,
         timeout_ms: new.timeout_ms,
         secret: known.map_or_else(|| secret.to_vec(), |http| http.secret.clone()),
         previous_secret: known.and_then(|http| http.previous_secret.clone()),

@@ -50,7 +50,7 @@ pub mod webhooks;
 use std::{sync::Arc, time::Duration};
 
 pub use argon::{HashCost, hash as hash_api_key};
-pub use backlog::Backlog;
+pub use backlog::{Backlog, Load};
 pub use cache::CacheUse;
 pub use calls::{CallLimits, Calls};
 pub use contracts::Contracts;

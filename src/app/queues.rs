@@ -3,10 +3,7 @@
 use super::App;
 use crate::{
     domain::{QueueName, Result},
-    store::{
-        Commit, SystemScope,
-        queue::{self, Depth},
-    },
+    store::{Commit, SystemScope, queue},
 };
 
 /// A queue as the operator sees it.
@@ -16,23 +13,31 @@ pub struct QueueState {
     pub name: QueueName,
     /// Whether it stands still.
     pub paused: bool,
-    /// What it holds.
-    pub depth: Depth,
+    /// Work that waits, whether due or not.
+    pub waiting: usize,
+    /// Work that is being done.
+    pub running: usize,
+    /// Work that was given up and not put back.
+    pub dead: u64,
 }
 
-/// All queues. Reads every row of theirs, and blocks while it does.
+/// All queues. What they hold they know by heart, so that it costs as much however much waits. Blocks.
 pub fn look(app: &App) -> Result<Vec<QueueState>> {
-    app.store.read(SystemScope::new(), |snapshot| {
-        let paused = queue::paused(snapshot)?;
-        let depths = queue::depths(snapshot)?;
-        let depth = |name| depths.iter().find(|(queue, _)| *queue == name).map(|(_, depth)| *depth);
-        let state = |name| QueueState {
+    let (paused, dead) = app.store.read(SystemScope::new(), |snapshot| {
+        Ok((queue::paused(snapshot)?, queue::dead(snapshot)?))
+    })?;
+    let loads = app.backlog.loads();
+    let state = |name| {
+        let load = loads.iter().find(|load| load.queue == name);
+        QueueState {
             name,
             paused: paused.contains(&name),
-            depth: depth(name).unwrap_or_default(),
-        };
-        Ok(QueueName::ALL.into_iter().map(state).collect())
-    })
+            waiting: load.map_or(0, |load| load.waiting),
+            running: load.map_or(0, |load| load.running),
+            dead: dead.iter().find(|(queue, _)| *queue == name).map_or(0, |(_, dead)| *dead),
+        }
+    };
+    Ok(QueueName::ALL.into_iter().map(state).collect())
 }
 
 /// Lets a queue stand still, or go on. Work that has begun ends as usual.

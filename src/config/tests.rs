@@ -607,8 +607,13 @@ fn where_traces_go_is_checked_and_never_repeated() {
         let loaded = load(&format!("[traces]\nsample_ratio = {ratio}\n"), &[]);
         assert_eq!(loaded.is_ok(), is_good, "{ratio}: {loaded:?}");
     }
-    for endpoint in ["localhost:4318", "grpc://a.example", "http://", "http://user:hush@a.example/"]
-    {
+    for endpoint in [
+        "localhost:4318",
+        "grpc://a.example",
+        "http://",
+        "http://user:hush@a.example/",
+        "https://a.example/v1/traces?api-key=hush",
+    ] {
         let message = refusal(&format!("[traces]\nendpoint = \"{endpoint}\"\n"), &[]);
         assert!(
             message.contains("traces.endpoint") && message.contains("allowed: an http"),

@@ -80,21 +80,21 @@ fn pairs(headers: &str) -> impl Iterator<Item = Option<(String, Secret<String>)>
 }
 
 fn endpoint<'de, D: Deserializer<'de>>(given: D) -> Result<String, D::Error> {
-    let allowed =
-        "an http or https URL with its path, such as \"http://localhost:4318/v1/traces\", or \"\"";
+    let allowed = "an http or https URL with its path and no query, such as \"http://localhost:4318/v1/traces\", or \"\"";
     values::text(given, allowed, |given| {
         let text = given.text()?.trim();
         (text.is_empty() || is_endpoint(text)).then(|| text.to_owned())
     })
 }
 
-/// Whoever must be let in says so in headers, which are hidden, and not in the address.
+/// Whoever must be let in says so in headers, which are hidden, and not in the address, which is shown.
 fn is_endpoint(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else { return false };
     let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
     matches!(uri.scheme_str(), Some("http" | "https"))
         && uri.host().is_some_and(|host| !host.is_empty())
         && !has_user
+        && !text.contains(['?', '#'])
 }
 
 fn ratio<'de, D: Deserializer<'de>>(given: D) -> Result<f64, D::Error> {

@@ -27,7 +27,7 @@ use crate::{
         auth::{Session, SignedIn, not_signed_in, unauthenticated},
         sign_in::Browser,
     },
-    domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope, TraceContext, UserId},
+    domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope, TraceContext},
     observe::origin::{self, Actor, Origin},
 };
 
@@ -47,7 +47,7 @@ pub(crate) enum Identity {
     /// An API key of a tenant, or somebody who signed in to act for one.
     Tenant(Arc<Session>),
     /// The operator, by the token; or an operator who signed in.
-    Operator(Option<UserId>),
+    Operator(Option<Arc<Session>>),
 }
 
 impl Identity {
@@ -56,10 +56,21 @@ impl Identity {
         match self {
             Self::Anyone => Actor::System,
             Self::Tenant(session) => match &session.user {
+                // No member of the account: they act there because they are the operator.
+                Some(user) if !user.is_member => Actor::Operator(Some(user.id)),
                 Some(user) => Actor::User(user.id),
                 None => Actor::Key(session.key),
             },
-            Self::Operator(user) => Actor::Operator(*user),
+            Self::Operator(_) => Actor::Operator(self.user().map(|user| user.id)),
+        }
+    }
+
+    /// Who signed in, where it is somebody who did.
+    pub(super) fn user(&self) -> Option<&SignedIn> {
+        match self {
+            Self::Anyone => None,
+            Self::Tenant(session) => session.user.as_ref(),
+            Self::Operator(session) => session.as_ref()?.user.as_ref(),
         }
     }
 }

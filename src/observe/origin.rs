@@ -60,6 +60,8 @@ impl Actor {
 pub struct Origin {
     /// Who.
     pub actor: Actor,
+    /// The e-mail address of somebody who signed in. It stays in the log when they are forgotten; keys never are.
+    pub name: Option<Arc<str>>,
     /// The client's address.
     pub address: Option<IpAddr>,
     /// The request's name.
@@ -69,7 +71,7 @@ pub struct Origin {
 impl Origin {
     /// Whoever runs a command on the server's machine.
     pub const fn operator() -> Self {
-        Self { actor: Actor::Operator(None), address: None, request_id: None }
+        Self { actor: Actor::Operator(None), name: None, address: None, request_id: None }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     ambient::{self, Ambient},
-    app::{App, backup, jobs},
+    app::{App, Load, backup, jobs},
     config::Config,
     domain::QueueName,
     queue::{Kind, Runner, Ticker},
@@ -106,6 +106,35 @@ pub(super) fn tell_backlog(app: &App, generations: &Arc<Runner<RunGeneration>>) 
         let stats = runner.upgrade().map(|runner| runner.stats()).unwrap_or_default();
         stats.ready + stats.later
     });
+}
+
+/// Lets the operator know what the queues hold. Calls that clients wait for are work of the first, and run beside it.
+pub(super) fn tell_loads(
+    app: &Arc<App>,
+    generations: &Arc<Runner<RunGeneration>>,
+    deliveries: &Arc<Runner<DeliverWebhook>>,
+    grants: &Arc<Runner<GrantCredits>>,
+    tasks: &Arc<Runner<RunTask>>,
+) {
+    let calls = Arc::downgrade(app);
+    let generations =
+        load_of(generations, move || calls.upgrade().map_or(0, |app| app.calls.running()));
+    let (deliveries, grants) = (load_of(deliveries, || 0), load_of(grants, || 0));
+    let tasks = load_of(tasks, || 0);
+    app.backlog.watch_queues(move || vec![generations(), deliveries(), grants(), tasks()]);
+}
+
+/// Tells what a queue holds, with what runs beside it.
+fn load_of<K: Kind, F: Fn() -> usize + Send + Sync>(
+    runner: &Arc<Runner<K>>,
+    beside: F,
+) -> impl Fn() -> Load + Send + Sync + use<K, F> {
+    let runner = Arc::downgrade(runner);
+    move || {
+        let stats = runner.upgrade().map(|runner| runner.stats()).unwrap_or_default();
+        let running = stats.running + beside();
+        Load { queue: K::QUEUE, waiting: stats.ready + stats.later, running }
+    }
 }
 
 /// Starts what goes on without being asked, each on a thread of its own: due work with looks at a disk in trouble,

@@ -9,7 +9,8 @@ use super::{
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    AccountId, AccountSettings, DEFAULT_PROJECT, Environment, ProjectId, Result, Timestamp,
+    AccountId, AccountSettings, DEFAULT_PROJECT, Environment, ProjectId, Result, Timestamp, Topic,
+    Topics,
 };
 
 /// A tenant.
@@ -150,6 +151,8 @@ pub fn update(
     )?;
     if changed > 0 {
         tx.signal(super::Signal::AccountChanged);
+        // Who listens to the twin is told what both have once.
+        tx.tell((id, Environment::Live), Topics::NONE.with(Topic::Projects).with(Topic::Audit));
     }
     Ok(changed > 0)
 }

@@ -27,7 +27,7 @@ pub struct AuditEntry {
     pub account: Option<(AccountId, Environment)>,
     /// Who did it.
     pub actor: Actor,
-    /// What people call who did it, where that is known.
+    /// What people call who did it, where that is known: of somebody who signed in, the address at that time.
     pub actor_name: Option<String>,
     /// The client's address.
     pub address: Option<String>,
@@ -57,7 +57,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         id: AuditEntryId::from_uuid(derived_uuid(owner.unwrap_or(0), seq, created_at)),
         account: None,
         actor: actor(row)?,
-        actor_name: None,
+        actor_name: row.get("actor_name")?,
         address: row.get("address")?,
         request_id: row.get("request_id")?,
         action: row.get("action")?,
@@ -128,8 +128,7 @@ macro_rules! select_any {
         concat!(
             "select e.*, a.id as account_id, a.environment, (select k.name from main.account l \
                join main.api_key k on k.account = l.seq and k.id = e.actor_id \
-               where l.id = a.id and l.environment = 'live' and e.actor = 'key') as key_name, \
-               (select email from main.person where id = e.actor_id and e.actor <> 'key') as email \
+               where l.id = a.id and l.environment = 'live' and e.actor = 'key') as key_name \
              from main.audit_entry e left join main.account a on a.seq = e.account where ",
             $found,
             filtered!()
@@ -146,7 +145,8 @@ const LAST_OF: &str = "select seq from main.audit_entry where account = ?3 and s
 #[cfg(test)]
 pub(in crate::store) const LISTS: [&str; 6] = [LIST, LAST, LIST_ALL, LIST_OF, LAST_OF_ALL, LAST_OF];
 
-/// The account's entries, newest first: up to `limit`, fewer where they are hard to find. Who did it is not named.
+/// The account's entries, newest first: up to `limit`, fewer where they are hard to find. Keys are not
+/// named.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &AuditFilter,
@@ -175,8 +175,9 @@ pub fn list_all(
 fn with_account(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let id: Option<AccountId> = row.get("account_id")?;
     let environment: Option<Environment> = row.get("environment")?;
-    let actor_name = row.get::<_, Option<String>>("key_name")?.or(row.get("email")?);
-    Ok(AuditEntry { account: id.zip(environment), actor_name, ..entry(row)? })
+    let found = entry(row)?;
+    let actor_name = row.get::<_, Option<String>>("key_name")?.or(found.actor_name);
+    Ok(AuditEntry { account: id.zip(environment), actor_name, ..found })
 }
 
 fn read<S: Scope>(
@@ -208,8 +209,8 @@ fn read<S: Scope>(
     Ok(Looked::of(found, last, |entry| entry.seq))
 }
 
-/// Adds that credits were taken away. That has no row but in the ledger, which jobs write to: a trigger there would cost
-/// every job its time.
+/// Adds that credits were taken away. That has no row but in the ledger, which jobs write to: a trigger there would
+/// cost every job its time.
 pub fn credits_taken(
     tx: &Tx<'_, AccountScope>,
     bucket: Bucket,

@@ -2,10 +2,10 @@
 //! they are.
 
 use super::{
-    scope::{AccountScope, SystemScope},
+    scope::{AccountScope, Scope as _, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{JobId, Result, Timestamp};
+use crate::domain::{JobId, Result, Timestamp, Topic, Topics};
 
 /// A canceled job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub fn delete(
     job: i64,
     before: Timestamp,
 ) -> Result<bool> {
-    let account = account.seq().number();
+    let (whose, account) = (account.whose(), account.seq().number());
     let gone: Option<JobId> = tx.one(
         "delete from main.job where account = ?1 and seq = ?2 and status = 6 and batch is null
            and seq < (select max(seq) from main.job)
@@ -67,6 +67,9 @@ pub fn delete(
            and redriven_at is not null",
     ] {
         tx.execute(sql, (account, job))?;
+    }
+    if let Some(whose) = whose {
+        tx.tell(whose, Topics::NONE.with(Topic::Jobs));
     }
     Ok(true)
 }

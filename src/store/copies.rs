@@ -28,13 +28,14 @@ pub fn copy(path: &Path, to: &Path, stopped: Stopped) -> Result<(), OpenError> {
 }
 
 /// The copy holds the very backup that makes it as begun, and due by a time that is long over once it is needed: the
-/// server that is started on it would make a backup at once, and remove the oldest. It plans them anew.
+/// server that is started on it would make a backup at once, and remove the oldest. It plans them anew. The rule stays,
+/// so that the audit log tells of no change that nobody made.
 fn forget_backups(copy: &Path) -> Result<(), OpenError> {
     let connection = open_writer(copy, &EngineSettings::default())?;
     let sql = "select count(*) from sqlite_schema where type = 'table' and name = 'duty'";
     let has_duties: u32 = connection.query_row(sql, [], |row| row.get(0))?;
     if has_duties > 0 {
-        let sql = "update duty set cron = '', timezone = '', due_at = null, begun = 0,
+        let sql = "update duty set due_at = null, begun = 0,
            started_at = iif(finished_at is null, null, started_at) where name = ?1";
         connection.execute(sql, [DutyName::Backup.as_str()])?;
     }

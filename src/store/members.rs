@@ -8,7 +8,7 @@ use super::{
     signal::Signal,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{AccountId, MemberRole, Result, Timestamp, UserId};
+use crate::domain::{AccountId, Environment, MemberRole, Result, Timestamp, Topic, Topics, UserId};
 
 /// What a person may do in an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,10 +134,15 @@ pub fn is_elsewhere(
 
 /// Notes that the person signed in, in all accounts that they are a member of.
 pub fn signed_in(tx: &Tx<'_, SystemScope>, id: UserId) -> Result<()> {
-    tx.execute(
-        "update main.member set last_signed_in_at = ?2 where id = ?1 and accepted_at is not null",
+    let accounts = tx.all(
+        "update main.member set last_signed_in_at = ?2 where id = ?1 and accepted_at is not null
+         returning (select id from main.account where seq = member.account)",
         (id, tx.now()),
+        |row| row.get(0),
     )?;
+    for account in accounts {
+        tx.tell((account, Environment::Live), Topics::NONE.with(Topic::Members));
+    }
     Ok(())
 }
 

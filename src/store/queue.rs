@@ -307,39 +307,17 @@ pub fn paused(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<QueueName>> {
     })
 }
 
-/// How much a queue holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Depth {
-    /// Work that waits, whether due or not.
-    pub waiting: u64,
-    /// Work that is being done.
-    pub running: u64,
-    /// Work that was given up and not put back.
-    pub dead: u64,
+/// How much work of each queue was given up and not put back; queues without any are left out.
+pub fn dead(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<(QueueName, u64)>> {
+    snapshot.all(DEAD, [], |row| {
+        let queue = QueueName::from_number(row.get(0)?);
+        Ok((queue.ok_or_else(|| unknown("queue"))?, row.get(1)?))
+    })
 }
 
-/// How much each queue holds; queues that hold nothing are left out. Reads the whole table.
-pub fn depths(snapshot: &Snapshot<'_, SystemScope>) -> Result<Vec<(QueueName, Depth)>> {
-    snapshot.all(
-        "select queue, sum(waiting) as waiting, sum(running) as running, sum(dead) as dead from (
-           select queue, count(*) - count(lease) as waiting, count(lease) as running, 0 as dead
-             from main.queue group by queue
-           union all
-           select queue, 0, 0, count(*) from main.dead_letter
-             where redriven_at is null group by queue)
-         group by queue",
-        [],
-        |row| {
-            let queue = QueueName::from_number(row.get("queue")?);
-            let depth = Depth {
-                waiting: row.get("waiting")?,
-                running: row.get("running")?,
-                dead: row.get("dead")?,
-            };
-            Ok((queue.ok_or_else(|| unknown("queue"))?, depth))
-        },
-    )
-}
+/// Reads what it counts, and nothing of what waits.
+pub(in crate::store) const DEAD: &str =
+    "select queue, count(*) from main.dead_letter where redriven_at is null group by queue";
 
 /// Pauses or resumes a queue.
 pub fn set_paused(tx: &Tx<'_, SystemScope>, queue: QueueName, paused: bool) -> Result<()> {

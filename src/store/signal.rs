@@ -2,15 +2,18 @@
 //!
 //! A signal is a hint: who hears it looks at the database before it acts.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::{queue::Waiting, telemetry::rows::Report};
 use crate::domain::{
     AccountId, ApiKeyId, BatchId, Credits, DeliveryStatus, EntryKind, Environment, EvalRunId,
-    JobId, JobStatus, ProjectId, QueueName, TaskId, TaskStatus, Topics, UserId,
+    JobId, JobStatus, ProjectId, QueueName, TaskId, TaskStatus, Topic, Topics, UserId,
 };
 
 /// Something that was committed.
@@ -154,8 +157,59 @@ impl Told {
     pub(in crate::store) fn signals(self, askers: &Askers) -> Vec<Signal> {
         let mut signals = self.signals;
         if askers.are_any() {
-            signals.extend(self.changes.into_iter().map(Signal::Changed));
+            signals.extend(merged(self.changes).map(Signal::Changed));
         }
         signals
+    }
+}
+
+/// One change for each account and one for the server, however many deeds shared the commit. The operator is shown the
+/// audit logs of all.
+fn merged(changes: Vec<Change>) -> impl Iterator<Item = Change> {
+    const AUDIT: Topics = Topics::NONE.with(Topic::Audit);
+    let mut all: HashMap<Option<(AccountId, Environment)>, Topics> = HashMap::new();
+    for Change { account, topics } in changes {
+        let known = all.entry(account).or_default();
+        *known = known.and(topics);
+        if !topics.within(AUDIT).is_empty() {
+            let server = all.entry(None).or_default();
+            *server = server.with(Topic::Server);
+        }
+    }
+    all.into_iter().map(|(account, topics)| Change { account, topics })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deeds_that_share_a_commit_are_told_of_once_for_each_account() {
+        let one = Some((AccountId::MAX, Environment::Live));
+        let topics = |topic| Topics::NONE.with(topic);
+        let mut told = Told::default();
+        for topic in [Topic::Jobs, Topic::Usage, Topic::Jobs] {
+            told.begin_deed();
+            told.touch(one, topics(topic));
+            told.touch(Some((AccountId::MAX, Environment::Test)), topics(Topic::Audit));
+        }
+        let askers = Askers::default();
+        let _asks = askers.ask();
+        let changes = told.signals(&askers);
+        let change = |account, topics| Signal::Changed(Change { account, topics });
+        let expected = [
+            change(None, topics(Topic::Server)),
+            change(one, topics(Topic::Jobs).with(Topic::Usage)),
+            change(Some((AccountId::MAX, Environment::Test)), topics(Topic::Audit)),
+        ];
+        assert_eq!(changes.len(), expected.len());
+        assert!(expected.iter().all(|one| changes.contains(one)), "{changes:?}");
+    }
+
+    #[test]
+    fn nothing_is_told_while_nobody_asks() {
+        let mut told = Told::default();
+        told.touch(None, Topics::ALL);
+        assert!(told.signals(&Askers::default()).is_empty());
     }
 }

@@ -11,7 +11,7 @@ use super::{
     signal::{Signal, Told},
     telemetry::rows::Report,
 };
-use crate::domain::{Error, Result, Rows, Timestamp, Topic, Topics};
+use crate::domain::{AccountId, Environment, Error, Result, Rows, Timestamp, Topics};
 
 /// What the rows of one page may hold before it ends, in bytes of text and blobs.
 const PAGE_BYTES: usize = 4 << 20;
@@ -49,7 +49,7 @@ impl<'c, S: Scope> Snapshot<'c, S> {
     ) -> Result<Option<T>> {
         let topics = self.confine(sql)?;
         let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
-        let topics = self.written(topics, &statement);
+        let topics = self.written(topics, sql, &statement)?;
         let mut rows = statement.query(params).map_err(fault::of)?;
         let found = rows.next().map_err(fault::of)?.map(read).transpose().map_err(fault::of)?;
         self.touch(topics, found.is_some());
@@ -65,7 +65,7 @@ impl<'c, S: Scope> Snapshot<'c, S> {
     ) -> Result<Vec<T>> {
         let topics = self.confine(sql)?;
         let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
-        let topics = self.written(topics, &statement);
+        let topics = self.written(topics, sql, &statement)?;
         let rows = statement.query_map(params, read).map_err(fault::of)?;
         let found: Vec<T> = rows.collect::<rusqlite::Result<_>>().map_err(fault::of)?;
         self.touch(topics, !found.is_empty());
@@ -130,16 +130,18 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         Ok(value.unwrap_or(0))
     }
 
-    /// Gives which kinds of rows a statement of a tenant writes.
-    /// Which kinds of rows a statement of this transaction writes: a tenant's those of its tables, any other the
-    /// server's.
-    fn written(&self, topics: Topics, statement: &Statement<'_>) -> Topics {
-        match self.scope.whose() {
-            None if self.told.is_some() && !statement.readonly() => {
-                Topics::NONE.with(Topic::Server)
-            }
-            _ => topics,
+    /// Which kinds of rows a statement of this transaction writes: a tenant's are `topics`, as [`Snapshot::confine`]
+    /// found.
+    fn written(
+        &self,
+        topics: Topics,
+        sql: &'static str,
+        statement: &Statement<'_>,
+    ) -> Result<Topics> {
+        if self.scope.confined_to().is_some() || self.told.is_none() || statement.readonly() {
+            return Ok(topics);
         }
+        self.connection.tenancy.written(&self.connection.sql, sql).map_err(Error::internal)
     }
 
     /// Notes for who listens that rows were changed.
@@ -149,6 +151,7 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         }
     }
 
+    /// Whether the statement may run here; gives which kinds of rows a tenant's writes, and none for the system's.
     fn confine(&self, sql: &'static str) -> Result<Topics> {
         if self.connection.sql.is_autocommit() {
             // The engine rolled back by itself, and the deed passed that over: what it writes now would
@@ -229,7 +232,7 @@ impl<'c, S: Scope> Tx<'c, S> {
     ) -> Result<usize> {
         let topics = self.confine(sql)?;
         let mut statement = self.connection.sql.prepare_cached(sql).map_err(fault::of)?;
-        let topics = self.written(topics, &statement);
+        let topics = self.written(topics, sql, &statement)?;
         let changed = statement.execute(params).map_err(fault::of)?;
         self.touch(topics, changed > 0);
         Ok(changed)
@@ -263,6 +266,11 @@ impl<'c, S: Scope> Tx<'c, S> {
 }
 
 impl<'c> Tx<'c, SystemScope> {
+    /// Notes for who listens that the system changed rows of an account.
+    pub(in crate::store) fn tell(&self, account: (AccountId, Environment), topics: Topics) {
+        self.told.borrow_mut().touch(Some(account), topics);
+    }
+
     /// Does a part of the transaction confined to one account.
     pub fn within<T>(
         &self,

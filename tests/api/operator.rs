@@ -54,6 +54,7 @@ fn settings_are_shown_without_secrets() {
     let server = TestServer::builder()
         .config(|config| {
             config.stripe.webhook_secrets = vec![Secret::new(CANARY.to_owned())];
+            config.traces.headers = Secret::new(format!("api-key={CANARY}"));
             let secret = || Secret::new(CANARY.to_owned());
             config.providers.values_mut().for_each(|provider| provider.api_key = secret());
         })

@@ -60,6 +60,7 @@ fn who_has_the_page_is_told_so() {
     let again = ask(&client, "GET", "/dashboard/jobs", &[("If-None-Match", &etag)]).expect(304);
     assert!(again.body.is_empty() && again.header("etag") == Some(&etag));
     assert!(again.header("content-security-policy").is_some());
+    assert_eq!(again.header("vary"), Some("Accept-Encoding"));
     ask(&client, "GET", "/dashboard", &[("If-None-Match", "\"other\"")]).expect(200);
 }
 
@@ -92,4 +93,15 @@ fn files_are_kept_for_good_and_sent_packed() {
     ] {
         assert_eq!(client.get(&wrong).expect(404).json()["error"]["code"], "NOT_FOUND", "{wrong}");
     }
+}
+
+#[test]
+fn caches_are_told_of_all_that_an_answer_depends_on() {
+    let server = TestServer::builder()
+        .config(|config| config.http.cors_origins = vec!["https://app.example.com".to_owned()])
+        .start();
+    let page = server.client().get("/dashboard").expect(200);
+    let told = page.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("vary"));
+    let told: Vec<_> = told.map(|(_, value)| &**value).collect();
+    assert_eq!(told, ["Origin", "Accept-Encoding"]);
 }

@@ -5,7 +5,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::{ALL, LOG, World, change};
-use crate::support::{Client, eventually, program::Program, server::TestServer};
+use crate::support::{Client, eventually, people::Person, program::Program, server::TestServer};
 
 #[test]
 fn what_is_replayed_or_refused_is_not_told() {
@@ -124,4 +124,50 @@ fn a_duty_with_another_schedule_is_told_of() {
         change(&entries[0]),
         (&json!({"cron": "30 3 * * *"}), &json!({"cron": "5 5 * * *"}))
     );
+}
+
+/// The first person joins the oldest account, and is an operator in all others.
+#[test]
+fn an_operator_is_a_user_at_home_and_the_operator_elsewhere() {
+    let world = World::new();
+    let theirs = world.server.account();
+    let token = skai_server::app::sign_in::new_setup_link(&world.server.app()).unwrap().unwrap();
+    let body = json!({"email": "op@example.com"});
+    let person = Person::accept(&world.server, token.expose(), &body);
+    let project = theirs.client.get("/v1/me").expect(200).json()["project"]["id"].clone();
+    let client = person.client(&world.server);
+    let there = client.with_header("Skai-Project", project.as_str().unwrap());
+    let (home, away) = (json!({"name": "home"}), json!({"name": "away"}));
+    client.post("/v1/projects", &home).expect(201);
+    there.post("/v1/projects", &away).expect(201);
+    let (id, email) = (&person.session["user"]["id"], "op@example.com");
+    let told = |list: Vec<Value>, name: &str| {
+        let entry = list.into_iter().find(|it| it["target"]["name"] == name).unwrap();
+        (entry["actor"].clone(), entry["address"].clone())
+    };
+    let at_home = world.account.list(&format!("{LOG}?action=project.created"));
+    let user = json!({"kind": "user", "id": id, "name": email});
+    assert_eq!(told(at_home, "home"), (user, json!("127.0.0.1")));
+    // Who it is, and from where, is not the account's to know.
+    let in_theirs = theirs.list(&format!("{LOG}?action=project.created"));
+    let operator = |name: Value| json!({"kind": "operator", "id": id, "name": name});
+    assert_eq!(told(in_theirs, "away"), (operator(Value::Null), Value::Null));
+    let all = || world.all("&action=project.created");
+    assert_eq!(told(all(), "away"), (operator(json!(email)), json!("127.0.0.1")));
+}
+
+#[test]
+fn who_is_forgotten_stays_named() {
+    let world = World::new();
+    let person = Person::member(&world.server, &world.account, "admin");
+    let client = person.client(&world.server);
+    client.patch("/v1/end-users/ann", &json!({"daily_token_cap": 5})).expect(200);
+    let path = format!("/v1/users/{}", person.session["user"]["id"].as_str().unwrap());
+    world.account.client.delete(&path).expect(204);
+    for list in [
+        world.account.list(&format!("{LOG}?action=end_user.updated")),
+        world.all("&action=end_user.updated"),
+    ] {
+        assert_eq!(list[0]["actor"]["name"], json!(person.email), "{list:?}");
+    }
 }

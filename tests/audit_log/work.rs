@@ -62,14 +62,20 @@ pub(super) fn functions_and_schedules(world: &mut World, secrets: &mut Vec<Strin
         (&told[0]["after"]["kind"], &told[0]["after"]["method"]),
         (&json!("http"), &json!("POST"))
     );
+    world.step(By::Key, "putFunction", ("PUT", path), Some(body.clone()), &[]);
     let mut other = body;
-    other["timeout_ms"] = json!(1_500);
-    let (_, told) =
-        world.step(By::Key, "putFunction", ("PUT", path), Some(other), &["function.updated"]);
-    assert_eq!(told[0]["after"]["timeout_ms"], 1_500);
-    assert_eq!(told[0]["after"].as_object().unwrap().len(), 2, "and updated_at: {}", told[0]);
+    for (name, value, shown) in [
+        ("timeout_ms", json!(1_500), json!(1_500)),
+        ("headers", json!({"X-Token": format!("{CANARY} too")}), json!("changed")),
+    ] {
+        other[name] = value;
+        let put = ("PUT", path);
+        let (_, told) =
+            world.step(By::Key, "putFunction", put, Some(other.clone()), &["function.updated"]);
+        assert_eq!(told[0]["after"], json!({name: shown}));
+    }
     let rotate = format!("{path}/rotate-secret");
-    let (new, _) = world.step(
+    let (new, told) = world.step(
         By::Key,
         "rotateFunctionSecret",
         ("POST", &rotate),
@@ -77,6 +83,7 @@ pub(super) fn functions_and_schedules(world: &mut World, secrets: &mut Vec<Strin
         &["function.secret_rotated"],
     );
     secrets.push(text(&new["secret"]));
+    assert_eq!(change(&told[0]), (&Value::Null, &Value::Null));
 
     let body =
         json!({"name": "s", "cron": "@daily", "function_name": "report", "payload": {"a": 1}});

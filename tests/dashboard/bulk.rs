@@ -1,5 +1,5 @@
-//! Many finished jobs in a database, quickly: two that a real server ran are copied row by row, so that every copy looks
-//! as the server writes it, and the books stay right.
+//! Many finished jobs in a database, quickly: two that a real server ran are copied row by row, so that every copy
+//! looks as the server writes it, and the books stay right.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! How long pages take until they show their data, where there are many jobs. `SKAI_TEST_JOBS=1000000` asks for the full
-//! figure, in a release build: `SKAI_TEST_JOBS=1000000 cargo test --release --test main -- dashboard::speed`.
+//! How long pages take until they show their data, where there are many jobs. `SKAI_TEST_JOBS=1000000` asks for the
+//! full figure, in a release build: `SKAI_TEST_JOBS=1000000 cargo test --release --test main -- dashboard::speed`.
 
 use std::time::Duration;
 

@@ -76,6 +76,14 @@ fn a_backup_comes_at_its_time_and_can_be_restored() {
     program.json(&["restore", "--from", copy.to_str().unwrap(), "--json"]);
     assert_eq!(program.verify()["jobs"], 1);
     let restored = rusqlite::Connection::open(program.data_dir().join("skai.db")).unwrap();
+    // Who changed what is the same: nobody made the copy forget when it is due.
+    let log = "select count(*), group_concat(concat_ws('|', seq, actor, action, name, created_at)) from audit_entry";
+    let log = |file: &rusqlite::Connection| -> (i64, String) {
+        file.query_row(log, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let original = log(&server.outside());
+    assert!(original.0 > 0);
+    assert_eq!(log(&restored), original);
     let vacuums: i64 = restored.query_row("pragma auto_vacuum", [], |row| row.get(0)).unwrap();
     assert_eq!(vacuums, 2);
     assert_eq!(account.look(&job)["status"], "succeeded");

@@ -8,6 +8,7 @@ use crate::support::{
     Client, LIMIT, Provider,
     client::Stream,
     eventually,
+    people::Person,
     provider::completion,
     server::{Account, TestServer},
 };
@@ -162,4 +163,30 @@ fn what_another_process_writes_may_be_anything() {
         .unwrap();
     let heard = hear(&mut live, &["jobs", "members", "audit"]);
     assert!(!heard.contains("server"));
+}
+
+#[test]
+fn entries_of_the_log_are_heard_by_the_account_and_the_operator() {
+    let server = TestServer::start();
+    let (account, other) = (server.account(), server.account());
+    let operator = setup_operator(&server).client(&server);
+    let (mut live, mut operators) = (listen(&account.client), listen(&operator));
+    let mut others = listen(&other.client);
+    account.client.post("/v1/projects", &json!({"name": "mine"})).expect(201);
+    assert!(!hear(&mut live, &["projects", "audit"]).contains("server"));
+    assert_eq!(hear(&mut operators, &["server"]).len(), 1);
+    // A rename is the system's, and yet of that account.
+    let path = format!("/admin/v1/accounts/{}", account.id);
+    server.operator().patch(&path, &json!({"name": "another"})).expect(200);
+    hear(&mut live, &["projects", "audit"]);
+    hear(&mut operators, &["server"]);
+    // Neither is heard elsewhere.
+    other.client.patch("/v1/end-users/ann", &json!({})).expect(200);
+    assert_eq!(next(&mut others), ["end_users".to_owned()].into());
+}
+
+/// The first person, who is the operator and a member of the oldest account; they act in another than that.
+fn setup_operator(server: &TestServer) -> Person {
+    let token = skai_server::app::sign_in::new_setup_link(&server.app()).unwrap().unwrap();
+    Person::accept(server, token.expose(), &json!({"email": "op@x"}))
 }

@@ -42,8 +42,8 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
     }
 }
 
-/// What the triggers of the audit log ask the server. Who writes past it knows none of that, and where these are missing
-/// SQLite refuses to change what they watch.
+/// What the triggers of the audit log ask the server. Who writes past it knows none of that, and where these are
+/// missing SQLite refuses to change what they watch.
 pub(crate) fn let_write(outside: &rusqlite::Connection) {
     use rusqlite::functions::FunctionFlags;
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
@@ -51,7 +51,7 @@ pub(crate) fn let_write(outside: &rusqlite::Connection) {
         outside.create_scalar_function(name, arguments, flags, move |_| Ok(answer())).unwrap();
     };
     add("origin_kind", 0, || Some("system"));
-    for name in ["origin_id", "origin_address", "origin_request_id"] {
+    for name in ["origin_id", "origin_name", "origin_address", "origin_request_id"] {
         add(name, 0, || None);
     }
     for name in ["id", "time", "credits", "flag", "words", "json", "queue"] {

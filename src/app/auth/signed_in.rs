@@ -53,6 +53,8 @@ pub struct SignedIn {
     pub session: DashboardSessionId,
     /// Whether the person is an operator, who acts in every account as an owner.
     pub is_operator: bool,
+    /// Whether the person is a member of the account. An operator need not be.
+    pub is_member: bool,
     /// What the person is in the account.
     pub role: MemberRole,
 }
@@ -196,6 +198,7 @@ impl Authenticator {
                 email: visitor.email,
                 session: visitor.session.id,
                 is_operator: visitor.is_operator,
+                is_member: place.role.is_some(),
                 role,
             }),
         }

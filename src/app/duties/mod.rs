@@ -120,8 +120,11 @@ fn plan_one(app: &App, tx: &Tx<'_, SystemScope>, name: DutyName) -> Result<Plann
         Some(known) if known.error.is_some() => {
             rhythm.next(succeeded_at.unwrap_or(known.created_at))
         }
-        Some(known) => known.due_at.filter(|_| rhythm.cron.is_some()),
-        None => {
+        Some(known) if known.due_at.is_some() || rhythm.cron.is_none() => {
+            known.due_at.filter(|_| rhythm.cron.is_some())
+        }
+        // New, by another rule, or of a copy, which knows not when.
+        _ => {
             let next = rhythm.next(tx.now());
             duties::plan(tx, name, (&cron, timezone), next)?;
             next

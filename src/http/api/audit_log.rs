@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use crate::{
     app::audit_log::{self, AuditQuery, Change},
-    domain::{AccountId, ApiKeyId, AuditEntryId, Environment, Page, Result, Scope, Timestamp},
+    domain::{
+        AccountId, ApiKeyId, AuditEntryId, Environment, Error, Page, Result, Scope, Timestamp,
+    },
     http::{
         reply::Reply,
         request::{A_TIME, AN_ID, Request},
@@ -48,7 +50,7 @@ fn filtered(route: Route) -> Route {
         .paged()
         .query::<String>("action", "Only changes of this kind, such as `project.updated`.")
         .query::<String>("target", "Only changes of this kind of object, such as `project`.")
-        .query::<ApiKeyId>("actor", "Only changes by the key or user of this id.")
+        .query::<Uuid>("actor", "Only changes by the key or user of this id.")
         .query::<Timestamp>("created_after", "Only changes made at this time or later.")
         .query::<Timestamp>("created_before", "Only changes made before this time.")
 }
@@ -61,7 +63,8 @@ struct ActorBody<'a> {
     kind: &'static str,
     /// The key or user.
     id: Option<Uuid>,
-    /// What people call the key, or the user's e-mail; null where it is not known any more.
+    /// What people call the key, or the user's e-mail at that time; null where it is not known. An account is not told
+    /// which operator it was.
     name: Option<&'a str>,
 }
 
@@ -84,7 +87,7 @@ pub(super) struct EntryBody<'a> {
     object: &'static str,
     created_at: Timestamp,
     actor: ActorBody<'a>,
-    /// The client's address; null where no request asked for it.
+    /// The client's address; null where no request asked for it, and where an account is told of an operator.
     address: Option<&'a str>,
     /// The request's name, as in its answer's `X-Request-Id`.
     request_id: Option<&'a str>,
@@ -155,6 +158,10 @@ pub(super) async fn list_all(request: Request) -> Result<Reply> {
     let (page, query) = (request.page()?, query(&request)?);
     let account = request.query::<AccountId>("account_id", AN_ID)?;
     let environment = request.choice("environment", Environment::ALL, Environment::as_str)?;
+    if environment.is_some() && account.is_none() {
+        let message = "environment goes with account_id; give that too, or leave both out";
+        return Err(Error::invalid("environment", message));
+    }
     let account = account.map(|id| (id, environment.unwrap_or_default()));
     let page = request.blocking(move |app| audit_log::list_all(app, account, query, &page)).await?;
     let bodies = page.data.iter().map(AnyEntryBody::of).collect::<Result<Vec<_>>>()?;

@@ -19,17 +19,16 @@ pub(super) struct QueueBody {
     /// Whether it stands still.
     paused: bool,
     /// Work that waits, whether due or not.
-    waiting: u64,
+    waiting: usize,
     /// Work that is being done.
-    running: u64,
+    running: usize,
     /// Work that was given up and not put back.
     dead: u64,
 }
 
 impl QueueBody {
     pub(super) fn of(state: &QueueState) -> Self {
-        let QueueState { name, paused, depth } = *state;
-        let (waiting, running, dead) = (depth.waiting, depth.running, depth.dead);
+        let QueueState { name, paused, waiting, running, dead } = *state;
         Self { object: "queue", name, paused, waiting, running, dead }
     }
 }

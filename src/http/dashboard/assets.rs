@@ -1,6 +1,6 @@
 //! The files of the page, as `build.rs` packed them.
 
-use std::io::Read as _;
+use std::{io::Read as _, sync::OnceLock};
 
 use flate2::read::GzDecoder;
 
@@ -19,14 +19,19 @@ pub(super) struct Asset {
     /// Whether the bytes are packed; fonts are not.
     pub(super) is_gzip: bool,
     pub(super) bytes: &'static [u8],
+    /// The bytes unpacked, once somebody asked for them.
+    plain: OnceLock<Vec<u8>>,
 }
 
 impl Asset {
     /// The file as it was written, for the few clients that take nothing packed.
-    pub(super) fn unpacked(&self) -> Result<Vec<u8>> {
+    pub(super) fn unpacked(&self) -> Result<&[u8]> {
+        if let Some(plain) = self.plain.get() {
+            return Ok(plain);
+        }
         let mut bytes = Vec::new();
         GzDecoder::new(self.bytes).read_to_end(&mut bytes).map_err(Error::internal)?;
-        Ok(bytes)
+        Ok(self.plain.get_or_init(|| bytes))
     }
 }
 

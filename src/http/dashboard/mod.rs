@@ -59,8 +59,11 @@ async fn page(request: Request) -> Result<Reply> {
     }
     let index = assets::find(assets::INDEX).ok_or_else(|| Error::not_found("page"))?;
     let etag = format!("W/\"{}\"", assets::version());
-    let reply =
-        if request.has_current(&etag) { Reply::not_modified() } else { send(&request, index)? };
+    let reply = if request.has_current(&etag) {
+        varied(Reply::not_modified())
+    } else {
+        send(&request, index)?
+    };
     let etag = HeaderValue::try_from(etag).map_err(Error::internal)?;
     Ok(reply
         .header("etag", etag)
@@ -84,16 +87,18 @@ async fn asset(request: Request) -> Result<Reply> {
 
 /// The file as this client takes it.
 fn send(request: &Request, asset: &'static Asset) -> Result<Reply> {
-    let varies = |reply: Reply| {
-        let reply = reply.header("vary", HeaderValue::from_static("Accept-Encoding"));
-        reply.header("cross-origin-resource-policy", HeaderValue::from_static("same-origin"))
-    };
     if !asset.is_gzip {
-        return Ok(varies(Reply::text(asset.media_type, asset.bytes)));
+        return Ok(varied(Reply::text(asset.media_type, asset.bytes)));
     }
     if request.accepts_gzip() {
         let packed = Reply::text(asset.media_type, asset.bytes);
-        return Ok(varies(packed).header("content-encoding", HeaderValue::from_static("gzip")));
+        return Ok(varied(packed).header("content-encoding", HeaderValue::from_static("gzip")));
     }
-    Ok(varies(Reply::text(asset.media_type, asset.unpacked()?)))
+    Ok(varied(Reply::text(asset.media_type, asset.unpacked()?)))
+}
+
+/// What all answers have whose bytes depend on what the client takes.
+fn varied(reply: Reply) -> Reply {
+    let reply = reply.header("vary", HeaderValue::from_static("Accept-Encoding"));
+    reply.header("cross-origin-resource-policy", HeaderValue::from_static("same-origin"))
 }

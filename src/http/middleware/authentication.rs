@@ -52,7 +52,7 @@ pub(super) async fn identify(
         (Access::Metrics, _) if is_open => Ok(Identity::Anyone),
         (Access::Operator, Some(token)) => {
             csrf::check(parts)?;
-            operator(&*signed_in(&edge.app, &edge.cookies, token, None).await?)
+            operator(signed_in(&edge.app, &edge.cookies, token, None).await?)
         }
         (Access::Metrics | Access::Operator, _) => {
             let token = bearer(headers).ok_or_else(not_the_operator)?;
@@ -113,9 +113,9 @@ async fn signed_in(
     tokio::task::spawn_blocking(look).await.map_err(Error::internal)?
 }
 
-fn operator(session: &Session) -> Result<Identity> {
-    if let Some(user) = session.user.as_ref().filter(|user| user.is_operator) {
-        return Ok(Identity::Operator(Some(user.id)));
+fn operator(session: Arc<Session>) -> Result<Identity> {
+    if session.user.as_ref().is_some_and(|user| user.is_operator) {
+        return Ok(Identity::Operator(Some(session)));
     }
     let message = "only an operator of the server may do this; you signed in as somebody else";
     Err(Error::new(ErrorKind::InsufficientScope, message))

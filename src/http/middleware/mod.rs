@@ -23,7 +23,7 @@ use hyper::{
     body::{Bytes, Incoming},
     header::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
-        REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+        REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
     },
     http::request::Parts,
 };
@@ -215,6 +215,7 @@ impl Exchange {
         (*method != Method::GET && *method != Method::HEAD).then(|| {
             Arc::new(Origin {
                 actor: self.identity.actor(),
+                name: self.identity.user().map(|user| user.email.as_str().into()),
                 address: Some(self.client.address),
                 request_id: Some(self.id.as_str().into()),
             })
@@ -263,7 +264,14 @@ impl Exchange {
         if let Some(content_type) = reply.content_type {
             self.headers.insert(CONTENT_TYPE, content_type);
         }
-        self.headers.extend(reply.headers.into_iter().map(|(name, value)| (Some(name), value)));
+        for (name, value) in reply.headers {
+            if name == VARY {
+                // Besides what every answer depends on.
+                self.headers.append(name, value);
+            } else {
+                self.headers.insert(name, value);
+            }
+        }
         (reply.status, reply.body)
     }
 

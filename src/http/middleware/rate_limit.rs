@@ -32,13 +32,14 @@ pub(super) fn take(
             let limit = session.rate_limits.of(class);
             (session.buckets.take(class, limit, now), limit)
         }
-        Identity::Operator(Some(user)) => {
-            let (buckets, limit) = auth.user_budget(*user);
-            (buckets.take(class, limit, now), limit)
-        }
-        Identity::Operator(None) => {
-            let (buckets, limit) = auth.operator_budget();
-            (buckets.take(class, limit, now), limit)
+        Identity::Operator(_) => {
+            if let Some(user) = identity.user() {
+                let (buckets, limit) = auth.user_budget(user.id);
+                (buckets.take(class, limit, now), limit)
+            } else {
+                let (buckets, limit) = auth.operator_budget();
+                (buckets.take(class, limit, now), limit)
+            }
         }
     };
     show_all(route, limit, quota, headers);

@@ -21,7 +21,8 @@ const NAMES: &str = "passw(?:or)?d|passphrase|passcode|secret(?:[_-]?key)?|crede
 /// The same where a capital begins the word.
 const CAPITAL_NAMES: &str = "Password|Secret|ApiKey|AccessKey|PrivateKey|CardNumber|Token";
 
-/// API keys of ours, of providers and of others, webhook secrets, tokens of cookies and links, the operator's token, hashes of keys, signed tokens.
+/// API keys of ours, of providers and of others, webhook secrets, tokens of cookies and links, the operator's token,
+/// hashes of keys, signed tokens.
 fn shapes() -> Vec<String> {
     let w = "[0-9A-Za-z_-]";
     vec![

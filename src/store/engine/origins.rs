@@ -1,5 +1,5 @@
-//! What the triggers of the audit log ask the writer: who is behind the deed that it runs, and how the API spells values.
-//! Only the writer's connection has these functions, as only there triggers run.
+//! What the triggers of the audit log ask the writer: who is behind the deed that it runs, and how the API spells
+//! values. Only the writer's connection has these functions, as only there triggers run.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
 const JSON_MAX: usize = 4096;
 
 thread_local! {
-    static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::from_millis(0)) };
+    static NOW: Cell<Option<Timestamp>> = const { Cell::new(None) };
 }
 
 /// Runs a deed of theirs, of this time, on the writer's thread.
@@ -25,8 +25,18 @@ pub(in crate::store) fn lend<T>(
     now: Timestamp,
     deed: impl FnOnce() -> T,
 ) -> T {
-    NOW.set(now);
+    let _over = Over;
+    NOW.set(Some(now));
     origin::within(origin.cloned(), deed)
+}
+
+/// Ends the time of a deed, also where it panics.
+struct Over;
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        NOW.set(None);
+    }
 }
 
 /// Teaches the connection the functions.
@@ -36,7 +46,8 @@ pub(in crate::store) fn install(sql: &Connection) -> rusqlite::Result<()> {
     sql.create_scalar_function("origin_id", 0, asked, |_| Ok(id()))?;
     sql.create_scalar_function("origin_address", 0, asked, |_| Ok(address()))?;
     sql.create_scalar_function("origin_request_id", 0, asked, |_| Ok(request_id()))?;
-    sql.create_scalar_function("origin_now", 0, asked, |_| Ok(NOW.get()))?;
+    sql.create_scalar_function("origin_now", 0, asked, |_| now())?;
+    sql.create_scalar_function("origin_name", 0, asked, |_| Ok(name()))?;
     show(sql, "shown_id", |blob: [u8; 16]| Ok(Uuid::from_bytes(blob).to_string()))?;
     show(sql, "shown_time", |time: Timestamp| Ok(time.to_string()))?;
     show(sql, "shown_credits", |amount: Credits| json(&amount))?;
@@ -82,6 +93,15 @@ fn id() -> Option<Vec<u8>> {
 
 fn address() -> Option<String> {
     origin::with_current(|origin| origin?.address.map(|address| address.to_string()))
+}
+
+fn name() -> Option<String> {
+    origin::with_current(|origin| origin?.name.as_deref().map(str::to_owned))
+}
+
+/// The time of the deed. Whatever changes rows without one must change nothing that the log watches.
+fn now() -> rusqlite::Result<Timestamp> {
+    NOW.get().ok_or_else(|| SqlError::UserFunctionError("a change that no deed made".into()))
 }
 
 fn request_id() -> Option<String> {

@@ -753,6 +753,7 @@ create table audit_entry (
   account integer references account (seq),
   actor text not null default (origin_kind()) check (actor in ('user', 'key', 'operator', 'system')),
   actor_id blob default (origin_id()),
+  actor_name text default (origin_name()),
   address text default (origin_address()),
   request_id text default (origin_request_id()),
   action text not null,
@@ -985,17 +986,25 @@ begin
   );
 end;
 create trigger audit_function_updated
-after update of kind, url, method, headers, timeout_ms, secret, agent, input on function
+after update of kind, url, method, headers, timeout_ms, agent, input on function
+when (old.kind, old.url, old.method, old.headers, old.timeout_ms, old.agent, old.input)
+  is not (new.kind, new.url, new.method, new.headers, new.timeout_ms, new.agent, new.input)
 begin
   insert into audit_entry (account, action, object, target, name, before, after)
   values (
-    new.account, iif(old.secret <> new.secret and old.url = new.url, 'function.secret_rotated', 'function.updated'),
-    'function', shown_id(new.id), new.name,
+    new.account, 'function.updated', 'function', shown_id(new.id), new.name,
     json_object('kind', old.kind, 'url', old.url, 'method', old.method, 'timeout_ms', old.timeout_ms,
-      'agent', old.agent, 'input', json(shown_json(old.input)), 'updated_at', shown_time(old.updated_at)),
+      'agent', old.agent, 'input', json(shown_json(old.input)), 'headers', null),
     json_object('kind', new.kind, 'url', new.url, 'method', new.method, 'timeout_ms', new.timeout_ms,
-      'agent', new.agent, 'input', json(shown_json(new.input)), 'updated_at', shown_time(new.updated_at))
+      'agent', new.agent, 'input', json(shown_json(new.input)),
+      'headers', iif(old.headers is new.headers, null, 'changed'))
   );
+end;
+create trigger audit_function_secret after update of secret on function
+when old.secret <> new.secret and old.url = new.url
+begin
+  insert into audit_entry (account, action, object, target, name)
+  values (new.account, 'function.secret_rotated', 'function', shown_id(new.id), new.name);
 end;
 create trigger audit_function_deleted after delete on function
 begin
@@ -1123,7 +1132,6 @@ begin
   );
 end;
 
--- People act by links before anybody knows them: what they do by one, they did themselves.
 create trigger audit_member_created after insert on member
 begin
   insert into audit_entry (account, action, object, target, name, after)

@@ -94,7 +94,16 @@ pub(in crate::store) struct Tenancy {
     current: Arc<AtomicI64>,
     recorder: Arc<Mutex<Recorder>>,
     /// Statements that passed, by address and length, as the SQL of this program is static; and what they write.
-    passed: RefCell<HashMap<(usize, usize), Topics>>,
+    passed: RefCell<HashMap<Place, Topics>>,
+    /// The same of the system's statements, which may do anything.
+    known: RefCell<HashMap<Place, Topics>>,
+}
+
+/// Where a statement lies in the program, and how long it is.
+type Place = (usize, usize);
+
+fn place(sql: &'static str) -> Place {
+    (sql.as_ptr() as usize, sql.len())
 }
 
 /// What the authorizer saw while a statement was prepared.
@@ -104,6 +113,8 @@ struct Recorder {
     tables: &'static [&'static str],
     recording: bool,
     writes: HashSet<String>,
+    /// A trigger of the audit log may tell of it.
+    is_logged: bool,
     direct_reads: HashSet<String>,
     /// How often a table's view was expanded, and how often its filter was called from there.
     views: HashMap<String, u32>,
@@ -133,7 +144,7 @@ impl Tenancy {
             }
             Authorization::Allow
         }))?;
-        Ok(Self { current, recorder, passed: RefCell::default() })
+        Ok(Self { current, recorder, passed: RefCell::default(), known: RefCell::default() })
     }
 
     /// Confines what runs next to `scope`.
@@ -152,29 +163,53 @@ impl Tenancy {
         connection: &Connection,
         sql: &'static str,
     ) -> Result<Topics, String> {
-        let place = (sql.as_ptr() as usize, sql.len());
+        let place = place(sql);
         if let Some(topics) = self.passed.borrow().get(&place) {
             return Ok(*topics);
         }
         words::check(sql).map_err(|fault| format!("a tenant's statement {fault}: {sql}"))?;
-        let tables = lock(&self.recorder).tables;
-        let ready = || Recorder { tables, ..Recorder::default() };
-        *lock(&self.recorder) = Recorder { recording: true, ..ready() };
-        let prepared = connection.prepare(sql).map(drop);
-        let seen = std::mem::replace(&mut *lock(&self.recorder), ready());
-        prepared.map_err(|error| error.to_string())?;
-        let topics = topics::of(&seen.writes);
+        let seen = self.record(connection, sql)?;
+        let topics = topics::of(&seen.writes, seen.is_logged);
         if let Some(reason) = seen.verdict() {
             return Err(format!("a tenant's statement {reason}: {sql}"));
         }
         self.passed.borrow_mut().insert(place, topics);
         Ok(topics)
     }
+
+    /// Which kinds of the server's own rows a statement of the system writes.
+    pub(in crate::store) fn written(
+        &self,
+        connection: &Connection,
+        sql: &'static str,
+    ) -> Result<Topics, String> {
+        let place = place(sql);
+        if let Some(topics) = self.known.borrow().get(&place) {
+            return Ok(*topics);
+        }
+        let seen = self.record(connection, sql)?;
+        let topics = topics::of_server(&seen.writes, seen.is_logged);
+        self.known.borrow_mut().insert(place, topics);
+        Ok(topics)
+    }
+
+    /// What the authorizer sees while the statement is prepared.
+    fn record(&self, connection: &Connection, sql: &str) -> Result<Recorder, String> {
+        let tables = lock(&self.recorder).tables;
+        let ready = || Recorder { tables, ..Recorder::default() };
+        *lock(&self.recorder) = Recorder { recording: true, ..ready() };
+        let prepared = connection.prepare(sql).map(drop);
+        let seen = std::mem::replace(&mut *lock(&self.recorder), ready());
+        prepared.map_err(|error| error.to_string())?;
+        Ok(seen)
+    }
 }
 
 impl Recorder {
     fn record(&mut self, context: &AuthContext<'_>) {
         if context.accessor.is_some_and(is_audit_trigger) {
+            let entry = AuthAction::Insert { table_name: "audit_entry" };
+            self.is_logged |= context.action == entry;
             return;
         }
         let tables = self.tables;

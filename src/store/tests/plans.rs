@@ -177,6 +177,12 @@ fn people_and_their_sessions_are_found_by_indexes() {
 }
 
 #[test]
+fn open_dead_letters_are_counted_by_their_index() {
+    let plan = plan(queue::DEAD);
+    assert!(plan.ends_with("USING INDEX dead_letter_open"), "{plan}");
+}
+
+#[test]
 fn the_audit_log_is_read_from_its_newest_end() {
     let own = "USING INDEX audit_entry_by_account (account=? AND rowid>? AND rowid<?)";
     let place = "USING COVERING INDEX audit_entry_by_account (account=? AND rowid<?)";

@@ -25,8 +25,9 @@ const AT_ONCE: usize = 2;
 /// How long a test waits for others to close their browsers.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// Runs chromedriver until its own input ends, which is when the tests' process does, in whatever way. A browser is tied
-/// to chromedriver by a pipe and ends with it, but where no test closed it, it takes a moment and writes until then.
+/// Runs chromedriver until its own input ends, which is when the tests' process does, in whatever way. A browser is
+/// tied to chromedriver by a pipe and ends with it, but where no test closed it, it takes a moment and writes until
+/// then.
 const KEEPER: &str = r#"
     folder=$1; shift
     "$@" & driver=$!

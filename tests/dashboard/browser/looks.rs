@@ -109,8 +109,8 @@ impl Browser {
         serde_json::from_value(found.json().clone()).unwrap()
     }
 
-    /// What went wrong in pages since this was last asked: errors of scripts, breaches of their policies, and loads that
-    /// failed but for refusals by the API.
+    /// What went wrong in pages since this was last asked: errors of scripts, breaches of their policies, and loads
+    /// that failed but for refusals by the API.
     pub(crate) fn console_errors(&self) -> Vec<String> {
         let log = self.run(self.driver().browser_log()).unwrap();
         let wrong = log.into_iter().filter(|entry| {

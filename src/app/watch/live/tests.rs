@@ -3,8 +3,11 @@
 use super::*;
 use crate::{
     ambient::Ambient,
-    domain::{AccountSettings, EndUserId, ProjectId},
-    store::{Commit, EngineSettings, Signal, SystemScope, account_settings, accounts, end_users},
+    domain::{AccountSettings, DashboardSessionId, EndUserId, MemberRole, ProjectId, UserId},
+    store::{
+        Commit, EngineSettings, Signal, SystemScope, account_settings, accounts,
+        dashboard_sessions, end_users, members, persons, queue,
+    },
 };
 
 struct Rig {
@@ -95,8 +98,9 @@ fn what_is_undone_is_not_heard() {
     gate.wait().unwrap();
     done.wait().unwrap();
     undone.wait().unwrap_err();
-    assert!(taken(&listening[0]).is_empty());
-    assert_eq!(taken(&listening[1]), ["ledger", "projects"]);
+    // That of the other is in a log, which the operator sees.
+    assert_eq!(taken(&listening[0]), ["server"]);
+    assert_eq!(taken(&listening[1]), ["ledger", "projects", "audit", "server"]);
 }
 
 #[test]
@@ -113,7 +117,7 @@ fn an_account_and_its_twin_share_what_is_there_once() {
     rig.change(live, false).unwrap();
     assert!(taken(&listening).is_empty());
     rig.set(live);
-    assert_eq!(taken(&listening), ["projects"]);
+    assert_eq!(taken(&listening), ["projects", "audit", "server"]);
     rig.change(twin, false).unwrap();
     assert_eq!(taken(&listening), ["end_users"]);
 }
@@ -169,4 +173,48 @@ fn the_end_is_heard_also_by_who_comes_later() {
     let mut early = rig.listen(scope);
     rig.watches.close();
     assert!(early.heard().borrow().closed && rig.listen(scope).heard().borrow().closed);
+}
+
+#[test]
+fn what_the_server_does_all_the_time_is_heard_by_nobody() {
+    let rig = Rig::new();
+    let scope = rig.account();
+    let mut listening = rig.listen(scope);
+    rig.store.probe().wait().unwrap();
+    rig.store.write(SystemScope::new(), queue::boot).wait().unwrap();
+    let session = DashboardSessionId::from_uuid(rig.ambient.uuid());
+    let touch = rig
+        .store
+        .write(SystemScope::new(), move |tx| dashboard_sessions::touch(tx, session, tx.now()));
+    touch.wait().unwrap();
+    assert!(!listening.heard().has_changed().unwrap());
+}
+
+#[test]
+fn what_the_system_changes_of_one_account_is_heard_there_alone() {
+    let rig = Rig::new();
+    let (one, other) = (rig.account(), rig.account());
+    let person = UserId::from_uuid(rig.ambient.uuid());
+    let join = rig.store.write(SystemScope::new(), move |tx| {
+        persons::insert(tx, person, "a@x")?;
+        tx.within(one, |tx| {
+            members::insert(tx, person, "a@x", MemberRole::Viewer)?;
+            members::accept(tx, person)
+        })
+    });
+    join.wait().unwrap();
+    let few = [Topic::Projects, Topic::Audit, Topic::Members].into_iter();
+    let few = few.fold(Topics::NONE, Topics::with);
+    let listen = |scope| rig.watches.listen(&rig.store, scope, few).unwrap();
+    let (hears_one, hears_other) = (listen(one), listen(other));
+    let id = one.account_id();
+    let rename = rig
+        .store
+        .write(SystemScope::new(), move |tx| accounts::update(tx, id, Some("another"), None));
+    assert!(rename.wait().unwrap());
+    assert_eq!(taken(&hears_one), ["projects", "audit"]);
+    let come = rig.store.write(SystemScope::new(), move |tx| members::signed_in(tx, person));
+    come.wait().unwrap();
+    assert_eq!(taken(&hears_one), ["members"]);
+    assert!(taken(&hears_other).is_empty());
 }

@@ -1,4 +1,5 @@
-// Streams of server-sent events, over `fetch` since the browser's own `EventSource` cannot say in which project it asks.
+// Streams of server-sent events, over `fetch` since the browser's own `EventSource` cannot say in which project it
+// asks.
 
 /** Calls `heard(data)` with the data of each event of an answer, until the stream ends. */
 export async function readEvents(answer, heard) {

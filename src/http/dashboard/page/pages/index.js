@@ -1,5 +1,5 @@
-// All pages. `path` may hold `:names`, which the page is given. `group` and `icon` place it in the navigation; `scope` says
-// which scope it needs, `operator` that it is the operator's.
+// All pages. `path` may hold `:names`, which the page is given. `group` and `icon` place it in the navigation; `scope`
+// says which scope it needs, `operator` that it is the operator's.
 
 import { Overview } from './overview.js';
 import { Jobs } from './jobs.js';

@@ -1,5 +1,5 @@
-// Charts of some days, drawn as SVG: bars that stack, or lines. A box beside the pointer, or the arrow keys, reads a day,
-// and a table holds the same for whoever does not see.
+// Charts of some days, drawn as SVG: bars that stack, or lines. A box beside the pointer, or the arrow keys, reads a
+// day, and a table holds the same for whoever does not see.
 
 import { html, useState } from '../lib/html.js';
 import * as format from '../lib/format.js';

@@ -1,4 +1,5 @@
-// Where a text breaks the rules of JSON, and what stands there instead. Browsers say it each in their own way, or not at all.
+// Where a text breaks the rules of JSON, and what stands there instead. Browsers say it each in their own way, or not
+// at all.
 
 /** The first fault of a text that is no JSON: `{ message, at, line, column }`. */
 export function faultOf(text) {

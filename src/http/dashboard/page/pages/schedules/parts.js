@@ -1,4 +1,5 @@
-// What the pages of schedules share: times in a zone, a payload as text, the functions to choose from, a time that is chosen.
+// What the pages of schedules share: times in a zone, a payload as text, the functions to choose from, a time that is
+// chosen.
 
 import { html } from '../../lib/html.js';
 import { get } from '../../lib/api.js';
