@@ -8,7 +8,10 @@ use super::{
     signal::Signal,
     tx::{Snapshot, Tx},
 };
-use crate::domain::{AccountId, MemberRole, Result, Timestamp, UserId};
+use crate::domain::{AccountId, MemberRole, Result, Timestamp, Topic, UserId};
+
+/// Accounts of one person that are told when they sign in: the newest.
+const TOLD_MAX: u32 = 100;
 
 /// What a person may do in an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +141,9 @@ pub fn signed_in(tx: &Tx<'_, SystemScope>, id: UserId) -> Result<()> {
         "update main.member set last_signed_in_at = ?2 where id = ?1 and accepted_at is not null",
         (id, tx.now()),
     )?;
+    for account in accounts_of(tx, id, None, TOLD_MAX)? {
+        tx.touched(account.scope, Topic::Members);
+    }
     Ok(())
 }
 

@@ -130,7 +130,6 @@ impl<'c, S: Scope> Snapshot<'c, S> {
         Ok(value.unwrap_or(0))
     }
 
-    /// Gives which kinds of rows a statement of a tenant writes.
     /// Which kinds of rows a statement of this transaction writes: a tenant's those of its tables, any other the
     /// server's.
     fn written(&self, topics: Topics, statement: &Statement<'_>) -> Topics {
@@ -263,6 +262,11 @@ impl<'c, S: Scope> Tx<'c, S> {
 }
 
 impl<'c> Tx<'c, SystemScope> {
+    /// Notes for who listens that rows of an account were changed, by a statement that is no account's.
+    pub(in crate::store) fn touched(&self, of: AccountScope, topic: Topic) {
+        self.told.borrow_mut().touch(of.whose(), Topics::NONE.with(topic));
+    }
+
     /// Does a part of the transaction confined to one account.
     pub fn within<T>(
         &self,
