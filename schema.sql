@@ -1354,10 +1354,17 @@ begin
   select 'user', p.id, 'user.signed_in', 'user', shown_id(p.id), p.email, json_object('user_agent', new.user_agent)
   from person p where p.seq = new.person;
 end;
-create trigger audit_sign_in_link_created after insert on sign_in_link when new.person is not null
+-- The link that an invitation is made with is told by that. One for a new password is told to the account of who is a
+-- member of one alone.
+create trigger audit_sign_in_link_created after insert on sign_in_link
+when new.person is not null
+  and not exists (select 1 from member where seq = new.membership and created_at = new.created_at)
 begin
   insert into audit_entry (account, action, object, target, name, after)
-  select (select account from member where seq = new.membership), 'user.link_made', 'user', shown_id(p.id), p.email,
-    json_object('purpose', new.purpose)
+  select
+    coalesce(
+      (select account from member where seq = new.membership),
+      (select min(account) from member where id = p.id and accepted_at is not null having count(*) = 1)),
+    'user.link_made', 'user', shown_id(p.id), p.email, json_object('purpose', new.purpose)
   from person p where p.seq = new.person;
 end;

@@ -1,5 +1,7 @@
 //! Pages hear of changes as they happen: which kinds of objects changed, of their own account alone.
 
+mod ends;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
