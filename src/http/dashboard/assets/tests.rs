@@ -106,7 +106,9 @@ fn every_module_finds_what_it_imports() {
 /// The paths that a module imports, or that a style sheet loads.
 fn imports(path: &str, text: &str) -> Vec<String> {
     let pattern = match path.rsplit('.').next() {
-        Some("js") => r#"(?:\bfrom\s*|\bimport\s*\(?\s*)["']([^"']+)["']"#,
+        Some("js") => {
+            r#"(?:\b(?:import|export)\s[\w\s,*{}$]+\bfrom\s*|\bimport\s*\(?\s*)["']([^"']+)["']"#
+        }
         Some("css") => r#"(?:\burl\(\s*|@import\s+)["']?([^"')]+)["']?"#,
         _ => return Vec::new(),
     };
