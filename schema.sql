@@ -136,6 +136,8 @@ create index dashboard_session_by_end on dashboard_session (expires_at);
 
 -- A link by which somebody comes in once: its row is deleted when it is used. The first start has one for nobody yet
 -- (`setup`), an invitation names the membership (`invite`), and one for a new password only the person (`reset`).
+-- `issuer_account` and a user or key of it say who made it, by whose rights it is judged when it is used; all are null
+-- where the operator did, at a command line. Only such a link `makes_operator`.
 create table sign_in_link (
   token_hash blob primary key,
   purpose text not null check (purpose in ('setup', 'invite', 'reset')),
@@ -143,7 +145,14 @@ create table sign_in_link (
   membership integer,
   created_at integer not null,
   expires_at integer not null,
-  check ((person is null) = (purpose = 'setup') and (membership is not null) = (purpose = 'invite'))
+  makes_operator integer not null default 0 check (makes_operator in (0, 1)),
+  issuer_account integer references account (seq),
+  issuer_user blob,
+  issuer_key blob,
+  check ((person is null) = (purpose = 'setup') and (membership is not null) = (purpose = 'invite')),
+  check ((issuer_account is null) = (issuer_user is null and issuer_key is null)),
+  check (issuer_user is null or issuer_key is null),
+  check (makes_operator = 0 or (person is not null and issuer_account is null))
 ) strict, without rowid;
 create index sign_in_link_by_person on sign_in_link (person);
 create index sign_in_link_by_end on sign_in_link (expires_at);
@@ -1336,7 +1345,7 @@ begin
   values (old.account, 'user.removed', 'user', shown_id(old.id), old.email,
     json_object('email', old.email, 'role', old.role));
 end;
-create trigger audit_person_password after update of password_hash on person
+create trigger audit_person_password after update of password_changed_at on person
 begin
   insert into audit_entry (actor, actor_id, action, object, target, name)
   values ('user', new.id, 'user.password_changed', 'user', shown_id(new.id), new.email);

@@ -48,6 +48,12 @@ pub(super) fn verify_text(secret: &str, hash: &str) -> bool {
     Argon2::default().verify_password(secret.as_bytes(), hash).is_ok()
 }
 
+/// Whether making that hash cost less than this.
+pub(super) fn is_cheaper(hash: &str, than: HashCost) -> bool {
+    let made = PasswordHash::new(hash).ok().and_then(|hash| Params::try_from(&hash).ok());
+    made.is_none_or(|made| made.m_cost() < than.memory_kib || made.t_cost() < than.passes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +67,10 @@ mod tests {
         let stored = hash(&key, &[3; 16], cost).unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=16,t=3,p=1$"), "{stored}");
         assert!(verify(&key, &stored) && !verify(&other, &stored) && !verify(&key, ""));
+        for (memory_kib, passes, is_less) in
+            [(16, 3, false), (8, 1, false), (17, 3, true), (16, 4, true)]
+        {
+            assert_eq!(is_cheaper(&stored, HashCost { memory_kib, passes }), is_less);
+        }
     }
 }

@@ -40,6 +40,7 @@ use crate::{
     store::{Signal, Store},
 };
 use cache::Digest;
+pub(super) use passwords::Guesser;
 use refusals::{blocked, busy, network};
 use verify::{Shared, Verification, digest};
 
@@ -55,7 +56,8 @@ pub struct AuthSettings {
     pub rate_limits: RateLimits,
     /// The operator's requests per rate class.
     pub operator_rate_limit: RateLimit,
-    /// Refused keys, operator tokens, sign-ins and events of Stripe's per client address; sign-ins also per person.
+    /// Refused keys, cookies, operator tokens and events of Stripe's per client address; wrong passwords per address
+    /// and e-mail.
     pub failed_attempts: RateLimit,
     /// What it costs to hash a new key.
     pub hash_cost: HashCost,

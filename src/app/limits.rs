@@ -9,8 +9,19 @@ use std::{
 
 use crate::{
     ambient::lock,
-    domain::{Quota, RateLimit, TokenBucket},
+    domain::{Error, ErrorKind, Quota, RateLimit, TokenBucket, format_duration},
 };
+
+/// The answer to a request above its limit.
+pub fn exceeded(class: RateClass, limit: RateLimit, quota: Quota) -> Error {
+    let message = format!(
+        "more than {} {} requests in {}; wait as many seconds as Retry-After says",
+        limit.limit,
+        class.as_str(),
+        format_duration(limit.window)
+    );
+    Error::new(ErrorKind::RateLimit, message).with_retry_after(quota.retry_after)
+}
 
 /// Which of a key's budgets a request draws on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

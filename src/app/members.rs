@@ -1,27 +1,31 @@
 //! What can be done with the members of an account. Nobody makes, changes or removes one whose role may do more than
 //! they may themselves, and the last owner stays.
 
+mod manager;
+mod operator;
+
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use manager::Manager;
+pub use operator::{create_by_operator, demote, forget, promote};
+
 use super::{
-    App, Reply, Secrecy,
-    auth::Session,
-    once,
-    sign_in::{self, link_url},
+    App, Reply, Secrecy, once,
+    sign_in::{self, LinkDraft, link_url},
 };
 use crate::{
     domain::{
-        AccountId, Cursor, Environment, Error, ErrorKind, Idempotency, MemberRole, Page,
-        PageRequest, Result, ScopeSet, Secret, UserId, check_email,
+        Cursor, Error, ErrorKind, Idempotency, MemberRole, Page, PageRequest, Result, Secret,
+        UserId, check_email,
     },
     store::{
         AccountScope, Commit, Snapshot, SystemScope, Tx, dashboard_sessions,
         members::{self, Member},
         persons::{self, Person},
-        sign_in_links,
+        sign_in_links::{self, Issuer},
     },
 };
 
@@ -47,35 +51,6 @@ pub struct MemberPatch {
     pub role: MemberRole,
 }
 
-/// Somebody who manages members.
-#[derive(Clone, Copy, Debug)]
-pub struct Manager {
-    scopes: ScopeSet,
-    is_operator: bool,
-}
-
-impl Manager {
-    /// The operator, at a command line.
-    pub const OPERATOR: Self = Self { scopes: ScopeSet::ALL, is_operator: true };
-
-    /// The caller.
-    pub fn of(session: &Session) -> Self {
-        let is_operator = session.user.as_ref().is_some_and(|user| user.is_operator);
-        Self { scopes: session.scopes, is_operator }
-    }
-
-    fn may(self, role: MemberRole) -> Result<()> {
-        if role.may_be_managed_with(self.scopes) {
-            return Ok(());
-        }
-        let message = format!(
-            "members with the role {} can only be made, changed or removed by who may do all that they may",
-            role.as_str()
-        );
-        Err(Error::new(ErrorKind::InsufficientScope, message))
-    }
-}
-
 /// A member with a link that works once.
 #[derive(Clone, Debug)]
 pub struct Invited {
@@ -90,12 +65,24 @@ pub struct Invited {
 struct NewLink {
     token: Secret<String>,
     url: Secret<String>,
+    issuer: Option<Issuer>,
+    makes_operator: bool,
 }
 
 impl NewLink {
     fn draw(app: &App, origin: &str) -> Self {
         let token = sign_in::draw(app);
-        Self { url: link_url(app, origin, &token), token }
+        let url = link_url(app, origin, &token);
+        Self { token, url, issuer: None, makes_operator: false }
+    }
+
+    fn draw_for(app: &App, manager: Manager, origin: &str) -> Self {
+        Self { issuer: Some(manager.issuer()), ..Self::draw(app, origin) }
+    }
+
+    fn of<'l>(&'l self, person: Option<&'l Person>, membership: Option<i64>) -> LinkDraft<'l> {
+        let Self { token, issuer, makes_operator, .. } = self;
+        LinkDraft { token, person, membership, makes_operator: *makes_operator, issuer: *issuer }
     }
 }
 
@@ -113,45 +100,25 @@ pub fn create(
         return Commit::refused(error);
     }
     let id = UserId::from_uuid(app.ambient.uuid());
-    let (this, link) = (Arc::clone(app), NewLink::draw(app, origin));
+    let (this, link) = (Arc::clone(app), NewLink::draw_for(app, manager, origin));
     app.store.write(SystemScope::new(), move |tx| {
         once::beside(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
-            add(&this, tx, home, id, &new, &link)
+            add(&this, tx, home, Some(manager), id, &new, &link)
         })
     })
-}
-
-/// The same on behalf of the operator at a command line, who may make another operator. Blocks.
-pub fn create_by_operator(
-    app: &Arc<App>,
-    account: AccountId,
-    new: MemberRequest,
-    is_operator: bool,
-    origin: &str,
-) -> Result<Invited> {
-    check_email(&new.email)?;
-    let id = UserId::from_uuid(app.ambient.uuid());
-    let (this, link) = (Arc::clone(app), NewLink::draw(app, origin));
-    let made = app.store.write(SystemScope::new(), move |tx| {
-        let home = super::accounts::find_scope(tx, account, Environment::Live)?;
-        let invited = add(&this, tx, home, id, &new, &link)?;
-        if is_operator {
-            persons::make_operator(tx, &person(tx, invited.member.id)?)?;
-        }
-        Ok(invited)
-    });
-    made.wait()
 }
 
 fn add(
     app: &App,
     tx: &Tx<'_, SystemScope>,
     home: AccountScope,
+    manager: Option<Manager>,
     id: UserId,
     new: &MemberRequest,
     link: &NewLink,
 ) -> Result<Invited> {
     let person = sign_in::ensure(tx, id, &new.email)?;
+    manager.map_or(Ok(()), |manager| manager.may_link(tx, &person, new.role, false))?;
     let member = tx.within(home, |tx| {
         if members::find(tx, person.id)?.is_some() {
             let message = "somebody with this address is a member or invited already; make a new link for them instead";
@@ -164,7 +131,7 @@ fn add(
         members::insert(tx, person.id, &person.email, new.role)?;
         must_find(tx, person.id)
     })?;
-    sign_in::put(app, tx, &link.token, Some(&person), Some(member.seq))?;
+    sign_in::put(app, tx, &link.of(Some(&person), Some(member.seq)))?;
     Ok(Invited { member, url: link.url.clone() })
 }
 
@@ -179,41 +146,18 @@ pub fn invite(
     request: Option<Idempotency>,
     render: once::Render<Invited>,
 ) -> Commit<Reply> {
-    let (this, link) = (Arc::clone(app), NewLink::draw(app, origin));
+    let (this, link) = (Arc::clone(app), NewLink::draw_for(app, manager, origin));
     app.store.write(SystemScope::new(), move |tx| {
+        // Before an answer is given again: what was allowed then may not be now.
+        let member = tx.within(home, |tx| must_find(tx, id))?;
+        let person = person(tx, id)?;
+        let invitation = member.accepted_at.is_none().then_some(member.seq);
+        manager.may_link(tx, &person, member.role, invitation.is_none())?;
         once::beside(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
-            let member = tx.within(home, |tx| must_find(tx, id))?;
-            manager.may(member.role)?;
-            let person = person(tx, id)?;
-            let invitation = member.accepted_at.is_none().then_some(member.seq);
-            if invitation.is_none() {
-                may_reset(tx, home, manager, &person)?;
-            }
-            sign_in::put(&this, tx, &link.token, Some(&person), invitation)?;
+            sign_in::put(&this, tx, &link.of(Some(&person), invitation))?;
             Ok(Invited { member, url: link.url.clone() })
         })
     })
-}
-
-/// A link to a new password opens all that the person may, also elsewhere.
-fn may_reset(
-    tx: &Tx<'_, SystemScope>,
-    home: AccountScope,
-    manager: Manager,
-    person: &Person,
-) -> Result<()> {
-    if manager.is_operator {
-        return Ok(());
-    }
-    if person.is_operator {
-        let message = "only an operator of the server makes links for another";
-        return Err(Error::new(ErrorKind::InsufficientScope, message));
-    }
-    if members::is_elsewhere(tx, person.id, Some(home.seq()), false)? {
-        let message = "the person is a member of other accounts too; ask the operator of the server for a link";
-        return Err(Error::new(ErrorKind::Conflict, message));
-    }
-    Ok(())
 }
 
 /// The account's members, newest first. Blocks while it reads.
@@ -229,7 +173,7 @@ pub fn get(app: &App, home: AccountScope, id: UserId) -> Result<Member> {
     app.store.read(home, |snapshot| must_find(snapshot, id))
 }
 
-/// Gives a member another role, at once.
+/// Gives a member another role, at once. Links that were made for who may do less are void.
 pub fn update(
     app: &App,
     home: AccountScope,
@@ -238,15 +182,23 @@ pub fn update(
     patch: &MemberPatch,
 ) -> Commit<Member> {
     let role = patch.role;
-    app.store.write(home, move |tx| {
-        let member = must_find(tx, id)?;
-        manager.may(member.role)?;
-        manager.may(role)?;
-        if member.role != role {
-            stays_owned(tx, &member)?;
-            members::set_role(tx, id, role)?;
+    app.store.write(SystemScope::new(), move |tx| {
+        let (before, after) = tx.within(home, |tx| {
+            let member = must_find(tx, id)?;
+            manager.may(member.role)?;
+            manager.may(role)?;
+            if member.role != role {
+                stays_owned(tx, &member)?;
+                members::set_role(tx, id, role)?;
+            }
+            Ok((member, must_find(tx, id)?))
+        })?;
+        if !role.may_be_managed_with(before.role.scopes()) {
+            let person = person(tx, id)?;
+            sign_in_links::void_resets(tx, person.seq)?;
+            sign_in_links::void_invitation(tx, person.seq, before.seq, false)?;
         }
-        must_find(tx, id)
+        Ok(after)
     })
 }
 
@@ -261,18 +213,21 @@ pub fn remove(app: &App, home: AccountScope, manager: Manager, id: UserId) -> Co
             Ok(member)
         })?;
         let person = person(tx, id)?;
-        sign_in_links::void_invitation(tx, person.seq, member.seq)?;
+        sign_in_links::void_invitation(tx, person.seq, member.seq, true)?;
+        sign_in_links::void_resets(tx, person.seq)?;
         leave(tx, &person)
     })
 }
 
-/// Whoever may act nowhere any more is signed out, and forgotten where no invitation is open.
+/// Whoever may act nowhere any more is signed out and their password forgotten, and so are they where no invitation is
+/// open.
 fn leave(tx: &Tx<'_, SystemScope>, person: &Person) -> Result<()> {
     if person.is_operator || members::is_elsewhere(tx, person.id, None, false)? {
         return Ok(());
     }
     if members::is_elsewhere(tx, person.id, None, true)? {
-        return dashboard_sessions::end_all(tx, person, None);
+        dashboard_sessions::end_all(tx, person, None)?;
+        return persons::forget_password(tx, person);
     }
     persons::remove(tx, person)
 }

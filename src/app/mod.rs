@@ -57,7 +57,7 @@ pub use contracts::Contracts;
 pub use duties::DutySettings;
 pub use facts::Facts;
 pub use ledger_audit::LastAudit;
-pub use limits::{KeyBuckets, RateClass, RateLimits};
+pub use limits::{KeyBuckets, RateClass, RateLimits, exceeded};
 pub use listing::fill_lists;
 pub use once::{Render, Reply, forget_answers};
 pub use stripe::StripeSettings;

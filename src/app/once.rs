@@ -56,16 +56,9 @@ pub(super) fn within<T>(
     render: Render<T>,
     deed: impl FnOnce(&Tx<'_, AccountScope>) -> Result<T>,
 ) -> Result<Reply> {
-    let Some(request) = request else {
-        return Ok(Reply { body: render(&deed(tx)?)?, replayed: false });
-    };
-    if let Some(answer) = saved(tx, request)? {
-        return Ok(Reply { body: app.open_answer(answer, secrecy)?, replayed: true });
-    }
-    let body = render(&deed(tx)?)?;
-    let answer = Answer::Body(app.seal_answer(&body, secrecy)?);
-    save(app, tx, request, answer)?;
-    Ok(Reply { body, replayed: false })
+    let find = |request: &Idempotency| saved(tx, request);
+    let keep = |request: &Idempotency, answer| save(app, tx, request, answer);
+    by(app, request, secrecy, find, || render(&deed(tx)?), keep)
 }
 
 /// The same for a deed of an account that touches rows which are no account's.
@@ -78,15 +71,27 @@ pub(super) fn beside<T>(
     render: Render<T>,
     deed: impl FnOnce(&Tx<'_, SystemScope>) -> Result<T>,
 ) -> Result<Reply> {
-    let Some(request) = request else {
-        return Ok(Reply { body: render(&deed(tx)?)?, replayed: false });
-    };
-    if let Some(answer) = tx.within(scope, |tx| saved(tx, request))? {
+    let find = |request: &Idempotency| tx.within(scope, |tx| saved(tx, request));
+    let keep =
+        |request: &Idempotency, answer| tx.within(scope, |tx| save(app, tx, request, answer));
+    by(app, request, secrecy, find, || render(&deed(tx)?), keep)
+}
+
+/// Gives the answer that was saved, or that of the deed, which is kept then.
+fn by(
+    app: &App,
+    request: Option<&Idempotency>,
+    secrecy: Secrecy,
+    find: impl FnOnce(&Idempotency) -> Result<Option<Answer>>,
+    deed: impl FnOnce() -> Result<Vec<u8>>,
+    keep: impl FnOnce(&Idempotency, Answer) -> Result<()>,
+) -> Result<Reply> {
+    let Some(request) = request else { return Ok(Reply { body: deed()?, replayed: false }) };
+    if let Some(answer) = find(request)? {
         return Ok(Reply { body: app.open_answer(answer, secrecy)?, replayed: true });
     }
-    let body = render(&deed(tx)?)?;
-    let answer = Answer::Body(app.seal_answer(&body, secrecy)?);
-    tx.within(scope, |tx| save(app, tx, request, answer))?;
+    let body = deed()?;
+    keep(request, Answer::Body(app.seal_answer(&body, secrecy)?))?;
     Ok(Reply { body, replayed: false })
 }
 

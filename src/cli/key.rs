@@ -102,7 +102,7 @@ impl Create {
 impl Revoke {
     fn run(self, local: &Local) -> anyhow::Result<()> {
         let scope = local.scope(self.account)?;
-        let key = api_keys::revoke(&local.app, scope, self.key, ScopeSet::ALL).wait()?;
+        let key = api_keys::revoke(&local.app, scope, self.key).wait()?;
         let object = json!({"key_id": key.id, "revoked_at": key.revoked_at});
         Ok(self.output.print(&object, &format!("{} is revoked", key.id))?)
     }

@@ -14,6 +14,7 @@ use crate::{
     },
     config::Config,
     domain::{AccountId, MemberRole, PageRequest},
+    store::persons::Person,
 };
 
 #[derive(Subcommand)]
@@ -22,6 +23,10 @@ pub(super) enum User {
     Create(Create),
     /// Print a link for somebody who was invited, or forgot the password; it works once
     Link(Link),
+    /// Make somebody an operator, by a link that works once; or take that from them, at once
+    Update(Update),
+    /// Forget somebody: ends sessions, links and memberships, at once
+    Remove(Remove),
     /// List people, newest first
     List(List),
 }
@@ -37,7 +42,7 @@ pub(super) struct Create {
     /// What the person may do in the account
     #[arg(long, value_parser = role())]
     role: MemberRole,
-    /// Let the person act in every account, and for the server itself
+    /// Let whoever uses the link act in every account, and for the server itself
     #[arg(long)]
     operator: bool,
     #[command(flatten)]
@@ -46,6 +51,27 @@ pub(super) struct Create {
 
 #[derive(Args)]
 pub(super) struct Link {
+    /// The address that the person signs in with
+    #[arg(long)]
+    email: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct Update {
+    /// The address that the person signs in with
+    #[arg(long)]
+    email: String,
+    /// Whether the person acts in every account, and for the server itself
+    #[arg(long, action = clap::ArgAction::Set)]
+    operator: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Args)]
+pub(super) struct Remove {
     /// The address that the person signs in with
     #[arg(long)]
     email: String,
@@ -70,6 +96,8 @@ impl User {
         match self {
             Self::Create(create) => create.run(config, &local)?,
             Self::Link(link) => link.run(config, &local)?,
+            Self::Update(update) => update.run(config, &local)?,
+            Self::Remove(remove) => remove.run(&local)?,
             Self::List(list) => list.run(&local)?,
         }
         local.close();
@@ -88,10 +116,10 @@ pub(super) fn invite(
     local: &Local,
     account: AccountId,
     new: MemberRequest,
-    is_operator: bool,
+    makes_operator: bool,
 ) -> anyhow::Result<Invited> {
     let origin = origin(config);
-    Ok(members::create_by_operator(&local.app, account, new, is_operator, &origin)?)
+    Ok(members::create_by_operator(&local.app, account, new, makes_operator, &origin)?)
 }
 
 impl Create {
@@ -116,10 +144,47 @@ impl Link {
     }
 }
 
+impl Update {
+    fn run(self, config: &Config, local: &Local) -> anyhow::Result<()> {
+        let Self { email, operator, output } = self;
+        if !operator {
+            members::demote(&local.app, &email)?;
+            let text = format!("{email} is no operator any more.");
+            return Ok(output.print(&json!({"email": email, "operator": false}), &text)?);
+        }
+        let url = members::promote(&local.app, &email, &origin(config))?;
+        let url = url.expose();
+        let text = format!(
+            "{url}\n\nThe link works once: {email} chooses a new password by it and is an operator then."
+        );
+        Ok(output.print(&json!({"email": email, "url": url}), &text)?)
+    }
+}
+
+impl Remove {
+    fn run(self, local: &Local) -> anyhow::Result<()> {
+        let id = members::forget(&local.app, &self.email)?;
+        let text = format!("{} is forgotten.", self.email);
+        Ok(self.output.print(&json!({"user_id": id, "email": self.email}), &text)?)
+    }
+}
+
+/// Everybody, page by page.
+fn everybody(local: &Local) -> anyhow::Result<Vec<Person>> {
+    let mut people = Vec::new();
+    let mut after = None;
+    loop {
+        let page = PageRequest { limit: PageRequest::MAX_LIMIT, after };
+        let found = sign_in::people(&local.app, &page)?;
+        people.extend(found.data);
+        let Some(next) = found.next_cursor else { return Ok(people) };
+        after = PageRequest::parse(None, Some(&next))?.after;
+    }
+}
+
 impl List {
     fn run(self, local: &Local) -> anyhow::Result<()> {
-        let page = PageRequest { limit: PageRequest::MAX_LIMIT, after: None };
-        let people = sign_in::people(&local.app, &page)?.data;
+        let people = everybody(local)?;
         let rows: Vec<_> = people
             .iter()
             .map(|person| {

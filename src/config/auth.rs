@@ -32,7 +32,7 @@ pub struct Auth {
         serialize_with = "write::duration"
     )]
     pub cache_ttl: Duration,
-    /// How many wrong keys, and events that Stripe did not sign, an address may try.
+    /// How many wrong keys, cookies and passwords, and events that Stripe did not sign, an address may try.
     #[serde(deserialize_with = "values::rate_limit", serialize_with = "write::rate_limit")]
     pub failed_attempts: RateLimit,
 }

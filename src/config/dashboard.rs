@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    values::{self, DAY, MINUTE},
+    values::{self, DAY, MIB, MINUTE},
     write,
 };
 use crate::domain::RateLimit;
@@ -38,6 +38,15 @@ pub struct Dashboard {
         serialize_with = "write::duration"
     )]
     pub setup_ttl: Duration,
+    /// Memory of one argon2id hash of a password, in bytes.
+    #[serde(
+        deserialize_with = "values::size::<{ 19 * MIB }, { 1024 * MIB }, _, _>",
+        serialize_with = "write::size"
+    )]
+    pub argon2_memory: u32,
+    /// Passes over that memory.
+    #[serde(deserialize_with = "values::whole::<2, 100, _, _>")]
+    pub argon2_passes: u32,
     /// How many requests each person may send.
     #[serde(deserialize_with = "values::rate_limit", serialize_with = "write::rate_limit")]
     pub rate_limit: RateLimit,

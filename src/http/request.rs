@@ -1,5 +1,7 @@
 //! What handlers are given: a request that passed every check that does not depend on the resource.
 
+mod negotiation;
+
 use std::{
     borrow::{Borrow, Cow},
     net::IpAddr,
@@ -13,11 +15,13 @@ use hyper::{
     body::Bytes,
     header::{ACCEPT, ACCEPT_ENCODING, HOST, HeaderName, IF_NONE_MATCH, USER_AGENT},
 };
+use negotiation::{names, prefers, takes_gzip};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use super::{
-    RequestId, cookie, json,
+    RequestId, cookie, error, json,
+    reply::Reply,
     routes::{Audience, Route},
     turns::Turns,
 };
@@ -27,7 +31,7 @@ use crate::{
         auth::{Session, SignedIn, not_signed_in, unauthenticated},
         sign_in::Browser,
     },
-    domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope, TraceContext},
+    domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope, Secret, TraceContext},
     observe::origin::{self, Actor, Origin},
 };
 
@@ -129,7 +133,13 @@ impl Request {
     /// What somebody signs in with.
     pub(crate) fn browser(&self) -> Browser {
         let user_agent = self.header(&USER_AGENT).unwrap_or_default().to_owned();
-        Browser { address: self.client, user_agent }
+        let token = self.cookie().map(|token| Secret::new(token.to_owned()));
+        Browser { address: self.client, user_agent, token }
+    }
+
+    /// Whether cookies for the client may go by HTTPS alone: it came by that, or people are told to.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.is_https || self.app.settings.dashboard.public_url.starts_with("https://")
     }
 
     /// How the client reaches this server, such as `https://ai.example.com`.
@@ -137,6 +147,17 @@ impl Request {
         let authority = || self.uri.authority().map(hyper::http::uri::Authority::as_str);
         let host = self.header(&HOST).or_else(authority).unwrap_or_default();
         format!("{}://{host}", if self.is_https { "https" } else { "http" })
+    }
+
+    /// The answer that an error gets, for who adds to it.
+    pub(crate) fn refusal(&self, error: &Error) -> Reply {
+        let mut headers = HeaderMap::new();
+        let (status, body) = error::render(error, &self.id, self.route.dialect, &mut headers);
+        let reply = Reply::json_bytes(status, body);
+        headers.into_iter().fold(reply, |mut reply, (name, value)| {
+            reply.headers.extend(name.map(|name| (name, value)));
+            reply
+        })
     }
 
     /// On whose behalf deeds are done.
@@ -313,38 +334,6 @@ pub(crate) fn only_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a 
     given.next().filter(|_| given.next().is_none())?.to_str().ok()
 }
 
-/// Whether `Accept` (RFC 9110 §12.5.1) names the media type, with a weight that is not below JSON's.
-fn prefers(accept: &str, media_type: &str) -> bool {
-    let weight = |range: &str| accept_weights(accept, range).reduce(f32::max);
-    let json = ["application/json", "application/*", "*/*"].into_iter().find_map(weight);
-    weight(media_type).is_some_and(|wanted| wanted > 0.0 && wanted >= json.unwrap_or(0.0))
-}
-
-/// The weights that are given to a media range; one that cannot be read counts as 1.
-fn accept_weights<'a>(accept: &'a str, range: &'a str) -> impl Iterator<Item = f32> + 'a {
-    let named = accept.split(',').filter(move |part| {
-        let given = part.split(';').next().unwrap_or(part).trim();
-        given.eq_ignore_ascii_case(range)
-    });
-    named.map(|part| {
-        let mut parameters = part.split(';').skip(1).filter_map(|text| text.trim().split_once('='));
-        let weight = parameters.find(|(name, _)| name.eq_ignore_ascii_case("q"));
-        weight.and_then(|(_, value)| value.parse().ok()).unwrap_or(1.0)
-    })
-}
-
-/// Whether `Accept-Encoding` allows gzip.
-fn takes_gzip(accept: &str) -> bool {
-    let weight = |coding: &str| accept_weights(accept, coding).reduce(f32::max);
-    weight("gzip").or_else(|| weight("*")).is_some_and(|weight| weight > 0.0)
-}
-
-/// Whether `If-None-Match` names this one; a strong and a weak one are alike here.
-fn names(known: &str, etag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    known.trim() == "*" || known.split(',').any(|tag| opaque(tag) == opaque(etag))
-}
-
 /// Reads the query strictly: only parameters of the route, each once.
 pub(super) fn parse_query(route: &Route, query: Option<&str>) -> Result<Vec<(String, String)>> {
     let mut pairs: Vec<(String, String)> = Vec::new();
@@ -385,51 +374,6 @@ pub(super) fn decode_segment(segment: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_heavier_media_type_is_preferred() {
-        for (accept, preferred) in [
-            ("text/csv", true),
-            ("TEXT/CSV; charset=utf-8", true),
-            ("text/csv, */*", true),
-            ("text/csv;q=0.5, */*;q=0.1", true),
-            ("text/csv;q=0.2, text/csv;v=2;q=0.9, application/json;q=0.5", true),
-            ("application/json;q=0.5, text/csv;Q=0.9", true),
-            ("text/csv;q=0.1, application/json", false),
-            ("text/csv;q=0.1, application/*", false),
-            ("text/csv;q=0", false),
-            ("application/json, */*", false),
-            ("*/*", false),
-            ("", false),
-        ] {
-            assert_eq!(prefers(accept, "text/csv"), preferred, "{accept}");
-        }
-    }
-
-    #[test]
-    fn gzip_is_sent_to_who_takes_it() {
-        for (accept, taken) in [
-            ("gzip", true),
-            ("gzip, deflate, br, zstd", true),
-            ("br;q=1, GZIP;q=0.5", true),
-            ("*", true),
-            ("*;q=0", false),
-            ("gzip;q=0, *", false),
-            ("br", false),
-            ("identity", false),
-            ("", false),
-        ] {
-            assert_eq!(takes_gzip(accept), taken, "{accept}");
-        }
-    }
-
-    #[test]
-    fn what_a_client_has_is_told_by_its_tag() {
-        for known in ["W/\"a\"", "\"a\"", "\"b\", W/\"a\"", "*"] {
-            assert!(names(known, "W/\"a\""), "{known}");
-        }
-        assert!(!names("\"b\"", "W/\"a\"") && !names("", "W/\"a\""));
-    }
 
     #[test]
     fn segments_are_decoded_once() {

@@ -142,6 +142,10 @@ fn auth(config: &Config, operator_token: Secret<String>) -> AuthSettings {
             ttl: config.dashboard.session_ttl,
             max: config.dashboard.session_max,
             rate_limit: config.dashboard.rate_limit,
+            password_cost: HashCost {
+                memory_kib: config.dashboard.argon2_memory / 1024,
+                passes: config.dashboard.argon2_passes,
+            },
         },
     }
 }

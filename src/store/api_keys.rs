@@ -200,6 +200,18 @@ pub fn account_of(
     )
 }
 
+/// What the key of that id in that account may do, while it works.
+pub fn scopes_in(
+    snapshot: &Snapshot<'_, SystemScope>,
+    account: AccountSeq,
+    id: ApiKeyId,
+) -> Result<Option<String>> {
+    let sql = "select scopes from main.api_key
+               where account = ?1 and id = ?2 and revoked_at is null
+                 and coalesce(min(expires_at, overlap_ends_at), expires_at, overlap_ends_at, ?3 + 1) > ?3";
+    snapshot.one(sql, (account, id, snapshot.now()), |row| row.get(0))
+}
+
 /// How many of the account's keys work, without those of the dashboard.
 pub fn count(snapshot: &Snapshot<'_, AccountScope>) -> Result<u32> {
     let found = snapshot.one(

@@ -229,6 +229,19 @@ pub fn end(tx: &Tx<'_, SystemScope>, of: &Person, id: DashboardSessionId) -> Res
     Ok(ended > 0)
 }
 
+/// Gives a session another token: whoever knows the one before is out.
+pub fn set_token(
+    tx: &Tx<'_, SystemScope>,
+    of: &Person,
+    id: DashboardSessionId,
+    token: &TokenHash,
+) -> Result<()> {
+    let sql = "update main.dashboard_session set token_hash = ?3 where person = ?1 and id = ?2";
+    tx.execute(sql, (of.seq, id, token))?;
+    tx.signal(Signal::UserChanged(of.id));
+    Ok(())
+}
+
 /// Ends all of the person's sessions but that one.
 pub fn end_all(
     tx: &Tx<'_, SystemScope>,

@@ -132,6 +132,25 @@ pub fn is_elsewhere(
     Ok(snapshot.one(sql, (id, but, invited), |row| row.get(0))?.unwrap_or(false))
 }
 
+/// What the person is in the account, once they took the invitation.
+pub fn role_in(
+    snapshot: &Snapshot<'_, SystemScope>,
+    account: AccountSeq,
+    id: UserId,
+) -> Result<Option<MemberRole>> {
+    let sql = "select role from main.member
+               where account = ?1 and id = ?2 and accepted_at is not null";
+    snapshot.one(sql, (account, id), |row| named(row, "role", MemberRole::parse))
+}
+
+/// A membership of the person's, open invitations too, while there is one.
+pub fn any_of(snapshot: &Snapshot<'_, SystemScope>, id: UserId) -> Result<Option<Membership>> {
+    let system = snapshot.scope();
+    let sql = "select a.seq, a.id, a.environment, a.name, m.role
+               from main.member m join main.account a on a.seq = m.account where m.id = ?1 limit 1";
+    snapshot.one(sql, [id], |row| membership(row, system))
+}
+
 /// Notes that the person signed in, in all accounts that they are a member of.
 pub fn signed_in(tx: &Tx<'_, SystemScope>, id: UserId) -> Result<()> {
     let accounts = tx.all(

@@ -54,6 +54,18 @@ pub fn of_number(snapshot: &Snapshot<'_, SystemScope>, seq: i64) -> Result<Optio
     snapshot.one("select * from main.person where seq = ?1", [seq], person)
 }
 
+/// Whether an operator can sign in: one has a password.
+pub fn is_operator_in(snapshot: &Snapshot<'_, SystemScope>) -> Result<bool> {
+    has_other_operator(snapshot, None)
+}
+
+/// Whether anybody but that person is an operator who can sign in.
+pub fn has_other_operator(snapshot: &Snapshot<'_, SystemScope>, than: Option<i64>) -> Result<bool> {
+    let sql = "select exists (select 1 from main.person
+               where is_operator = 1 and password_hash is not null and seq is not ?1)";
+    Ok(snapshot.one(sql, [than], |row| row.get(0))?.unwrap_or(false))
+}
+
 /// Whether anybody can sign in: somebody has a password.
 pub fn is_anybody_in(snapshot: &Snapshot<'_, SystemScope>) -> Result<bool> {
     let sql = "select exists (select 1 from main.person where password_hash is not null)";
@@ -91,9 +103,24 @@ pub fn set_password(tx: &Tx<'_, SystemScope>, of: &Person, hash: &Secret<String>
     Ok(())
 }
 
-/// Makes somebody an operator.
-pub fn make_operator(tx: &Tx<'_, SystemScope>, of: &Person) -> Result<()> {
-    tx.execute("update main.person set is_operator = 1 where seq = ?1", [of.seq])?;
+/// Keeps the same password as a hash that costs more to guess at.
+pub fn set_hash(tx: &Tx<'_, SystemScope>, of: &Person, hash: &Secret<String>) -> Result<()> {
+    let sql = "update main.person set password_hash = ?2 where seq = ?1";
+    tx.execute(sql, (of.seq, hash.expose()))?;
+    Ok(())
+}
+
+/// Forgets the password of somebody who may act nowhere: they choose one when they come again.
+pub fn forget_password(tx: &Tx<'_, SystemScope>, of: &Person) -> Result<()> {
+    tx.execute("update main.person set password_hash = null where seq = ?1", [of.seq])?;
+    tx.signal(Signal::UserChanged(of.id));
+    Ok(())
+}
+
+/// Makes somebody an operator, or no more.
+pub fn set_operator(tx: &Tx<'_, SystemScope>, of: &Person, is_operator: bool) -> Result<()> {
+    let sql = "update main.person set is_operator = ?2 where seq = ?1";
+    tx.execute(sql, (of.seq, is_operator))?;
     tx.signal(Signal::UserChanged(of.id));
     Ok(())
 }

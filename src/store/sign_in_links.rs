@@ -5,10 +5,10 @@ use rusqlite::Row;
 use super::{
     dashboard_sessions::TokenHash,
     row::named,
-    scope::SystemScope,
+    scope::{AccountScope, AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{Result, Timestamp};
+use crate::domain::{AccountId, ApiKeyId, Result, Timestamp, UserId};
 
 /// What a link is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +36,24 @@ impl LinkPurpose {
     }
 }
 
+/// Who made a link, unless the operator did at a command line. The link is good while they may make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// The right to the live rows of the account that they made it in.
+    pub home: AccountScope,
+    /// Who.
+    pub by: IssuedBy,
+}
+
+/// Who acts in an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssuedBy {
+    /// Somebody who signed in.
+    User(UserId),
+    /// Whoever has this key.
+    Key(ApiKeyId),
+}
+
 /// A link as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -45,38 +63,82 @@ pub struct Link {
     pub person: Option<i64>,
     /// The membership's internal number, for an invitation.
     pub membership: Option<i64>,
+    /// Whether it makes the person an operator: only the operator makes such links, at a command line.
+    pub makes_operator: bool,
+    /// Who made it; `None` for the operator at a command line.
+    pub issuer: Option<Issuer>,
     /// From when on it is refused.
     pub expires_at: Timestamp,
 }
 
-fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
+fn link(row: &Row<'_>, system: SystemScope) -> rusqlite::Result<Link> {
     Ok(Link {
         purpose: named(row, "purpose", LinkPurpose::parse)?,
         person: row.get("person")?,
         membership: row.get("membership")?,
+        makes_operator: row.get("makes_operator")?,
+        issuer: issuer(row, system)?,
         expires_at: row.get("expires_at")?,
     })
 }
 
-/// Adds a link in place of those of the same purpose for the same person and membership: there is one at most.
+fn issuer(row: &Row<'_>, system: SystemScope) -> rusqlite::Result<Option<Issuer>> {
+    let Some(seq) = row.get::<_, Option<AccountSeq>>("issuer_account")? else { return Ok(None) };
+    let id: AccountId = row.get("account_id")?;
+    let by = match row.get("issuer_user")? {
+        Some(user) => IssuedBy::User(user),
+        None => IssuedBy::Key(row.get("issuer_key")?),
+    };
+    Ok(Some(Issuer { home: system.account(seq, id, row.get("environment")?), by }))
+}
+
+/// Adds a link in place of those of the same purpose for the same person and membership: there is one at most, and
+/// one that makes an operator stays until another such replaces it.
 pub fn put(tx: &Tx<'_, SystemScope>, token: &TokenHash, new: &Link) -> Result<()> {
+    let (user, key) = match new.issuer.map(|issuer| issuer.by) {
+        Some(IssuedBy::User(user)) => (Some(user), None),
+        Some(IssuedBy::Key(key)) => (None, Some(key)),
+        None => (None, None),
+    };
     tx.execute(
         "delete from main.sign_in_link
-         where person is ?1 and membership is ?2 and purpose = ?3",
-        (new.person, new.membership, new.purpose.as_str()),
+         where person is ?1 and membership is ?2 and purpose = ?3 and makes_operator <= ?4",
+        (new.person, new.membership, new.purpose.as_str(), new.makes_operator),
     )?;
     tx.execute(
-        "insert into main.sign_in_link (token_hash, purpose, person, membership, created_at, expires_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6)",
-        (token, new.purpose.as_str(), new.person, new.membership, tx.now(), new.expires_at),
+        "insert into main.sign_in_link (token_hash, purpose, person, membership, created_at, expires_at,
+           makes_operator, issuer_account, issuer_user, issuer_key)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        rusqlite::params![
+            token,
+            new.purpose.as_str(),
+            new.person,
+            new.membership,
+            tx.now(),
+            new.expires_at,
+            new.makes_operator,
+            new.issuer.map(|issuer| issuer.home.seq()),
+            user,
+            key,
+        ],
     )?;
     Ok(())
 }
 
 /// The link with this token, if it has not expired.
 pub fn find(snapshot: &Snapshot<'_, SystemScope>, token: &TokenHash) -> Result<Option<Link>> {
-    let sql = "select * from main.sign_in_link where token_hash = ?1 and expires_at > ?2";
-    snapshot.one(sql, (token, snapshot.now()), link)
+    let system = snapshot.scope();
+    let sql = "select l.*, a.id as account_id, a.environment
+               from main.sign_in_link l left join main.account a on a.seq = l.issuer_account
+               where l.token_hash = ?1 and l.expires_at > ?2";
+    snapshot.one(sql, (token, snapshot.now()), |row| link(row, system))
+}
+
+/// Whether a link is open that will make the person an operator.
+pub fn makes_operator(snapshot: &Snapshot<'_, SystemScope>, person: i64) -> Result<bool> {
+    let sql = "select exists (select 1 from main.sign_in_link
+               where person = ?1 and makes_operator = 1 and expires_at > ?2)";
+    Ok(snapshot.one(sql, (person, snapshot.now()), |row| row.get(0))?.unwrap_or(false))
 }
 
 /// Uses the link with this token up; `None` where there is none, or it has expired.
@@ -86,20 +148,45 @@ pub fn take(tx: &Tx<'_, SystemScope>, token: &TokenHash) -> Result<Option<Link>>
     Ok(found)
 }
 
-/// Voids the links by which the person could set a new password, and all for a setup where `person` is none.
-pub fn void(tx: &Tx<'_, SystemScope>, person: Option<i64>) -> Result<()> {
+/// Voids all links for a setup.
+pub fn void_setup(tx: &Tx<'_, SystemScope>) -> Result<()> {
+    tx.execute("delete from main.sign_in_link where purpose = 'setup'", [])?;
+    Ok(())
+}
+
+/// Voids the links by which the person could set a new password, but for one that makes them an operator.
+pub fn void_resets(tx: &Tx<'_, SystemScope>, person: i64) -> Result<()> {
     tx.execute(
-        "delete from main.sign_in_link where person is ?1 and purpose <> 'invite'",
+        "delete from main.sign_in_link where person = ?1 and purpose = 'reset' and makes_operator = 0",
         [person],
     )?;
     Ok(())
 }
 
-/// Voids the invitation to a membership of the person's.
-pub fn void_invitation(tx: &Tx<'_, SystemScope>, person: i64, membership: i64) -> Result<()> {
+/// Voids all links of the person.
+pub fn void_all(tx: &Tx<'_, SystemScope>, person: i64) -> Result<()> {
+    tx.execute("delete from main.sign_in_link where person = ?1", [person])?;
+    Ok(())
+}
+
+/// Voids the links that would make the person an operator.
+pub fn void_promotions(tx: &Tx<'_, SystemScope>, person: i64) -> Result<()> {
+    let sql = "delete from main.sign_in_link where person = ?1 and makes_operator = 1";
+    tx.execute(sql, [person])?;
+    Ok(())
+}
+
+/// Voids the invitation to a membership of the person's; one that makes them an operator only `with_promotion`.
+pub fn void_invitation(
+    tx: &Tx<'_, SystemScope>,
+    person: i64,
+    membership: i64,
+    with_promotion: bool,
+) -> Result<()> {
     tx.execute(
-        "delete from main.sign_in_link where person = ?1 and membership = ?2",
-        (person, membership),
+        "delete from main.sign_in_link
+         where person = ?1 and membership = ?2 and makes_operator <= ?3",
+        (person, membership, with_promotion),
     )?;
     Ok(())
 }

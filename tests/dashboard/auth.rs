@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use skai_server::{ambient::Ambient, domain::Timestamp};
 
 use super::{ACCEPT, OPEN, SESSION, SIGN_IN, SIGN_OUT, USERS, setup, text};
@@ -133,7 +133,9 @@ fn all_who_may_not_come_in_are_refused_alike() {
     let long = "x".repeat(201);
     let refusals = [
         attempt(&person.email, "wrong password"),
-        attempt("invited@x", &long),
+        attempt(&person.email, &long),
+        attempt(&person.email, ""),
+        attempt("invited@x", PASSWORD),
         attempt("nobody", PASSWORD),
     ];
     let messages = refusals.map(|reply| refused(&reply, 401, "UNAUTHENTICATED")["message"].clone());
@@ -271,4 +273,40 @@ fn a_start_prints_a_link_until_somebody_came_in() {
     let made = program.json(&["account", "create", "--name", "B", "--owner", "owner@x", "--json"]);
     assert!(text(&made, "invite_url").contains("/dashboard/welcome#sl_"));
     program.verify();
+}
+
+#[test]
+fn commands_make_and_unmake_operators_and_forget_people() {
+    let program = Program::new();
+    let account = program.account("1").id;
+    let user = |arguments: &[&str]| program.json(&[&["user"], arguments, &["--json"]].concat());
+    let fails = |arguments: &[&str]| {
+        let done = program.run(&[&["user"], arguments].concat());
+        assert!(!done.status.success(), "{arguments:?}");
+        String::from_utf8(done.stderr).unwrap()
+    };
+    let create = ["create", "--account", &account, "--email", "ada@x", "--role", "owner"];
+    let made = user(&[&create[..], &["--operator"]].concat());
+    assert_eq!(user(&["list"])["users"][0]["operator"], false, "not before the link is used");
+    let running = program.serve();
+    let page = Client::new(running.address).with_header("Sec-Fetch-Site", "same-origin");
+    let accept = |url: &Value| {
+        page.post(ACCEPT, &json!({"token": token(url), "password": PASSWORD})).expect(201)
+    };
+    assert_eq!(accept(&made["invite_url"]).json()["user"]["is_operator"], true);
+    user(&["create", "--account", &account, "--email", "eve@x", "--role", "viewer"]);
+    let made = user(&["update", "--email", "eve@x", "--operator", "true"]);
+    assert_eq!(accept(&made["url"]).json()["user"]["is_operator"], true);
+    user(&["update", "--email", "eve@x", "--operator", "false"]);
+    let refusal = fails(&["update", "--email", "ada@x", "--operator", "false"]);
+    assert!(refusal.contains("last operator"), "{refusal}");
+    user(&["remove", "--email", "eve@x"]);
+    fails(&["remove", "--email", "eve@x"]);
+    running.signal("TERM");
+    running.wait();
+    let sql = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 250)
+        insert into person (id, email, email_key, created_at) select randomblob(16), i || '@y', i || '@y', 1 from n";
+    let file = rusqlite::Connection::open(program.data_dir().join("skai.db")).unwrap();
+    file.execute_batch(sql).unwrap();
+    assert_eq!(user(&["list"])["users"].as_array().unwrap().len(), 251);
 }

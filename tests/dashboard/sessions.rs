@@ -10,7 +10,7 @@ use crate::{
     api::conventions::refused,
     support::{
         Client, eventually,
-        people::{PASSWORD, Person, page},
+        people::{PASSWORD, Person, cookie, page},
         server::TestServer,
     },
 };
@@ -105,8 +105,10 @@ fn a_new_password_ends_the_other_sessions() {
     let short = change(&first, PASSWORD, "short");
     assert_eq!(refused(&short, 400, "INVALID_REQUEST")["param"], "new_password");
     second.get("/v1/jobs").expect(200);
-    change(&first, PASSWORD, "another horse").expect(204);
+    let changed = change(&first, PASSWORD, "another horse").expect(204);
     refused(&second.get("/v1/jobs"), 401, "UNAUTHENTICATED");
+    refused(&first.get("/v1/jobs"), 401, "UNAUTHENTICATED");
+    let first = page(&server).with_header("Cookie", &cookie(&changed));
     first.get("/v1/jobs").expect(200);
     let body = json!({"email": person.email, "password": PASSWORD});
     refused(&page(&server).post(SIGN_IN, &body), 401, "UNAUTHENTICATED");

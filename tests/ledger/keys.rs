@@ -133,16 +133,13 @@ fn a_key_is_made_once_rotated_and_revoked() {
     let keys = api_keys::list(app, scope, &page).unwrap().data;
     assert_eq!((keys[0].ends_at(), keys[2].ends_at()), (own_end, overlap_end));
 
-    let revoked =
-        api_keys::revoke(app, scope, old.id, skai_server::domain::ScopeSet::ALL).wait().unwrap();
+    let revoked = api_keys::revoke(app, scope, old.id).wait().unwrap();
     assert_eq!(revoked.revoked_at, Some(deeds.ambient.now()));
     let refused = api_keys::rotate(app, late, None, render).wait().unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
     let other = deeds.account("b");
     assert_eq!(api_keys::get(app, other, old.id).unwrap_err().kind(), ErrorKind::NotFound);
-    let foreign = api_keys::revoke(app, other, keys[0].id, skai_server::domain::ScopeSet::ALL)
-        .wait()
-        .unwrap_err();
+    let foreign = api_keys::revoke(app, other, keys[0].id).wait().unwrap_err();
     assert_eq!(foreign.kind(), ErrorKind::NotFound);
     assert!(ledger_audit::verify(app).unwrap().ok);
 }

@@ -223,6 +223,8 @@ fn config() -> Config {
     config.store.synchronous = Synchronous::Normal;
     config.auth.argon2_memory = 8 * 1024;
     config.auth.argon2_passes = 1;
+    config.dashboard.argon2_memory = 8 * 1024;
+    config.dashboard.argon2_passes = 1;
     config.auth.failed_attempts = plenty;
     config.rate_limit.default = plenty;
     config.rate_limit.operator = plenty;

@@ -1,17 +1,88 @@
-//! Passwords: hashed as keys are, and guessed at slowly. Who is unknown is refused as late and in the same words as who
+//! Passwords: hashed at a cost of their own, and guessed at slowly. Who is unknown is refused as late and in the same words as who
 //! mistypes, so that nobody learns who is known.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::OnceLock, time::Duration};
 
 use super::{
-    Authenticator, network,
+    Authenticator, REMEMBERED_MAX,
+    cache::Digest,
+    network,
     tokens::TokenKind,
     verify::{Shared, digest},
 };
 use crate::{
-    app::argon,
-    domain::{Error, ErrorKind, PASSWORD_MAX, Result, Secret, email_key},
+    app::{argon, limits::FailedAttempts},
+    domain::{
+        DashboardSessionId, Error, ErrorKind, PASSWORD_MAX, RateLimit, Result, Secret, email_key,
+    },
 };
+
+/// As many times the failures of one network for one e-mail may all networks have for it, or one network for all: who
+/// wants to keep somebody out needs so many networks.
+const CAP: u32 = 10;
+
+/// Who presents a password.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::app) enum Guesser<'a> {
+    /// Somebody at that address, for that e-mail.
+    Stranger { email: &'a str, client: IpAddr },
+    /// Somebody who is in, for their own: what others fail at does not count.
+    Session(DashboardSessionId),
+}
+
+/// Wrong passwords, and what is compared where there is none.
+pub(super) struct Guesses {
+    pairs: FailedAttempts<(IpAddr, Digest)>,
+    networks: FailedAttempts<IpAddr>,
+    emails: FailedAttempts<Digest>,
+    sessions: FailedAttempts<DashboardSessionId>,
+    /// The hash of a password that nobody has.
+    nobodys: OnceLock<Secret<String>>,
+}
+
+/// Whose failures count.
+enum Counted {
+    Pair(IpAddr, Digest),
+    Session(DashboardSessionId),
+}
+
+impl Guesses {
+    pub(super) fn new(limit: RateLimit) -> Self {
+        let cap = RateLimit { limit: limit.limit.saturating_mul(CAP), ..limit };
+        Self {
+            pairs: FailedAttempts::new(limit, REMEMBERED_MAX),
+            networks: FailedAttempts::new(cap, REMEMBERED_MAX),
+            emails: FailedAttempts::new(cap, REMEMBERED_MAX),
+            sessions: FailedAttempts::new(limit, REMEMBERED_MAX),
+            nobodys: OnceLock::new(),
+        }
+    }
+
+    fn blocked(&self, of: &Counted, now: Duration) -> Option<Duration> {
+        match of {
+            Counted::Session(session) => self.sessions.blocked(session, now),
+            Counted::Pair(client, email) => {
+                let waits = [
+                    self.pairs.blocked(&(*client, *email), now),
+                    self.networks.blocked(client, now),
+                    self.emails.blocked(email, now),
+                ];
+                waits.into_iter().flatten().max()
+            }
+        }
+    }
+
+    fn record(&self, of: &Counted, now: Duration) {
+        match *of {
+            Counted::Session(session) => self.sessions.record(session, now),
+            Counted::Pair(client, email) => {
+                self.pairs.record((client, email), now);
+                self.networks.record(client, now);
+                self.emails.record(email, now);
+            }
+        }
+    }
+}
 
 /// A sign-in failed. Says no more than that.
 fn wrong() -> Error {
@@ -20,7 +91,7 @@ fn wrong() -> Error {
 }
 
 impl Authenticator {
-    /// Hashes a new password at the configured cost. Takes some 20 ms of a core.
+    /// Hashes a new password at the configured cost for passwords. Takes some 20 ms of a core.
     pub(in crate::app) fn hash_password(
         &self,
         password: &Secret<String>,
@@ -29,50 +100,63 @@ impl Authenticator {
     }
 
     /// Refuses a password that is not the one of which `stored` is the hash; without one, every password, after the
-    /// same time. 429 where too many failures came from that address or for that e-mail. Takes some 20 ms of a core.
+    /// same time. 429 where too many were wrong before. Takes some 20 ms of a core.
     pub(in crate::app) fn check_password(
         &self,
-        email: &str,
-        client: IpAddr,
+        guesser: Guesser<'_>,
         stored: Option<&Secret<String>>,
         presented: &Secret<String>,
     ) -> Result<()> {
         let shared = &*self.shared;
-        let (client, email) = (network(client), digest(&shared.hasher, &email_key(email)));
+        let counted = match guesser {
+            Guesser::Stranger { email, client } => {
+                Counted::Pair(network(client), digest(&shared.hasher, &email_key(email)))
+            }
+            Guesser::Session(session) => Counted::Session(session),
+        };
         let now = shared.ambient.monotonic();
-        let waits = [shared.sign_ins.blocked(&client, now), shared.mistyped.blocked(&email, now)];
-        if let Some(wait) = waits.into_iter().flatten().max() {
+        if let Some(wait) = shared.passwords.blocked(&counted, now) {
             let message =
                 "too many failed attempts to sign in; wait as many seconds as Retry-After says";
             return Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(wait));
         }
-        let is_short = presented.expose().chars().nth(PASSWORD_MAX).is_none();
+        let can_be_one = presented.expose().chars().nth(PASSWORD_MAX).is_none();
         let hash = match (stored, shared.no_password()) {
             (Some(stored), _) => stored,
             (None, nobodys) => nobodys?,
         };
-        let is_right = is_short && argon::verify_text(presented.expose(), hash.expose());
+        let is_right = can_be_one && argon::verify_text(presented.expose(), hash.expose());
         if is_right && stored.is_some() {
             return Ok(());
         }
-        shared.sign_ins.record(client, now);
-        shared.mistyped.record(email, now);
+        shared.passwords.record(&counted, now);
         Err(wrong())
+    }
+
+    /// The hash of a right password at the cost of today, where the stored one was cheaper to make and so to guess at.
+    pub(in crate::app) fn costlier(
+        &self,
+        stored: &Secret<String>,
+        password: &Secret<String>,
+    ) -> Result<Option<Secret<String>>> {
+        let cost = self.shared.settings.sessions.password_cost;
+        let is_cheap = argon::is_cheaper(stored.expose(), cost);
+        is_cheap.then(|| self.shared.hash_password(password)).transpose()
     }
 }
 
 impl Shared {
     fn hash_password(&self, password: &Secret<String>) -> Result<Secret<String>> {
-        let (salt, cost) = (self.ambient.random(), self.settings.hash_cost);
+        let (salt, cost) = (self.ambient.random(), self.settings.sessions.password_cost);
         argon::hash_text(password.expose(), &salt, cost).map(Secret::new)
     }
 
     /// The hash of a password that nobody has. Made at the first sign-in, whoever that is.
     fn no_password(&self) -> Result<&Secret<String>> {
-        if let Some(made) = self.nobodys_password.get() {
+        if let Some(made) = self.passwords.nobodys.get() {
             return Ok(made);
         }
         let made = self.hash_password(&TokenKind::Session.draw(&self.ambient))?;
-        Ok(self.nobodys_password.get_or_init(|| made))
+        Ok(self.passwords.nobodys.get_or_init(|| made))
     }
 }

@@ -1,12 +1,18 @@
 //! Callers who signed in on the dashboard. They act as a key of one project would: the one that they name, else the
 //! first that they have. What they may do there is what their role says.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use super::{Authenticator, Session, cache::Digest, tokens::TokenKind, verify::digest};
+use super::{
+    Authenticator, Pending, Session, cache::Digest, network, refusals::refuse, tokens::TokenKind,
+    verify::digest,
+};
 use crate::{
     ambient::lock,
-    app::limits::{KeyBuckets, RateLimits},
+    app::{
+        argon::HashCost,
+        limits::{self, KeyBuckets, RateClass, RateLimits},
+    },
     domain::{
         ApiKeyId, DashboardSessionId, Error, ErrorKind, MemberRole, Payer, ProjectId, RateLimit,
         Result, Timestamp, UserId,
@@ -30,13 +36,16 @@ pub struct SessionSettings {
     pub max: Duration,
     /// Requests of each person in each rate class.
     pub rate_limit: RateLimit,
+    /// What it costs to hash a password: people choose worse ones than a program draws keys.
+    pub password_cost: HashCost,
 }
 
 impl Default for SessionSettings {
     fn default() -> Self {
         let day = Duration::from_hours(24);
         let rate_limit = RateLimit { limit: 1_200, window: Duration::from_mins(1) };
-        Self { ttl: 14 * day, max: 90 * day, rate_limit }
+        let password_cost = HashCost { memory_kib: 19 * 1024, passes: 2 };
+        Self { ttl: 14 * day, max: 90 * day, rate_limit, password_cost }
     }
 }
 
@@ -76,25 +85,37 @@ impl Authenticator {
         known.expires_at.is_none_or(|end| end > shared.ambient.now()).then_some(known)
     }
 
-    /// Looks the session of a cookie's token up. 401 where there is none, 404 where the project is of no account
-    /// of theirs. Blocks.
-    pub fn open_session(&self, token: &str, project: Option<ProjectId>) -> Result<Arc<Session>> {
+    /// Looks the session of a cookie's token up. 401 where there is none, which counts as a failure of that client's;
+    /// 404 where the project is of no account of theirs, which counts as a request of theirs. Blocks.
+    pub fn open_session(
+        &self,
+        token: &str,
+        project: Option<ProjectId>,
+        client: IpAddr,
+    ) -> Result<Arc<Session>> {
         let shared = &*self.shared;
         let began = shared.ambient.monotonic();
         let hash = TokenKind::Session.hash(token).ok_or_else(not_signed_in)?;
         let epoch = lock(&shared.cache).signed_in_epoch;
-        let (visitor, place) = shared.store.read(SystemScope::new(), |snapshot| {
-            let visitor = dashboard_sessions::visitor(snapshot, &hash)?;
-            let visitor = visitor.filter(|it| it.session.expires_at > snapshot.now());
-            let visitor = visitor.ok_or_else(not_signed_in)?;
+        let found = shared.store.read(SystemScope::new(), |snapshot| {
+            let Some(visitor) = dashboard_sessions::visitor(snapshot, &hash)? else {
+                return Ok(None);
+            };
+            if visitor.session.expires_at <= snapshot.now() {
+                return Err(not_signed_in());
+            }
             let first = || dashboard_sessions::first_project(snapshot, &visitor);
             let wanted = project.map_or_else(first, |project| Ok(Some(project)))?;
             let wanted = wanted.ok_or_else(not_signed_in)?;
             let place = dashboard_sessions::place(snapshot, wanted, visitor.user)?;
-            Ok((visitor, place))
+            Ok(Some((visitor, place)))
         })?;
+        let Some((visitor, place)) = found else { return Err(self.refuse_token(client)) };
         let is_allowed = |place: &Place| place.role.is_some() || visitor.is_operator;
-        let place = place.filter(is_allowed).ok_or_else(|| Error::not_found("project"))?;
+        let Some(place) = place.filter(is_allowed) else {
+            self.count_request(visitor.user)?;
+            return Err(Error::not_found("project"));
+        };
         let key = self.dashboard_key(&place)?;
         let expires_at = self.touch(&visitor);
         let session = Arc::new(self.signed_in(visitor, &place, &key, expires_at));
@@ -104,6 +125,21 @@ impl Authenticator {
             cache.remember_signed_in(key, &session, began);
         }
         Ok(session)
+    }
+
+    /// Counts a token that is nobody's.
+    fn refuse_token(&self, client: IpAddr) -> Error {
+        let shared = &*self.shared;
+        let verdict = refuse(&shared.failed, network(client), shared.ambient.monotonic());
+        let refused = Pending::finish(verdict).err().unwrap_or_else(not_signed_in);
+        if refused.kind() == ErrorKind::RateLimit { refused } else { not_signed_in() }
+    }
+
+    /// Counts a request that somebody who signed in sends where nothing else counts it. 429 above their limit.
+    pub fn count_request(&self, user: UserId) -> Result<()> {
+        let (buckets, limit) = self.user_budget(user);
+        let quota = buckets.take(RateClass::Read, limit, self.shared.ambient.monotonic());
+        if quota.allowed { Ok(()) } else { Err(limits::exceeded(RateClass::Read, limit, quota)) }
     }
 
     /// Until when a session holds that was begun then and is used now.

@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
         mpsc::Receiver,
     },
@@ -15,6 +15,7 @@ use sha2::Sha256;
 use super::{
     AuthSettings, REMEMBERED_MAX, Session, Verdict,
     cache::{Cache, Digest},
+    passwords::Guesses,
     refusals::{refuse, unauthenticated},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
         cache::Uses,
         limits::{FailedAttempts, KeyBuckets, Limits, RateLimits},
     },
-    domain::{ApiKey, ApiKeyId, Error, Result, Secret, Timestamp, UserId},
+    domain::{ApiKey, ApiKeyId, Error, Result, Timestamp, UserId},
     store::{
         Store, SystemScope,
         api_keys::{self, KeyOfAccount},
@@ -48,11 +49,8 @@ pub(super) struct Shared {
     pub(super) forged: FailedAttempts<IpAddr>,
     /// Wrong secrets for a key that exists: only these cost a hashing.
     pub(super) guesses: FailedAttempts<(IpAddr, ApiKeyId)>,
-    /// Failed sign-ins, by address and by the digest of the e-mail.
-    pub(super) sign_ins: FailedAttempts<IpAddr>,
-    pub(super) mistyped: FailedAttempts<Digest>,
-    /// The hash that is compared with where there is none.
-    pub(super) nobodys_password: OnceLock<Secret<String>>,
+    /// Wrong passwords.
+    pub(super) passwords: Guesses,
     pub(super) cache: Mutex<Cache>,
     /// How often a presented key was in it.
     pub(super) uses: Uses,
@@ -75,9 +73,7 @@ impl Shared {
             operator_buckets: KeyBuckets::default(),
             limits: Limits::new(REMEMBERED_MAX),
             user_limits: Limits::new(REMEMBERED_MAX),
-            sign_ins: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
-            mistyped: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
-            nobodys_password: OnceLock::new(),
+            passwords: Guesses::new(settings.failed_attempts),
             failed: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             forged: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             guesses: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),

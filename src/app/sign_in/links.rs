@@ -2,28 +2,17 @@
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-
-use super::{Begun, Browser, Start, same_person};
 use crate::{
-    app::{App, accounts, auth::tokens::TokenKind},
-    domain::{
-        AccountId, DEFAULT_PROJECT, Error, ErrorKind, MemberRole, ProjectId, Result, Secret,
-        UserId, check_email, check_password,
-    },
+    app::{App, auth::tokens::TokenKind, members::Manager},
+    domain::{AccountId, Error, ErrorKind, Result, Secret, UserId},
     store::{
-        AccountScope, Snapshot, SystemScope, Tx, accounts as account_rows,
-        dashboard_sessions::{self, TokenHash},
+        Snapshot, SystemScope, Tx, accounts as account_rows,
+        dashboard_sessions::TokenHash,
         members::{self, Membership},
         persons::{self, Person},
-        projects,
-        sign_in_links::{self, Link, LinkPurpose},
+        sign_in_links::{self, Issuer, Link, LinkPurpose},
     },
 };
-
-/// The first account's name, unless somebody gives another.
-const FIRST_ACCOUNT: &str = "Main";
 
 /// What a link is for, before it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,56 +23,73 @@ pub struct Opened {
     pub email: Option<String>,
     /// The account that it leads to, if that is known.
     pub account: Option<(AccountId, String)>,
-    /// Whether the person has a password already.
+    /// Whether the person proves a password that they have already, instead of choosing one.
     pub has_password: bool,
 }
 
-/// `POST /dashboard/api/links/accept`: how somebody uses a link.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Acceptance {
-    /// What follows the `#` of the link.
-    #[schemars(with = "String")]
-    pub token: Secret<String>,
-    /// The new password, of 10 to 200 characters. Who is invited and has a password gives that one.
-    #[schemars(with = "String")]
-    pub password: Secret<String>,
-    /// The address of the first person; every other link knows whose it is.
-    pub email: Option<String>,
-    /// The name of the first account, where there is none yet; `Main` unless said otherwise.
-    #[schemars(length(min = 1, max = 200))]
-    pub account_name: Option<String>,
-}
-
-fn gone() -> Error {
+pub(super) fn gone() -> Error {
     let message =
         "this link was used before, has expired, or was replaced by a newer one; ask for a new one";
     Error::new(ErrorKind::NotFound, message)
 }
 
-fn hash(token: &Secret<String>) -> Result<TokenHash> {
+pub(super) fn hash(token: &Secret<String>) -> Result<TokenHash> {
     TokenKind::Link.hash(token.expose()).ok_or_else(gone)
 }
 
 /// A link, whose it is, and the membership that it is for.
-struct Looked {
-    link: Link,
-    person: Option<Person>,
-    membership: Option<Membership>,
+pub(super) struct Looked {
+    pub(super) link: Link,
+    pub(super) person: Option<Person>,
+    pub(super) membership: Option<Membership>,
 }
 
-fn look(snapshot: &Snapshot<'_, SystemScope>, token: &TokenHash) -> Result<Looked> {
+impl Looked {
+    /// The person and the password that they must prove; `None` where they choose one. Nobody proves a password to
+    /// become an operator: somebody else may have chosen it.
+    pub(super) fn proves(&self) -> Option<(&Person, &Secret<String>)> {
+        if self.link.purpose != LinkPurpose::Invite || self.link.makes_operator {
+            return None;
+        }
+        let person = self.person.as_ref()?;
+        Some((person, person.password_hash.as_ref()?))
+    }
+
+    /// Whether who made the link may still make it.
+    fn is_allowed(&self, snapshot: &Snapshot<'_, SystemScope>) -> Result<bool> {
+        let (Some(issuer), Some(person)) = (self.link.issuer, &self.person) else {
+            return Ok(true);
+        };
+        let role = match &self.membership {
+            Some(membership) => Some(membership.role),
+            None => members::role_in(snapshot, issuer.home.seq(), person.id)?,
+        };
+        let (Some(manager), Some(role)) = (Manager::again(snapshot, issuer)?, role) else {
+            return Ok(false);
+        };
+        let is_reset = self.link.purpose == LinkPurpose::Reset;
+        match manager.may_link(snapshot, person, role, is_reset) {
+            Ok(()) => Ok(true),
+            Err(error) => match error.kind() {
+                ErrorKind::InsufficientScope | ErrorKind::Conflict => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+pub(super) fn look(snapshot: &Snapshot<'_, SystemScope>, token: &TokenHash) -> Result<Looked> {
     let link = sign_in_links::find(snapshot, token)?.ok_or_else(gone)?;
     with_parts(snapshot, link)
 }
 
-/// What the link names must still be there.
-fn with_parts(snapshot: &Snapshot<'_, SystemScope>, link: Link) -> Result<Looked> {
+/// What the link names must still be there, and who made it must still be allowed to.
+pub(super) fn with_parts(snapshot: &Snapshot<'_, SystemScope>, link: Link) -> Result<Looked> {
     let person = link.person.map(|seq| persons::of_number(snapshot, seq)).transpose()?.flatten();
     let member =
         link.membership.map(|seq| members::of_number(snapshot, seq)).transpose()?.flatten();
     let is_whole = match link.purpose {
-        LinkPurpose::Setup => !persons::is_anybody_in(snapshot)?,
+        LinkPurpose::Setup => !persons::is_operator_in(snapshot)?,
         LinkPurpose::Reset => person.is_some(),
         LinkPurpose::Invite => {
             let user = person.as_ref().map(|person| person.id);
@@ -91,14 +97,18 @@ fn with_parts(snapshot: &Snapshot<'_, SystemScope>, link: Link) -> Result<Looked
         }
     };
     let membership = member.map(|(membership, _)| membership);
-    is_whole.then_some(Looked { link, person, membership }).ok_or_else(gone)
+    let looked = Looked { link, person, membership };
+    let is_good = is_whole && looked.is_allowed(snapshot)?;
+    is_good.then_some(looked).ok_or_else(gone)
 }
 
 /// What a link is for. It stays good.
 pub fn open(app: &App, token: &Secret<String>) -> Result<Opened> {
     let token = hash(token)?;
     app.store.read(SystemScope::new(), |snapshot| {
-        let Looked { link, person, membership } = look(snapshot, &token)?;
+        let looked = look(snapshot, &token)?;
+        let has_password = looked.proves().is_some();
+        let Looked { link, person, membership } = looked;
         let account = match (link.purpose, membership) {
             (LinkPurpose::Setup, _) => {
                 account_rows::oldest(snapshot)?.map(|account| (account.id(), account.name))
@@ -107,134 +117,10 @@ pub fn open(app: &App, token: &Secret<String>) -> Result<Opened> {
         };
         Ok(Opened {
             purpose: link.purpose,
-            has_password: person.as_ref().is_some_and(|it| it.password_hash.is_some()),
+            has_password,
             email: person.map(|person| person.email),
             account,
         })
-    })
-}
-
-/// Uses a link, once: sets or checks the password, and begins a session. Blocks, and takes some 20 ms of a core.
-pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<Begun> {
-    let token = hash(&given.token)?;
-    let looked = app.store.read(SystemScope::new(), |snapshot| look(snapshot, &token))?;
-    let purpose = looked.link.purpose;
-    if purpose == LinkPurpose::Setup {
-        let email = given.email.as_deref();
-        check_email(email.ok_or_else(|| Error::invalid("email", "email is missing; give yours"))?)?;
-        given
-            .account_name
-            .as_deref()
-            .map_or(Ok(()), |name| crate::app::text("account_name", name, 200))?;
-    }
-    let known = looked.person.as_ref().filter(|_| purpose == LinkPurpose::Invite);
-    let known = known.and_then(|person| Some((person, person.password_hash.as_ref()?)));
-    let new_hash = if let Some((person, stored)) = known {
-        app.auth.check_password(&person.email, browser.address, Some(stored), &given.password)?;
-        None
-    } else {
-        check_password("password", &given.password)?;
-        Some(app.auth.hash_password(&given.password)?)
-    };
-    let work = Work {
-        token,
-        seen: looked.person,
-        new_hash,
-        email: given.email.clone().unwrap_or_default(),
-        account_name: given.account_name.clone().unwrap_or_else(|| FIRST_ACCOUNT.to_owned()),
-        start: Start::draw(app, browser),
-        ids: Ids::draw(app),
-    };
-    let this = Arc::clone(app);
-    app.store.write(SystemScope::new(), move |tx| work.run(&this, tx)).wait()
-}
-
-/// The acceptance of a link, ready for its transaction.
-struct Work {
-    token: TokenHash,
-    /// The person as it was when its password was checked.
-    seen: Option<Person>,
-    new_hash: Option<Secret<String>>,
-    email: String,
-    account_name: String,
-    start: Start,
-    ids: Ids,
-}
-
-/// Ids for what may be made.
-struct Ids {
-    user: UserId,
-    account: AccountId,
-    project: ProjectId,
-}
-
-impl Ids {
-    fn draw(app: &App) -> Self {
-        let uuid = || app.ambient.uuid();
-        Self {
-            user: UserId::from_uuid(uuid()),
-            account: AccountId::from_uuid(uuid()),
-            project: ProjectId::from_uuid(uuid()),
-        }
-    }
-}
-
-impl Work {
-    /// Of two that use the same link at once, the second finds it gone.
-    fn run(&self, app: &App, tx: &Tx<'_, SystemScope>) -> Result<Begun> {
-        let link = sign_in_links::take(tx, &self.token)?.ok_or_else(gone)?;
-        let Looked { membership, .. } = with_parts(tx, link)?;
-        let (person, home) = match link.purpose {
-            LinkPurpose::Setup => self.set_up(app, tx)?,
-            LinkPurpose::Invite | LinkPurpose::Reset => {
-                let person = same_person(tx, self.seen.as_ref().ok_or_else(gone)?)?;
-                self.set_password(tx, &person)?;
-                (person, membership.map(|it| it.scope))
-            }
-        };
-        if link.purpose == LinkPurpose::Reset {
-            dashboard_sessions::end_all(tx, &person, None)?;
-        }
-        let project = home.map(|home| enter(tx, home, person.id)).transpose()?;
-        Ok(Begun { token: self.start.begin(app, tx, &person)?, project })
-    }
-
-    /// The first person becomes an operator, and the owner of the first account.
-    fn set_up(
-        &self,
-        app: &App,
-        tx: &Tx<'_, SystemScope>,
-    ) -> Result<(Person, Option<AccountScope>)> {
-        let person = ensure(tx, self.ids.user, &self.email)?;
-        self.set_password(tx, &person)?;
-        persons::make_operator(tx, &person)?;
-        sign_in_links::void(tx, None)?;
-        let home = match account_rows::oldest(tx)? {
-            Some(account) => account.scope,
-            None => {
-                accounts::make(app, tx, self.ids.account, self.ids.project, &self.account_name)?
-            }
-        };
-        tx.within(home, |tx| match members::find(tx, person.id)? {
-            Some(_) => members::set_role(tx, person.id, MemberRole::Owner),
-            None => members::insert(tx, person.id, &person.email, MemberRole::Owner),
-        })?;
-        Ok((person, Some(home)))
-    }
-
-    fn set_password(&self, tx: &Tx<'_, SystemScope>, of: &Person) -> Result<()> {
-        let Some(hash) = &self.new_hash else { return Ok(()) };
-        persons::set_password(tx, of, hash)?;
-        sign_in_links::void(tx, Some(of.seq))
-    }
-}
-
-/// Takes the membership; gives the project to begin in.
-fn enter(tx: &Tx<'_, SystemScope>, home: AccountScope, user: UserId) -> Result<ProjectId> {
-    tx.within(home, |tx| {
-        members::accept(tx, user)?;
-        let project = projects::by_name(tx, DEFAULT_PROJECT)?;
-        Ok(project.ok_or_else(|| Error::internal("an account has no project `default`"))?.id)
     })
 }
 
@@ -252,22 +138,40 @@ pub(in crate::app) fn draw(app: &App) -> Secret<String> {
     TokenKind::Link.draw(&app.ambient)
 }
 
-/// Stores a link for the person: to the membership of that number, else to a new password.
+/// A link that is about to be stored: to the membership of that number, else to a new password.
+pub(in crate::app) struct LinkDraft<'l> {
+    pub(in crate::app) token: &'l Secret<String>,
+    /// `None` for the first person.
+    pub(in crate::app) person: Option<&'l Person>,
+    pub(in crate::app) membership: Option<i64>,
+    pub(in crate::app) makes_operator: bool,
+    /// `None` for the operator at a command line.
+    pub(in crate::app) issuer: Option<Issuer>,
+}
+
+impl<'l> LinkDraft<'l> {
+    /// One that the operator makes at a command line.
+    fn new(token: &'l Secret<String>, person: Option<&'l Person>, membership: Option<i64>) -> Self {
+        Self { token, person, membership, makes_operator: false, issuer: None }
+    }
+}
+
+/// Stores a link.
 pub(in crate::app) fn put(
     app: &App,
     tx: &Tx<'_, SystemScope>,
-    token: &Secret<String>,
-    person: Option<&Person>,
-    membership: Option<i64>,
+    draft: &LinkDraft<'_>,
 ) -> Result<()> {
     let settings = &app.settings.dashboard;
-    let (purpose, ttl) = match (person, membership) {
+    let LinkDraft { membership, makes_operator, issuer, .. } = *draft;
+    let (purpose, ttl) = match (draft.person, membership) {
         (None, _) => (LinkPurpose::Setup, settings.setup_ttl),
         (Some(_), Some(_)) => (LinkPurpose::Invite, settings.link_ttl),
         (Some(_), None) => (LinkPurpose::Reset, settings.link_ttl),
     };
-    let (person, expires_at) = (person.map(|person| person.seq), tx.now().plus(ttl));
-    sign_in_links::put(tx, &hash(token)?, &Link { purpose, person, membership, expires_at })
+    let (person, expires_at) = (draft.person.map(|person| person.seq), tx.now().plus(ttl));
+    let new = Link { purpose, person, membership, makes_operator, issuer, expires_at };
+    sign_in_links::put(tx, &hash(draft.token)?, &new)
 }
 
 /// The address that opens a link. `origin` is how the caller reaches this server; a configured one wins.
@@ -277,17 +181,28 @@ pub fn link_url(app: &App, origin: &str, token: &Secret<String>) -> Secret<Strin
     Secret::new(format!("{origin}/dashboard/welcome#{}", token.expose()))
 }
 
-/// A new link for the first person, in place of the one before; none where somebody can sign in. Blocks.
+/// A new link for the first person, in place of the one before; none where an operator can sign in. Blocks.
 pub fn new_setup_link(app: &Arc<App>) -> Result<Option<Secret<String>>> {
     let (this, token) = (Arc::clone(app), draw(app));
     let made = app.store.write(SystemScope::new(), move |tx| {
-        if persons::is_anybody_in(tx)? {
+        if persons::is_operator_in(tx)? {
             return Ok(None);
         }
-        put(&this, tx, &token, None, None)?;
+        put(&this, tx, &LinkDraft::new(&token, None, None))?;
         Ok(Some(token.clone()))
     });
     made.wait()
+}
+
+/// The invitation to choose a password by, where the person has none yet.
+pub(in crate::app) fn invitation(
+    snapshot: &Snapshot<'_, SystemScope>,
+    of: &Person,
+) -> Result<Option<i64>> {
+    match of.password_hash {
+        None => members::invitation_of(snapshot, of.id),
+        Some(_) => Ok(None),
+    }
 }
 
 /// A new link for somebody, on behalf of the operator at a command line: to an invitation that is open, where they have
@@ -297,11 +212,9 @@ pub fn link_for(app: &Arc<App>, email: &str) -> Result<Secret<String>> {
     let made = app.store.write(SystemScope::new(), move |tx| {
         let person = persons::by_email(tx, &email)?;
         let person = person.ok_or_else(|| Error::none_on_server("user").with_param("email"))?;
-        let invitation = match person.password_hash {
-            None => members::invitation_of(tx, person.id)?,
-            Some(_) => None,
-        };
-        put(&this, tx, &token, Some(&person), invitation)?;
+        let draft = LinkDraft::new(&token, Some(&person), invitation(tx, &person)?);
+        let makes_operator = sign_in_links::makes_operator(tx, person.seq)?;
+        put(&this, tx, &LinkDraft { makes_operator, ..draft })?;
         Ok(token.clone())
     });
     made.wait()

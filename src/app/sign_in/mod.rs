@@ -3,26 +3,31 @@
 //! Checking or choosing a password takes some 20 ms of a core, so these deeds block and belong on one of the few
 //! threads for that. What was checked is looked at again in the transaction that acts on it.
 
+mod accept;
 mod links;
 mod password;
 mod sessions;
 
 use std::{net::IpAddr, sync::Arc};
 
-pub use links::{Acceptance, Opened, accept, link_for, link_url, new_setup_link, open};
-pub(super) use links::{draw, ensure, put};
+pub use accept::{Acceptance, accept};
+pub(super) use links::{LinkDraft, draw, ensure, invitation, put};
+pub use links::{Opened, link_for, link_url, new_setup_link, open};
 pub use password::{PasswordChange, change_password};
 pub use sessions::{
     Here, OwnAccount, SESSIONS_MAX, accounts, end_session, forget_expired, here, needs_setup,
     people, sessions, sign_out,
 };
 
-use super::{App, auth::tokens::TokenKind};
+use super::{
+    App,
+    auth::{Guesser, tokens::TokenKind},
+};
 use crate::{
     domain::{DashboardSessionId, Error, ErrorKind, ProjectId, Result, Secret, check_email},
     store::{
         SystemScope, Tx,
-        dashboard_sessions::{self, NewSession},
+        dashboard_sessions::{self, NewSession, TokenHash},
         members,
         persons::{self, Person},
     },
@@ -38,6 +43,8 @@ pub struct Browser {
     pub address: IpAddr,
     /// What it calls itself.
     pub user_agent: String,
+    /// The token of the session that it is in already; that ends when another begins.
+    pub token: Option<Secret<String>>,
 }
 
 /// A session that was begun.
@@ -72,12 +79,15 @@ pub fn sign_in(
         Err(_) => None,
     };
     let hash = found.as_ref().and_then(|person| person.password_hash.as_ref());
-    app.auth.check_password(email, browser.address, hash, password)?;
+    let guesser = Guesser::Stranger { email, client: browser.address };
+    app.auth.check_password(guesser, hash, password)?;
+    let costlier = hash.map(|hash| app.auth.costlier(hash, password)).transpose()?.flatten();
     let person = found.ok_or_else(|| Error::internal("nobody has this password"))?;
     let start = Start::draw(app, browser);
     let this = Arc::clone(app);
     let begin = app.store.write(SystemScope::new(), move |tx| {
         let same = same_person(tx, &person)?;
+        costlier.as_ref().map_or(Ok(()), |hash| persons::set_hash(tx, &same, hash))?;
         start.begin(&this, tx, &same)
     });
     let token = begin.wait()?;
@@ -102,21 +112,30 @@ struct Start {
     browser: Browser,
 }
 
+/// What is stored of a session's token.
+fn token_hash(token: &Secret<String>) -> Result<TokenHash> {
+    let hash = TokenKind::Session.hash(token.expose());
+    hash.ok_or_else(|| Error::internal("a token is none"))
+}
+
 impl Start {
     fn draw(app: &App, browser: &Browser) -> Self {
         let user_agent = browser.user_agent.chars().filter(|sign| !sign.is_control());
         let user_agent = user_agent.take(USER_AGENT_MAX).collect();
-        let browser = Browser { address: browser.address, user_agent };
+        let browser = Browser { user_agent, ..browser.clone() };
         let id = DashboardSessionId::from_uuid(app.ambient.uuid());
         Self { id, token: TokenKind::Session.draw(&app.ambient), browser }
     }
 
     /// Begins it; gives its token.
     fn begin(&self, app: &App, tx: &Tx<'_, SystemScope>, of: &Person) -> Result<Secret<String>> {
-        let token_hash = TokenKind::Session.hash(self.token.expose());
+        let before = self.browser.token.as_ref();
+        if let Some(before) = before.and_then(|token| TokenKind::Session.hash(token.expose())) {
+            sessions::end_of(tx, &before)?;
+        }
         let new = NewSession {
             id: self.id,
-            token_hash: token_hash.ok_or_else(|| Error::internal("a token is none"))?,
+            token_hash: token_hash(&self.token)?,
             address: self.browser.address,
             user_agent: self.browser.user_agent.clone(),
             expires_at: app.auth.session_end(tx.now(), tx.now()),

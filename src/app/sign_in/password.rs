@@ -1,15 +1,15 @@
 //! A new password for who knows the old one.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::same_person;
+use super::{same_person, token_hash};
 use crate::{
     app::{
         App,
-        auth::{SignedIn, not_signed_in},
+        auth::{Guesser, SignedIn, not_signed_in, tokens::TokenKind},
     },
     domain::{Error, ErrorKind, Result, Secret, check_password},
     store::{SystemScope, dashboard_sessions, persons, sign_in_links},
@@ -27,18 +27,19 @@ pub struct PasswordChange {
     pub new_password: Secret<String>,
 }
 
-/// Sets a new password, and ends all other sessions of the person. Blocks, and takes some 40 ms of a core.
+/// Sets a new password, and ends all other sessions of the person. This one goes on with another token, which is given.
+/// Blocks, and takes some 40 ms of a core.
 pub fn change_password(
     app: &Arc<App>,
     user: &SignedIn,
-    client: IpAddr,
     change: &PasswordChange,
-) -> Result<()> {
+) -> Result<Secret<String>> {
     check_password("new_password", &change.new_password)?;
     let person = app.store.read(SystemScope::new(), |snapshot| persons::find(snapshot, user.id))?;
     let person = person.ok_or_else(not_signed_in)?;
     let stored = person.password_hash.as_ref();
-    let checked = app.auth.check_password(&person.email, client, stored, &change.current_password);
+    let guesser = Guesser::Session(user.session);
+    let checked = app.auth.check_password(guesser, stored, &change.current_password);
     checked.map_err(|error| match error.kind() {
         ErrorKind::Unauthenticated => {
             Error::invalid("current_password", "current_password is wrong; give the one until now")
@@ -46,12 +47,15 @@ pub fn change_password(
         _ => error,
     })?;
     let hash = app.auth.hash_password(&change.new_password)?;
-    let session = user.session;
+    let (session, token) = (user.session, TokenKind::Session.draw(&app.ambient));
+    let token_hash = token_hash(&token)?;
     let set = app.store.write(SystemScope::new(), move |tx| {
         let person = same_person(tx, &person)?;
         persons::set_password(tx, &person, &hash)?;
-        sign_in_links::void(tx, Some(person.seq))?;
-        dashboard_sessions::end_all(tx, &person, Some(session))
+        sign_in_links::void_resets(tx, person.seq)?;
+        dashboard_sessions::end_all(tx, &person, Some(session))?;
+        dashboard_sessions::set_token(tx, &person, session, &token_hash)
     });
-    set.wait()
+    set.wait()?;
+    Ok(token)
 }

@@ -11,9 +11,9 @@ use crate::{
         PageRequest, ProjectId, Result, UserId,
     },
     store::{
-        AccountScope, Commit, SystemScope,
+        AccountScope, Commit, SystemScope, Tx,
         accounts::Account,
-        dashboard_sessions::{self, DashboardSession},
+        dashboard_sessions::{self, DashboardSession, TokenHash},
         members::{self, Membership},
         persons::{self, Person},
         projects::{self, Project},
@@ -128,13 +128,18 @@ pub fn sign_out(app: &App, token: &str) -> Result<()> {
     let visitor = app
         .store
         .read(SystemScope::new(), |snapshot| dashboard_sessions::visitor(snapshot, &hash))?;
-    let Some(visitor) = visitor else { return Ok(()) };
-    let ended = app.store.write(SystemScope::new(), move |tx| {
-        // Whoever is forgotten has no session any more.
-        let Some(person) = persons::find(tx, visitor.user)? else { return Ok(()) };
-        dashboard_sessions::end(tx, &person, visitor.session.id).map(drop)
-    });
-    ended.wait()
+    if visitor.is_none() {
+        return Ok(());
+    }
+    app.store.write(SystemScope::new(), move |tx| end_of(tx, &hash)).wait()
+}
+
+/// Ends the session of a token, where there is one.
+pub(super) fn end_of(tx: &Tx<'_, SystemScope>, token: &TokenHash) -> Result<()> {
+    let Some(visitor) = dashboard_sessions::visitor(tx, token)? else { return Ok(()) };
+    // Whoever is forgotten has no session any more.
+    let Some(person) = persons::find(tx, visitor.user)? else { return Ok(()) };
+    dashboard_sessions::end(tx, &person, visitor.session.id).map(drop)
 }
 
 /// Everybody who signs in or is invited, newest first, for the operator. Blocks while it reads.

@@ -157,9 +157,7 @@ pub(super) async fn get(request: Request) -> Result<Reply> {
 /// `DELETE /v1/api-keys/{id}`
 pub(super) async fn revoke(request: Request) -> Result<Reply> {
     let (id, session) = (request.id("id")?, request.session()?);
-    // A key with the scope of this route revokes every key; a member those that may do no more than the member.
-    let granted = if session.user.is_some() { session.scopes } else { ScopeSet::ALL };
-    api_keys::revoke(&request.app, session.home, id, granted).await?;
+    api_keys::revoke(&request.app, session.home, id).await?;
     Ok(Reply::no_content())
 }
 

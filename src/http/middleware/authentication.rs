@@ -52,7 +52,7 @@ pub(super) async fn identify(
         (Access::Metrics, _) if is_open => Ok(Identity::Anyone),
         (Access::Operator, Some(token)) => {
             csrf::check(parts)?;
-            operator(signed_in(&edge.app, &edge.cookies, token, None).await?)
+            operator(auth, signed_in(&edge.app, &edge.cookies, token, None, client).await?)
         }
         (Access::Metrics | Access::Operator, _) => {
             let token = bearer(headers).ok_or_else(not_the_operator)?;
@@ -87,7 +87,7 @@ async fn caller(
     client: Client,
 ) -> Result<Arc<Session>> {
     match cookie(headers) {
-        Some(token) => signed_in(app, cookies, token, project(headers)?).await,
+        Some(token) => signed_in(app, cookies, token, project(headers)?, client).await,
         None => tenant(&app.auth, bearer(headers).ok_or_else(unauthenticated)?, client).await,
     }
 }
@@ -103,20 +103,28 @@ async fn signed_in(
     cookies: &Turns,
     token: &str,
     project: Option<ProjectId>,
+    client: Client,
 ) -> Result<Arc<Session>> {
     if let Some(known) = app.auth.known_session(token, project) {
         return Ok(known);
     }
-    let _place = cookies.enter().await?;
+    let place = cookies.enter().await?;
     let (app, token) = (Arc::clone(app), token.to_owned());
-    let look = move || app.auth.open_session(&token, project);
+    let look = move || {
+        // Held until it is looked up, even where the client leaves before.
+        let _place = place;
+        app.auth.open_session(&token, project, client.address)
+    };
     tokio::task::spawn_blocking(look).await.map_err(Error::internal)?
 }
 
-fn operator(session: Arc<Session>) -> Result<Identity> {
-    if session.user.as_ref().is_some_and(|user| user.is_operator) {
+/// An operator who signed in. Whoever else did is refused, and it counts as a request of theirs.
+fn operator(auth: &Authenticator, session: Arc<Session>) -> Result<Identity> {
+    let user = session.user.as_ref().ok_or_else(not_signed_in)?;
+    if user.is_operator {
         return Ok(Identity::Operator(Some(session)));
     }
+    auth.count_request(user.id)?;
     let message = "only an operator of the server may do this; you signed in as somebody else";
     Err(Error::new(ErrorKind::InsufficientScope, message))
 }

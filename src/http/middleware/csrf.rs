@@ -81,4 +81,24 @@ mod tests {
             assert!(passes("GET", headers) && passes("HEAD", headers));
         }
     }
+
+    #[test]
+    fn an_origin_is_held_against_the_authority_of_http_2() {
+        for (origin, is_own) in [
+            ("https://ai.example.com", true),
+            ("https://AI.example.com", true),
+            ("https://ai.example.com:8080", false),
+            ("https://evil.example", false),
+            ("null", false),
+        ] {
+            // There is no `Host` then.
+            let request = hyper::Request::builder()
+                .method("POST")
+                .uri("https://ai.example.com/v1/jobs")
+                .version(hyper::Version::HTTP_2)
+                .header("origin", origin);
+            let parts = request.body(()).unwrap().into_parts().0;
+            assert_eq!(check(&parts).is_ok(), is_own, "{origin}");
+        }
+    }
 }

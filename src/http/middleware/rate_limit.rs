@@ -8,8 +8,8 @@ use hyper::{
 };
 
 use crate::{
-    app::{RateClass, auth::Authenticator},
-    domain::{Error, ErrorKind, Quota, RateLimit, Result, format_duration},
+    app::{RateClass, auth::Authenticator, exceeded},
+    domain::{Quota, RateLimit, Result},
     http::{
         error::{Dialect, seconds_up},
         request::Identity,
@@ -46,13 +46,7 @@ pub(super) fn take(
     if quota.allowed {
         return Ok(());
     }
-    let message = format!(
-        "more than {} {} requests in {}; wait as many seconds as Retry-After says",
-        limit.limit,
-        class.as_str(),
-        format_duration(limit.window)
-    );
-    Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(quota.retry_after))
+    Err(exceeded(class, limit, quota))
 }
 
 /// Sets the headers and takes nothing: for a request that must not count.

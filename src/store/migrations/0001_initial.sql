@@ -104,7 +104,14 @@ create table sign_in_link (
   membership integer,
   created_at integer not null,
   expires_at integer not null,
-  check ((person is null) = (purpose = 'setup') and (membership is not null) = (purpose = 'invite'))
+  makes_operator integer not null default 0 check (makes_operator in (0, 1)),
+  issuer_account integer references account (seq),
+  issuer_user blob,
+  issuer_key blob,
+  check ((person is null) = (purpose = 'setup') and (membership is not null) = (purpose = 'invite')),
+  check ((issuer_account is null) = (issuer_user is null and issuer_key is null)),
+  check (issuer_user is null or issuer_key is null),
+  check (makes_operator = 0 or (person is not null and issuer_account is null))
 ) strict, without rowid;
 create index sign_in_link_by_person on sign_in_link (person);
 create index sign_in_link_by_end on sign_in_link (expires_at);
@@ -1157,7 +1164,7 @@ begin
   values (old.account, 'user.removed', 'user', shown_id(old.id), old.email,
     json_object('email', old.email, 'role', old.role));
 end;
-create trigger audit_person_password after update of password_hash on person
+create trigger audit_person_password after update of password_changed_at on person
 begin
   insert into audit_entry (actor, actor_id, action, object, target, name)
   values ('user', new.id, 'user.password_changed', 'user', shown_id(new.id), new.email);

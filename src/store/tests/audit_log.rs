@@ -39,7 +39,7 @@ const WATCHED: [(&str, &str); 39] = [
     ("member", "update of accepted_at"),
     ("member", "update of role"),
     ("person", "update of is_operator"),
-    ("person", "update of password_hash"),
+    ("person", "update of password_changed_at"),
     ("price", "insert"),
     ("project", "insert"),
     ("project", "update of name, monthly_credit_limit, record_invocations"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::session;
 use crate::{
     app::{
         App,
@@ -18,18 +19,18 @@ use crate::{
 /// One's own password.
 pub(super) fn routes() -> [Route; 1] {
     [Route::post("/dashboard/api/password", "changePassword", handler!(change))
-        .summary("Sets a new password, and ends all your other sessions.")
+        .summary("Sets a new password, and ends all your other sessions. This one goes on with another cookie.")
         .access(Access::SignedIn)
         .takes::<PasswordChange>()
+        .headers(&["Set-Cookie"])
         .answers_nothing()
         .errors(&[ErrorKind::Conflict])]
 }
 
 /// `POST /dashboard/api/password`
 async fn change(request: Request) -> Result<Reply> {
-    let (body, user, client): (PasswordChange, _, _) =
-        (request.json()?, request.user()?.clone(), request.client);
-    let deed = move |app: &Arc<App>| sign_in::change_password(app, &user, client, &body);
-    request.hashing(deed).await?;
-    Ok(Reply::no_content())
+    let (body, user): (PasswordChange, _) = (request.json()?, request.user()?.clone());
+    let deed = move |app: &Arc<App>| sign_in::change_password(app, &user, &body);
+    let token = request.hashing(deed).await?;
+    Ok(Reply::no_content().header("set-cookie", session::cookie_of(&request, &token)?))
 }

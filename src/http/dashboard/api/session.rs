@@ -1,8 +1,8 @@
 //! `/dashboard/api/session`, `sign-in` and `sign-out`: who somebody is, and where they act.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
-use hyper::StatusCode;
+use hyper::{StatusCode, header::HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,8 @@ pub(super) fn routes() -> [Route; 3] {
                  project that `Skai-Project` names, if they may act there.",
             )
             .headers(&["Set-Cookie"])
-            .answers::<SessionBody<'_>>(StatusCode::OK),
+            .answers::<SessionBody<'_>>(StatusCode::OK)
+            .errors(&[ErrorKind::RateLimit]),
         Route::post("/dashboard/api/sign-in", "signIn", handler!(sign_in))
             .summary("Begins a session, whose token is in the cookie alone.")
             .own_page()
@@ -80,7 +81,7 @@ pub(super) struct OutBody {
     object: &'static str,
     #[schemars(extend("const" = false))]
     signed_in: bool,
-    /// Whether nobody can sign in yet: the server printed a link when it started.
+    /// Whether nobody at all can sign in yet: the server printed a link when it started.
     needs_setup: bool,
     /// The server's version.
     version: &'static str,
@@ -174,22 +175,34 @@ async fn get(request: Request) -> Result<Reply> {
         return nobody(&request, StatusCode::OK).await;
     };
     let project = request.only_header(PROJECT).and_then(|text| text.parse().ok());
-    let found = request.looking(move |app| find(app, &token, project)).await;
+    let client = request.client;
+    let look = move |app: &Arc<App>| {
+        let found = find(app, &token, project, client)?;
+        let user = found.0.user.as_ref().ok_or_else(not_signed_in)?;
+        app.auth.count_request(user.id)?;
+        Ok(found)
+    };
+    let found = request.looking(look).await;
     match found {
         Ok((session, here)) => somebody(&session, &here, StatusCode::OK),
         Err(error) if error.kind() == ErrorKind::Unauthenticated => {
             let reply = nobody(&request, StatusCode::OK).await?;
-            Ok(reply.header("set-cookie", cookie::clear(request.is_https)?))
+            Ok(reply.header("set-cookie", cookie::clear(request.is_secure())?))
         }
         Err(error) => Err(error),
     }
 }
 
 /// Where they may not act in the project, they act where they usually do.
-fn find(app: &App, token: &str, project: Option<ProjectId>) -> Result<(Arc<Session>, Here)> {
+fn find(
+    app: &App,
+    token: &str,
+    project: Option<ProjectId>,
+    client: IpAddr,
+) -> Result<(Arc<Session>, Here)> {
     let open = |project| match app.auth.known_session(token, project) {
         Some(known) => Ok(known),
-        None => app.auth.open_session(token, project),
+        None => app.auth.open_session(token, project, client),
     };
     let session = match open(project) {
         Err(error) if error.kind() == ErrorKind::NotFound => open(None)?,
@@ -213,11 +226,19 @@ fn somebody(session: &Session, here: &Here, status: StatusCode) -> Result<Reply>
 
 /// Answers a session that was just begun, with its cookie.
 pub(super) async fn begun(request: &Request, begun: Begun) -> Result<Reply> {
-    let keep = request.app.auth.longest_session();
-    let set = cookie::set(&begun.token, keep, request.is_https)?;
-    let look = move |app: &Arc<App>| find(app, begun.token.expose(), begun.project);
-    let (session, here) = request.blocking(look).await?;
-    Ok(somebody(&session, &here, StatusCode::CREATED)?.header("set-cookie", set))
+    let set = cookie_of(request, &begun.token)?;
+    let client = request.client;
+    let look = move |app: &Arc<App>| find(app, begun.token.expose(), begun.project, client);
+    let found = request.blocking(look).await;
+    let reply = found.and_then(|(session, here)| somebody(&session, &here, StatusCode::CREATED));
+    // The session has begun: whoever cannot be told where they are is in all the same.
+    let reply = reply.unwrap_or_else(|error| request.refusal(&error));
+    Ok(reply.header("set-cookie", set))
+}
+
+/// The cookie that holds the token of a session.
+pub(super) fn cookie_of(request: &Request, token: &Secret<String>) -> Result<HeaderValue> {
+    cookie::set(token, request.app.auth.longest_session(), request.is_secure())
 }
 
 /// `POST /dashboard/api/sign-in`
@@ -234,5 +255,5 @@ async fn sign_out(request: Request) -> Result<Reply> {
     if let Some(token) = request.cookie().map(str::to_owned) {
         request.looking(move |app| sign_in::sign_out(app, &token)).await?;
     }
-    Ok(Reply::no_content().header("set-cookie", cookie::clear(request.is_https)?))
+    Ok(Reply::no_content().header("set-cookie", cookie::clear(request.is_secure())?))
 }
