@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-pub use live::Listening;
+pub use live::{Listener, Listening};
 pub use steps::{Bell, Steps, Told};
 
 use live::Ears;
@@ -104,11 +104,16 @@ impl Watches {
                 Signal::Elsewhere => {
                     let watched = watched.get_or_insert_with(|| lock(&self.0));
                     watched.ring_all();
+                    watched.doubt(signal);
                     watched.tell_all(Topics::ALL);
                     continue;
                 }
                 Signal::Changed(change) => {
                     watched.get_or_insert_with(|| lock(&self.0)).hear_change(change);
+                    continue;
+                }
+                Signal::KeyChanged(_) | Signal::UserChanged(_) | Signal::AccountChanged => {
+                    watched.get_or_insert_with(|| lock(&self.0)).doubt(signal);
                     continue;
                 }
                 Signal::BatchEnded(batch) => batch.uuid(),

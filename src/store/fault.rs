@@ -4,10 +4,28 @@ use std::time::Duration;
 
 use rusqlite::{Error as SqlError, ErrorCode, ffi};
 
+use super::engine::migrate::MigrateError;
 use crate::domain::Error;
 
 /// How long clients are asked to wait when the database cannot be used.
 pub(in crate::store) const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// Why the database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be brought to this program's schema.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// SQLite cannot open it.
+    #[error("the database file cannot be opened")]
+    Sqlite(#[from] rusqlite::Error),
+    /// No reading connection could be made.
+    #[error("the database file cannot be read")]
+    Readers(#[from] r2d2::Error),
+    /// The writer's thread could not be started.
+    #[error("no thread for the database")]
+    Thread(#[from] std::io::Error),
+}
 
 /// A full disk, a lock held by another process and a failing disk are the server's condition, not the
 /// request's: 503. The rest is a defect of this program.

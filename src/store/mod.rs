@@ -78,6 +78,7 @@ pub use engine::{
     connection::EngineSettings,
     migrate::{MigrateError, newest as newest_schema},
 };
+pub use fault::OpenError;
 pub use scope::{AccountScope, AccountSeq, Scope, SystemScope};
 pub use signal::{Change, Signal, Telling};
 pub use totals::CommitTotals;
@@ -110,23 +111,6 @@ pub struct Store {
     ambient: Ambient,
     path: Arc<PathBuf>,
     log_limit: u64,
-}
-
-/// Why the database cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The file cannot be brought to this program's schema.
-    #[error(transparent)]
-    Migrate(#[from] MigrateError),
-    /// SQLite cannot open it.
-    #[error("the database file cannot be opened")]
-    Sqlite(#[from] rusqlite::Error),
-    /// No reading connection could be made.
-    #[error("the database file cannot be read")]
-    Readers(#[from] r2d2::Error),
-    /// The writer's thread could not be started.
-    #[error("no thread for the database")]
-    Thread(#[from] std::io::Error),
 }
 
 /// Told after each commit, on the writer's thread: listeners must be quick and must not write.

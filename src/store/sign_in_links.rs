@@ -4,6 +4,7 @@ use rusqlite::Row;
 
 use super::{
     dashboard_sessions::TokenHash,
+    members,
     row::named,
     scope::SystemScope,
     tx::{Snapshot, Tx},
@@ -70,7 +71,7 @@ pub fn put(tx: &Tx<'_, SystemScope>, token: &TokenHash, new: &Link) -> Result<()
          values (?1, ?2, ?3, ?4, ?5, ?6)",
         (token, new.purpose.as_str(), new.person, new.membership, tx.now(), new.expires_at),
     )?;
-    Ok(())
+    new.person.map_or(Ok(()), |person| members::tell_log(tx, person))
 }
 
 /// The link with this token, if it has not expired.

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{By, World, change, operator, text, work};
+use super::{By, World, change, operator, people, text, work};
 use crate::support::server::TestServer;
 
-/// What of it is told is found elsewhere: events of jobs, runs, deliveries and duties, the log of requests.
-const NOT_TOLD: [&str; 21] = [
+/// What of it is told is found elsewhere: events of jobs, runs, deliveries and duties, the log of requests. Looking at a
+/// link changes nothing; and that somebody leaves a browser gives nobody anything: that they came is told.
+const NOT_TOLD: [&str; 22] = [
     "cancelBatch",
     "cancelJob",
     "cancelScheduledTask",
@@ -18,6 +19,7 @@ const NOT_TOLD: [&str; 21] = [
     "createGeneration",
     "createRun",
     "createScheduledTask",
+    "openSignInLink",
     "processScheduledTasks",
     "processStripeEvent",
     "receiveStripeEvent",
@@ -45,6 +47,8 @@ fn each_change_is_told_once_and_no_route_is_forgotten() {
     work::functions_and_schedules(&mut world, &mut secrets);
     operator::accounts(&mut world);
     operator::the_server(&mut world);
+    people::members(&mut world, &mut secrets);
+    people::browsers(&mut world, &mut secrets);
     let changing = changing(&world.server);
     let exceptions: BTreeSet<_> = NOT_TOLD.map(str::to_owned).into();
     let done: BTreeSet<_> = world.done.iter().map(|&name| name.to_owned()).collect();

@@ -4,6 +4,7 @@ mod changes;
 mod lists;
 mod operator;
 mod origins;
+mod people;
 mod work;
 
 use std::collections::BTreeSet;
@@ -87,14 +88,9 @@ impl World {
         body: Option<Value>,
         actions: &[&str],
     ) -> (Value, Vec<Value>) {
-        let id = format!("step {} {operation}", self.steps);
-        self.steps += 1;
-        let reply = send(&self.client(by), method, path, &[("X-Request-Id", &id)], body.as_ref());
-        assert!((200..300).contains(&reply.status), "{operation}: {}", reply.text());
         self.done.insert(operation);
-        let entries = self.of_request(&id);
-        let told: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
-        assert_eq!(told, actions, "{operation}");
+        let (reply, entries) =
+            self.ask(&self.client(by), operation, (method, path), body.as_ref(), actions);
         for entry in &entries {
             let (kind, id) = match by {
                 By::Key => ("key", json!(self.key)),
@@ -105,11 +101,33 @@ impl World {
                 (&json!(kind), &id),
                 "{entry}"
             );
-            assert_eq!(entry["address"], "127.0.0.1");
-            assert_eq!(entry["object"], "audit_entry");
         }
         let body = if reply.body.is_empty() { Value::Null } else { reply.json() };
         (body, entries)
+    }
+
+    /// Asks for it, and looks that it is told by these actions and no others, whoever did it.
+    #[track_caller]
+    fn ask(
+        &mut self,
+        client: &Client,
+        operation: &str,
+        (method, path): (&str, &str),
+        body: Option<&Value>,
+        actions: &[&str],
+    ) -> (Reply, Vec<Value>) {
+        let id = format!("step {} {operation}", self.steps);
+        self.steps += 1;
+        let reply = send(client, method, path, &[("X-Request-Id", &id)], body);
+        assert!((200..300).contains(&reply.status), "{operation}: {}", reply.text());
+        let entries = self.of_request(&id);
+        let told: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+        assert_eq!(told, actions, "{operation}");
+        for entry in &entries {
+            assert_eq!(entry["address"], "127.0.0.1");
+            assert_eq!(entry["object"], "audit_entry");
+        }
+        (reply, entries)
     }
 }
 

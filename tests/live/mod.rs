@@ -1,5 +1,7 @@
 //! Pages hear of changes as they happen: which kinds of objects changed, of their own account alone.
 
+mod ends;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
@@ -182,7 +184,8 @@ fn entries_of_the_log_are_heard_by_the_account_and_the_operator() {
     hear(&mut operators, &["server"]);
     // Neither is heard elsewhere.
     other.client.patch("/v1/end-users/ann", &json!({})).expect(200);
-    assert_eq!(next(&mut others), ["end_users".to_owned()].into());
+    let heard = hear(&mut others, &["end_users"]);
+    assert!(!["projects", "audit", "server"].iter().any(|it| heard.contains(*it)), "{heard:?}");
 }
 
 /// The first person, who is the operator and the owner of the oldest account.

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use super::{Watched, Watches};
 use crate::{
     ambient::lock,
-    domain::{AccountId, Environment, Error, ErrorKind, Result, Topic, Topics},
-    store::{AccountScope, Change, Store, Telling},
+    domain::{AccountId, ApiKeyId, Error, ErrorKind, Result, Topic, Topics, UserId},
+    store::{AccountScope, Change, Signal, Store, Telling},
 };
 
 /// Streams of all accounts at the same time.
@@ -31,14 +31,28 @@ pub(super) struct Ears {
 pub struct Heard {
     /// What changed.
     pub topics: Topics,
+    /// Whether the one who listens may not be let in any more, or not as before.
+    pub doubtful: bool,
     /// Whether nothing more should be waited for: the server is about to stop.
     pub closed: bool,
 }
 
+/// Who wants to listen.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener {
+    /// Whose changes.
+    pub scope: AccountScope,
+    /// The key that lets them in; of who signed in, the one that pays.
+    pub key: ApiKeyId,
+    /// Who signed in, if so.
+    pub user: Option<UserId>,
+    /// Of what.
+    pub hears: Topics,
+}
+
 /// Where one who listens is told.
 struct Ear {
-    environment: Environment,
-    hears: Topics,
+    who: Listener,
     heard: watch::Sender<Heard>,
 }
 
@@ -52,20 +66,33 @@ pub struct Listening {
     _telling: Telling,
 }
 
+impl Heard {
+    /// Whether it does not wait for the moment between two events.
+    pub const fn is_urgent(self) -> bool {
+        self.closed || self.doubtful
+    }
+}
+
 impl Ear {
     fn hear(&self, topics: Topics) {
-        let topics = topics.within(self.hears);
+        let topics = topics.within(self.who.hears);
+        if topics.is_empty() {
+            return;
+        }
         self.heard.send_if_modified(|heard| {
             let all = heard.topics.and(topics);
             std::mem::replace(&mut heard.topics, all) != all
         });
     }
+
+    fn doubt(&self) {
+        self.heard.send_if_modified(|heard| !std::mem::replace(&mut heard.doubtful, true));
+    }
 }
 
 impl Watches {
-    /// Hears of changes of an account, of the topics in `hears`. 429 where the account has too many who listen, 503
-    /// where the server has.
-    pub fn listen(&self, store: &Store, scope: AccountScope, hears: Topics) -> Result<Listening> {
+    /// Hears of changes of an account. 429 where the account has too many who listen, 503 where the server has.
+    pub fn listen(&self, store: &Store, who: Listener) -> Result<Listening> {
         let mut watched = lock(&self.0);
         let closed = watched.closed;
         let ears = &mut watched.ears;
@@ -73,7 +100,7 @@ impl Watches {
             let message = "too many pages listen for changes; close some, or look again by hand";
             return Err(Error::unavailable(message, PAUSE));
         }
-        let account = scope.account_id();
+        let account = who.scope.account_id();
         let of_account = ears.known.entry(account).or_default();
         if of_account.len() >= EARS_OF_ACCOUNT_MAX {
             let message = format!(
@@ -81,8 +108,8 @@ impl Watches {
             );
             return Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(PAUSE));
         }
-        let (tell, told) = watch::channel(Heard { topics: Topics::NONE, closed });
-        let ear = Arc::new(Ear { environment: scope.environment(), hears, heard: tell });
+        let (tell, told) = watch::channel(Heard { closed, ..Heard::default() });
+        let ear = Arc::new(Ear { who, heard: tell });
         of_account.push(Arc::clone(&ear));
         ears.all += 1;
         drop(watched);
@@ -96,12 +123,27 @@ impl Watched {
         match change.account {
             Some((account, environment)) => {
                 for ear in self.ears.known.get(&account).into_iter().flatten() {
-                    let is_same = ear.environment == environment;
+                    let is_same = ear.who.scope.environment() == environment;
                     let topics = change.topics;
                     ear.hear(if is_same { topics } else { topics.within(Topics::SHARED) });
                 }
             }
             None => self.tell_all(Topics::NONE.with(Topic::Server)),
+        }
+    }
+
+    /// What lets some listen changed: they are to see at once whether they still may.
+    pub(super) fn doubt(&self, signal: &Signal) {
+        for ear in self.ears.known.values().flatten() {
+            let is_doubtful = match signal {
+                Signal::KeyChanged(key) => ear.who.key == *key,
+                Signal::UserChanged(user) => ear.who.user == Some(*user),
+                Signal::AccountChanged | Signal::Elsewhere => true,
+                _ => false,
+            };
+            if is_doubtful {
+                ear.doubt();
+            }
         }
     }
 
@@ -131,6 +173,14 @@ impl Listening {
             false
         });
         topics
+    }
+
+    /// Takes it that the one who listens is about to see whether they still may. What changes meanwhile is heard.
+    pub fn settle(&self) {
+        self.ear.heard.send_if_modified(|heard| {
+            heard.doubtful = false;
+            false
+        });
     }
 }
 

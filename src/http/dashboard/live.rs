@@ -6,8 +6,8 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    app::{Listening, auth::Session},
-    domain::{Result, Topics},
+    app::{Listener, Listening, auth::Session},
+    domain::{AccountId, Environment, MemberRole, Result, ScopeSet, Topics},
     http::{
         body::{BodySender, ReaderGone},
         middleware::{Caller, identify_again},
@@ -33,9 +33,9 @@ pub(in crate::http) fn routes() -> [Route; 1] {
 
 /// `GET /dashboard/api/live`
 async fn live(request: Request) -> Result<Reply> {
-    let scope = request.session()?.scope;
-    let hears = heard_by(request.session()?);
-    let listening = request.app.watches.listen(&request.app.store, scope, hears)?;
+    let session = request.session()?;
+    let (who, rights) = (listener(session), Rights::of(session));
+    let listening = request.app.watches.listen(&request.app.store, who)?;
     let (sender, reply) = Reply::stream("text/event-stream");
     let follower = Follower {
         caller: Caller {
@@ -45,7 +45,7 @@ async fn live(request: Request) -> Result<Reply> {
             address: request.client,
         },
         keep_alive: request.keep_alive,
-        hears,
+        rights,
         listening,
         sender,
     };
@@ -53,17 +53,41 @@ async fn live(request: Request) -> Result<Reply> {
     Ok(reply)
 }
 
-/// What this caller may hear of.
-fn heard_by(session: &Session) -> Topics {
-    let is_operator = session.user.as_ref().is_some_and(|user| user.is_operator);
-    Topics::heard_with(session.scopes, is_operator)
+fn listener(session: &Session) -> Listener {
+    let user = session.user.as_ref();
+    let is_operator = user.is_some_and(|user| user.is_operator);
+    Listener {
+        scope: session.scope,
+        key: session.key,
+        user: user.map(|user| user.id),
+        hears: Topics::heard_with(session.scopes, is_operator),
+    }
+}
+
+/// Where a caller acts, and what they may do there.
+#[derive(PartialEq, Eq)]
+struct Rights {
+    place: (AccountId, Environment),
+    scopes: ScopeSet,
+    /// Of who signed in: their role, and whether they are an operator.
+    role: Option<(MemberRole, bool)>,
+}
+
+impl Rights {
+    fn of(session: &Session) -> Self {
+        Self {
+            place: (session.scope.account_id(), session.scope.environment()),
+            scopes: session.scopes,
+            role: session.user.as_ref().map(|user| (user.role, user.is_operator)),
+        }
+    }
 }
 
 /// Who is told.
 struct Follower {
     caller: Caller,
     keep_alive: Duration,
-    hears: Topics,
+    rights: Rights,
     listening: Listening,
     sender: BodySender,
 }
@@ -79,6 +103,8 @@ enum Next {
 impl Follower {
     /// Tells of changes until the reader leaves, may not listen any more, or the server is about to stop.
     async fn run(mut self) -> Option<()> {
+        // Their right may have ended before they listened.
+        self.still_hears().await?;
         // Now nothing is missed: whoever reads this may look.
         self.send(": listening\n\n").await?;
         let mut check_at = Instant::now() + self.keep_alive;
@@ -98,15 +124,16 @@ impl Follower {
     async fn next(&mut self, check_at: Instant) -> Next {
         let heard = self.listening.heard();
         let told = async {
-            let told = heard.wait_for(|heard| heard.closed || !heard.topics.is_empty());
-            told.await.is_ok_and(|heard| !heard.closed)
+            let told = heard.wait_for(|heard| heard.is_urgent() || !heard.topics.is_empty());
+            match told.await {
+                Ok(heard) if heard.closed => Next::End,
+                Ok(heard) if heard.doubtful => Next::Check,
+                Ok(_) => Next::Tell,
+                Err(_) => Next::End,
+            }
         };
         tokio::select! {
-            told = timeout_at(check_at, told) => match told {
-                Ok(true) => Next::Tell,
-                Ok(false) => Next::End,
-                Err(_) => Next::Check,
-            },
+            next = timeout_at(check_at, told) => next.unwrap_or(Next::Check),
             () = self.sender.closed() => Next::End,
         }
     }
@@ -117,18 +144,19 @@ impl Follower {
         let data = json!({"topics": names});
         self.send(format!("event: changed\ndata: {data}\n\n")).await?;
         let heard = self.listening.heard();
-        let closed = async { drop(heard.wait_for(|heard| heard.closed).await) };
+        let urgent = async { drop(heard.wait_for(|heard| heard.is_urgent()).await) };
         tokio::select! {
-            // Over, or only the moment is: the next step sees which.
-            _ = timeout_at(Instant::now() + PAUSE, closed) => Some(()),
+            // Over, in doubt, or only the moment is: the next step sees which.
+            _ = timeout_at(Instant::now() + PAUSE, urgent) => Some(()),
             () = self.sender.closed() => None,
         }
     }
 
-    /// `None` where the caller was let go meanwhile, or may hear other topics: it then asks anew.
+    /// `None` where the caller was let go meanwhile, acts elsewhere, or may do more or less: it then asks anew.
     async fn still_hears(&self) -> Option<()> {
+        self.listening.settle();
         let session = identify_again(&self.caller).await.ok()?;
-        (heard_by(&session) == self.hears).then_some(())
+        (Rights::of(&session) == self.rights).then_some(())
     }
 
     async fn send(&self, text: impl Into<hyper::body::Bytes>) -> Option<()> {

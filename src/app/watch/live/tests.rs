@@ -3,7 +3,9 @@
 use super::*;
 use crate::{
     ambient::Ambient,
-    domain::{AccountSettings, DashboardSessionId, EndUserId, MemberRole, ProjectId, UserId},
+    domain::{
+        AccountSettings, DashboardSessionId, EndUserId, Environment, MemberRole, ProjectId, UserId,
+    },
     store::{
         Commit, EngineSettings, Signal, SystemScope, account_settings, accounts,
         dashboard_sessions, end_users, members, persons, queue,
@@ -39,7 +41,7 @@ impl Rig {
     }
 
     fn listen(&self, scope: AccountScope) -> Listening {
-        self.watches.listen(&self.store, scope, Topics::ALL).unwrap()
+        self.watches.listen(&self.store, listener(scope, Topics::ALL)).unwrap()
     }
 
     /// Notes an end user, and then does as told.
@@ -60,6 +62,10 @@ impl Rig {
         let settings = AccountSettings::default();
         self.store.write(scope, move |tx| account_settings::set(tx, &settings)).wait().unwrap();
     }
+}
+
+fn listener(scope: AccountScope, hears: Topics) -> Listener {
+    Listener { scope, key: ApiKeyId::MAX, user: None, hears }
 }
 
 fn taken(listening: &Listening) -> Vec<&'static str> {
@@ -127,12 +133,43 @@ fn topics_that_nobody_may_hear_wake_nobody() {
     let rig = Rig::new();
     let scope = rig.account();
     let few = Topics::NONE.with(Topic::Jobs);
-    let mut listening = rig.watches.listen(&rig.store, scope, few).unwrap();
+    let mut listening = rig.watches.listen(&rig.store, listener(scope, few)).unwrap();
     rig.change(scope, false).unwrap();
     assert!(!listening.heard().has_changed().unwrap());
     rig.watches.hear(&[Signal::Elsewhere]);
     assert!(listening.heard().has_changed().unwrap());
     assert_eq!(taken(&listening), ["jobs"]);
+}
+
+#[test]
+fn who_may_not_be_let_in_any_more_is_told_to_look() {
+    let rig = Rig::new();
+    let scope = rig.account();
+    let [key, user] = [1, 2].map(uuid::Uuid::from_u128);
+    let who = Listener {
+        key: ApiKeyId::from_uuid(key),
+        user: Some(UserId::from_uuid(user)),
+        ..listener(scope, Topics::NONE)
+    };
+    let mut listening = rig.watches.listen(&rig.store, who).unwrap();
+    let others = [
+        Signal::KeyChanged(ApiKeyId::from_uuid(user)),
+        Signal::UserChanged(UserId::from_uuid(key)),
+        Signal::RecordingChanged,
+    ];
+    rig.watches.hear(&others);
+    assert!(!listening.heard().has_changed().unwrap());
+    for signal in [
+        Signal::KeyChanged(who.key),
+        Signal::UserChanged(UserId::from_uuid(user)),
+        Signal::AccountChanged,
+        Signal::Elsewhere,
+    ] {
+        rig.watches.hear(std::slice::from_ref(&signal));
+        assert!(listening.heard().borrow_and_update().doubtful, "{signal:?}");
+        listening.settle();
+        assert!(!listening.heard().borrow().doubtful);
+    }
 }
 
 #[test]
@@ -153,11 +190,12 @@ fn there_are_so_many_and_no_more() {
     for scope in full {
         all.extend((0..EARS_OF_ACCOUNT_MAX).map(|_| rig.listen(*scope)));
         if all.len() < EARS_MAX {
-            let refused = rig.watches.listen(&rig.store, *scope, Topics::ALL).err().unwrap();
+            let refused =
+                rig.watches.listen(&rig.store, listener(*scope, Topics::ALL)).err().unwrap();
             assert_eq!(refused.kind(), ErrorKind::RateLimit);
         }
     }
-    let refused = rig.watches.listen(&rig.store, *last, Topics::ALL).err().unwrap();
+    let refused = rig.watches.listen(&rig.store, listener(*last, Topics::ALL)).err().unwrap();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
     all.pop();
     drop(rig.listen(*last));
@@ -205,7 +243,7 @@ fn what_the_system_changes_of_one_account_is_heard_there_alone() {
     join.wait().unwrap();
     let few = [Topic::Projects, Topic::Audit, Topic::Members].into_iter();
     let few = few.fold(Topics::NONE, Topics::with);
-    let listen = |scope| rig.watches.listen(&rig.store, scope, few).unwrap();
+    let listen = |scope| rig.watches.listen(&rig.store, listener(scope, few)).unwrap();
     let (hears_one, hears_other) = (listen(one), listen(other));
     let id = one.account_id();
     let rename = rig

@@ -1,0 +1,142 @@
+//! A stream ends when who listens may not listen any more, at once: streams here never say by themselves that they are
+//! alive, which is when they would look too.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{hear, key, listen};
+use crate::support::{
+    client::Stream,
+    people::{PASSWORD, Person, page, token},
+    server::TestServer,
+};
+
+fn start() -> TestServer {
+    TestServer::builder().config(|config| config.http.keep_alive = Duration::from_hours(1)).start()
+}
+
+fn ends(mut live: Stream) {
+    while live.next().is_some() {}
+}
+
+fn user(person: &Person) -> String {
+    format!("/v1/users/{}", person.session["user"]["id"].as_str().unwrap())
+}
+
+fn session(person: &Person) -> String {
+    format!("/dashboard/api/sessions/{}", person.session["id"].as_str().unwrap())
+}
+
+#[test]
+fn a_browser_that_is_left_hears_no_more_and_the_others_do() {
+    let server = start();
+    let account = server.account();
+    let person = Person::owner(&server, &account);
+    let (first, stays) = (person.client(&server), person.sign_in(&server));
+    let mut others = listen(&stays);
+    let live = listen(&first);
+    first.send("POST", "/dashboard/api/sign-out", &[], None).expect(204);
+    ends(live);
+    let body = json!({"email": person.email, "password": PASSWORD});
+    let another = Person::of(&page(&server).post("/dashboard/api/sign-in", &body).expect(201));
+    let live = listen(&another.client(&server));
+    stays.delete(&session(&another)).expect(204);
+    ends(live);
+    let live = listen(&person.sign_in(&server));
+    let body = json!({"current_password": PASSWORD, "new_password": "another horse"});
+    stays.post("/dashboard/api/password", &body).expect(204);
+    ends(live);
+    account.client.post("/v1/projects", &json!({"name": "mine"})).expect(201);
+    hear(&mut others, &["projects"]);
+}
+
+#[test]
+fn a_member_who_is_removed_or_may_do_other_things_hears_no_more() {
+    let server = start();
+    let account = server.account();
+    let person = Person::member(&server, &account, "admin");
+    let client = person.client(&server);
+    // A developer may read the same.
+    for role in ["developer", "owner"] {
+        let live = listen(&client);
+        account.client.patch(&user(&person), &json!({"role": role})).expect(200);
+        ends(live);
+    }
+    Person::owner(&server, &account);
+    let live = listen(&client);
+    account.client.delete(&user(&person)).expect(204);
+    ends(live);
+}
+
+#[test]
+fn who_is_removed_hears_nothing_of_that_account_though_they_are_in_another() {
+    let server = start();
+    let (first, second) = (server.account(), server.account());
+    let person = Person::member(&server, &first, "viewer");
+    let invited = json!({"email": person.email, "role": "viewer"});
+    let invited = second.client.post("/v1/users", &invited).expect(201).json();
+    Person::accept(&server, &token(&invited["invite_url"]), &json!({}));
+    let client = person.client(&server);
+    let live = listen(&client);
+    first.client.delete(&user(&person)).expect(204);
+    ends(live);
+    let mut live = listen(&client);
+    second.client.post("/v1/projects", &json!({"name": "mine"})).expect(201);
+    hear(&mut live, &["projects"]);
+}
+
+#[test]
+fn a_key_that_is_revoked_hears_no_more() {
+    let server = start();
+    let account = server.account();
+    let body = json!({"name": "page", "scopes": ["jobs:read"]});
+    let made = account.client.post("/v1/api-keys", &body).expect(201).json();
+    let live = listen(&server.client().with_key(made["key"].as_str().unwrap()));
+    let other = key(&server, &account, &json!(["keys:read"]));
+    let mut others = listen(&other);
+    account.client.delete(&format!("/v1/api-keys/{}", made["id"].as_str().unwrap())).expect(204);
+    ends(live);
+    hear(&mut others, &["keys"]);
+}
+
+#[test]
+fn what_the_operator_or_another_process_ends_is_over() {
+    let server = start();
+    let account = server.account();
+    let person = Person::owner(&server, &account);
+    let live = listen(&person.client(&server));
+    server.outside().execute_batch("delete from dashboard_session").unwrap();
+    ends(live);
+    let of_key = listen(&account.client);
+    let of_person = listen(&person.sign_in(&server));
+    let path = format!("/admin/v1/accounts/{}", account.id);
+    server.operator().patch(&path, &json!({"suspended": true})).expect(200);
+    ends(of_key);
+    ends(of_person);
+}
+
+#[test]
+fn an_account_hears_of_its_members() {
+    let server = start();
+    let account = server.account();
+    let new = |live: &mut Stream| hear(live, &["members"]);
+    let mut live = listen(&account.client);
+    let body = json!({"email": "ann@example.com", "role": "viewer"});
+    let invited: Value = account.client.post("/v1/users", &body).expect(201).json();
+    assert!(!new(&mut live).contains("server"));
+    let mut live = listen(&account.client);
+    let person = Person::accept(&server, &token(&invited["invite_url"]), &json!({}));
+    new(&mut live);
+    let other = server.account();
+    let (mut live, mut others) = (listen(&account.client), listen(&other.client));
+    // When they last came is shown with them.
+    person.sign_in(&server);
+    new(&mut live);
+    let mut live = listen(&account.client);
+    account.client.delete(&user(&person)).expect(204);
+    new(&mut live);
+    // The first that another account hears of is its own.
+    other.client.post("/v1/projects", &json!({"name": "mine"})).expect(201);
+    assert!(!hear(&mut others, &["projects"]).contains("members"));
+}
