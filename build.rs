@@ -78,8 +78,9 @@ fn version(files: &[File]) -> String {
         add(file.path.as_bytes());
         add(&file.bytes);
     }
-    let digest = hash.finalize();
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut short = [0; 8];
+    short.copy_from_slice(&hash.finalize()[..8]);
+    format!("{:016x}", u64::from_be_bytes(short))
 }
 
 /// Names in the first file that a browser reads all others that it will need.

@@ -1329,8 +1329,8 @@ end;
 create trigger audit_member_accepted after update of accepted_at on member
 when old.accepted_at is null and new.accepted_at is not null
 begin
-  insert into audit_entry (account, actor, actor_id, action, object, target, name, before, after)
-  values (new.account, 'user', new.id, 'user.joined', 'user', shown_id(new.id), new.email,
+  insert into audit_entry (account, actor, actor_id, actor_name, action, object, target, name, before, after)
+  values (new.account, 'user', new.id, new.email, 'user.joined', 'user', shown_id(new.id), new.email,
     json_object('status', 'invited'), json_object('status', 'active'));
 end;
 create trigger audit_member_role after update of role on member when old.role <> new.role
@@ -1345,10 +1345,18 @@ begin
   values (old.account, 'user.removed', 'user', shown_id(old.id), old.email,
     json_object('email', old.email, 'role', old.role));
 end;
+-- What concerns all that a person may do is told to each account that they are a member of; `account` is null where there
+-- is none.
 create trigger audit_person_password after update of password_changed_at on person
 begin
-  insert into audit_entry (actor, actor_id, action, object, target, name)
-  values ('user', new.id, 'user.password_changed', 'user', shown_id(new.id), new.email);
+  insert into audit_entry (account, actor, actor_id, actor_name, action, object, target, name)
+  select m.account, 'user', p.id, p.email, 'user.password_changed', 'user', shown_id(p.id), p.email
+  from person p left join member m on m.id = p.id and m.accepted_at is not null where p.seq = new.seq;
+end;
+create trigger audit_person_deleted after delete on person
+begin
+  insert into audit_entry (action, object, target, name, before)
+  values ('user.forgotten', 'user', shown_id(old.id), old.email, json_object('email', old.email));
 end;
 create trigger audit_person_operator after update of is_operator on person when old.is_operator <> new.is_operator
 begin
@@ -1359,21 +1367,28 @@ begin
 end;
 create trigger audit_dashboard_session_created after insert on dashboard_session
 begin
-  insert into audit_entry (actor, actor_id, action, object, target, name, after)
-  select 'user', p.id, 'user.signed_in', 'user', shown_id(p.id), p.email, json_object('user_agent', new.user_agent)
-  from person p where p.seq = new.person;
+  insert into audit_entry (account, actor, actor_id, actor_name, action, object, target, name, after)
+  select m.account, 'user', p.id, p.email, 'user.signed_in', 'user', shown_id(p.id), p.email,
+    json_object('user_agent', new.user_agent)
+  from person p left join member m on m.id = p.id and m.accepted_at is not null where p.seq = new.person;
 end;
--- The link that an invitation is made with is told by that. One for a new password is told to the account of who is a
--- member of one alone.
+-- Whoever ends one without a name has its cookie, or its person's password or link. Those that are over only go.
+create trigger audit_dashboard_session_deleted after delete on dashboard_session when old.expires_at > origin_now()
+begin
+  insert into audit_entry (account, actor, actor_id, actor_name, action, object, target, name, before)
+  select m.account, iif(origin_kind() = 'system', 'user', origin_kind()),
+    iif(origin_kind() = 'system', p.id, origin_id()), iif(origin_kind() = 'system', p.email, origin_name()),
+    'user.session_ended', 'user', shown_id(p.id), p.email, json_object('user_agent', old.user_agent)
+  from person p left join member m on m.id = p.id and m.accepted_at is not null where p.seq = old.person;
+end;
+-- The link that an invitation is made with is told by that.
 create trigger audit_sign_in_link_created after insert on sign_in_link
 when new.person is not null
   and not exists (select 1 from member where seq = new.membership and created_at = new.created_at)
 begin
   insert into audit_entry (account, action, object, target, name, after)
-  select
-    coalesce(
-      (select account from member where seq = new.membership),
-      (select min(account) from member where id = p.id and accepted_at is not null having count(*) = 1)),
-    'user.link_made', 'user', shown_id(p.id), p.email, json_object('purpose', new.purpose)
-  from person p where p.seq = new.person;
+  select m.account, 'user.link_made', 'user', shown_id(p.id), p.email, json_object('purpose', new.purpose)
+  from person p left join member m
+    on m.id = p.id and iif(new.membership is null, m.accepted_at is not null, m.seq = new.membership)
+  where p.seq = new.person;
 end;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use rusqlite::Row;
 
 use super::{
+    members,
     persons::Person,
     row::named,
     scope::{AccountScope, AccountSeq, SystemScope},
@@ -203,7 +204,7 @@ pub fn insert(tx: &Tx<'_, SystemScope>, of: &Person, new: &NewSession, most: u32
     if ended > 0 {
         tx.signal(Signal::UserChanged(of.id));
     }
-    Ok(())
+    members::tell_log(tx, of.seq)
 }
 
 /// Notes that the session is used, and until when it holds now. One that ended meanwhile stays so.
@@ -225,6 +226,7 @@ pub fn end(tx: &Tx<'_, SystemScope>, of: &Person, id: DashboardSessionId) -> Res
         "delete from main.dashboard_session where person = ?1 and id = ?2",
         (of.seq, id),
     )?;
+    members::tell_log(tx, of.seq)?;
     tx.signal(Signal::UserChanged(of.id));
     Ok(ended > 0)
 }
@@ -253,7 +255,7 @@ pub fn end_all(
         (of.seq, but),
     )?;
     tx.signal(Signal::UserChanged(of.id));
-    Ok(())
+    members::tell_log(tx, of.seq)
 }
 
 /// Removes sessions that are over, at most `limit`; gives how many.

@@ -165,6 +165,18 @@ pub fn signed_in(tx: &Tx<'_, SystemScope>, id: UserId) -> Result<()> {
     Ok(())
 }
 
+/// Notes for who listens that the logs of all accounts of the person tell of them.
+pub(in crate::store) fn tell_log(tx: &Tx<'_, SystemScope>, person: i64) -> Result<()> {
+    let accounts = tx.all(ACCOUNTS_TOLD, [person], |row| row.get(0))?;
+    for account in accounts {
+        tx.tell((account, Environment::Live), Topics::NONE.with(Topic::Audit));
+    }
+    Ok(())
+}
+
+const ACCOUNTS_TOLD: &str = "select a.id from main.person p join main.member m on m.id = p.id
+     join main.account a on a.seq = m.account where p.seq = ?1";
+
 /// The number of the oldest of the person's memberships whose invitation is open.
 pub fn invitation_of(snapshot: &Snapshot<'_, SystemScope>, id: UserId) -> Result<Option<i64>> {
     let sql = "select min(seq) from main.member where id = ?1 and accepted_at is null";

@@ -4,6 +4,7 @@ use rusqlite::Row;
 
 use super::{
     dashboard_sessions::TokenHash,
+    members,
     row::named,
     scope::{AccountScope, AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
@@ -122,7 +123,7 @@ pub fn put(tx: &Tx<'_, SystemScope>, token: &TokenHash, new: &Link) -> Result<()
             key,
         ],
     )?;
-    Ok(())
+    new.person.map_or(Ok(()), |person| members::tell_log(tx, person))
 }
 
 /// The link with this token, if it has not expired.

@@ -6,6 +6,7 @@ use super::{ALL, By, LOG, World, change, changes::CANARY, text};
 use crate::support::{
     Client,
     people::{Person, cookie, page, token},
+    server::Account,
 };
 
 const USERS: &str = "/v1/users";
@@ -75,7 +76,8 @@ pub(super) fn browsers(world: &mut World, secrets: &mut Vec<String>) {
     assert_eq!(told[0]["account_id"], json!(world.account.id));
     secrets.push(token(&link["invite_url"]));
     let body = json!({"token": secrets.last().unwrap(), "password": password(2)});
-    let actions = ["user.password_changed", "user.signed_in"];
+    let actions =
+        ["user.password_changed", "user.session_ended", "user.session_ended", "user.signed_in"];
     let third = comes(world, secrets, ("acceptSignInLink", ACCEPT), (&body, &actions));
     second.client(&world.server).get("/v1/jobs").expect(401);
 
@@ -85,6 +87,7 @@ pub(super) fn browsers(world: &mut World, secrets: &mut Vec<String>) {
         world.ask(&client, "changePassword", of, Some(&body), &["user.password_changed"]);
     world.done.insert("changePassword");
     assert_eq!(told[0]["actor"], by(&third.session["user"]["id"], ANN));
+    assert_eq!(told[0]["account_id"], json!(world.account.id));
     assert_eq!(change(&told[0]), (&Value::Null, &Value::Null));
     leaves(world, secrets, &client);
     sees_it(world, &third.session["user"]["id"]);
@@ -110,8 +113,18 @@ fn comes(
                 (json!({"status": "invited"}), json!({"status": "active"})),
                 json!(world.account.id),
             ),
-            "user.signed_in" => ((Value::Null, json!({"user_agent": "Mosaic"})), Value::Null),
-            _ => ((Value::Null, Value::Null), Value::Null),
+            "user.signed_in" => {
+                ((Value::Null, json!({"user_agent": "Mosaic"})), json!(world.account.id))
+            }
+            "user.session_ended" => {
+                ((json!({"user_agent": "Mosaic"}), Value::Null), json!(world.account.id))
+            }
+            // With the first password she is not yet a member.
+            _ => {
+                let is_first = actions.contains(&"user.joined");
+                let account = if is_first { Value::Null } else { json!(world.account.id) };
+                ((Value::Null, Value::Null), account)
+            }
         };
         assert_eq!((change(entry), &entry["account_id"]), ((&what.0, &what.1), &of), "{entry}");
     }
@@ -131,14 +144,18 @@ fn acts(world: &mut World, ann: &Person) {
     let (bob, told) = world.ask(&client, "createUser", of, Some(&body), &["user.invited"]);
     assert_eq!(told[0]["actor"], by(id, ANN));
     let path = one(&bob.json()["id"]);
-    let (_, told) = world.ask(&client, "removeUser", ("DELETE", &path), None, &["user.removed"]);
+    let actions = ["user.removed", "user.forgotten"];
+    let (_, told) = world.ask(&client, "removeUser", ("DELETE", &path), None, &actions);
     world.done.insert("removeUser");
-    assert_eq!(told[0]["actor"], by(id, ANN));
     assert_eq!(change(&told[0]), (&body, &Value::Null));
-    assert_eq!(told[0]["target"]["name"], "bob@example.com");
+    for entry in &told {
+        assert_eq!(entry["target"]["name"], "bob@example.com");
+        assert_eq!(entry["actor"], by(id, ANN));
+    }
+    assert_eq!(told[1]["account_id"], Value::Null);
 }
 
-/// A refused try, a session that she ends and one that she leaves are in no log but that of requests.
+/// A refused try is in no log but that of requests; a session that she ends and one that she leaves are in this.
 fn leaves(world: &mut World, secrets: &mut Vec<String>, client: &Client) {
     let before = world.all("").len();
     let wrong = json!({"email": ANN, "password": password(1)});
@@ -147,15 +164,26 @@ fn leaves(world: &mut World, secrets: &mut Vec<String>, client: &Client) {
     let body = json!({"email": ANN, "password": password(3)});
     let other = comes(world, secrets, ("signIn", SIGN_IN), (&body, &["user.signed_in"]));
     let path = format!("/dashboard/api/sessions/{}", text(&other.session["id"]));
-    world.ask(client, "endDashboardSession", ("DELETE", &path), None, &[]);
-    world.ask(client, "signOut", ("POST", "/dashboard/api/sign-out"), None, &[]);
+    for (operation, of) in [
+        ("endDashboardSession", ("DELETE", &*path)),
+        ("signOut", ("POST", "/dashboard/api/sign-out")),
+    ] {
+        let (_, told) = world.ask(client, operation, of, None, &["user.session_ended"]);
+        world.done.insert(operation);
+        assert_eq!(told[0]["actor"], by(&other.session["user"]["id"], ANN));
+        assert_eq!(change(&told[0]), (&json!({"user_agent": "Mosaic"}), &Value::Null));
+        assert_eq!(told[0]["account_id"], json!(world.account.id));
+    }
 }
 
-/// The account sees what concerns it, with the address of who did it; when people come is the server's.
+/// The account sees all that its member does but what came before she was one, or is the server's.
 fn sees_it(world: &World, ann: &Value) {
     let own = world.account.list(&format!("{LOG}?limit=100&actor={}", text(ann)));
     let told: Vec<_> = own.iter().map(|entry| text(&entry["action"])).collect();
-    assert_eq!(told, ["user.removed", "user.invited", "project.created", "user.joined"]);
+    let [came, ended, changed] = ["user.signed_in", "user.session_ended", "user.password_changed"];
+    let left = [ended, ended, came, changed, came, ended, ended, changed];
+    let acted = ["user.removed", "user.invited", "project.created", came, came, "user.joined"];
+    assert_eq!(told, [&left[..], &acted].concat());
     assert!(own.iter().all(|entry| entry["actor"] == by(ann, ANN)), "{own:?}");
     let all = world.all(&format!("&actor={}", text(ann)));
     assert!(all.len() > own.len() && all.iter().all(|entry| entry["actor"] == by(ann, ANN)));
@@ -188,11 +216,44 @@ fn the_first_person_is_told_of_and_then_named_as_the_operator() {
     let (client, body) = (ann.client(&world.server), json!({"name": "renamed"}));
     let of = ("PATCH", &*path);
     let (_, told) = world.ask(&client, "updateAccount", of, Some(&body), &["account.updated"]);
-    let operator = json!({"kind": "operator", "id": id, "name": ANN});
-    assert_eq!(told[0]["actor"], operator);
+    let operator = |name: Value| json!({"kind": "operator", "id": id, "name": name});
+    assert_eq!(told[0]["actor"], operator(json!(ANN)));
     let own = world.account.list(&format!("{LOG}?action=account.updated"));
-    assert_eq!(own[0]["actor"], operator);
+    assert_eq!((&own[0]["actor"], &own[0]["address"]), (&operator(Value::Null), &Value::Null));
     // As whom she looks makes no difference.
     let all = client.get(&format!("{ALL}?limit=1")).expect(200).json();
-    assert_eq!(all["data"][0]["actor"], operator);
+    assert_eq!(all["data"][0]["actor"], operator(json!(ANN)));
+}
+
+/// Each account sees what concerns its member, once.
+#[test]
+fn a_member_of_two_accounts_is_told_of_to_both() {
+    let world = World::new();
+    let other = world.server.account();
+    let body = json!({"email": ANN, "role": "viewer"});
+    let [first, second] = [&world.account, &other].map(|account| {
+        let invited = account.client.post(USERS, &body).expect(201).json();
+        token(&invited["invite_url"])
+    });
+    let browser = page(&world.server);
+    for link in [first, second] {
+        let body = json!({"token": link, "password": password(1)});
+        browser.post(ACCEPT.1, &body).expect(201);
+    }
+    let body = json!({"email": ANN, "password": password(1)});
+    let ann = Person::of(&browser.post(SIGN_IN.1, &body).expect(201)).client(&world.server);
+    let body = json!({"current_password": password(1), "new_password": password(2)});
+    ann.post("/dashboard/api/password", &body).expect(204);
+    ann.post("/dashboard/api/sign-out", &json!({})).expect(204);
+    let count = |account: &Account, action: &str| {
+        account.list(&format!("{LOG}?action={action}&limit=100")).len()
+    };
+    let told = ["user.signed_in", "user.password_changed", "user.session_ended"];
+    // The first account saw her come before the second had her.
+    assert_eq!(told.map(|action| count(&world.account, action)), [3, 1, 3]);
+    assert_eq!(told.map(|action| count(&other, action)), [2, 1, 3]);
+    // The first password was set before she was a member of any.
+    let all = world.all("&action=user.password_changed");
+    let nobodys = all.iter().filter(|entry| entry["account_id"].is_null()).count();
+    assert_eq!((all.len(), nobodys), (3, 1));
 }

@@ -176,7 +176,7 @@ fn entries_of_the_log_are_heard_by_the_account_and_the_operator() {
     let mut others = listen(&other.client);
     account.client.post("/v1/projects", &json!({"name": "mine"})).expect(201);
     assert!(!hear(&mut live, &["projects", "audit"]).contains("server"));
-    assert_eq!(hear(&mut operators, &["server"]).len(), 1);
+    hear(&mut operators, &["server"]);
     // A rename is the system's, and yet of that account.
     let path = format!("/admin/v1/accounts/{}", account.id);
     server.operator().patch(&path, &json!({"name": "another"})).expect(200);
@@ -184,10 +184,11 @@ fn entries_of_the_log_are_heard_by_the_account_and_the_operator() {
     hear(&mut operators, &["server"]);
     // Neither is heard elsewhere.
     other.client.patch("/v1/end-users/ann", &json!({})).expect(200);
-    assert_eq!(next(&mut others), ["end_users".to_owned()].into());
+    let heard = hear(&mut others, &["end_users"]);
+    assert!(!["projects", "audit", "server"].iter().any(|it| heard.contains(*it)), "{heard:?}");
 }
 
-/// The first person, who is the operator and a member of the oldest account; they act in another than that.
+/// The first person, who is the operator and the owner of the oldest account.
 fn setup_operator(server: &TestServer) -> Person {
     let token = skai_server::app::sign_in::new_setup_link(&server.app()).unwrap().unwrap();
     Person::accept(server, token.expose(), &json!({"email": "op@x"}))

@@ -76,6 +76,9 @@ impl Heard {
 impl Ear {
     fn hear(&self, topics: Topics) {
         let topics = topics.within(self.who.hears);
+        if topics.is_empty() {
+            return;
+        }
         self.heard.send_if_modified(|heard| {
             let all = heard.topics.and(topics);
             std::mem::replace(&mut heard.topics, all) != all
