@@ -1345,8 +1345,8 @@ begin
   values (old.account, 'user.removed', 'user', shown_id(old.id), old.email,
     json_object('email', old.email, 'role', old.role));
 end;
--- What concerns all that a person may do is told to each account that they are a member of; `account` is null where there
--- is none.
+-- What concerns all that a person may do is told to each account that they are a member of; `account` is null where
+-- there is none.
 create trigger audit_person_password after update of password_changed_at on person
 begin
   insert into audit_entry (account, actor, actor_id, actor_name, action, object, target, name)

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{By, World, change, operator, people, text, work};
 use crate::support::server::TestServer;
 
-/// What of it is told is found elsewhere: events of jobs, runs, deliveries and duties, the log of requests. Looking at a
-/// link changes nothing; and that somebody leaves a browser gives nobody anything: that they came is told.
+/// What of it is told is found elsewhere: events of jobs, runs, deliveries and duties, the log of requests. Looking at
+/// a link changes nothing; and that somebody leaves a browser gives nobody anything: that they came is told.
 const NOT_TOLD: [&str; 22] = [
     "cancelBatch",
     "cancelJob",

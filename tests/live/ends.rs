@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{hear, key, listen};
 use crate::support::{
     client::Stream,
-    people::{PASSWORD, Person, page, token},
+    people::{PASSWORD, Person, cookie, page, token},
     server::TestServer,
 };
 
@@ -45,8 +45,12 @@ fn a_browser_that_is_left_hears_no_more_and_the_others_do() {
     ends(live);
     let live = listen(&person.sign_in(&server));
     let body = json!({"current_password": PASSWORD, "new_password": "another horse"});
-    stays.post("/dashboard/api/password", &body).expect(204);
+    let changed = stays.post("/dashboard/api/password", &body).expect(204);
     ends(live);
+    // Its own has another token now.
+    ends(others);
+    let stays = Person { cookie: cookie(&changed), ..person }.client(&server);
+    let mut others = listen(&stays);
     account.client.post("/v1/projects", &json!({"name": "mine"})).expect(201);
     hear(&mut others, &["projects"]);
 }

@@ -10,7 +10,10 @@ use skai_server::{
     store::{AccountScope, deliveries::DeliveryFilter},
 };
 
-use crate::support::deeds::{Deeds, caller};
+use crate::support::{
+    deeds::{Deeds, caller},
+    let_write,
+};
 
 /// Between the oldest and the newest row of each list, one for each minute.
 const HISTORY: i64 = 45_000;
@@ -28,6 +31,7 @@ impl Bench {
         let scope = deeds.account("a");
         let sql = history.replace("$rows", &HISTORY.to_string());
         let outside = Connection::open(deeds.app.store.path()).unwrap();
+        let_write(&outside);
         outside.execute_batch(&format!("begin; {sql}; commit")).unwrap();
         Self { deeds, scope }
     }
