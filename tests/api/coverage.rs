@@ -370,7 +370,8 @@ impl World {
             Access::Operator => self.server.operator(),
             // As the dashboard's page asks.
             Access::Open => self.server.client().with_header("Sec-Fetch-Site", "same-origin"),
-            Access::SignedIn => self.person.client(&self.server),
+            // A new password ends the sessions from before.
+            Access::SignedIn => self.person.sign_in(&self.server),
             Access::Tenant(_) => self.account.client.clone(),
         }
     }

@@ -167,14 +167,20 @@ fn a_link_is_void_once_who_made_it_may_less() {
     let removed = Person::member(&server, &account, "admin");
     let links = made_by(&removed.client(&server), "removed");
     account.client.delete(&of(&removed)).expect(204);
-    links.iter().for_each(|link| is_void(&server, link));
+    for link in &links {
+        is_void(&server, link);
+    }
     let scopes = json!(["*"]);
     let body = json!({"name": "made", "scopes": scopes});
     let made = account.client.post("/v1/api-keys", &body).expect(201).json();
     let links = made_by(&server.client().with_key(text(&made, "key")), "key");
-    links.iter().for_each(|link| drop(is_good(&server, link)));
+    for link in &links {
+        is_good(&server, link);
+    }
     account.client.delete(&format!("/v1/api-keys/{}", text(&made, "id"))).expect(204);
-    links.iter().for_each(|link| is_void(&server, link));
+    for link in &links {
+        is_void(&server, link);
+    }
 }
 
 #[test]

@@ -52,16 +52,13 @@ pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<B
     let token = hash(&given.token)?;
     let looked = app.store.read(SystemScope::new(), |snapshot| look(snapshot, &token))?;
     let email = first_email(&looked, given)?;
-    let new_hash = match looked.proves() {
-        Some((person, stored)) => {
-            let guesser = Guesser::Stranger { email: &person.email, client: browser.address };
-            app.auth.check_password(guesser, Some(stored), &given.password)?;
-            None
-        }
-        None => {
-            check_password("password", &given.password)?;
-            Some(app.auth.hash_password(&given.password)?)
-        }
+    let new_hash = if let Some((person, stored)) = looked.proves() {
+        let guesser = Guesser::Stranger { email: &person.email, client: browser.address };
+        app.auth.check_password(guesser, Some(stored), &given.password)?;
+        None
+    } else {
+        check_password("password", &given.password)?;
+        Some(app.auth.hash_password(&given.password)?)
     };
     let seen = match looked.person {
         None => app.store.read(SystemScope::new(), |it| persons::by_email(it, &email))?,
@@ -80,7 +77,7 @@ pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<B
     };
     let this = Arc::clone(app);
     let write = || app.store.write(SystemScope::new(), move |tx| work.run(&this, tx)).wait();
-    origin::within(as_user(user), write)
+    origin::within(Some(Arc::new(as_user(user))), write)
 }
 
 /// The address of the first person; others have one.
@@ -97,9 +94,9 @@ fn first_email(looked: &Looked, given: &Acceptance) -> Result<String> {
 }
 
 /// Whoever uses a link does so as themselves, from where the request comes.
-fn as_user(user: UserId) -> Option<Arc<Origin>> {
+fn as_user(user: UserId) -> Origin {
     let request = origin::current().map_or_else(Origin::operator, |it| (*it).clone());
-    Some(Arc::new(Origin { actor: Actor::User(user), ..request }))
+    Origin { actor: Actor::User(user), ..request }
 }
 
 /// The acceptance of a link, ready for its transaction.
