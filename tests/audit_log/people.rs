@@ -78,7 +78,7 @@ pub(super) fn browsers(world: &mut World, secrets: &mut Vec<String>) {
     secrets.push(token(&link["invite_url"]));
     let body = json!({"token": secrets.last().unwrap(), "password": password(2)});
     let actions =
-        ["user.password_changed", "user.session_ended", "user.session_ended", "user.signed_in"];
+        ["user.session_ended", "user.session_ended", "user.password_changed", "user.signed_in"];
     let third = comes(world, secrets, ("acceptSignInLink", ACCEPT), (&body, &actions));
     second.client(&world.server).get("/v1/jobs").expect(401);
 
@@ -183,7 +183,7 @@ fn sees_it(world: &World, ann: &Value) {
     let own = world.account.list(&format!("{LOG}?limit=100&actor={}", text(ann)));
     let told: Vec<_> = own.iter().map(|entry| text(&entry["action"])).collect();
     let [came, ended, changed] = ["user.signed_in", "user.session_ended", "user.password_changed"];
-    let left = [ended, ended, came, changed, came, ended, ended, changed];
+    let left = [ended, ended, came, changed, came, changed, ended, ended];
     let acted = ["user.removed", "user.invited", "project.created", came, came, "user.joined"];
     assert_eq!(told, [&left[..], &acted].concat());
     assert!(own.iter().all(|entry| entry["actor"] == by(ann, ANN)), "{own:?}");

@@ -34,7 +34,7 @@ fn a_browser_that_is_left_hears_no_more_and_the_others_do() {
     let account = server.account();
     let person = Person::owner(&server, &account);
     let (first, stays) = (person.client(&server), person.sign_in(&server));
-    let mut others = listen(&stays);
+    let others = listen(&stays);
     let live = listen(&first);
     first.send("POST", "/dashboard/api/sign-out", &[], None).expect(204);
     ends(live);

@@ -66,6 +66,8 @@ pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<B
     };
     let ids = Ids::draw(app);
     let user = seen.as_ref().map_or(ids.user, |person| person.id);
+    let name = seen.as_ref().map_or(&*email, |person| &*person.email);
+    let origin = Arc::new(as_user(user, name));
     let work = Work {
         token,
         seen,
@@ -77,7 +79,7 @@ pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<B
     };
     let this = Arc::clone(app);
     let write = || app.store.write(SystemScope::new(), move |tx| work.run(&this, tx)).wait();
-    origin::within(Some(Arc::new(as_user(user))), write)
+    origin::within(Some(origin), write)
 }
 
 /// The address of the first person; others have one.
@@ -94,9 +96,9 @@ fn first_email(looked: &Looked, given: &Acceptance) -> Result<String> {
 }
 
 /// Whoever uses a link does so as themselves, from where the request comes.
-fn as_user(user: UserId) -> Origin {
+fn as_user(user: UserId, email: &str) -> Origin {
     let request = origin::current().map_or_else(Origin::operator, |it| (*it).clone());
-    Origin { actor: Actor::User(user), ..request }
+    Origin { actor: Actor::User(user), name: Some(email.into()), ..request }
 }
 
 /// The acceptance of a link, ready for its transaction.
