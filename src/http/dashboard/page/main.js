@@ -76,6 +76,7 @@ function Page({ path }) {
   return html`<${Shell} path=${path}><${Guard} key=${path}><${page.view} ...${params} /><//><//>`;
 }
 
+/** What is drawn without a page of the table tells that it is there, as pages do. */
 function Arrived({ children }) {
   useEffect(arrive, []);
   return children;
@@ -83,7 +84,8 @@ function Arrived({ children }) {
 
 /** A page without navigation, for what keeps somebody from all pages. */
 function Refused({ error, retry }) {
-  return html`<main class="alone"><${Problem} error=${error} retry=${retry} /><p><a href="/dashboard">Go to your own project</a></p></main>`;
+  return html`<main class="alone"><${Problem} error=${error} retry=${retry} />
+    <p><a href="/dashboard">Go to your own project</a></p></main>`;
 }
 
 followLinks();

@@ -86,10 +86,14 @@ function keepLoaded(ask, show) {
  */
 export function useList(path, query = {}, topics = []) {
   const asked = withQuery(path, query);
-  const list = useMemo(() => ({ rows: [], cursor: null, pages: 1 }), [asked]);
+  const list = useMemo(() => ({ current: { rows: [], cursor: null, pages: 1 } }), [asked]);
   const [busy, setBusy] = useState(false);
-  const page = (signal, cursor) => get(path, { limit: PAGE, ...query, cursor }, { signal });
-  const { data, error, reload } = useLoad((signal, why) => READS[why](list, (cursor) => page(signal, cursor)), [asked], topics);
+  const read = async (signal, why) => {
+    const page = (cursor) => get(path, { limit: PAGE, ...query, cursor }, { signal });
+    list.current = await READS[why](list.current, page);
+    return list.current;
+  };
+  const { data, error, reload } = useLoad(read, [asked], topics);
   const next = async () => {
     if (busy) return;
     setBusy(true);
@@ -99,33 +103,31 @@ export function useList(path, query = {}, topics = []) {
   return { rows: data?.rows ?? null, error, more: data?.cursor ? next : null, busy, reload };
 }
 
-const READS = {
-  first: (list, page) => readAll(list, page),
-  reload: (list, page) => readAll(list, page),
-  live: async (list, page) => Object.assign(list, merged(list, await page())) && { ...list },
-  async more(list, page) {
-    const { data, next_cursor: cursor } = await page(list.cursor);
-    return { ...Object.assign(list, { rows: [...list.rows, ...data], cursor, pages: list.pages + 1 }) };
-  },
-};
+/** What each reason to load makes of a list; `page(cursor)` asks for a page, the newest without a cursor. */
+const READS = { first: readAll, reload: readAll, live: readNewest, more: readNext };
 
-async function readAll(list, page) {
+async function readAll({ pages }, page) {
   const rows = [];
   let cursor;
-  for (let at = 0; at < list.pages && cursor !== null; at += 1) {
+  for (let at = 0; at < pages && cursor !== null; at += 1) {
     const answer = await page(cursor);
     rows.push(...answer.data);
     cursor = answer.next_cursor;
   }
-  return { ...Object.assign(list, { rows, cursor }) };
+  return { rows, cursor, pages };
 }
 
 /** The newest page as it is now, and the rows after its last as they were. */
-function merged(list, { data, next_cursor: cursor }) {
+async function readNewest({ rows, cursor, pages }, page) {
+  const { data, next_cursor: next } = await page();
   const last = data.at(-1)?.id;
-  const at = cursor && list.pages > 1 && last ? list.rows.findIndex(({ id }) => id === last) : -1;
-  if (at < 0) return { rows: data, cursor, pages: 1 };
-  return { rows: [...data, ...list.rows.slice(at + 1)] };
+  const at = next && pages > 1 && last ? rows.findIndex(({ id }) => id === last) : -1;
+  return at < 0 ? { rows: data, cursor: next, pages: 1 } : { rows: [...data, ...rows.slice(at + 1)], cursor, pages };
+}
+
+async function readNext({ rows, cursor, pages }, page) {
+  const { data, next_cursor: next } = await page(cursor);
+  return { rows: [...rows, ...data], cursor: next, pages: pages + 1 };
 }
 
 /** A list of the API that is always whole, and takes no `limit`: as `useList` gives it. */
