@@ -3,34 +3,16 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::{App, accounts, auth::Session};
 use crate::{
-    domain::{
-        AccountId, ApiKeyId, Cursor, Environment, Error, Page, PageRequest, Result, Timestamp,
-    },
+    domain::{AccountId, ApiKeyId, Cursor, Environment, Error, Page, PageRequest, Result},
     observe::origin::Actor,
     store::{
         SystemScope, api_keys,
         audit_log::{self, AuditEntry, AuditFilter},
     },
 };
-
-/// Which entries to list.
-#[derive(Clone, Debug, Default)]
-pub struct AuditQuery {
-    /// Only this action.
-    pub action: Option<String>,
-    /// Only changes of this kind of object.
-    pub target: Option<String>,
-    /// Only by the key or user of this id.
-    pub actor: Option<Uuid>,
-    /// Only made at this time or later.
-    pub created_after: Option<Timestamp>,
-    /// Only made before this time.
-    pub created_before: Option<Timestamp>,
-}
 
 /// What a change changed: only the members that differ.
 #[derive(Clone, PartialEq, Debug)]
@@ -46,10 +28,10 @@ pub struct Change {
 pub fn list(
     app: &App,
     session: &Session,
-    query: AuditQuery,
+    filter: AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditEntry>> {
-    let filter = filter(query, page)?;
+    let filter = from(filter, page)?;
     let mut found =
         app.store.read(session.scope, |snapshot| audit_log::list(snapshot, &filter, page.limit))?;
     name_keys(app, session, &mut found.rows)?;
@@ -83,10 +65,10 @@ fn hide_operator(entry: &mut AuditEntry) {
 pub fn list_all(
     app: &App,
     account: Option<(AccountId, Environment)>,
-    query: AuditQuery,
+    filter: AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditEntry>> {
-    let filter = filter(query, page)?;
+    let filter = from(filter, page)?;
     let found = app.store.read(SystemScope::new(), |snapshot| {
         let account = account.map(|(id, part)| accounts::find_scope(snapshot, id, part));
         let account = account.transpose()?.map(|scope| scope.seq());
@@ -95,10 +77,10 @@ pub fn list_all(
     Ok(super::page_of(found, |seq| Cursor::from_number(*seq)))
 }
 
-fn filter(query: AuditQuery, page: &PageRequest) -> Result<AuditFilter> {
-    let AuditQuery { action, target, actor, created_after, created_before } = query;
+/// The same entries from where the page begins.
+fn from(filter: AuditFilter, page: &PageRequest) -> Result<AuditFilter> {
     let before = page.after.as_ref().map(Cursor::number).transpose()?;
-    Ok(AuditFilter { action, object: target, actor, created_after, created_before, before })
+    Ok(AuditFilter { before, ..filter })
 }
 
 /// What an entry says was changed.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    app::audit_log::{self, AuditQuery, Change},
+    app::audit_log::{self, Change},
     domain::{
         AccountId, ApiKeyId, AuditEntryId, Environment, Error, Page, Result, Scope, Timestamp,
     },
@@ -16,7 +16,7 @@ use crate::{
         request::{A_TIME, AN_ID, Request},
         routes::{Access, Route, handler},
     },
-    store::audit_log::AuditEntry,
+    store::audit_log::{AuditEntry, AuditFilter},
 };
 
 /// The audit log.
@@ -146,16 +146,16 @@ impl<'a> AnyEntryBody<'a> {
 
 /// `GET /v1/audit-log`
 pub(super) async fn list(request: Request) -> Result<Reply> {
-    let (page, query) = (request.page()?, query(&request)?);
+    let (page, filter) = (request.page()?, filter(&request)?);
     let session = request.session()?.clone();
-    let page = request.blocking(move |app| audit_log::list(app, &session, query, &page)).await?;
+    let page = request.blocking(move |app| audit_log::list(app, &session, filter, &page)).await?;
     let bodies = page.data.iter().map(EntryBody::of).collect::<Result<Vec<_>>>()?;
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }
 
 /// `GET /admin/v1/audit-log`
 pub(super) async fn list_all(request: Request) -> Result<Reply> {
-    let (page, query) = (request.page()?, query(&request)?);
+    let (page, filter) = (request.page()?, filter(&request)?);
     let account = request.query::<AccountId>("account_id", AN_ID)?;
     let environment = request.choice("environment", Environment::ALL, Environment::as_str)?;
     if environment.is_some() && account.is_none() {
@@ -163,18 +163,20 @@ pub(super) async fn list_all(request: Request) -> Result<Reply> {
         return Err(Error::invalid("environment", message));
     }
     let account = account.map(|id| (id, environment.unwrap_or_default()));
-    let page = request.blocking(move |app| audit_log::list_all(app, account, query, &page)).await?;
+    let page =
+        request.blocking(move |app| audit_log::list_all(app, account, filter, &page)).await?;
     let bodies = page.data.iter().map(AnyEntryBody::of).collect::<Result<Vec<_>>>()?;
     Reply::ok(&Page::of(bodies, page.next_cursor))
 }
 
-fn query(request: &Request) -> Result<AuditQuery> {
+fn filter(request: &Request) -> Result<AuditFilter> {
     let text = |name| request.query_text(name).map(str::to_owned);
-    Ok(AuditQuery {
+    Ok(AuditFilter {
         action: text("action"),
-        target: text("target"),
+        object: text("target"),
         actor: request.query::<ApiKeyId>("actor", AN_ID)?.map(ApiKeyId::uuid),
         created_after: request.query("created_after", A_TIME)?,
         created_before: request.query("created_before", A_TIME)?,
+        ..AuditFilter::default()
     })
 }

@@ -50,7 +50,7 @@ export function Chart({ title, rows, series, show = format.compact, kind = 'bars
           ${read && html`<rect class="cursor" x=${at * DAY} y="0" width=${DAY} height=${HEIGHT} />`}
           ${kind === 'bars' ? bars(rows, series, most) : lines(rows, series, most)}
         </svg>
-        ${highest === 0 && html`<p class="none">Nothing on these days</p>`}
+        ${isEmpty(rows, series, kind) && html`<p class="none">Nothing on these days</p>`}
         ${read && html`<${Reading} ...${{ read, at, rows, series, show, most, kind }} />`}
       </div>
       <${Dates} rows=${rows} />
@@ -111,6 +111,11 @@ function top(highest, isCount) {
   if (most <= 0) return 1;
   const magnitude = 10 ** Math.floor(Math.log10(most));
   return STEPS.map((step) => step * magnitude).find((step) => step >= most) ?? most;
+}
+
+/** Whether there is nothing to draw. A line shows a zero, where a bar has no height. */
+function isEmpty(rows, series, kind) {
+  return rows.every((row) => series.every(({ key }) => (kind === 'bars' ? !row[key] : (row[key] ?? null) === null)));
 }
 
 function bars(rows, series, most) {
