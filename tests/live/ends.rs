@@ -1,9 +1,13 @@
 //! A stream ends when who listens may not listen any more, at once: streams here never say by themselves that they are
 //! alive, which is when they would look too.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
+use skai_server::config::Config;
 
 use super::{hear, key, listen};
 use crate::support::{
@@ -11,6 +15,9 @@ use crate::support::{
     people::{PASSWORD, Person, cookie, page, token},
     server::TestServer,
 };
+
+/// Enough for many seconds.
+const CHANGES_MAX: u32 = 20_000;
 
 fn start() -> TestServer {
     TestServer::builder().config(|config| config.http.keep_alive = Duration::from_hours(1)).start()
@@ -102,6 +109,32 @@ fn a_key_that_is_revoked_hears_no_more() {
     account.client.delete(&format!("/v1/api-keys/{}", made["id"].as_str().unwrap())).expect(204);
     ends(live);
     hear(&mut others, &["keys"]);
+}
+
+/// Nothing tells that its time is over, and a stream that has something to tell is never silent.
+#[test]
+fn a_key_that_expires_hears_no_more_however_much_changes() {
+    let often = |config: &mut Config| config.http.keep_alive = Duration::from_millis(100);
+    let server = TestServer::builder().config(often).start();
+    let account = server.account();
+    let soon = server.app().ambient.now().plus(Duration::from_secs(2));
+    let body = json!({"name": "page", "scopes": ["keys:read"], "expires_at": soon});
+    let made = account.client.post("/v1/api-keys", &body).expect(201).json();
+    let live = listen(&server.client().with_key(made["key"].as_str().unwrap()));
+    let project = account.client.post("/v1/projects", &json!({"name": "mine"})).expect(201).json();
+    let path = format!("/v1/projects/{}", project["id"].as_str().unwrap());
+    let (client, ended) = (account.client, &AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            (1..=CHANGES_MAX).any(|limit| {
+                client.patch(&path, &json!({"monthly_credit_limit": limit})).expect(200);
+                ended.load(Ordering::Relaxed)
+            })
+        });
+        ends(live);
+        ended.store(true, Ordering::Relaxed);
+        assert!(writer.join().unwrap(), "it ended only when nothing changed any more");
+    });
 }
 
 #[test]
