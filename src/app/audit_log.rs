@@ -1,4 +1,4 @@
-//! Looking at the audit log. Triggers write it; see `schema.sql`.
+//! Looking at the audit log. Triggers of the writer write it; see `store/engine/audit_log.sql`.
 
 use std::collections::{HashMap, hash_map::Entry};
 

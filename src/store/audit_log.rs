@@ -1,4 +1,5 @@
-//! The audit log: who changed what. Its triggers write it (`schema.sql`), who is behind a change the writer tells them.
+//! The audit log: who changed what. Triggers write it (`engine/audit_log.sql`); who is behind a change the writer tells
+//! them.
 
 use rusqlite::{Row, ToSql, params};
 use uuid::Uuid;

@@ -92,7 +92,7 @@ use crate::{
 use engine::{
     checkpoint::{self, Checkpointer},
     connection::{Confined, open_to_look, open_writer, prepare_writer},
-    migrate,
+    migrate, origins,
     readers::{self, Readers},
     writer::{Deed, Entry, Writer},
 };
@@ -140,6 +140,7 @@ impl Store {
         migrate::run(&sql, path, ambient.now())?;
         let checkpointer = Checkpointer::start(&mut sql, path, settings)?;
         let tenancy = Tenancy::install(&mut sql, &tenancy::TENANT_TABLES)?;
+        origins::watch(&sql)?;
         let readers = readers::open(path.to_owned(), settings)?;
         let (sender, deeds) = mpsc::sync_channel(settings.waiting);
         let shared = Arc::new(Shared::default());

@@ -157,7 +157,8 @@ fn the_audit_log_goes_by_its_age() {
     let count = "select count(*) from audit_entry";
     let young = numbers(&deeds, count);
     let sql = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1_200)
-         insert into audit_entry (action, object, created_at) select 'x', 'x', ?1 from n";
+         insert into audit_entry (actor, actor_id, actor_name, address, request_id, action, object, created_at)
+         select 'system', null, null, null, null, 'x', 'x', ?1 from n";
     outside.execute(sql, [ago(&deeds, 91).millis()]).unwrap();
     let did = prune(&deeds);
     assert_eq!(did["audit_log"], 1_200, "{did}");

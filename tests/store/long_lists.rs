@@ -10,10 +10,7 @@ use skai_server::{
     store::{AccountScope, deliveries::DeliveryFilter},
 };
 
-use crate::support::{
-    deeds::{Deeds, caller},
-    let_write,
-};
+use crate::support::deeds::{Deeds, caller};
 
 /// Between the oldest and the newest row of each list, one for each minute.
 const HISTORY: i64 = 45_000;
@@ -31,7 +28,6 @@ impl Bench {
         let scope = deeds.account("a");
         let sql = history.replace("$rows", &HISTORY.to_string());
         let outside = Connection::open(deeds.app.store.path()).unwrap();
-        let_write(&outside);
         outside.execute_batch(&format!("begin; {sql}; commit")).unwrap();
         Self { deeds, scope }
     }

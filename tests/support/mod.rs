@@ -41,21 +41,3 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
         thread::yield_now();
     }
 }
-
-/// What the triggers of the audit log ask the server. Who writes past it knows none of that, and where these are
-/// missing SQLite refuses to change what they watch.
-pub(crate) fn let_write(outside: &rusqlite::Connection) {
-    use rusqlite::functions::FunctionFlags;
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
-    let add = |name: &str, arguments, answer: fn() -> Option<&'static str>| {
-        outside.create_scalar_function(name, arguments, flags, move |_| Ok(answer())).unwrap();
-    };
-    add("origin_kind", 0, || Some("system"));
-    for name in ["origin_id", "origin_name", "origin_address", "origin_request_id"] {
-        add(name, 0, || None);
-    }
-    for name in ["id", "time", "credits", "flag", "words", "json", "queue"] {
-        add(&format!("shown_{name}"), 1, || None);
-    }
-    outside.create_scalar_function("origin_now", 0, flags, |_| Ok(0_i64)).unwrap();
-}

@@ -111,7 +111,6 @@ impl TestServer {
     pub(crate) fn outside(&self) -> rusqlite::Connection {
         let outside = rusqlite::Connection::open(self.config.data_dir.join("skai.db")).unwrap();
         outside.busy_timeout(LIMIT).unwrap();
-        super::let_write(&outside);
         outside
     }
 

@@ -290,13 +290,12 @@ mod tests {
         assert!(grown > 80 << 20, "{grown}");
         drop(reader);
         let mut longest = Duration::ZERO;
-        // The file is cut to 64 MB when the log begins anew.
-        let rounds = (0..20_000).take_while(|_| {
+        // The file is cut to 64 MB when the log begins anew. How soon the thread is done is for the disk to say.
+        let shrank = (0..200_000).any(|_| {
             longest = longest.max(write(10_000));
-            log() >= grown
+            log() < grown
         });
-        let rounds = rounds.count();
-        assert!(rounds < 20_000, "the log never shrank");
+        assert!(shrank, "the log never shrank");
         let second = Duration::from_secs(1);
         assert!(held < second && longest < second, "{held:?}, afterwards {longest:?}");
     }

@@ -6,7 +6,6 @@ use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, time::
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::origins;
 use crate::store::tenancy::{TENANT_TABLES, Tenancy};
 
 /// Settings of the engine.
@@ -60,8 +59,6 @@ pub(in crate::store) fn open_writer(
     make_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(settings.busy_timeout)?;
-    // Before migrations, which may change what triggers watch.
-    origins::install(&connection)?;
     Ok(connection)
 }
 

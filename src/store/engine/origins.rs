@@ -1,5 +1,5 @@
-//! What the triggers of the audit log ask the writer: who is behind the deed that it runs, and how the API spells
-//! values. Only the writer's connection has these functions, as only there triggers run.
+//! The triggers of the audit log, and what they ask: who is behind the deed that the writer runs, and how the API
+//! spells values. Only the writer's connection has them.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -39,8 +39,13 @@ impl Drop for Over {
     }
 }
 
-/// Teaches the connection the functions.
-pub(in crate::store) fn install(sql: &Connection) -> rusqlite::Result<()> {
+/// Lets the connection tell the audit log of what it changes. The views of tenancy have to be there.
+pub(in crate::store) fn watch(sql: &Connection) -> rusqlite::Result<()> {
+    install_functions(sql)?;
+    sql.execute_batch(include_str!("audit_log.sql"))
+}
+
+fn install_functions(sql: &Connection) -> rusqlite::Result<()> {
     let asked = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
     sql.create_scalar_function("origin_kind", 0, asked, |_| Ok(kind()))?;
     sql.create_scalar_function("origin_id", 0, asked, |_| Ok(id()))?;

@@ -9,9 +9,9 @@ mod tenancy;
 
 use std::path::PathBuf;
 
-use rusqlite::{Connection, functions::FunctionFlags};
+use rusqlite::Connection;
 
-use super::{AccountScope, AccountSeq, EngineSettings, Scope, Store, SystemScope, engine::origins};
+use super::{AccountScope, AccountSeq, EngineSettings, Scope, Store, SystemScope};
 use crate::{
     ambient::Ambient,
     domain::{AccountId, Environment, Result},
@@ -36,13 +36,7 @@ impl Rig {
     /// A connection that knows nothing of tenancy.
     #[expect(clippy::disallowed_methods, reason = "a program that is not ours")]
     fn outside(&self) -> Connection {
-        let outside = Connection::open(&self.path).unwrap();
-        // Else no row can be written that the audit log watches.
-        origins::install(&outside).unwrap();
-        // It is no deed, and has a time all the same.
-        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
-        outside.create_scalar_function("origin_now", 0, flags, |_| Ok(1_i64)).unwrap();
-        outside
+        Connection::open(&self.path).unwrap()
     }
 
     /// Runs a statement in a deed; gives its rows as text.
