@@ -3,7 +3,7 @@
 use rusqlite::{Row, ToSql};
 
 use super::{
-    listing::{self, ListSql, Listing, Looked, PlaceSql, last_looked_at, place},
+    listing::{self, ListSql, Listing, Looked, PlaceSql, between, last_looked_at, place},
     row::unknown,
     scope::AccountScope,
     signal::Signal,
@@ -122,7 +122,8 @@ macro_rules! select_delivery {
 macro_rules! listed_deliveries {
     () => {
         " and d.seq < ?2 and (?3 is null or d.status = ?3) and (?4 is null or e.id = ?4) \
-         and (?5 is null or d.event_type = ?5) order by d.seq desc limit ?6"
+         and (?5 is null or d.event_type = ?5) and (?6 is null or d.created_at >= ?6) \
+         and (?7 is null or d.created_at < ?7) order by d.seq desc limit ?8"
     };
 }
 
@@ -132,6 +133,9 @@ const LIST: ListSql = ListSql {
 };
 const LAST: &str = "select seq from webhook_delivery where listed = 1 and seq < ?1
     order by seq desc limit 1 offset ?2 - 1";
+const NEWEST_LISTED: &str =
+    "select seq, created_at from webhook_delivery where listed = 1 and seq <= ?1
+    order by seq desc limit 1";
 
 /// Adds a pending delivery; gives its internal number.
 pub fn insert(tx: &Tx<'_, AccountScope>, new: &NewDelivery<'_>) -> Result<i64> {
@@ -162,6 +166,10 @@ pub struct DeliveryFilter {
     pub endpoint: Option<EndpointId>,
     /// Only of this event's name.
     pub event_type: Option<String>,
+    /// Only of events that happened at this time or later.
+    pub created_after: Option<Timestamp>,
+    /// Only of events that happened before this time.
+    pub created_before: Option<Timestamp>,
     /// Only older than this delivery.
     pub before: Option<DeliveryId>,
 }
@@ -169,7 +177,8 @@ pub struct DeliveryFilter {
 impl DeliveryFilter {
     /// Whether deliveries can fail it, so that many may be looked at for one that is shown.
     fn is_filtered(&self) -> bool {
-        self.status.is_some() || self.endpoint.is_some() || self.event_type.is_some()
+        let by_time = self.created_after.or(self.created_before).is_some();
+        by_time || self.status.is_some() || self.endpoint.is_some() || self.event_type.is_some()
     }
 }
 
@@ -179,17 +188,27 @@ pub fn list(
     filter: &DeliveryFilter,
     limit: usize,
 ) -> Result<Looked<Delivery, DeliveryId>> {
-    let before = filter
-        .before
-        .map_or(Ok(i64::MAX), |id| place(snapshot, Listing::Deliveries, PLACE, &id))?;
-    let last = if filter.is_filtered() { last_looked_at(snapshot, LAST, before)? } else { None };
-    let above = last.map_or(0, |last| last - 1);
+    let (above, below) = bounds(snapshot, filter)?;
+    let last = if filter.is_filtered() { last_looked_at(snapshot, LAST, below)? } else { None };
+    let last = last.filter(|last| *last > above + 1);
+    let above = last.map_or(above, |last| last - 1);
     let (status, rows) = (filter.status.map(number), limit.saturating_add(1));
-    let params: [&dyn ToSql; 5] = [&before, &status, &filter.endpoint, &filter.event_type, &rows];
+    let DeliveryFilter { endpoint, event_type, created_after, created_before, .. } = filter;
+    let params: [&dyn ToSql; 7] =
+        [&below, &status, endpoint, event_type, created_after, created_before, &rows];
     let found =
         listing::read(snapshot, Listing::Deliveries, LIST, above, &params, limit, delivery)?;
     let last = last.map(|last| id_of(snapshot, last)).transpose()?.flatten();
     Ok(Looked::of(found, last, |delivery| delivery.id))
+}
+
+/// The numbers that all deliveries are between that the filter's page and times leave, both exclusive.
+fn bounds(snapshot: &Snapshot<'_, AccountScope>, filter: &DeliveryFilter) -> Result<(i64, i64)> {
+    let DeliveryFilter { created_after, created_before, before, .. } = *filter;
+    let place = |id| place(snapshot, Listing::Deliveries, PLACE, &id);
+    let before = before.map_or(Ok(i64::MAX), place)?;
+    let (above, below) = between(snapshot, NEWEST_LISTED, created_after, created_before)?;
+    Ok((above, below.min(before)))
 }
 
 /// The delivery of that number.
@@ -206,8 +225,8 @@ const PLACE: PlaceSql = PlaceSql {
 };
 
 #[cfg(test)]
-pub(in crate::store) const LISTS: [&str; 5] =
-    [LIST.unlisted, LIST.listed, LAST, PLACE.newest, PLACE.unlisted];
+pub(in crate::store) const LISTS: [&str; 6] =
+    [LIST.unlisted, LIST.listed, LAST, NEWEST_LISTED, PLACE.newest, PLACE.unlisted];
 
 /// Failed deliveries to an endpoint since a time, oldest first.
 pub fn failed_since(

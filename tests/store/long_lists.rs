@@ -94,7 +94,7 @@ const DELIVERIES: &str =
        created_at, finished_at, listed)
      with recursive c (n) as (select 0 union all select n + 1 from c where n <= $rows)
      select 1, randomblob(16), 1, randomblob(16), 'job.completed', '{}',
-       case when n between 1 and $rows then 3 else 4 end, 1, 0, 0, 1 from c;
+       case when n between 1 and $rows then 3 else 4 end, 1, 60000 * n, 60000 * n, 1 from c;
      insert into meta (name, value) select 'deliveries_listed', max(seq) from webhook_delivery";
 
 #[test]
@@ -106,4 +106,18 @@ fn a_page_of_deliveries_ends_early_where_few_match_among_many() {
     let other = Some("job.failed".to_owned());
     let other = DeliveryFilter { event_type: other, ..DeliveryFilter::default() };
     assert_eq!(bench.deliveries(&other), [0, 0, 0]);
+}
+
+#[test]
+fn deliveries_of_a_time_are_found_past_any_history() {
+    let bench = Bench::new(DELIVERIES);
+    let at = |minute: i64| Some(Timestamp::from_millis(minute * MINUTE));
+    let between = |created_after, created_before| {
+        let filter = DeliveryFilter { created_after, created_before, ..DeliveryFilter::default() };
+        bench.deliveries(&filter)
+    };
+    assert_eq!(between(at(100), at(103)), [3]);
+    assert_eq!(between(None, at(2)), [2]);
+    assert_eq!(between(at(HISTORY), None), [2]);
+    assert_eq!(between(at(HISTORY + 2), None), [0]);
 }

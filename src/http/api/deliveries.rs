@@ -14,7 +14,7 @@ use crate::{
     },
     http::{
         reply::Reply,
-        request::{AN_ID, Request},
+        request::{A_TIME, AN_ID, Request},
         routes::{Route, handler},
     },
     store::deliveries::{Attempt, Delivery, DeliveryFilter},
@@ -33,6 +33,8 @@ pub(super) fn routes() -> [Route; 3] {
             .query::<DeliveryStatus>("status", "Only deliveries with this status.")
             .query::<EndpointId>("endpoint_id", "Only deliveries to this endpoint.")
             .query::<EventType>("event_type", "Only deliveries of this event.")
+            .query::<Timestamp>("created_after", "Only of events that happened at this time or later.")
+            .query::<Timestamp>("created_before", "Only of events that happened before this time.")
             .answers::<Page<DeliveryBody<'_>>>(StatusCode::OK),
         Route::get("/v1/webhooks/deliveries/{id}", "getDelivery", handler!(get))
             .summary("Shows a delivery and every try to bring it to its endpoint.")
@@ -143,6 +145,8 @@ pub(super) async fn list(request: Request) -> Result<Reply> {
         status: request.choice("status", DeliveryStatus::ALL, DeliveryStatus::as_str)?,
         endpoint: request.query("endpoint_id", AN_ID)?,
         event_type: event_type.map(|known| known.as_str().to_owned()),
+        created_after: request.query("created_after", A_TIME)?,
+        created_before: request.query("created_before", A_TIME)?,
         before: page.after.as_ref().map(Cursor::uuid).transpose()?.map(DeliveryId::from_uuid),
     };
     let limit = page.limit;

@@ -30,7 +30,8 @@ fn lists_are_read_from_their_newest_end() {
     let [unlisted, listed, of_agent, unsuccessful, open] = job_list::LISTS;
     let [last_listed, last_of_agent, last_unsuccessful, last_open, newest, ..] = job_list::LASTS;
     let [ledger_unlisted, ledger_listed, last_entry, newest_entry] = ledger_entries::LISTS;
-    let [deliveries_unlisted, deliveries_listed, last_delivery, ..] = deliveries::LISTS;
+    let [deliveries_unlisted, deliveries_listed, last_delivery, newest_delivery, ..] =
+        deliveries::LISTS;
     let [agents, versions] = agents::LISTS;
     let [evals, eval_runs] = evals::LISTS;
     let [batches, items, open_items] = batches::LISTS;
@@ -80,6 +81,7 @@ fn lists_are_read_from_their_newest_end() {
             "SEARCH webhook_delivery USING INDEX webhook_delivery_by_account (account=? AND rowid>? AND rowid<?)",
         ),
         (last_delivery, "USING COVERING INDEX webhook_delivery_by_account (account=? AND rowid<?)"),
+        (newest_delivery, "USING INDEX webhook_delivery_by_account (account=? AND rowid<?)"),
         (agent_hours::BUSY, "SEARCH g USING INTEGER PRIMARY KEY (rowid>?)"),
         (agent_hours::BUSY, "h EXISTS USING PRIMARY KEY (account=? AND agent=? AND hour>?)"),
         (ledger_entries::ENTRIES_OF_JOB, "USING INDEX ledger_by_job (job=? AND round>"),

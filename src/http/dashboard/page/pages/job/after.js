@@ -1,7 +1,7 @@
 // What a job left behind: entries of the ledger, deliveries of webhooks.
 
 import { html, useEffect, useState } from '../../lib/html.js';
-import { get } from '../../lib/api.js';
+import { getAll } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
 import { Card, Link, Loaded, Time } from '../../ui/bits.js';
@@ -21,29 +21,23 @@ export function JobLedger({ list }) {
     empty=${html`<p class="empty">No credits moved for this job.</p>`} /><//>`;
 }
 
-/** Deliveries cannot be asked for by job: the latest of its kind are looked through. */
-const LOOKED_AT = 100;
 const EVENTS = { succeeded: 'job.completed', failed: 'job.failed', expired: 'job.failed', canceled: 'job.canceled' };
 
 export function JobDeliveries({ job }) {
   const [open, setOpen] = useState(true);
   const loaded = useLoad((signal) => find(job, signal), [job.id, job.status, job.finished_at], open ? ['deliveries'] : []);
   useEffect(() => {
-    if (loaded.data) setOpen(loaded.data.rows.some(({ status }) => status === 'pending'));
+    if (loaded.data) setOpen(loaded.data.some(({ status }) => status === 'pending'));
   }, [loaded.data]);
-  const draw = ({ rows, complete }) => html`<${Table} label="Webhook deliveries of this job" columns=${deliveryColumns()}
-    list=${whole(rows)} to=${deliveryPage} empty=${html`<${None} complete=${complete} />`} />`;
+  const draw = (rows) => html`<${Table} label="Webhook deliveries of this job" columns=${deliveryColumns()} list=${whole(rows)}
+    to=${deliveryPage} empty=${html`<p class="empty">No endpoint was told of this job.</p>`} />`;
   return html`<${Card} title="Webhook deliveries" flush><${Loaded} ...${loaded}>${draw}<//><//>`;
 }
 
-function None({ complete }) {
-  if (complete) return html`<p class="empty">No endpoint was told of this job.</p>`;
-  return html`<p class="empty"><span>It ended before the latest ${LOOKED_AT} deliveries of its kind. <${Link}
-    to="/dashboard/webhooks">Look through all deliveries<//></span></p>`;
-}
-
+/** The event happens at the very moment at which the job ends, and few others do. */
 async function find(job, signal) {
-  const { data, has_more } = await get('/v1/webhooks/deliveries', { limit: LOOKED_AT, event_type: EVENTS[job.status] }, { signal });
-  const rows = data.filter(({ payload }) => payload.data?.job_id === job.id);
-  return { rows, complete: !has_more || data.at(-1)?.created_at < job.finished_at };
+  const end = new Date(Date.parse(job.finished_at) + 1).toISOString();
+  const asked = { event_type: EVENTS[job.status], created_after: job.finished_at, created_before: end };
+  const rows = await getAll('/v1/webhooks/deliveries', asked, { signal });
+  return rows.filter(({ payload }) => payload.data?.job_id === job.id);
 }

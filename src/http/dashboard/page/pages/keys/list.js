@@ -1,7 +1,7 @@
 // The keys of an account, those that ended included.
 
 import { html } from '../../lib/html.js';
-import { remove } from '../../lib/api.js';
+import { getAll, remove } from '../../lib/api.js';
 import { useList, useLoad } from '../../lib/load.js';
 import { useCan, useSession } from '../../lib/session.js';
 import * as format from '../../lib/format.js';
@@ -9,7 +9,6 @@ import { Empty, Problem, Status, Time } from '../../ui/bits.js';
 import { Confirms } from '../../ui/dialog.js';
 import { Table } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
-import { allProjects } from './all.js';
 import { CreateKey } from './create.js';
 import { RotateKey } from './rotate.js';
 
@@ -19,7 +18,7 @@ export function KeyList() {
   const can = useCan();
   const { account } = useSession();
   const list = useList('/v1/api-keys', {}, ['keys']);
-  const { data: projects, error } = useLoad(allProjects, [], ['projects']);
+  const { data: projects, error } = useLoad((signal) => getAll('/v1/projects', {}, { signal }), [], ['projects']);
   const named = new Map(projects?.map((one) => [one.id, one]));
   const create = can('keys:write') && html`<${CreateKey} projects=${projects ?? []} made=${list.reload} />`;
   return html`<${Bar} note="Keys let programs use the API. What people do on this page needs none.">${create}<//>

@@ -1,7 +1,7 @@
 // A function to make or to replace.
 
 import { html, useId } from '../../lib/html.js';
-import { get, put } from '../../lib/api.js';
+import { getAll, put } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import { Problem } from '../../ui/bits.js';
 import { Check, Form, Select, Text, useFields } from '../../ui/form.js';
@@ -98,10 +98,10 @@ function Request({ value, set }) {
 
 function AgentRun({ value, set }) {
   const list = useId();
-  const { data, error } = useLoad((signal) => get('/v1/agents', { limit: 100 }, { signal }), [], ['agents']);
+  const { data, error } = useLoad((signal) => getAll('/v1/agents', {}, { signal }), [], ['agents']);
   return html`<${Problem} error=${error} /><${Text} label="Agent" name="agent" value=${value.agent} set=${set('agent')} list=${list}
       hint="By name; its current version runs." />
-    <datalist id=${list}>${(data?.data ?? []).map(({ name }) => html`<option key=${name} value=${name}></option>`)}</datalist>
+    <datalist id=${list}>${(data ?? []).map(({ name }) => html`<option key=${name} value=${name}></option>`)}</datalist>
     <${JsonEditor} label="Input" name="input" hint="JSON that the agent is given where a task has no payload." rows=${5}
       value=${value.input} set=${set('input')} />`;
 }

@@ -2,7 +2,7 @@
 // chosen.
 
 import { html } from '../../lib/html.js';
-import { get } from '../../lib/api.js';
+import { getAll } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
 import { Card, Link, Status, Time } from '../../ui/bits.js';
@@ -38,8 +38,8 @@ export function NextRuns({ schedule: { next_runs: runs, timezone, paused } }) {
 
 /** The functions, to choose one by name. */
 export function useFunctions() {
-  const { data, error } = useLoad((signal) => get('/v1/functions', { limit: 100 }, { signal }), [], ['functions']);
-  return { functions: data?.data ?? null, names: (data?.data ?? []).map(({ name }) => name), error };
+  const { data, error } = useLoad((signal) => getAll('/v1/functions', {}, { signal }), [], ['functions']);
+  return { functions: data, names: (data ?? []).map(({ name }) => name), error };
 }
 
 /** A payload as it is sent: nothing written is no payload. */

@@ -1,7 +1,7 @@
 // What projects and keys are called, for rows that hold their ids alone.
 
 import { html } from '../../lib/html.js';
-import { get } from '../../lib/api.js';
+import { get, getAll } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import { useCan } from '../../lib/session.js';
 import * as format from '../../lib/format.js';
@@ -22,8 +22,8 @@ const nothing = async () => ({ projects: {}, keys: {} });
 const byId = (rows) => Object.fromEntries(rows.map((row) => [row.id, row]));
 
 async function lists(signal) {
-  const [projects, keys] = await Promise.all(['/v1/projects', '/v1/api-keys'].map((path) => get(path, { limit: 100 }, { signal })));
-  return { projects: byId(projects.data), keys: byId(keys.data) };
+  const [projects, keys] = await Promise.all(['/v1/projects', '/v1/api-keys'].map((path) => getAll(path, {}, { signal })));
+  return { projects: byId(projects), keys: byId(keys) };
 }
 
 function unknown(rows, keys) {

@@ -1,7 +1,7 @@
 // What the pages of webhooks share: the endpoints by name, how an endpoint stands, deliveries as a table.
 
 import { html, Fragment } from '../../lib/html.js';
-import { get } from '../../lib/api.js';
+import { getAll } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import * as format from '../../lib/format.js';
 import { Code, Status, Time } from '../../ui/bits.js';
@@ -21,8 +21,8 @@ export const POLICIES = [
 
 /** The endpoints, to name them beside their deliveries: `{ options, urlOf, error }`. */
 export function useEndpoints() {
-  const { data, error } = useLoad((signal) => get('/v1/webhooks/endpoints', { limit: 100 }, { signal }), [], ['endpoints']);
-  const urls = new Map((data?.data ?? []).map(({ id, url }) => [id, url]));
+  const { data, error } = useLoad((signal) => getAll('/v1/webhooks/endpoints', {}, { signal }), [], ['endpoints']);
+  const urls = new Map((data ?? []).map(({ id, url }) => [id, url]));
   return { options: [...urls], urlOf: (id) => urls.get(id), error };
 }
 
