@@ -101,8 +101,8 @@ impl LedgerEntry {
         let kept =
             if cached_tokens > 0 { format!(" ({cached_tokens} cached)") } else { String::new() };
         let written = tokens(completion_tokens, "completion");
-        let price = self.price.map(|price| format!("price {} of ", price.record.version));
-        format!("{read}{kept} and {written}, {}{model}", price.unwrap_or_default())
+        let price = self.price.map(|price| format!(", price version {}", price.record.version));
+        format!("{read}{kept} and {written} of {model}{}", price.unwrap_or_default())
     }
 }
 

@@ -48,7 +48,7 @@ fn cached_tokens_have_a_price_of_their_own() {
 
     let entry = charge(&account, &job);
     assert_eq!(entry["delta"], -32);
-    let text = "10 prompt tokens (4 cached) and 2 completion tokens, price 1 of m";
+    let text = "10 prompt tokens (4 cached) and 2 completion tokens of m, price version 1";
     assert_eq!((&entry["description"], &entry["product_name"]), (&json!(text), &json!("m")));
     let price = json!({"version": 1, "input_per_million": 3_000_000, "free": false,
         "cached_input_per_million": 1_000_000, "output_per_million": 5_000_000, "minimum_charge": 0});
@@ -140,7 +140,11 @@ fn every_entry_says_what_it_is_for() {
             ("by the operator".to_owned(), None, true),
             ("set aside for a job of second".to_owned(), product("second"), true),
             ("given back at the end of a job of second".to_owned(), product("second"), true),
-            ("1 prompt token and 1 completion token, price 1 of m".to_owned(), product("m"), false),
+            (
+                "1 prompt token and 1 completion token of m, price version 1".to_owned(),
+                product("m"),
+                false
+            ),
         ]
     );
 
@@ -149,7 +153,7 @@ fn every_entry_says_what_it_is_for() {
     let lines: Vec<_> = csv.text().lines().collect();
     assert!(lines[0].ends_with("created_at,description,price_version"), "{lines:?}");
     assert!(
-        lines[1].ends_with(",\"1 prompt token and 1 completion token, price 1 of m\",1"),
+        lines[1].ends_with(",\"1 prompt token and 1 completion token of m, price version 1\",1"),
         "{lines:?}"
     );
     assert!(lines[2].ends_with(",given back at the end of a job of second,"), "{lines:?}");

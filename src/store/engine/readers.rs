@@ -1,6 +1,8 @@
 //! The pool of connections that read.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::connection::{Confined, EngineSettings, open_reader};
 
@@ -11,13 +13,16 @@ pub(in crate::store) type Readers = r2d2::Pool<ReaderManager>;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the pool with all its connections. They stay as long as it does: one that is opened on the pool's
-/// own threads, as now only one that replaces a broken one is, could outlive the writer, who is to close the
-/// file last and fold its log.
+/// own thread later, as now only one that replaces a broken one is, could outlive the writer, who is to close the
+/// file last and fold its log. One thread opens them all, as each has an arena of memory of its own.
 pub(in crate::store) fn open(
     path: PathBuf,
     settings: &EngineSettings,
 ) -> Result<Readers, r2d2::Error> {
+    let opener =
+        ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("readers").build();
     r2d2::Pool::builder()
+        .thread_pool(Arc::new(opener))
         .max_size(settings.readers)
         .idle_timeout(None)
         .max_lifetime(None)

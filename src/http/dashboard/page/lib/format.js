@@ -7,7 +7,7 @@ const percentage = new Intl.NumberFormat('en', { style: 'percent', maximumFracti
 const moment = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium' });
 const dayOf = new Intl.DateTimeFormat('en', { month: 'short', day: 'numeric', timeZone: 'UTC' });
 const dateOf = new Intl.DateTimeFormat('en', { weekday: 'short', month: 'short', day: 'numeric', year: 'numeric', timeZone: 'UTC' });
-const ago = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' });
+const ago = new Intl.RelativeTimeFormat('en', { style: 'short' });
 
 const NONE = '–';
 const STEPS = [
@@ -43,11 +43,11 @@ export const bytes = orNone((value) => {
   return `${step ? (value / 1024 ** step).toFixed(1) : value} ${units[step]}`;
 });
 
-/** How long ago, or in how long: "5 min. ago", "in 2 hr.". */
+/** How long ago, or in how long, in whole steps: "5 min. ago", "in 2 hr.". */
 export const relative = orNone((value) => {
   const seconds = (new Date(value) - Date.now()) / 1_000;
-  const [unit, size] = STEPS.find(([, length]) => Math.abs(seconds) >= length) ?? STEPS[3];
-  return ago.format(Math.round(seconds / size), unit);
+  const step = STEPS.find(([, length]) => Math.abs(seconds) >= length);
+  return step ? ago.format(Math.trunc(seconds / step[1]), step[0]) : 'now';
 });
 
 /** A day so many before today, in UTC: "2026-11-28". */

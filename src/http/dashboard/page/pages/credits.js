@@ -5,17 +5,17 @@ import { downloadCsv, get } from '../lib/api.js';
 import { useList, useLoad } from '../lib/load.js';
 import { useSession } from '../lib/session.js';
 import * as format from '../lib/format.js';
-import { Card, Empty, Head, JobLink, Loaded, NoMatch, Stat, Status, Time } from '../ui/bits.js';
+import { Card, Empty, Head, Loaded, NoMatch, Stat, Time } from '../ui/bits.js';
 import { Meter } from '../ui/chart.js';
 import { Does } from '../ui/dialog.js';
 import { FilterDays, Filters, moments, useFilters } from '../ui/filters.js';
 import { Filter, FilterText } from '../ui/form.js';
 import { Table } from '../ui/table.js';
+import { entryColumns } from './credits/entries.js';
 import { Adjust, Grant } from './credits/operator.js';
 
 const TOPICS = ['ledger'];
 const KINDS = ['grant', 'reserve', 'release', 'charge', 'expire', 'adjust'];
-const TONES = { grant: 'succeeded', reserve: 'queued', release: 'queued', expire: 'failed', adjust: 'paused' };
 
 export function Credits() {
   const { user, account, project } = useSession();
@@ -52,18 +52,6 @@ const GRANTS = [
   { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
 ];
 
-const signed = (delta) => html`<span class=${delta > 0 ? 'plus' : ''}>${delta > 0 ? '+' : ''}${format.credits(delta)}</span>`;
-
-const ENTRIES = [
-  { name: 'Kind', of: ({ kind }) => html`<${Status} value=${TONES[kind]} text=${kind} />` },
-  { name: 'For', of: ({ description }) => description, wide: true },
-  { name: 'Job', of: ({ job_id }) => html`<${JobLink} id=${job_id} />` },
-  { name: 'Bucket', of: ({ bucket }) => bucket },
-  { name: 'Change', of: ({ delta }) => signed(delta), number: true },
-  { name: 'Balance after', of: ({ balance_after }) => format.credits(balance_after), number: true },
-  { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
-];
-
 function Ledger() {
   const filters = useFilters(['kind', 'job_id', 'from', 'to']);
   const { query: { kind, job_id, ...days }, set, filtered } = filters;
@@ -76,6 +64,6 @@ function Ledger() {
       <${FilterText} label="Job id" value=${job_id} set=${set('job_id')} />
       <${FilterDays} of=${filters} /><//>
       <${Does} name="Download CSV" kind="" act=${save} /></div>
-    <${Table} label="Ledger entries" columns=${ENTRIES} list=${list} empty=${filtered ? html`<${NoMatch} what="entry" />`
+    <${Table} label="Ledger entries" columns=${entryColumns()} list=${list} empty=${filtered ? html`<${NoMatch} what="entry" />`
       : html`<${Empty} title="No entries yet">Each grant, and each job that costs something, is entered here.<//>`} /></section>`;
 }

@@ -54,7 +54,7 @@ function Entry({ of }) {
   const [open, setOpen] = useState(false);
   const { actor, target, account_id: account } = of;
   return html`<details class="entry" onToggle=${(event) => setOpen(event.currentTarget.open)}><summary>
-      <span class="what"><code>${of.action}</code> <span>${target.name ?? target.id ?? words(target.object)}</span>
+      <span class="what"><code>${of.action}</code> <span>${named(of)}</span>
         ${account !== undefined && html`<span class="note">${where(of)}</span>`}</span>
       <span class="by note">${byWhom(actor)}</span>
       <span class="note"><${Time} at=${of.created_at} /></span></summary>
@@ -66,11 +66,17 @@ function About({ of: { actor, target, address, account_id: account, environment,
   return html`<${Facts} of=${[
     ['Who', html`${byWhom(actor)}${id(actor.id, 'Copy the actor’s id')}`],
     ['When', format.time(at)],
-    ['From', address ?? 'the server itself'],
+    ['From', address ?? (actor.kind === 'system' ? 'the server itself' : undefined)],
     ['Target', html`${words(target.object)}${id(target.id, 'Copy the id')}`],
     ['Account', account ? html`${environment}${id(account, 'Copy the account id')}` : account],
     ['Request', id(request, 'Copy the request id') ?? undefined],
   ]} />`;
+}
+
+/** What was changed, by its name; a grant has none but what it gave. */
+function named({ target, after }) {
+  if (target.object === 'credit_grant' && after) return `${format.credits(after.amount)} ${after.bucket}: ${after.reason}`;
+  return target.name ?? target.id ?? words(target.object);
 }
 
 const words = (object) => object.replaceAll('_', ' ');

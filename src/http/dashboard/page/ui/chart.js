@@ -50,6 +50,7 @@ export function Chart({ title, rows, series, show = format.compact, kind = 'bars
           ${read && html`<rect class="cursor" x=${at * DAY} y="0" width=${DAY} height=${HEIGHT} />`}
           ${kind === 'bars' ? bars(rows, series, most) : lines(rows, series, most)}
         </svg>
+        ${kind === 'lines' && lone(rows, series, most)}
         ${isEmpty(rows, series, kind) && html`<p class="none">Nothing on these days</p>`}
         ${read && html`<${Reading} ...${{ read, at, rows, series, show, most, kind }} />`}
       </div>
@@ -77,10 +78,8 @@ function Legend({ series }) {
 function Reading({ read, at, rows, series, show, most, kind }) {
   const x = ((at + 0.5) / rows.length) * 100;
   const side = at < rows.length / 2 ? { left: `${x}%` } : { right: `${100 - x}%` };
-  const isKnown = ({ key }) => read[key] !== null && read[key] !== undefined;
   return html`
-    ${kind === 'lines' && series.filter(isKnown).map(({ key, tone }) => html`<span key=${key} class=${`dot ${tone}`}
-      style=${{ left: `${x}%`, top: `${100 - (read[key] / most) * 100}%` }}></span>`)}
+    ${kind === 'lines' && series.filter(({ key }) => isKnown(read, key)).map((one) => dot(rows, at, one, most))}
     <div class="reading" style=${side} aria-hidden="true"><p>${format.date(read.day)}</p>
       <dl>${series.map(({ key, name, tone }) => html`<div key=${key} class=${tone}>
         <dt>${name}</dt><dd>${show(read[key])}</dd></div>`)}</dl></div>`;
@@ -115,7 +114,7 @@ function top(highest, isCount) {
 
 /** Whether there is nothing to draw. A line shows a zero, where a bar has no height. */
 function isEmpty(rows, series, kind) {
-  return rows.every((row) => series.every(({ key }) => (kind === 'bars' ? !row[key] : (row[key] ?? null) === null)));
+  return rows.every((row) => series.every(({ key }) => (kind === 'bars' ? !row[key] : !isKnown(row, key))));
 }
 
 function bars(rows, series, most) {
@@ -131,20 +130,29 @@ function bars(rows, series, most) {
   });
 }
 
-/** Days without a value leave a gap; one with none beside it is a short stroke. */
+const isKnown = (row, key) => (row?.[key] ?? null) !== null;
+
+/** The value of one day. */
+function dot(rows, at, { key, tone }, most) {
+  const place = { left: `${((at + 0.5) / rows.length) * 100}%`, top: `${100 - (rows[at][key] / most) * 100}%` };
+  return html`<span key=${`${at} ${key}`} class=${`dot ${tone}`} style=${place}></span>`;
+}
+
+/** The dots of days with no value beside them, where there is no line. */
+function lone(rows, series, most) {
+  const isAlone = (at, key) => isKnown(rows[at], key) && !isKnown(rows[at - 1], key) && !isKnown(rows[at + 1], key);
+  return rows.flatMap((_, at) => series.filter(({ key }) => isAlone(at, key)).map((one) => dot(rows, at, one, most)));
+}
+
+/** Days without a value leave a gap. */
 function lines(rows, series, most) {
   return series.map(({ key, tone }) => {
     let path = '';
     let pen = false;
     rows.forEach((row, at) => {
-      const value = row[key];
-      if (value === null || value === undefined) {
-        pen = false;
-        return;
-      }
-      const y = HEIGHT - (value / most) * HEIGHT;
-      path += pen ? `L${(at + 0.5) * DAY} ${y}` : `M${at * DAY + 3} ${y}H${(at + 0.5) * DAY}`;
-      pen = true;
+      const isDrawn = isKnown(row, key);
+      if (isDrawn) path += `${pen ? 'L' : 'M'}${(at + 0.5) * DAY} ${HEIGHT - (row[key] / most) * HEIGHT}`;
+      pen = isDrawn;
     });
     return html`<path key=${key} class=${`line ${tone}`} d=${path} />`;
   });

@@ -27,10 +27,13 @@ export function Makes({ name, title = name, madeTitle, kind, wide, form, shown, 
       : form({ close, done })}<//>`}`;
 }
 
-/** Takes the focus, which was in the form that is gone. */
+/** Takes the focus, which was in the form that is gone, and is seen from its beginning. */
 function Shown({ close, children }) {
   const box = useRef(null);
-  useEffect(() => box.current.focus(), []);
+  useEffect(() => {
+    box.current.focus({ preventScroll: true });
+    box.current.closest('dialog').scrollTop = 0;
+  }, []);
   return html`<div class="form" ref=${box} tabindex="-1">${children}
     <div class="form-end"><button type="button" class="primary" onClick=${close}>Done</button></div></div>`;
 }

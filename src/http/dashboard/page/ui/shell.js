@@ -5,7 +5,7 @@ import { post } from '../lib/api.js';
 import { watchConnection } from '../lib/live.js';
 import { useSession } from '../lib/session.js';
 import { PAGES } from '../pages/index.js';
-import { Link } from './bits.js';
+import { Link, Status } from './bits.js';
 import { Does } from './dialog.js';
 import { Icon } from './icons.js';
 import { ThemeButton } from './theme.js';
@@ -25,13 +25,19 @@ export function Shell({ path, children }) {
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>Skip to content</a>
     <div class="shell">
       <aside class=${menu ? 'side open' : 'side'}>
-        <div class="brand"><${Link} to="/dashboard" class="mark"><span aria-hidden="true">{ }</span> skai<//>
+        <div class="brand"><${Link} to="/dashboard" class="mark"><span aria-hidden="true">{ }</span> skai<//><${Here} />
           <button type="button" class="quiet burger" aria-expanded=${String(menu)} aria-controls="navigation"
             onClick=${() => setMenu(!menu)}><${Icon} name=${menu ? 'close' : 'menu'} /><span class="unseen">Menu</span></button></div>
         <nav id="navigation" aria-label="Pages"><${Navigation} path=${path} /><${Foot} /></nav>
       </aside>
       <main id="main" ref=${main} tabindex="-1"><${Suspended} />${children}</main>
     </div>`;
+}
+
+/** What is shown, where the navigation is closed. */
+function Here() {
+  const { account, project } = useSession();
+  return html`<p class="here">${account.name} / ${project.name}${project.environment === 'test' && html` <${Status} value="test" />`}</p>`;
 }
 
 function Suspended() {

@@ -34,5 +34,6 @@ function Choice({ close }) {
 function Project({ one: { id, name, environment }, choose }) {
   const { project } = useSession();
   return html`<li><button type="button" class="wide" aria-current=${id === project.id ? 'true' : undefined}
-    onClick=${() => choose(id)}>${name}<${Status} value=${environment} /></button></li>`;
+    onClick=${() => choose(id)}>${name}${id === project.id && html`<span class="note">shown now</span>`}
+    <${Status} value=${environment} /></button></li>`;
 }

@@ -57,7 +57,7 @@ function Figures({ data }) {
         note=${current.jobs ? `${format.percent(current.repairs / current.jobs)} of the runs` : undefined} />
     </dl>
     <${Table} label="Figures" columns=${COLUMNS} list=${whole(rows)} />
-    <p class="note">Now: ${format.time(current.from)} to ${format.time(current.to)}. Before: as long, until then.
+    <p class="note">Now: ${format.time(current.from)} to ${format.time(current.to)}. Before: the same length of time until then.
       Jobs that a client canceled do not count.</p>`;
 }
 

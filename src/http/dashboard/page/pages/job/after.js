@@ -3,33 +3,27 @@
 import { html, useEffect, useState } from '../../lib/html.js';
 import { getAll } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
-import * as format from '../../lib/format.js';
-import { Card, Link, Loaded, Time } from '../../ui/bits.js';
+import { Card, Loaded } from '../../ui/bits.js';
 import { Table, whole } from '../../ui/table.js';
-import { deliveryColumns, deliveryPage } from '../webhooks/parts.js';
-
-const ENTRIES = [
-  { name: 'Kind', of: ({ kind }) => kind },
-  { name: 'Bucket', of: ({ bucket }) => bucket },
-  { name: 'Credits', of: ({ delta }) => format.credits(delta), number: true },
-  { name: 'Balance after', of: ({ balance_after }) => format.credits(balance_after), number: true },
-  { name: 'At', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
-];
+import { entryColumns } from '../credits/entries.js';
+import { deliveryColumns, deliveryPage, useEndpoints } from '../webhooks/parts.js';
 
 export function JobLedger({ list }) {
-  return html`<${Card} title="Ledger" flush><${Table} label="Ledger entries of this job" columns=${ENTRIES} list=${list}
+  const columns = entryColumns({ ofOneJob: true });
+  return html`<${Card} title="Ledger" flush><${Table} label="Ledger entries of this job" ...${{ columns, list }}
     empty=${html`<p class="empty">No credits moved for this job.</p>`} /><//>`;
 }
 
 const EVENTS = { succeeded: 'job.completed', failed: 'job.failed', expired: 'job.failed', canceled: 'job.canceled' };
 
 export function JobDeliveries({ job }) {
+  const { urlOf } = useEndpoints();
   const [open, setOpen] = useState(true);
   const loaded = useLoad((signal) => find(job, signal), [job.id, job.status, job.finished_at], open ? ['deliveries'] : []);
   useEffect(() => {
     if (loaded.data) setOpen(loaded.data.some(({ status }) => status === 'pending'));
   }, [loaded.data]);
-  const draw = (rows) => html`<${Table} label="Webhook deliveries of this job" columns=${deliveryColumns()} list=${whole(rows)}
+  const draw = (rows) => html`<${Table} label="Webhook deliveries of this job" columns=${deliveryColumns(urlOf)} list=${whole(rows)}
     to=${deliveryPage} empty=${html`<p class="empty">No endpoint was told of this job.</p>`} />`;
   return html`<${Card} title="Webhook deliveries" flush><${Loaded} ...${loaded}>${draw}<//><//>`;
 }

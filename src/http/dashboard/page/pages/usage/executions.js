@@ -10,10 +10,10 @@ import { Filter, FilterText } from '../../ui/form.js';
 import { JsonTree } from '../../ui/json.js';
 import { Table } from '../../ui/table.js';
 
-const STATUSES = ['SUCCESS', 'FAILED', 'SKIPPED'];
+const WORDS = { SUCCESS: 'succeeded', FAILED: 'failed', SKIPPED: 'skipped' };
 const TONES = { SUCCESS: 'succeeded', FAILED: 'failed', SKIPPED: 'paused' };
 
-const Ended = ({ status }) => html`<${Status} value=${TONES[status]} text=${status.toLowerCase()} />`;
+const Ended = ({ status }) => html`<${Status} value=${TONES[status]} text=${WORDS[status]} />`;
 
 const COLUMNS = [
   { name: 'Agent or model', of: ({ display_name, skill_name }) => display_name || skill_name },
@@ -31,7 +31,7 @@ export function Executions() {
   const [open, setOpen] = useState(null);
   const list = useList('/v1/usage/events', { ...asked, ...moments({ from, to }) }, ['usage']);
   return html`<${Filters} label="Filter executions" of=${filters}>
-      <${Filter} label="Status" value=${asked.execution_status} options=${STATUSES} set=${set('execution_status')} />
+      <${Filter} label="Status" value=${asked.execution_status} options=${Object.entries(WORDS)} set=${set('execution_status')} />
       <${FilterText} label="Agent or model" value=${asked.skill_name} set=${set('skill_name')} />
       <${FilterText} label="Job id" value=${asked.job_id} set=${set('job_id')} />
       <${FilterDays} of=${filters} /><//>
@@ -53,8 +53,6 @@ function Detail({ event, close }) {
       ['Agent or model', event.display_name || event.skill_name],
       ['Tags', tags.length ? tags.join(', ') : undefined],
       ['Job', event.job_id && html`<${Copy} text=${event.job_id} label="Copy the job id" />`],
-      ['Skill', html`<${Copy} text=${event.source_skill_uid} label="Copy the skill id" />`],
-      ['User', html`<${Copy} text=${event.user_uid} label="Copy the user id" />`],
     ]} />
     <h3>Metadata</h3><${JsonTree} value=${metadata} label="metadata" />
   </div><//>`;

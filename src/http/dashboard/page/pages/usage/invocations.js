@@ -12,7 +12,8 @@ import { Filter, FilterText } from '../../ui/form.js';
 import { JsonTree } from '../../ui/json.js';
 import { Table } from '../../ui/table.js';
 
-const Ended = ({ status }) => html`<${Status} value=${status === 'success' ? 'succeeded' : 'failed'} text=${status} />`;
+const WORDS = { success: 'succeeded', error: 'failed' };
+const Ended = ({ status }) => html`<${Status} value=${WORDS[status]} />`;
 /** Characters of a payload that a row shows. */
 const SHOWN_MAX = 90;
 const OFFICIAL = '00000000-0000-0000-0000-000000000001';
@@ -24,7 +25,7 @@ function skill({ skill_uid, input_payload }) {
 }
 
 const COLUMNS = [
-  { name: 'Skill', of: skill },
+  { name: 'Agent or model', of: skill },
   { name: 'Status', of: ({ status }) => html`<${Ended} status=${status} />` },
   { name: 'Input', of: ({ input_payload }) => beginning(input_payload.messages?.at(-1)?.content ?? input_payload), wide: true },
   { name: 'Output', of: ({ output_payload }) => beginning(output_payload.output_text ?? output_payload), wide: true },
@@ -43,7 +44,7 @@ export function Invocations() {
   const [open, setOpen] = useState(null);
   const list = useList('/v1/invocations', { ...asked, ...moments({ from, to }) }, ['usage']);
   return html`<${Recording} /><${Filters} label="Filter invocations" of=${filters}>
-      <${Filter} label="Status" value=${asked.status} options=${['success', 'error']} set=${set('status')} />
+      <${Filter} label="Status" value=${asked.status} options=${Object.entries(WORDS)} set=${set('status')} />
       <${FilterText} label="Job id" value=${asked.job_id} set=${set('job_id')} />
       <${FilterDays} of=${filters} /><//>
     <${Table} label="Invocations" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered ? html`<${NoMatch} what="invocation" />`
@@ -81,7 +82,7 @@ function Detail({ invocation, close }) {
       ['Status', html`<${Ended} status=${invocation.status} />`],
       ['Duration', format.duration(invocation.duration_ms)],
       ['Ended', format.time(invocation.created_at)],
-      ['Skill', skill(invocation)],
+      ['Agent or model', skill(invocation)],
       ['Job', html`<${Link} to=${`/dashboard/jobs/${invocation.job_id}`}>Open the job<//>`],
       ['Job id', html`<${Copy} text=${invocation.job_id} label="Copy the job id" />`],
     ]} />

@@ -9,7 +9,7 @@ import { Makes } from '../../ui/secret.js';
 import { SigningSecret } from './parts.js';
 
 const OVERLAPS = [
-  ['', 'As the operator decided (a day by default)'],
+  ['', 'As the server has it'],
   ['0', 'Not at all'],
   ['3600', 'One hour'],
   ['86400', 'One day'],

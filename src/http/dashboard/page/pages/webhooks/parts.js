@@ -15,8 +15,8 @@ export const DELIVERY_STATUSES = ['pending', 'delivered', 'failed'];
 
 /** How long each policy tries, where the operator changed nothing. */
 export const POLICIES = [
-  ['standard', 'Standard: five retries in about eight minutes'],
-  ['extended', 'Extended: nine retries over three days'],
+  ['standard', 'Standard: eight minutes'],
+  ['extended', 'Extended: three days'],
 ];
 
 /** The endpoints, to name them beside their deliveries: `{ options, urlOf, error }`. */
