@@ -2,10 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Config, values::HIDDEN};
-
-/// What stands for a secret that is set.
-const SECRET: &str = "***";
+use super::Config;
 
 /// A configuration without its secrets.
 #[derive(Clone, Debug, Default)]
@@ -28,21 +25,10 @@ impl Config {
 
     fn without_secrets(&self) -> Map<String, Value> {
         // Every field is text, a number, a boolean, a list or a table, and a secret writes itself as hidden.
-        let mut written = serde_json::to_value(self).unwrap_or_default();
-        mark(&mut written);
-        match written {
+        match serde_json::to_value(self).unwrap_or_default() {
             Value::Object(settings) => settings,
             _ => Map::new(),
         }
-    }
-}
-
-fn mark(value: &mut Value) {
-    match value {
-        Value::String(text) if text == HIDDEN => SECRET.clone_into(text),
-        Value::Array(all) => all.iter_mut().for_each(mark),
-        Value::Object(all) => all.values_mut().for_each(mark),
-        _ => {}
     }
 }
 
@@ -66,7 +52,7 @@ fn differing(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Secret;
+    use crate::{config::values::HIDDEN, domain::Secret};
 
     const CANARY: &str = "canary-7f3a9";
 
@@ -87,11 +73,11 @@ mod tests {
     fn no_secret_is_shown() {
         let shown = secretive().shown();
         let text = serde_json::to_string(&shown.settings).unwrap();
-        assert!(!text.contains(CANARY) && !text.contains(HIDDEN), "{text}");
+        assert!(!text.contains(CANARY), "{text}");
         let settings = Value::Object(shown.settings);
-        assert_eq!(settings["operator_token"], SECRET);
-        assert_eq!(settings["stripe"]["webhook_secrets"][1], SECRET);
-        assert_eq!(settings["providers"]["openai"]["api_key"], SECRET);
+        assert_eq!(settings["operator_token"], HIDDEN);
+        assert_eq!(settings["stripe"]["webhook_secrets"][1], HIDDEN);
+        assert_eq!(settings["providers"]["openai"]["api_key"], HIDDEN);
         for changed in ["operator_token", "traces.headers", "providers.openai.api_key"] {
             assert!(shown.changed.iter().any(|path| path == changed), "{:?}", shown.changed);
         }

@@ -63,8 +63,8 @@ fn settings_are_shown_without_secrets() {
     assert!(!reply.text().contains(CANARY));
     let shown = reply.json();
     assert_eq!(shown["object"], "settings");
-    assert_eq!(shown["settings"]["operator_token"], "***");
-    assert_eq!(shown["settings"]["stripe"]["webhook_secrets"], json!(["***"]));
+    assert_eq!(shown["settings"]["operator_token"], "[hidden]");
+    assert_eq!(shown["settings"]["stripe"]["webhook_secrets"], json!(["[hidden]"]));
     assert!(shown["settings"]["queues"]["generation.create"]["concurrency"].is_u64());
     let changed = shown["changed"].as_array().unwrap();
     assert!(changed.contains(&json!("http.listen")), "{changed:?}");

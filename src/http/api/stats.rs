@@ -209,7 +209,7 @@ pub(super) async fn stats(request: Request) -> Result<Reply> {
 pub(super) struct SettingsBody<'a> {
     #[schemars(extend("const" = "settings"))]
     object: &'static str,
-    /// Section by section, as in `config.toml`. A secret is `***` where it is set and empty where it is not.
+    /// Section by section, as in `config.toml`. A secret is `[hidden]` where it is set and empty where it is not.
     settings: &'a Map<String, Value>,
     /// The keys that are not as they come, such as `http.listen`.
     changed: &'a [String],

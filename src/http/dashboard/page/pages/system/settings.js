@@ -12,7 +12,7 @@ import { Bar } from '../../ui/tabbed.js';
 export function Settings() {
   const [{ find, changed }, change] = useQuery();
   const loaded = useLoad((signal) => get('/admin/v1/settings', {}, { signal }), [], ['server']);
-  return html`<${Bar} note="As the server read them when it started. A secret that is set is shown as ***." />
+  return html`<${Bar} note="As the server read them when it started. A secret that is set is shown as [hidden]." />
     <div class="filters" role="search" aria-label="Find settings"><${FilterText} label="Find" placeholder="webhooks" value=${find}
       set=${(text) => change({ find: text })} />
       <${Check} label="Changed only" value=${changed === 'yes'} set=${(on) => change({ changed: on ? 'yes' : undefined })} /></div>
