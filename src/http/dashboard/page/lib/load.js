@@ -14,8 +14,8 @@ const LOST_MS = 60_000;
 
 /**
  * Loads `ask(signal, why)` whenever something in `needs` changes, and again when a change of `topics` is heard; `why` is
- * "first", "live", or what `reload(why)` was given. Gives `{ data, error, reload }`; `data` stays while it is loaded again, but
- * never for other `needs`.
+ * "first", "live", "reload", or what `again(why)` was given. Gives `{ data, error, reload, again }`; `data` stays while it is
+ * loaded again, but never for other `needs`. `reload` takes nothing: it may be handed to whatever calls back.
  */
 export function useLoad(ask, needs = [], topics = []) {
   const of = useMemo(() => ({}), needs);
@@ -31,7 +31,8 @@ export function useLoad(ask, needs = [], topics = []) {
     };
   }, [of, topics.join(' ')]);
   const { data, error } = state.of === of ? state : { data: null, error: null };
-  return { data, error, reload: (why = 'reload') => loading.current.run(why) };
+  const again = (why) => loading.current.run(why);
+  return { data, error, reload: () => again('reload'), again };
 }
 
 /** Runs one load after the other, so that none is overtaken; `show` is given what each brought. */
@@ -93,11 +94,11 @@ export function useList(path, query = {}, topics = []) {
     list.current = await READS[why](list.current, page);
     return list.current;
   };
-  const { data, error, reload } = useLoad(read, [asked], topics);
+  const { data, error, reload, again } = useLoad(read, [asked], topics);
   const next = async () => {
     if (busy) return;
     setBusy(true);
-    await reload('more');
+    await again('more');
     setBusy(false);
   };
   return { rows: data?.rows ?? null, error, more: data?.cursor ? next : null, busy, reload };
