@@ -83,7 +83,7 @@ function keepLoaded(ask, show) {
 
 /**
  * A list of the API: `{ rows, error, more, busy, reload }`, where `more` loads the next page and is null after the last. A change
- * is looked for in the newest page alone; `reload` reads all that were loaded.
+ * is looked for in the newest page alone, as far as its rows tell where the next begins; `reload` reads all that were loaded.
  */
 export function useList(path, query = {}, topics = []) {
   const asked = withQuery(path, query);
@@ -107,23 +107,23 @@ export function useList(path, query = {}, topics = []) {
 /** What each reason to load makes of a list; `page(cursor)` asks for a page, the newest without a cursor. */
 const READS = { first: readAll, reload: readAll, live: readNewest, more: readNext };
 
-async function readAll({ pages }, page) {
-  const rows = [];
-  let cursor;
-  for (let at = 0; at < pages && cursor !== null; at += 1) {
+async function readAll({ pages }, page, newest) {
+  let { data: rows, next_cursor: cursor } = newest ?? (await page());
+  for (let at = 1; at < pages && cursor !== null; at += 1) {
     const answer = await page(cursor);
-    rows.push(...answer.data);
+    rows = [...rows, ...answer.data];
     cursor = answer.next_cursor;
   }
   return { rows, cursor, pages };
 }
 
-/** The newest page as it is now, and the rows after its last as they were. */
-async function readNewest({ rows, cursor, pages }, page) {
-  const { data, next_cursor: next } = await page();
+/** The newest page as it is now, and the rows after its last as they were; all pages where that row was not known. */
+async function readNewest(list, page) {
+  const newest = await page();
+  const { data, next_cursor: next } = newest;
   const last = data.at(-1)?.id;
-  const at = next && pages > 1 && last ? rows.findIndex(({ id }) => id === last) : -1;
-  return at < 0 ? { rows: data, cursor: next, pages: 1 } : { rows: [...data, ...rows.slice(at + 1)], cursor, pages };
+  const at = next && list.pages > 1 && last ? list.rows.findIndex(({ id }) => id === last) : -1;
+  return at < 0 ? readAll(list, page, newest) : { ...list, rows: [...data, ...list.rows.slice(at + 1)] };
 }
 
 async function readNext({ rows, cursor, pages }, page) {
