@@ -63,11 +63,13 @@ export function usePlace() {
  */
 export function useQuery() {
   const { path, query } = usePlace();
-  const { project: shown, ...own } = query;
+  const { project: _, ...own } = query;
   const change = (some, { push = false } = {}) => {
     // Whoever left the page meanwhile stays where they went.
     if (location.pathname !== path) return;
-    go(address(path, { ...own, ...some }, shown ?? project()), { replace: !push });
+    // What is changed late, as a text is, leaves what was changed meanwhile.
+    const { project: shown, ...now } = Object.fromEntries(new URLSearchParams(location.search));
+    go(address(path, { ...now, ...some }, shown ?? project()), { replace: !push });
   };
   return [own, change];
 }

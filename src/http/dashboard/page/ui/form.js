@@ -103,8 +103,8 @@ export function FilterText({ label, value = '', set, ...rest }) {
   const [text, setText] = useState(value);
   const timer = useRef(null);
   useEffect(() => {
-    // What is being typed is newer than the address.
-    if (!timer.current) setText(value);
+    // What is being typed is newer than the address, which holds it without the spaces around it.
+    if (!timer.current) setText((last) => (last.trim() === value ? last : value));
   }, [value]);
   useEffect(() => () => clearTimeout(timer.current), []);
   const type = ({ target }) => {
