@@ -138,29 +138,41 @@ export function useWhole(path, topics = []) {
 }
 
 /**
- * Something that the user does: `{ run, busy, error, forget }`. A request whose answer was lost keeps its idempotency key for
- * a minute, so that a second click does nothing twice.
+ * Something that the user does: `{ run, busy, error, forget }`, once at a time. A request whose answer was lost keeps its
+ * idempotency key for a minute, so that a second click does nothing twice.
  */
 export function useAction(act, done) {
   const [state, setState] = useState({ busy: false, error: null });
   const sent = useRef(null);
+  const isBusy = useRef(false);
+  const become = (busy, error = null) => {
+    isBusy.current = busy;
+    setState({ busy, error });
+  };
   const run = async (...given) => {
+    if (isBusy.current) return;
     const body = JSON.stringify(given);
     const isLost = sent.current?.body === body && Date.now() - sent.current.at < LOST_MS;
     if (!isLost) sent.current = { body, key: newKey(), at: Date.now() };
-    setState({ busy: true, error: null });
+    become(true);
     try {
       const result = await act({ headers: { 'Idempotency-Key': sent.current.key } }, ...given);
       sent.current = null;
-      setState({ busy: false, error: null });
+      become(false);
       await done?.(result);
+      keepFocus();
     } catch (error) {
       if (isRefused(error)) sent.current = null;
-      setState({ busy: false, error });
+      become(false, error);
     }
   };
-  return { run, ...state, forget: () => setState({ busy: false, error: null }) };
+  return { run, ...state, forget: () => become(false) };
 }
 
 /** Whether the server did nothing, and will not do it later. */
 const isRefused = ({ status, code }) => status >= 400 && status < 500 && code !== 'IDEMPOTENCY_IN_PROGRESS';
+
+/** What had the focus may be gone with what was done: keyboard and screen reader then go on where the page begins. */
+function keepFocus() {
+  if (document.activeElement === document.body) document.getElementById('main')?.focus({ preventScroll: true });
+}

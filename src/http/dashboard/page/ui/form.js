@@ -42,7 +42,7 @@ export function Form({ value, send, done, submit, close, children, disabled }) {
     <${Fault.Provider} value=${{ name: fault, message: error?.message }}>${children}<//>
     <${Problem} error=${error} />
     <div class="form-end">${close && html`<button type="button" onClick=${close}>Cancel</button>`}
-      <button type="submit" class="primary" disabled=${busy || disabled}>${submit}</button></div>
+      <button type="submit" class="primary" disabled=${disabled} aria-disabled=${String(busy)}>${submit}</button></div>
   </form>`;
 }
 
