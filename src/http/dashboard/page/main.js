@@ -12,7 +12,7 @@ import { Shell } from './ui/shell.js';
 import { Problem } from './ui/bits.js';
 
 function App() {
-  const { path, query } = usePlace();
+  const { path, query, page } = usePlace();
   const { session, error, enter } = useEntered(query.project);
   useEffect(() => (session?.signed_in ? connect() : undefined), [session?.id, session?.project?.id]);
 
@@ -20,7 +20,7 @@ function App() {
   if (error) return html`<${Arrived}><${Refused} error=${error} retry=${enter} /><//>`;
   if (!session) return null;
   if (!session.signed_in) return html`<${Arrived}><${SignIn} session=${session} entered=${enter} /><//>`;
-  return html`<${Session.Provider} value=${session}><${Page} path=${path} key=${session.project.id} /><//>`;
+  return html`<${Session.Provider} value=${session}><${Page} ...${{ path, page }} key=${session.project.id} /><//>`;
 }
 
 /** Who is signed in, in the project of the address; null until the server said. */
@@ -66,14 +66,14 @@ class Guard extends Component {
   }
 }
 
-function Page({ path }) {
-  const { page, params } = find(path);
+function Page({ path, page }) {
+  const { page: { title, view }, params } = find(path);
   useEffect(() => {
-    document.title = `${page.title} · skai`;
+    document.title = `${title} · skai`;
     if (path === '/dashboard/sign-in') go(address('/dashboard'), { replace: true });
     arrive();
   }, [path]);
-  return html`<${Shell} path=${path}><${Guard} key=${path}><${page.view} ...${params} /><//><//>`;
+  return html`<${Shell} ...${{ path, page }}><${Guard} key=${path}><${view} ...${params} /><//><//>`;
 }
 
 /** What is drawn without a page of the table tells that it is there, as pages do. */
