@@ -1,8 +1,9 @@
 // Data of the server in a component: loaded at once, again when a topic changes, page after page.
 
 import { useEffect, useMemo, useRef, useState } from './html.js';
-import { get, newKey, withQuery } from './api.js';
+import { get, newKey } from './api.js';
 import { subscribe } from './live.js';
+import { withQuery } from './place.js';
 import { begin, end } from './ready.js';
 
 /** Between a load and the next that changes ask for, in milliseconds. */

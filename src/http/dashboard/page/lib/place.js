@@ -17,13 +17,14 @@ export function project() {
   return new URLSearchParams(location.search).get('project') ?? home;
 }
 
-/** The address of a page, in the project that is shown or in another. */
-export function address(path, query = {}, shown = project()) {
+/** The path with what of `query` has a value. */
+export function withQuery(path, query = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== '');
-  const all = new URLSearchParams(given);
-  if (shown && shown !== home) all.set('project', shown);
-  return all.size ? `${path}?${all}` : path;
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
+
+/** The address of a page, in the project that is shown or in another. */
+export const address = (path, query, shown = project()) => withQuery(path, { ...query, project: shown === home ? null : shown });
 
 /** Names in a query that lead to a page of its own; all others say how a page is shown. */
 const PARTS = ['schedule', 'eval', 'run', 'new'];
