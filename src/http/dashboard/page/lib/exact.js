@@ -19,8 +19,8 @@ class Exact extends Number {
   }
 }
 
-// Browsers before 2025 do not say how a number was written.
-const keep = (_, value, context) => (typeof value === 'number' && context && LONG.test(context.source) && context.source !== String(value)
+// Browsers before 2025 do not say how a number was written, nor do they have `rawJSON`.
+const keep = (_, value, context) => (typeof value === 'number' && JSON.rawJSON && LONG.test(context.source) && context.source !== String(value)
   ? new Exact(context.source) : value);
 
 /** Reads JSON. */
