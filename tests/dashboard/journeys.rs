@@ -119,6 +119,13 @@ fn who_is_invited_joins_with_a_password_of_their_own() {
         browser.fetch("POST", "/v1/api-keys", &json!({"name": "k", "scopes": ["*"]})).0,
         403
     );
+    browser.open("/dashboard/agents");
+    browser.settle("usable('button', given[0])", &[json!(words::CREATE_AGENT)]);
+    let (_, session) = browser.fetch("GET", "/dashboard/api/session", &Value::Null);
+    let path = format!("/v1/users/{}", session["user"]["id"].as_str().unwrap());
+    world.account.client.patch(&path, &json!({"role": "viewer"})).expect(200);
+    // The page hears of it: nobody loads it again.
+    browser.settle("!named('button', given[0]).length", &[json!(words::CREATE_AGENT)]);
     let again = browser.beside(world.server.address());
     again.open(&format!("/dashboard/welcome#{token}"));
     assert!(!again.buttons().contains(&words::JOIN.to_owned()), "a link is good for one");
@@ -138,6 +145,7 @@ fn what_was_given_up_is_sent_again_from_the_page() {
     let all = world.receiver.wait_for_deliveries(before + 1);
     assert_eq!(all[before].path, "/down");
     browser.see_no(letter["reason"].as_str().unwrap());
+    at_the_page(&browser);
     browser.tab(words::DELIVERIES);
     // The page hears of it: nobody loads it again.
     browser.see_row(&["delivered"]);
@@ -160,6 +168,12 @@ fn a_revoked_key_is_refused_at_once() {
     browser.confirm(words::REVOKE);
     client.get("/v1/me").expect(401);
     browser.see_row(&["old one", "revoked"]);
+    at_the_page(&browser);
+}
+
+/// The button that had the focus is gone: a keyboard goes on where the page begins.
+fn at_the_page(browser: &Browser) {
+    browser.settle("document.activeElement.id === 'main'", &[]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod guesses;
 mod hostile;
 mod journeys;
 mod links;
+mod lists;
 mod members;
 mod pages;
 mod races;
@@ -17,6 +18,7 @@ mod speed;
 mod strangers;
 mod words;
 mod world;
+mod written;
 
 use serde_json::Value;
 

@@ -12,28 +12,31 @@ import { Shell } from './ui/shell.js';
 import { Problem } from './ui/bits.js';
 
 function App() {
-  const { path, query } = usePlace();
-  const { session, error, enter } = useEntered(query.project);
-  useEffect(() => (session?.signed_in ? connect() : undefined), [session?.id, session?.project?.id]);
+  const { path, query, page } = usePlace();
+  const { session, error, enter, renew } = useEntered(query.project);
+  // The server ends the stream of whoever may do more or less than before: what they may is asked for again.
+  useEffect(() => (session?.signed_in ? connect(renew) : undefined), [session?.id, session?.project?.id]);
 
   if (path === '/dashboard/welcome') return html`<${Arrived}><${Welcome} entered=${enter} /><//>`;
   if (error) return html`<${Arrived}><${Refused} error=${error} retry=${enter} /><//>`;
   if (!session) return null;
   if (!session.signed_in) return html`<${Arrived}><${SignIn} session=${session} entered=${enter} /><//>`;
-  return html`<${Session.Provider} value=${session}><${Page} path=${path} key=${session.project.id} /><//>`;
+  return html`<${Session.Provider} value=${session}><${Page} ...${{ path, page }} key=${session.project.id} /><//>`;
 }
 
 /** Who is signed in, in the project of the address; null until the server said. */
 function useEntered(shown) {
   const [state, setState] = useState({ shown, session: null, error: null });
-  const enter = async (signal) => {
+  const enter = async (signal, isAgain) => {
     const result = await readSession(signal).then((session) => ({ session, error: null }), (error) => ({ session: null, error }));
     if (signal?.aborted) return;
     const { session } = result;
     if (session?.signed_in) setHome(session.home_project_id);
     // The server answers for the user's own project where they may not act in another.
     const isElsewhere = session?.signed_in && shown && session.project.id !== shown;
-    setState({ shown, ...(isElsewhere ? { session: null, error: NOT_YOURS } : result) });
+    const next = { shown, ...(isElsewhere ? { session: null, error: NOT_YOURS } : result) };
+    // What was known holds where it cannot be asked for again, or another project is shown meanwhile.
+    setState((known) => (isAgain && (result.error || known.shown !== shown) ? known : next));
   };
   useEffect(() => {
     const entering = new AbortController();
@@ -49,7 +52,7 @@ function useEntered(shown) {
     return () => window.removeEventListener('signed-out', left);
   }, []);
   const { session, error } = state.shown === shown ? state : {};
-  return { session, error, enter: () => enter() };
+  return { session, error, enter: () => enter(), renew: () => enter(undefined, true) };
 }
 
 const NOT_YOURS = new Error('There is no such project, or you are no member of its account. Ask who sent you the address to invite you.');
@@ -66,14 +69,14 @@ class Guard extends Component {
   }
 }
 
-function Page({ path }) {
-  const { page, params } = find(path);
+function Page({ path, page }) {
+  const { page: { title, view }, params } = find(path);
   useEffect(() => {
-    document.title = `${page.title} · skai`;
+    document.title = `${title} · skai`;
     if (path === '/dashboard/sign-in') go(address('/dashboard'), { replace: true });
     arrive();
   }, [path]);
-  return html`<${Shell} path=${path}><${Guard} key=${path}><${page.view} ...${params} /><//><//>`;
+  return html`<${Shell} ...${{ path, page }}><${Guard} key=${path}><${view} ...${params} /><//><//>`;
 }
 
 /** What is drawn without a page of the table tells that it is there, as pages do. */

@@ -1,6 +1,7 @@
 // Requests to the server. The cookie says who asks; `Skai-Project` says where.
 
-import { project } from './place.js';
+import { parse } from './exact.js';
+import { project, withQuery } from './place.js';
 
 /** What the server, or the way to it, refused: `status` is 0 where there was no answer. */
 export class ApiError extends Error {
@@ -17,12 +18,6 @@ export class ApiError extends Error {
 /** A new key for `Idempotency-Key`. `crypto.randomUUID` is missing where the page came by plain HTTP from another host. */
 export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-/** The path with what of `query` has a value. */
-export function withQuery(path, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== '');
-  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
 async function ask(method, path, { body, headers = {}, signal } = {}) {
@@ -47,7 +42,7 @@ async function refusal(answer) {
   return new ApiError(answer.status, body?.error ?? { code: 'SERVER_ERROR', message: `The server answered ${answer.status}.` }, id);
 }
 
-const read = async (answer) => (answer.status === 204 ? null : answer.json());
+const read = async (answer) => (answer.status === 204 ? null : parse(await answer.text()));
 
 /** Pages of a list that is wanted whole, 100 rows each, at most: to choose from it, to name what others refer to. */
 const PAGES_MAX = 10;

@@ -4,7 +4,8 @@ const whole = new Intl.NumberFormat('en');
 const credit = new Intl.NumberFormat('en', { maximumFractionDigits: 6 });
 const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const percentage = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1 });
-const moment = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium' });
+// In this browser's zone, which a long time names.
+const moment = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'long' });
 const dayOf = new Intl.DateTimeFormat('en', { month: 'short', day: 'numeric', timeZone: 'UTC' });
 const dateOf = new Intl.DateTimeFormat('en', { weekday: 'short', month: 'short', day: 'numeric', year: 'numeric', timeZone: 'UTC' });
 const ago = new Intl.RelativeTimeFormat('en', { style: 'short' });

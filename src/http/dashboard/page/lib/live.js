@@ -28,10 +28,13 @@ export function watchConnection(seen) {
   return () => watchers.delete(seen);
 }
 
-/** Listens while the page is looked at, for the project that is shown. Gives back how to stop. */
-export const connect = () => whileShown(keep);
+/**
+ * Listens while the page is looked at, for the project that is shown; calls `answered` whenever the server let it listen, or
+ * refused. Gives back how to stop.
+ */
+export const connect = (answered) => whileShown((signal) => keep(signal, answered));
 
-async function keep(signal) {
+async function keep(signal, answered) {
   let failures = 0;
   while (!signal.aborted) {
     let openedAt = Infinity;
@@ -39,11 +42,15 @@ async function keep(signal) {
       const answer = await stream('/dashboard/api/live', signal);
       openedAt = performance.now();
       become('live');
+      answered();
       // What happened since the page asked, or while nobody listened, is not known.
       tell(null);
       await readEvents(answer, ({ topics }) => tell(new Set(topics)));
     } catch (error) {
-      if (REFUSALS.has(error.status)) return become('off');
+      if (REFUSALS.has(error.status)) {
+        answered();
+        return become('off');
+      }
       // Told by the mark beside the navigation; the loop tries again.
     }
     if (signal.aborted) return;

@@ -1,8 +1,9 @@
 // Data of the server in a component: loaded at once, again when a topic changes, page after page.
 
 import { useEffect, useMemo, useRef, useState } from './html.js';
-import { get, newKey, withQuery } from './api.js';
+import { get, newKey } from './api.js';
 import { subscribe } from './live.js';
+import { withQuery } from './place.js';
 import { begin, end } from './ready.js';
 
 /** Between a load and the next that changes ask for, in milliseconds. */
@@ -14,8 +15,8 @@ const LOST_MS = 60_000;
 
 /**
  * Loads `ask(signal, why)` whenever something in `needs` changes, and again when a change of `topics` is heard; `why` is
- * "first", "live", or what `reload(why)` was given. Gives `{ data, error, reload }`; `data` stays while it is loaded again, but
- * never for other `needs`.
+ * "first", "live", "reload", or what `again(why)` was given. Gives `{ data, error, reload, again }`; `data` stays while it is
+ * loaded again, but never for other `needs`. `reload` takes nothing: it may be handed to whatever calls back.
  */
 export function useLoad(ask, needs = [], topics = []) {
   const of = useMemo(() => ({}), needs);
@@ -31,7 +32,8 @@ export function useLoad(ask, needs = [], topics = []) {
     };
   }, [of, topics.join(' ')]);
   const { data, error } = state.of === of ? state : { data: null, error: null };
-  return { data, error, reload: (why = 'reload') => loading.current.run(why) };
+  const again = (why) => loading.current.run(why);
+  return { data, error, reload: () => again('reload'), again };
 }
 
 /** Runs one load after the other, so that none is overtaken; `show` is given what each brought. */
@@ -82,7 +84,7 @@ function keepLoaded(ask, show) {
 
 /**
  * A list of the API: `{ rows, error, more, busy, reload }`, where `more` loads the next page and is null after the last. A change
- * is looked for in the newest page alone; `reload` reads all that were loaded.
+ * is looked for in the newest page alone, as far as its rows tell where the next begins; `reload` reads all that were loaded.
  */
 export function useList(path, query = {}, topics = []) {
   const asked = withQuery(path, query);
@@ -93,11 +95,11 @@ export function useList(path, query = {}, topics = []) {
     list.current = await READS[why](list.current, page);
     return list.current;
   };
-  const { data, error, reload } = useLoad(read, [asked], topics);
+  const { data, error, reload, again } = useLoad(read, [asked], topics);
   const next = async () => {
     if (busy) return;
     setBusy(true);
-    await reload('more');
+    await again('more');
     setBusy(false);
   };
   return { rows: data?.rows ?? null, error, more: data?.cursor ? next : null, busy, reload };
@@ -106,23 +108,23 @@ export function useList(path, query = {}, topics = []) {
 /** What each reason to load makes of a list; `page(cursor)` asks for a page, the newest without a cursor. */
 const READS = { first: readAll, reload: readAll, live: readNewest, more: readNext };
 
-async function readAll({ pages }, page) {
-  const rows = [];
-  let cursor;
-  for (let at = 0; at < pages && cursor !== null; at += 1) {
+async function readAll({ pages }, page, newest) {
+  let { data: rows, next_cursor: cursor } = newest ?? (await page());
+  for (let at = 1; at < pages && cursor !== null; at += 1) {
     const answer = await page(cursor);
-    rows.push(...answer.data);
+    rows = [...rows, ...answer.data];
     cursor = answer.next_cursor;
   }
   return { rows, cursor, pages };
 }
 
-/** The newest page as it is now, and the rows after its last as they were. */
-async function readNewest({ rows, cursor, pages }, page) {
-  const { data, next_cursor: next } = await page();
+/** The newest page as it is now, and the rows after its last as they were; all pages where that row was not known. */
+async function readNewest(list, page) {
+  const newest = await page();
+  const { data, next_cursor: next } = newest;
   const last = data.at(-1)?.id;
-  const at = next && pages > 1 && last ? rows.findIndex(({ id }) => id === last) : -1;
-  return at < 0 ? { rows: data, cursor: next, pages: 1 } : { rows: [...data, ...rows.slice(at + 1)], cursor, pages };
+  const at = next && list.pages > 1 && last ? list.rows.findIndex(({ id }) => id === last) : -1;
+  return at < 0 ? readAll(list, page, newest) : { ...list, rows: [...data, ...list.rows.slice(at + 1)] };
 }
 
 async function readNext({ rows, cursor, pages }, page) {
@@ -137,29 +139,41 @@ export function useWhole(path, topics = []) {
 }
 
 /**
- * Something that the user does: `{ run, busy, error, forget }`. A request whose answer was lost keeps its idempotency key for
- * a minute, so that a second click does nothing twice.
+ * Something that the user does: `{ run, busy, error, forget }`, once at a time. A request whose answer was lost keeps its
+ * idempotency key for a minute, so that a second click does nothing twice.
  */
 export function useAction(act, done) {
   const [state, setState] = useState({ busy: false, error: null });
   const sent = useRef(null);
+  const isBusy = useRef(false);
+  const become = (busy, error = null) => {
+    isBusy.current = busy;
+    setState({ busy, error });
+  };
   const run = async (...given) => {
+    if (isBusy.current) return;
     const body = JSON.stringify(given);
     const isLost = sent.current?.body === body && Date.now() - sent.current.at < LOST_MS;
     if (!isLost) sent.current = { body, key: newKey(), at: Date.now() };
-    setState({ busy: true, error: null });
+    become(true);
     try {
       const result = await act({ headers: { 'Idempotency-Key': sent.current.key } }, ...given);
       sent.current = null;
-      setState({ busy: false, error: null });
+      become(false);
       await done?.(result);
+      keepFocus();
     } catch (error) {
       if (isRefused(error)) sent.current = null;
-      setState({ busy: false, error });
+      become(false, error);
     }
   };
-  return { run, ...state, forget: () => setState({ busy: false, error: null }) };
+  return { run, ...state, forget: () => become(false) };
 }
 
 /** Whether the server did nothing, and will not do it later. */
 const isRefused = ({ status, code }) => status >= 400 && status < 500 && code !== 'IDEMPOTENCY_IN_PROGRESS';
+
+/** What had the focus may be gone with what was done: keyboard and screen reader then go on where the page begins. */
+function keepFocus() {
+  if (document.activeElement === document.body) document.getElementById('main')?.focus({ preventScroll: true });
+}

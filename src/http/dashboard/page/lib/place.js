@@ -17,22 +17,43 @@ export function project() {
   return new URLSearchParams(location.search).get('project') ?? home;
 }
 
-/** The address of a page, in the project that is shown or in another. */
-export function address(path, query = {}, shown = project()) {
+/** The path with what of `query` has a value. */
+export function withQuery(path, query = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== '');
-  const all = new URLSearchParams(given);
-  if (shown && shown !== home) all.set('project', shown);
-  return all.size ? `${path}?${all}` : path;
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
+
+/** The address of a page, in the project that is shown or in another. */
+export const address = (path, query, shown = project()) => withQuery(path, { ...query, project: shown === home ? null : shown });
+
+/** Names in a query that lead to a page of its own; all others say how a page is shown. */
+const PARTS = ['schedule', 'eval', 'run', 'new'];
+
+const pageOf = ({ pathname, searchParams }) => [pathname, ...PARTS.map((name) => searchParams.get(name))].join(' ');
+
+/** Whether an address is of another page than the one that is shown. */
+const leads = (to) => pageOf(new URL(to, location.href)) !== pageOf(new URL(location.href));
 
 /** Goes to an address of the page. */
 export function go(to, { replace = false } = {}) {
   if (to === location.pathname + location.search) return;
-  const moved = new URL(to, location.href).pathname !== location.pathname;
+  const moves = leads(to);
+  if (moves && isUnsaved && !confirm('What you wrote is not saved. Leave it?')) return;
   history[replace ? 'replaceState' : 'pushState'](null, '', to);
-  if (moved) window.scrollTo(0, 0);
+  if (moves) window.scrollTo(0, 0);
   tell();
 }
+
+let isUnsaved = false;
+
+/** Says whether something was written that is lost with the page: then whoever leaves it is asked first. */
+export function setUnsaved(is) {
+  isUnsaved = is;
+}
+
+window.addEventListener('beforeunload', (event) => {
+  if (isUnsaved) event.preventDefault();
+});
 
 let told = location.pathname;
 
@@ -44,7 +65,7 @@ function tell() {
 
 window.addEventListener('popstate', tell);
 
-/** The path and query as they are now; draws again when they change. */
+/** The path and query as they are now, and a text that stands for the `page`; draws again when they change. */
 export function usePlace() {
   const now = () => location.pathname + location.search;
   const [place, setPlace] = useState(now);
@@ -54,20 +75,23 @@ export function usePlace() {
     return () => listeners.delete(heard);
   }, []);
   const url = new URL(place, location.href);
-  return { path: url.pathname, query: Object.fromEntries(url.searchParams) };
+  return { path: url.pathname, query: Object.fromEntries(url.searchParams), page: pageOf(url) };
 }
 
 /**
- * The query, and how to change some of it: filters live in the address, so that it can be shared. What is more than a filter
- * asks to `push`, so that the browser's "back" leads out of it.
+ * The query, and how to change some of it: filters live in the address, so that it can be shared. What leads to another page
+ * is remembered, so that the browser's "back" leads out of it, unless it shall `replace` a page that is done with.
  */
 export function useQuery() {
   const { path, query } = usePlace();
-  const { project: shown, ...own } = query;
-  const change = (some, { push = false } = {}) => {
+  const { project: _, ...own } = query;
+  const change = (some, { replace = false } = {}) => {
     // Whoever left the page meanwhile stays where they went.
     if (location.pathname !== path) return;
-    go(address(path, { ...own, ...some }, shown ?? project()), { replace: !push });
+    // What is changed late, as a text is, leaves what was changed meanwhile.
+    const { project: shown, ...now } = Object.fromEntries(new URLSearchParams(location.search));
+    const to = address(path, { ...now, ...some }, shown ?? project());
+    go(to, { replace: replace || !leads(to) });
   };
   return [own, change];
 }

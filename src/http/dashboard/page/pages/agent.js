@@ -4,7 +4,7 @@ import { html } from '../lib/html.js';
 import { get, remove } from '../lib/api.js';
 import { useLoad } from '../lib/load.js';
 import { useCan } from '../lib/session.js';
-import { Head, Loaded } from '../ui/bits.js';
+import { Head, Loaded, Problem } from '../ui/bits.js';
 import { Confirms } from '../ui/dialog.js';
 import { Panel, Tabs, useTab } from '../ui/tabbed.js';
 import { Evals } from './agent/evals.js';
@@ -31,11 +31,14 @@ export function Agent({ name }) {
   const tabs = TABS.filter(({ scope }) => !scope || can(scope));
   const { chosen, choose } = useTab(tabs);
   const draw = (data) => html`<${chosen.view} agent=${data} ...${{ name, path }} reload=${agent.reload} />`;
+  // What is drawn stays where it is when the agent cannot be asked for again: somebody may be writing in it.
+  const isEarly = chosen.early && (agent.data || !agent.error);
   return html`<${Head} title=${name} back=${{ to: '/dashboard/agents', name: 'Agents' }} note=${agent.data?.description}>
       ${agent.data && !agent.data.archived_at && can('agents:write') && html`<${Archive} ...${{ name, path }} done=${agent.reload} />`}<//>
     ${agent.data?.archived_at && html`<p class="notice">This agent is archived: it takes no runs. Its history is kept.</p>`}
     <${Tabs} label="Agent" ...${{ tabs, chosen, choose }} />
-    <${Panel} chosen=${chosen}>${chosen.early && !agent.error ? draw(agent.data) : html`<${Loaded} ...${agent}>${draw}<//>`}<//>`;
+    <${Panel} chosen=${chosen}>${isEarly ? html`<${Problem} error=${agent.error} retry=${agent.reload} />${draw(agent.data)}`
+      : html`<${Loaded} ...${agent}>${draw}<//>`}<//>`;
 }
 
 function Archive({ name, path, done }) {

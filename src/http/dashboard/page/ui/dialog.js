@@ -44,20 +44,20 @@ export function Opens({ name, title = name, kind, disabled, wide, children }) {
 /** A button for what cannot be undone: it says what will happen, and asks first. `keep` is the way back. */
 export function Confirms({ name, title, children, act, done, kind = 'danger small', disabled, keep }) {
   return html`<${Opens} ...${{ name, title, kind, disabled }}>${(close) => html`<${Question} ...${{ name, act, close, keep }}
-    done=${(result) => { close(); done?.(result); }}>${children}<//>`}<//>`;
+    done=${(result) => { close(); return done?.(result); }}>${children}<//>`}<//>`;
 }
 
 function Question({ name, act, done, close, children, keep = 'Cancel' }) {
   const { run, busy, error } = useAction(act, done);
   return html`<div class="form"><p>${children}</p><${Problem} error=${error} />
     <div class="form-end"><button type="button" onClick=${close} autofocus>${keep}</button>
-      <button type="button" class="danger" disabled=${busy} onClick=${() => run()}>${name}</button></div></div>`;
+      <button type="button" class="danger" aria-disabled=${String(busy)} onClick=${() => run()}>${name}</button></div></div>`;
 }
 
 /** A button that does something at once, and says where it failed. */
 export function Does({ name, icon, act, done, kind = 'small', disabled }) {
   const { run, busy, error, forget } = useAction(act, done);
-  return html`<button type="button" class=${kind} disabled=${busy || disabled} onClick=${() => run()}>${icon && html`<${Icon}
-    name=${icon} />`}${name}</button>
+  return html`<button type="button" class=${kind} disabled=${disabled} aria-disabled=${String(busy)}
+    onClick=${() => run()}>${icon && html`<${Icon} name=${icon} />`}${name}</button>
     ${error && html`<${Dialog} title=${`${name}: refused`} close=${forget}><div class="form"><${Problem} error=${error} /></div><//>`}`;
 }

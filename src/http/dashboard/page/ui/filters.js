@@ -2,6 +2,7 @@
 
 import { html } from '../lib/html.js';
 import { useQuery } from '../lib/place.js';
+import { isDay } from './range.js';
 
 const DAY_MS = 86_400_000;
 
@@ -25,8 +26,9 @@ export function Filters({ label, of: { filtered, clear }, children }) {
 
 /** The days of a list, in UTC: `from` and `to` of the address. */
 export function FilterDays({ of: { query, set } }) {
-  const day = (label, name) => html`<label class="filter"><span>${label}</span>
-    <input type="date" value=${query[name] ?? ''} onChange=${(event) => set(name)(event.target.value)} /></label>`;
+  const day = (label, name) => html`<label class="filter"><span>${label} (UTC)</span>
+    <input type="date" value=${query[name] ?? ''}
+      onChange=${({ target: { value } }) => (!value || isDay(value)) && set(name)(value)} /></label>`;
   return html`${day('From', 'from')}${day('To', 'to')}`;
 }
 

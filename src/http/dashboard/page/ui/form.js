@@ -2,6 +2,7 @@
 
 import { createContext, html, useContext, useEffect, useId, useRef, useState } from '../lib/html.js';
 import { useAction } from '../lib/load.js';
+import { setUnsaved } from '../lib/place.js';
 import { Problem } from './bits.js';
 
 /** How long nobody types before a filter holds, in milliseconds. */
@@ -24,10 +25,15 @@ export function useFields(first) {
 
 /**
  * A form over an object: `value` is its state, `send(options, value)` sends it, `done(result)` follows. Its fields are
- * `children`; the one whose `name` begins `error.param` is marked, and takes the focus.
+ * `children`; the one whose `name` begins `error.param` is marked, and takes the focus. A `long` one asks before it is left.
  */
-export function Form({ value, send, done, submit, close, children, disabled }) {
-  const { run, busy, error } = useAction(send, done);
+export function Form({ value, send, done, submit, close, children, disabled, long }) {
+  const holds = (is) => long && setUnsaved(is);
+  const { run, busy, error } = useAction(send, (result) => {
+    holds(false);
+    return done?.(result);
+  });
+  useEffect(() => () => holds(false), []);
   const box = useRef(null);
   const fault = error?.param ? error.param.split(/[/.[]/)[0] : null;
   useEffect(() => {
@@ -38,11 +44,11 @@ export function Form({ value, send, done, submit, close, children, disabled }) {
     event.preventDefault();
     run(value);
   };
-  return html`<form class="form" ref=${box} onSubmit=${act}>
+  return html`<form class="form" ref=${box} onSubmit=${act} onInput=${() => holds(true)}>
     <${Fault.Provider} value=${{ name: fault, message: error?.message }}>${children}<//>
     <${Problem} error=${error} />
     <div class="form-end">${close && html`<button type="button" onClick=${close}>Cancel</button>`}
-      <button type="submit" class="primary" disabled=${busy || disabled}>${submit}</button></div>
+      <button type="submit" class="primary" disabled=${disabled} aria-disabled=${String(busy)}>${submit}</button></div>
   </form>`;
 }
 
@@ -103,8 +109,8 @@ export function FilterText({ label, value = '', set, ...rest }) {
   const [text, setText] = useState(value);
   const timer = useRef(null);
   useEffect(() => {
-    // What is being typed is newer than the address.
-    if (!timer.current) setText(value);
+    // What is being typed is newer than the address, which holds it without the spaces around it.
+    if (!timer.current) setText((last) => (last.trim() === value ? last : value));
   }, [value]);
   useEffect(() => () => clearTimeout(timer.current), []);
   const type = ({ target }) => {

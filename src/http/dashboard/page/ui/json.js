@@ -2,6 +2,7 @@
 
 import { html, useEffect, useId, useMemo, useRef, useState } from '../lib/html.js';
 import { post } from '../lib/api.js';
+import { isPlain, lost, parse } from '../lib/exact.js';
 import { Copy, CopyButton } from './copy.js';
 import { useFault } from './form.js';
 import { faultOf } from './json-fault.js';
@@ -35,7 +36,7 @@ export function JsonTree({ value, label = 'JSON' }) {
 
 /** How many values there are in a value, itself included; counted no further than it matters. */
 function parts(value) {
-  if (value === null || typeof value !== 'object') return 1;
+  if (isPlain(value)) return 1;
   let sum = 1;
   for (const one of Object.values(value)) {
     sum += parts(one);
@@ -46,7 +47,7 @@ function parts(value) {
 
 function Node({ name, value, depth, open }) {
   const key = name !== undefined && html`<span class="json-key">${JSON.stringify(name)}</span>: `;
-  if (value === null || typeof value !== 'object') return html`<div>${key}<${Leaf} value=${value} /></div>`;
+  if (isPlain(value)) return html`<div>${key}<${Leaf} value=${value} /></div>`;
   const [begin, end] = Array.isArray(value) ? '[]' : '{}';
   const size = Object.keys(value).length;
   if (!size) return html`<div>${key}${begin}${end}</div>`;
@@ -74,7 +75,8 @@ function Leaf({ value }) {
   const [all, setAll] = useState(false);
   const text = JSON.stringify(value);
   const isLong = !all && text.length > TEXT_MAX;
-  return html`<span class=${`json-${value === null ? 'null' : typeof value}`}>${isLong ? `${text.slice(0, TEXT_MAX)}…` : text}</span>
+  const kind = value === null ? 'null' : typeof value.valueOf();
+  return html`<span class=${`json-${kind}`}>${isLong ? `${text.slice(0, TEXT_MAX)}…` : text}</span>
     ${isLong && html` <button type="button" class="small" onClick=${() => setAll(true)}>Show all ${text.length} characters</button>`}`;
 }
 
@@ -82,7 +84,9 @@ function Leaf({ value }) {
 export function parseJson(text) {
   if (!text.trim()) return {};
   try {
-    return { value: JSON.parse(text) };
+    const value = parse(text);
+    const number = lost(text);
+    return number ? { fault: `This browser cannot keep ${number} exactly: write it as a text.`, at: text.indexOf(number) } : { value };
   } catch (error) {
     const found = faultOf(text);
     return found ? { fault: `Line ${found.line}, column ${found.column}: ${found.message}.`, at: found.at } : { fault: error.message };

@@ -12,7 +12,8 @@ const PAGE_DAYS = 100;
 /** The most days that the server reports at once. */
 const DAYS_MAX = 366;
 
-const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text ?? '') && !Number.isNaN(Date.parse(text));
+/** Whether a text is a day; one before 2000 is a year that is still being typed. */
+export const isDay = (text) => /^2\d{3}-\d\d-\d\d$/.test(text ?? '') && !Number.isNaN(Date.parse(text));
 
 /** The days of an address: `{ from, to, days, chosen }`, where `chosen` is the number of days if it was one of the choices. */
 export function range({ days, from, to }) {
@@ -37,16 +38,15 @@ function between(from, to) {
 
 /** Chooses the days: three common spans, or any. */
 export function Range({ shown, change }) {
-  const set = (some) => change({ days: undefined, from: shown.from, to: shown.to, ...some });
+  const set = (name) => ({ target: { value } }) => isDay(value)
+    && change({ days: undefined, from: shown.from, to: shown.to, [name]: value });
   return html`<div class="range" role="group" aria-label="Days">
     <div class="segments">${CHOICES.map((days) => html`<button key=${days} type="button" class="small"
       aria-pressed=${String(shown.chosen === days)}
       onClick=${() => change({ days, from: undefined, to: undefined })}>${days} days</button>`)}</div>
     <div class="span">
-      <label><span>From</span><input type="date" value=${shown.from} max=${shown.to}
-        onChange=${(event) => set({ from: event.target.value })} /></label>
-      <label><span>To</span><input type="date" value=${shown.to} max=${format.daysAgo(0)}
-        onChange=${(event) => set({ to: event.target.value })} /></label></div>
+      <label><span>From (UTC)</span><input type="date" value=${shown.from} max=${shown.to} onChange=${set('from')} /></label>
+      <label><span>To (UTC)</span><input type="date" value=${shown.to} max=${format.daysAgo(0)} onChange=${set('to')} /></label></div>
   </div>`;
 }
 

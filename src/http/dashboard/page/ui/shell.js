@@ -11,16 +11,16 @@ import { Icon } from './icons.js';
 import { ThemeButton } from './theme.js';
 import { Switcher } from './switcher.js';
 
-export function Shell({ path, children }) {
+export function Shell({ path, page, children }) {
   const [menu, setMenu] = useState(false);
   const main = useRef(null);
   const first = useRef(true);
   useEffect(() => {
     setMenu(false);
-    // Keyboard and screen reader go on where the new page begins.
-    if (!first.current) main.current.focus();
+    // Keyboard and screen reader go on where the new page begins, unless they are in it already.
+    if (!first.current && !main.current.contains(document.activeElement)) main.current.focus();
     first.current = false;
-  }, [path]);
+  }, [page]);
   return html`
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>Skip to content</a>
     <div class="shell">

@@ -21,7 +21,7 @@ const EXPECTS = [
 export function EvalForm({ name, cases, judgeInput, send, done, close }) {
   const [value, set] = useFields({ name, cases: pretty(cases) });
   const sent = (options, draft) => send(options, { name: draft.name, cases: valueOf('Cases', draft.cases) ?? [] });
-  return html`<${Card}><${Form} ...${{ value, done, close }} send=${sent} submit="Create eval">
+  return html`<${Card}><${Form} ...${{ value, done, close }} send=${sent} submit="Create eval" long>
     <${Text} label="Name" name="name" required maxlength="200" value=${value.name} set=${set('name')} />
     <${JsonEditor} label="Cases" name="cases" rows=${18} value=${value.cases} set=${set('cases')}
       judge=${judgeCases(judgeInput)} good="Valid cases"

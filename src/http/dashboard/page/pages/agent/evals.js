@@ -51,6 +51,6 @@ function NewEval({ agent, path }) {
   const field = Object.keys(agent.output_schema?.properties ?? {})[0];
   const expect = field ? { json_path: { path: `$['${field}']`, exists: true } } : { status: 'succeeded' };
   return html`<h2>New eval</h2><${EvalForm} name="" cases=${[{ name: 'First case', input, expect }]} judgeInput=${agent.input_schema}
-    send=${(options, body) => post(`${path}/evals`, body, options)} done=${({ id }) => change({ new: '', eval: id })}
+    send=${(options, body) => post(`${path}/evals`, body, options)} done=${({ id }) => change({ new: '', eval: id }, { replace: true })}
       close=${() => change({ new: '' })} />`;
 }

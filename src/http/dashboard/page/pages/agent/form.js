@@ -18,7 +18,7 @@ export function AgentForm({ draft, named, activates, submit, send, done, close }
   useEffect(() => {
     if (!value.model && models.length) set('model')(models.includes(SANDBOX) ? SANDBOX : models[0]);
   }, [models]);
-  return html`<${Problem} error=${error} retry=${reload} /><${Form} ...${{ value, send, done, submit, close }}>
+  return html`<${Problem} error=${error} retry=${reload} /><${Form} ...${{ value, send, done, submit, close }} long>
     <div class="side-by-side">
       <div class="stack">
         <${Card} title=${named ? 'Agent' : 'Version'}><${Basics} ...${{ value, set, models, named }} /><//>

@@ -48,7 +48,7 @@ function Input({ agent, path, state, set }) {
     ...(user && { user }),
   }, options);
   const hurry = (event) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) event.currentTarget.querySelector('form').requestSubmit();
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !event.repeat) event.currentTarget.querySelector('form').requestSubmit();
   };
   const run = { value: state, submit: 'Run', send, done: ({ id }) => set({ job: id }) };
   return html`<div onKeyDown=${hurry}><${Problem} error=${error} retry=${reload} /><${Form} ...${run}>

@@ -93,7 +93,7 @@ function NewVersion({ agent, path, reload, base }) {
   const version = useLoad((signal) => get(`${path}/versions/${encodeURIComponent(base)}`, {}, { signal }), [path, base]);
   const made = async ({ version: number, active }) => {
     await reload();
-    change(active ? { new: '', tab: 'try' } : { new: '', from: agent.version, to: number });
+    change({ new: '', ...(active ? { tab: 'try' } : { from: agent.version, to: number }) }, { replace: true });
   };
   const send = (options, { activate, ...draft }) => post(`${path}/versions`, { ...versionRequest(draft), activate }, options);
   return html`<h2>New version, from version ${base}</h2>

@@ -18,7 +18,7 @@ const WORDS = {
 
 export function Timeline({ steps }) {
   if (!steps.length) return html`<${Loading} />`;
-  return html`<ol class="timeline" aria-live="polite">
+  return html`<ol class="timeline" aria-live="polite" aria-relevant="additions">
     ${steps.map((step, at) => html`<li key=${step.sequence} class=${TONES[step.type] ?? ''}>
     <p>${WORDS[step.type]?.(step.data) ?? step.type.replaceAll('_', ' ')} <${When} step=${step} before=${steps[at - 1]} /></p>
     <${More} data=${step.data ?? {}} /></li>`)}</ol>`;

@@ -37,7 +37,7 @@ function LinkForm({ of, close, done }) {
       : 'With it they choose a new password. Their password works until they do.'}</p>
     <${Problem} error=${error} />
     <div class="form-end"><button type="button" onClick=${close}>Cancel</button>
-      <button type="button" class="primary" disabled=${busy} onClick=${() => run()}>Make link</button></div></div>`;
+      <button type="button" class="primary" aria-disabled=${String(busy)} onClick=${() => run()}>Make link</button></div></div>`;
 }
 
 function Link({ of }) {
