@@ -150,6 +150,9 @@ fn a_revoked_key_is_refused_at_once() {
     let key = create_key(&browser, "old one");
     let client = world.server.client().with_key(&key);
     client.get("/v1/me").expect(200);
+    let key = rotate_at_once(&browser, "old one");
+    client.get("/v1/me").expect(401);
+    let client = world.server.client().with_key(&key);
     browser.click_in("old one", words::REVOKE);
     let asked = browser.dialog();
     assert!(asked.contains("old one") || asked.contains(&key[..12]), "it says which: {asked}");
@@ -160,6 +163,21 @@ fn a_revoked_key_is_refused_at_once() {
     browser.confirm(words::REVOKE);
     client.get("/v1/me").expect(401);
     browser.see_row(&["old one", "revoked"]);
+}
+
+/// Gives the new key, which is shown until somebody has it, also once the row of the old one offers nothing any more.
+fn rotate_at_once(browser: &Browser, name: &str) -> String {
+    browser.click_in(name, words::ROTATE);
+    browser.choose("The old key works", "No longer: it ends at once");
+    browser.click(words::ROTATE);
+    browser.see("The old key has ended.");
+    let ended = "[...document.querySelectorAll('tr')].some((row) => row.textContent.includes(given[0]) && row.textContent.includes('ended'))";
+    browser.settle(ended, &[json!(name)]);
+    let shown = browser.dialog();
+    let key = shown.split(' ').find(|word| word.starts_with("sk_live_"));
+    let key = key.unwrap_or_else(|| panic!("no key: {shown}")).to_owned();
+    browser.confirm(words::DONE);
+    key
 }
 
 #[test]

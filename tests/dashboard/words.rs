@@ -13,6 +13,7 @@ pub(super) const COPY_KEY: &str = "Copy the key";
 /// Closes the dialog that shows a new key.
 pub(super) const DONE: &str = "Done";
 pub(super) const REVOKE: &str = "Revoke";
+pub(super) const ROTATE: &str = "Rotate";
 
 pub(super) const CREATE_AGENT: &str = "Create agent";
 pub(super) const MODEL: &str = "Model";
@@ -32,7 +33,7 @@ pub(super) const WRITES: [&str; 12] = [
     RUN,
     REVOKE,
     REDRIVE,
-    "Rotate",
+    ROTATE,
     "Cancel job",
     "Retry",
     "Create project",

@@ -1,15 +1,22 @@
 // Lists as tables. On a narrow screen a table scrolls within its own box.
 
-import { html } from '../lib/html.js';
+import { html, useState } from '../lib/html.js';
 import { address, go } from '../lib/place.js';
 import { Loading, Problem } from './bits.js';
+import { InRow } from './dialog.js';
 
 /**
  * `columns` are `{ name, of: (row) => …, number?, wide? }`; `list` is what `useList` gives; `to(row)` is the page of a row, or
  * `[page, query]`. `empty` is drawn where there are no rows. The first column of a row with a page is its link. Rows without a
  * page may `open(row)` a dialog, by a click or by their button "Details".
  */
-export function Table({ label, columns, list, to, open, empty }) {
+export function Table(props) {
+  const [draw, setDraw] = useState(null);
+  const inRow = { beside: (next) => setDraw(() => next) };
+  return html`<${InRow.Provider} value=${inRow}><${Rows} ...${props} /><//>${draw?.(() => setDraw(null))}`;
+}
+
+function Rows({ label, columns, list, to, open, empty }) {
   const { rows, error, more, busy, reload } = list;
   if (!rows) return error ? html`<${Problem} error=${error} retry=${reload} />` : html`<${Loading} />`;
   if (!rows.length && !error) return more ? html`<${Sparse} more=${more} />` : empty;
