@@ -94,11 +94,11 @@ function Exceptions({ value, set }) {
 }
 
 /** The zones that this browser knows are offered; the server has the last word. */
-function Zone({ value, set }) {
+export function Zone({ value, set, hint = '' }) {
   const list = useId();
   const zones = ['UTC', ...(Intl.supportedValuesOf?.('timeZone') ?? [])];
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return html`<${Text} label="Time zone" name="timezone" value=${value} set=${set} list=${list}
-    hint=${`A zone of the IANA database. This browser's is ${own}.`} />
+    hint=${`A zone of the IANA database; this browser's is ${own}. ${hint}`} />
     <datalist id=${list}>${zones.map((zone) => html`<option key=${zone} value=${zone}></option>`)}</datalist>`;
 }
