@@ -53,14 +53,17 @@ function columns({ write, spent, shown, close }) {
 /** Keys whose spending is added up; of more, a sum is the least that it may be. */
 const KEYS_MAX = 100;
 
+/** Credits are added as whole millionths: their decimals are none that a float has. */
+const MILLION = 1_000_000;
+
 /** What was spent this month by project, as of now: `{ of(project), isWhole }`; of the environment that is shown. */
 function useSpent(may) {
   const { data, error } = useLoad(async (signal) => {
     if (!may) return null;
     const { data: rows, has_more: more } = await get('/v1/usage/spending', { limit: KEYS_MAX }, { signal });
     const sums = new Map();
-    for (const { project_id: id, spent } of rows) sums.set(id, (sums.get(id) ?? 0) + spent);
-    return { of: ({ id }) => sums.get(id) ?? 0, isWhole: !more };
+    for (const { project_id: id, spent } of rows) sums.set(id, (sums.get(id) ?? 0) + Math.round(spent * MILLION));
+    return { of: ({ id }) => (sums.get(id) ?? 0) / MILLION, isWhole: !more };
   }, [may]);
   return { spent: data, error };
 }
