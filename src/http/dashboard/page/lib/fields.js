@@ -3,6 +3,9 @@
 import { useState } from './html.js';
 import { patch, post } from './api.js';
 
+/** A date and a time in this browser's zone as a moment; undefined where the field is empty. */
+export const momentOf = (local) => (local ? new Date(local).toISOString() : undefined);
+
 /** Yes, no, or neither, as the texts that a choice between them holds: "true", "false", "". */
 export const choiceOf = (is) => String(is ?? '');
 export const isChosen = (text) => (text === '' ? null : text === 'true');
