@@ -33,15 +33,24 @@ export function Dialog({ title, close, children, wide, firm }) {
   </dialog>`;
 }
 
-/** What a row of a list says to what is in it: `beside(draw)` draws a dialog beside the list, which stays where its row does not. */
+/**
+ * What a row of a list says to what is in it: `called` is its name, `beside(draw)` draws a dialog beside the list, which stays
+ * where its row does not.
+ */
 export const InRow = createContext({});
+
+/** Tells a button of a row from those of other rows, to who hears it. */
+export function OfRow() {
+  const { called } = useContext(InRow);
+  return called && html`<span class="unseen"> ${called}</span>`;
+}
 
 /** A button that opens what `draw(close)` draws. */
 export function Opener({ name, kind, disabled, draw }) {
   const { beside } = useContext(InRow);
   const [open, setOpen] = useState(false);
   const act = () => (beside ? beside(draw) : setOpen(true));
-  return html`<button type="button" class=${kind} disabled=${disabled} onClick=${act}>${name}</button>
+  return html`<button type="button" class=${kind} disabled=${disabled} onClick=${act}>${name}<${OfRow} /></button>
     ${open && draw(() => setOpen(false))}`;
 }
 
@@ -68,6 +77,6 @@ function Question({ name, act, done, close, children, keep = 'Cancel' }) {
 export function Does({ name, icon, act, done, kind = 'small', disabled }) {
   const { run, busy, error, forget } = useAction(act, done);
   return html`<button type="button" class=${kind} disabled=${busy || disabled} onClick=${() => run()}>${icon && html`<${Icon}
-    name=${icon} />`}${name}</button>
+    name=${icon} />`}${name}<${OfRow} /></button>
     ${error && html`<${Dialog} title=${`${name}: refused`} close=${forget}><div class="form"><${Problem} error=${error} /></div><//>`}`;
 }

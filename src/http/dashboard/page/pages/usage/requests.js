@@ -43,7 +43,7 @@ export function RequestLog({ path, empty }) {
       ${text('Request id', 'request_id')}
       <${FilterDays} of=${filters} /><//>
       <button type="button" onClick=${list.reload}>Refresh</button></div>
-    <${Table} label="Requests" columns=${COLUMNS} list=${list} open=${setOpen}
+    <${Table} label="Requests" called=${({ method, path }) => `${method} ${path}`} columns=${COLUMNS} list=${list} open=${setOpen}
       empty=${filtered ? html`<${NoMatch} what="request" />` : empty} />
     ${open && html`<${Detail} request=${open} close=${() => setOpen(null)} />`}`;
 }
