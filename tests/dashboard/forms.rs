@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::world::World;
+use super::{
+    browser::{Browser, WIDE},
+    world::World,
+};
 
 #[test]
 fn a_save_undoes_nothing_that_somebody_else_changed_meanwhile() {
@@ -22,4 +25,82 @@ fn a_save_undoes_nothing_that_somebody_else_changed_meanwhile() {
         (&saved["description"], &saved["retry_policy"]),
         (&json!("Of the shop"), &json!("extended"))
     );
+}
+
+#[test]
+fn an_operator_decides_for_one_account_on_the_page() {
+    let world = World::with_owner();
+    let path = format!("/admin/v1/accounts/{}", world.account.id);
+    let operator = world.server.operator();
+    let name = operator.get(&path).expect(200).json()["name"].as_str().unwrap().to_owned();
+    let browser = world.owner();
+    browser.open("/dashboard/system?tab=accounts");
+    browser.click_in(&name, "Edit");
+    browser.fill("Time zone", "Nowhere/Land");
+    browser.fill("Tokens a day", "5000");
+    browser.fill("Credits are low below", "12.5");
+    browser.choose("Record invocations", "No");
+    browser.click("Save");
+    browser.see("timezone");
+    browser.fill("Time zone", "Europe/Berlin");
+    is_fit(&browser);
+    browser.confirm("Save");
+    let saved = operator.get(&path).expect(200).json();
+    let told = [
+        "name",
+        "timezone",
+        "daily_token_caps",
+        "daily_token_cap",
+        "credits_low_mark",
+        "record_invocations",
+    ];
+    assert_eq!(
+        told.map(|field| saved[field].clone()),
+        [json!(name), json!("Europe/Berlin"), json!(null), json!(5000), json!(12.5), json!(false)]
+    );
+    world.server.client().get("/v1/logs").expect(401);
+    browser.tab("Requests");
+    browser.fill("Route", "/v1/logs");
+    browser.see_row(&["/v1/logs", "401", "UNAUTHENTICATED"]);
+    browser.click_in("UNAUTHENTICATED", "Details");
+    browser.see("Body read");
+}
+
+#[test]
+fn a_batch_is_sent_as_json_lines() {
+    let world = World::with_owner();
+    let browser = world.owner();
+    let request = |name: &str| json!({"custom_id": name, "model": "m", "messages": [{"role": "user", "content": "Hello"}]});
+    browser.open("/dashboard/batches");
+    browser.click("Create batch");
+    browser.fill("JSON lines", &format!("{}\n\n{{\"custom_id\": }}", request("one")));
+    browser.click("Create batch");
+    browser.see("Line 3, column 15: A value is missing here.");
+    is_fit(&browser);
+    browser.fill("JSON lines", &format!("{}\n\n{{\"custom_id\": \"two\"}}", request("one")));
+    browser.click("Create batch");
+    browser.see("Line 3: ");
+    browser.fill("Metadata", "{\"order\": 17}");
+    // As somebody who chooses a file does.
+    let lines = format!("{}\r\n{}\r\n", request("one"), request("two"));
+    let script = "const files = new DataTransfer();
+        files.items.add(new File([given[0]], 'lines.jsonl'));
+        const [field] = named('field', 'Or a file of them');
+        field.files = files.files;
+        field.dispatchEvent(new Event('input', { bubbles: true }));";
+    browser.js(script, &[json!(lines)]);
+    browser.click("Create batch");
+    browser.see("Results");
+    let batch = world.account.list("/v1/batches").remove(0);
+    assert_eq!((&batch["counts"]["total"], &batch["metadata"]), (&json!(2), &json!({"order": 17})));
+    browser.arrive(&format!("/dashboard/batches/{}", batch["id"].as_str().unwrap()));
+}
+
+/// A dialog is so for everybody, on a narrow screen too.
+#[track_caller]
+fn is_fit(browser: &Browser) {
+    browser.width(360);
+    browser.no_sideways_scroll();
+    assert_eq!(browser.axe(), [""; 0]);
+    browser.width(WIDE);
 }

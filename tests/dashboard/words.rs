@@ -27,7 +27,7 @@ pub(super) const DEAD_LETTERS: &str = "Dead letters";
 pub(super) const DELIVERIES: &str = "Deliveries";
 
 /// What changes something: a viewer can use none of these.
-pub(super) const WRITES: [&str; 12] = [
+pub(super) const WRITES: [&str; 13] = [
     CREATE_KEY,
     CREATE_AGENT,
     RUN,
@@ -36,6 +36,7 @@ pub(super) const WRITES: [&str; 12] = [
     ROTATE,
     "Cancel job",
     "Retry",
+    "Create batch",
     "Create project",
     "Create endpoint",
     "Create schedule",
