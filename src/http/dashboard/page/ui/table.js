@@ -8,8 +8,8 @@ import { InRow, OfRow } from './dialog.js';
 /**
  * `columns` are `{ name, of: (row) => …, number?, wide? }`; `list` is what `useList` gives; `to(row)` is the page of a row, or
  * `[page, query]`. `empty` is drawn where there are no rows. The first column of a row with a page is its link. Rows without a
- * page may `open(row)` a dialog, by a click or by their button "Details". `called(row)` tells the buttons of one row from those
- * of others.
+ * page may `open(row)` a dialog, by a click or by their button "Details". `called(row)`, else its name, tells the buttons of
+ * one row from those of others.
  */
 export function Table(props) {
   const [draw, setDraw] = useState(null);
@@ -17,7 +17,7 @@ export function Table(props) {
   return html`<${InRow.Provider} value=${inRow}><${Rows} ...${props} /><//>${draw?.(() => setDraw(null))}`;
 }
 
-function Rows({ label, columns, list, to, open, called, empty }) {
+function Rows({ label, columns, list, to, open, called = ({ name }) => name, empty }) {
   const { rows, error, more, busy, reload } = list;
   if (!rows) return error ? html`<${Problem} error=${error} retry=${reload} />` : html`<${Loading} />`;
   if (!rows.length && !error) return more ? html`<${Sparse} more=${more} />` : empty;
@@ -47,7 +47,7 @@ function Sparse({ more }) {
 const OWN = 'a, button, input, select, label, textarea, summary, dialog, [role=button]';
 
 function Row({ row, columns, to, open, called }) {
-  const inRow = { ...useContext(InRow), called: called?.(row) };
+  const inRow = { ...useContext(InRow), called: called(row) };
   const page = to && address(...[to(row)].flat());
   const follow = (event) => {
     if (event.target.closest(OWN) || !getSelection().isCollapsed) return;

@@ -23,8 +23,7 @@ export function KeyList() {
   const create = can('keys:write') && html`<${CreateKey} projects=${projects ?? []} made=${list.reload} />`;
   return html`<${Bar} note="Keys let programs use the API. What people do on this page needs none.">${create}<//>
     <${Problem} error=${error} />
-    <${Table} label="API keys" called=${({ name }) => name}
-      columns=${columns({ named, write: can('keys:write'), reload: list.reload })} list=${list}
+    <${Table} label="API keys" columns=${columns({ named, write: can('keys:write'), reload: list.reload })} list=${list}
       empty=${html`<${Empty} title="No keys yet"
         command=${`skai-server --config config.toml key create --account ${account.id} --name ci --json`}>
         A key is what your program sends as <code>Authorization: Bearer …</code>. Create one here, or on the server itself:<//>`} />`;

@@ -30,8 +30,7 @@ export function ProjectList() {
       ${write && html`<${Opens} name="Create project" kind="primary">${(end) => html`<${NewProject} close=${end}
         done=${close(end)} />`}<//>`}<//>
     <${Problem} error=${error} />
-    <${Table} label="Projects" called=${({ name }) => name}
-      columns=${columns({ write, spent, shown, close })} list=${list} empty=${html`<${Empty}
+    <${Table} label="Projects" columns=${columns({ write, spent, shown, close })} list=${list} empty=${html`<${Empty}
       title="No projects" />`} />`;
 }
 

@@ -30,8 +30,7 @@ export function Functions() {
   const may = useCan()('schedules:write');
   const actions = { name: 'Actions', unseen: true, of: (one) => html`<${Actions} ...${{ one, reload: list.reload }} />` };
   const columns = may ? [...COLUMNS, actions] : COLUMNS;
-  return html`<${Table} label="Functions" called=${({ name }) => name}
-    columns=${columns} list=${list} empty=${html`<${Empty} title="No functions yet" command=${FIRST}>
+  return html`<${Table} label="Functions" columns=${columns} list=${list} empty=${html`<${Empty} title="No functions yet" command=${FIRST}>
     Choose “Create function”, or make one with an API key:<//>`} />`;
 }
 

@@ -35,7 +35,7 @@ export function ScheduleList() {
   const may = useCan()('schedules:write');
   const quick = { name: 'Actions', unseen: true, of: (schedule) => html`<${Quick} ...${{ schedule, reload: list.reload }} />` };
   const columns = may ? [...COLUMNS, quick] : COLUMNS;
-  return html`<${Table} label="Schedules" called=${({ name }) => name} columns=${columns} list=${list} to=${scheduleAt}
+  return html`<${Table} label="Schedules" columns=${columns} list=${list} to=${scheduleAt}
     empty=${html`<${Empty} title="No schedules yet" command=${FIRST}>
       A schedule runs a function again and again. Choose “Create schedule”, or make one with an API key:<//>`} />`;
 }

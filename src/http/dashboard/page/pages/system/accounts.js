@@ -23,8 +23,7 @@ export function Accounts() {
   };
   return html`<${Bar} note="Every account has its own projects, keys, members and credits. Nothing of one is seen in another.">
       <${Opens} name="Create account" kind="primary">${(close) => html`<${NewAccount} close=${close} done=${done(close)} />`}<//><//>
-    <${Table} label="Accounts" called=${({ name }) => name}
-      columns=${columns({ account, reload: list.reload })} list=${list} empty=${html`<${Empty}
+    <${Table} label="Accounts" columns=${columns({ account, reload: list.reload })} list=${list} empty=${html`<${Empty}
       title="No accounts yet"
       command="skai-server --config config.toml account create --name Main --json">Create one here, or on the server itself:<//>`} />`;
 }

@@ -20,7 +20,7 @@ export function Queues() {
   const stats = useStats();
   return html`<${Bar} note="Queues of all accounts. What is dead was given up; the pages of its account redrive it."><${Refresh}
       of=${[stats]} /><//>
-    <${Loaded} ...${stats}>${({ queues }) => html`<${Table} label="Queues" called=${({ name }) => name} columns=${columns(stats.reload)}
+    <${Loaded} ...${stats}>${({ queues }) => html`<${Table} label="Queues" columns=${columns(stats.reload)}
       list=${whole(byName(queues))} />`}<//>`;
 }
 
