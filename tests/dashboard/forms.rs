@@ -2,10 +2,7 @@
 
 use serde_json::json;
 
-use super::{
-    browser::{Browser, WIDE},
-    world::World,
-};
+use super::{pages::look, world::World};
 
 #[test]
 fn a_save_undoes_nothing_that_somebody_else_changed_meanwhile() {
@@ -43,7 +40,7 @@ fn an_operator_decides_for_one_account_on_the_page() {
     browser.click("Save");
     browser.see("timezone");
     browser.fill("Time zone", "Europe/Berlin");
-    is_fit(&browser);
+    assert_eq!(look(&browser, "system-account"), [""; 0]);
     browser.confirm("Save");
     let saved = operator.get(&path).expect(200).json();
     let told = [
@@ -62,6 +59,7 @@ fn an_operator_decides_for_one_account_on_the_page() {
     browser.tab("Requests");
     browser.fill("Route", "/v1/logs");
     browser.see_row(&["/v1/logs", "401", "UNAUTHENTICATED"]);
+    assert_eq!(look(&browser, "system-requests"), [""; 0]);
     browser.click_in("UNAUTHENTICATED", "Details");
     browser.see("Body read");
 }
@@ -76,7 +74,7 @@ fn a_batch_is_sent_as_json_lines() {
     browser.fill("JSON lines", &format!("{}\n\n{{\"custom_id\": }}", request("one")));
     browser.click("Create batch");
     browser.see("Line 3, column 15: A value is missing here.");
-    is_fit(&browser);
+    assert_eq!(look(&browser, "batch-create"), [""; 0]);
     browser.fill("JSON lines", &format!("{}\n\n{{\"custom_id\": \"two\"}}", request("one")));
     browser.click("Create batch");
     browser.see("Line 3: ");
@@ -94,13 +92,4 @@ fn a_batch_is_sent_as_json_lines() {
     let batch = world.account.list("/v1/batches").remove(0);
     assert_eq!((&batch["counts"]["total"], &batch["metadata"]), (&json!(2), &json!({"order": 17})));
     browser.arrive(&format!("/dashboard/batches/{}", batch["id"].as_str().unwrap()));
-}
-
-/// A dialog is so for everybody, on a narrow screen too.
-#[track_caller]
-fn is_fit(browser: &Browser) {
-    browser.width(360);
-    browser.no_sideways_scroll();
-    assert_eq!(browser.axe(), [""; 0]);
-    browser.width(WIDE);
 }
