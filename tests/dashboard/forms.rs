@@ -93,3 +93,23 @@ fn a_batch_is_sent_as_json_lines() {
     assert_eq!((&batch["counts"]["total"], &batch["metadata"]), (&json!(2), &json!({"order": 17})));
     browser.arrive(&format!("/dashboard/batches/{}", batch["id"].as_str().unwrap()));
 }
+
+#[test]
+fn a_function_is_replaced_only_where_somebody_says_so() {
+    let world = World::with_owner();
+    let client = &world.account.client;
+    let function = json!({"kind": "http", "url": "https://example.com/one"});
+    client.put("/v1/functions/warm", &function).expect(200);
+    let url = || client.get("/v1/functions/warm").expect(200).json()["url"].clone();
+    let browser = world.owner();
+    browser.open("/dashboard/schedules?tab=functions");
+    browser.click("Create function");
+    browser.fill("Name", "warm");
+    browser.fill("URL", "https://example.com/two");
+    browser.click("Create function");
+    browser.see("There is a function warm.");
+    assert_eq!(url(), "https://example.com/one");
+    browser.tick("Replace the function of this name");
+    browser.confirm("Create function");
+    assert_eq!(url(), "https://example.com/two");
+}
