@@ -4,6 +4,7 @@ mod auth;
 mod browser;
 mod bulk;
 mod csrf;
+mod forms;
 mod guesses;
 mod hostile;
 mod journeys;

@@ -34,8 +34,13 @@ fn pages_without_anything_yet_say_what_to_do() {
 
 /// What is wrong with a page.
 fn look_at(browser: &Browser, name: &str, path: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
     browser.open(path);
+    look(browser, name)
+}
+
+/// What is wrong with what is shown.
+pub(super) fn look(browser: &Browser, name: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
     for theme in Theme::ALL {
         browser.theme(theme);
         for width in [WIDE, NARROW] {

@@ -13,6 +13,7 @@ pub(super) const COPY_KEY: &str = "Copy the key";
 /// Closes the dialog that shows a new key.
 pub(super) const DONE: &str = "Done";
 pub(super) const REVOKE: &str = "Revoke";
+pub(super) const ROTATE: &str = "Rotate";
 
 pub(super) const CREATE_AGENT: &str = "Create agent";
 pub(super) const MODEL: &str = "Model";
@@ -26,15 +27,16 @@ pub(super) const DEAD_LETTERS: &str = "Dead letters";
 pub(super) const DELIVERIES: &str = "Deliveries";
 
 /// What changes something: a viewer can use none of these.
-pub(super) const WRITES: [&str; 12] = [
+pub(super) const WRITES: [&str; 13] = [
     CREATE_KEY,
     CREATE_AGENT,
     RUN,
     REVOKE,
     REDRIVE,
-    "Rotate",
+    ROTATE,
     "Cancel job",
     "Retry",
+    "Create batch",
     "Create project",
     "Create endpoint",
     "Create schedule",

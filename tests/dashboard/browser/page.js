@@ -33,11 +33,12 @@ function nameOf(element) {
   return wording(element) || clean(element.title);
 }
 
-/** All of this kind and name, within the row that holds `row`, where it is given. */
+/** All of this kind and name, within the row that holds `row`, where it is given: there more may follow, which says of what row. */
 function named(kind, name, row) {
   const rows = row ? [...reach().querySelectorAll('tr, li, [role=row]')].filter((one) => clean(one.textContent).includes(row)) : [reach()];
   const found = rows.flatMap((one) => [...one.querySelectorAll(KINDS[kind])]);
-  return found.filter((element) => visible(element) && nameOf(element) === name);
+  const isNamed = (own) => own === name || (row && own.startsWith(`${name} `));
+  return found.filter((element) => visible(element) && isNamed(nameOf(element)));
 }
 
 /** The only one that can be used; a link may be there twice. */

@@ -17,10 +17,13 @@ export function Account() {
       of=${[
       ['E-mail', user.email], ['Account', account.name], ['Role', role], ['Operator of this server', user.is_operator ? 'yes' : 'no'],
     ]} /><//>
-    <${Card} title="Sessions" flush><${Table} label="List of sessions" columns=${columns(list.reload)} list=${list} empty=${html`<${Empty}
+    <${Card} title="Sessions" flush><${Table} label="List of sessions" called=${called}
+      columns=${columns(list.reload)} list=${list} empty=${html`<${Empty}
       title="No sessions" />`} /><//>
     <${Card} title="Change password"><${Password} email=${user.email} done=${list.reload} /><//>`;
 }
+
+const called = ({ user_agent, address }) => `${browser(user_agent)} at ${address ?? 'an unknown address'}`;
 
 const columns = (reload) => [
   { name: 'Browser', of: ({ user_agent, current }) => html`<span class="strong"
@@ -32,7 +35,7 @@ const columns = (reload) => [
   { name: 'Actions', unseen: true, of: (session) => !session.current && html`<span class="actions"><${Confirms} name="End session"
     title="End this session?"
     act=${() => remove(`/dashboard/api/sessions/${session.id}`)}
-      done=${reload}>${browser(session.user_agent)} at ${session.address ?? 'an unknown address'} has to sign in again.<//></span>` },
+      done=${reload}>${called(session)} has to sign in again.<//></span>` },
 ];
 
 const BROWSERS = [[/Edg\//, 'Edge'], [/OPR\//, 'Opera'], [/Firefox\//, 'Firefox'], [/Chrom(e|ium)\//, 'Chrome'], [/Safari\//, 'Safari']];

@@ -2,9 +2,11 @@
 
 import { html } from '../lib/html.js';
 import { useList } from '../lib/load.js';
+import { useCan } from '../lib/session.js';
 import * as format from '../lib/format.js';
 import { Empty, Head, Status, Time, curl } from '../ui/bits.js';
 import { Table } from '../ui/table.js';
+import { CreateBatch } from './batch/create.js';
 import { Share, progress } from './batch/share.js';
 
 const asking = (content) => ({ model: 'sandbox', messages: [{ role: 'user', content }] });
@@ -30,8 +32,10 @@ function brief(metadata) {
 
 export function Batches() {
   const list = useList('/v1/batches', {}, ['batches']);
-  return html`<${Head} title="Batches" note="Many jobs accepted together. They run in the background, while no other job waits." />
+  const write = useCan()('jobs:write');
+  return html`<${Head} title="Batches" note="Many jobs accepted together. They run in the background, while no other job waits.">
+      ${write && html`<${CreateBatch} />`}<//>
     <${Table} label="Batches" columns=${COLUMNS} list=${list} to=${({ id }) => `/dashboard/batches/${id}`}
       empty=${html`<${Empty} title="No batches yet"
-        command=${FIRST_BATCH}>Send the first one with an API key; a batch takes up to 10,000 requests:<//>`} />`;
+        command=${FIRST_BATCH}>A batch takes up to 10,000 requests. Choose “Create batch”, or send one with an API key:<//>`} />`;
 }

@@ -12,6 +12,7 @@ import { Queues } from './system/queues.js';
 import { Server } from './system/server.js';
 import { Settings } from './system/settings.js';
 import { StripeEvents } from './system/stripe.js';
+import { RequestLog } from './usage/requests.js';
 
 const TABS = [
   { id: 'server', title: 'Server', view: Server },
@@ -21,6 +22,7 @@ const TABS = [
   { id: 'accounts', title: 'Accounts', view: Accounts },
   { id: 'settings', title: 'Settings', view: Settings },
   { id: 'audit', title: 'Audit log', view: Audit },
+  { id: 'requests', title: 'Requests', view: Requests },
   { id: 'stripe', title: 'Stripe events', view: StripeEvents },
 ];
 
@@ -35,4 +37,10 @@ export function System() {
 function Audit() {
   return html`<${Bar} note="Changes of all accounts, and of the server itself." /><${AuditLog} path="/admin/v1/audit-log"
     topics=${['audit', 'server']} all />`;
+}
+
+function Requests() {
+  return html`<${Bar} note="Requests that no API key was verified for, and the operator’s. Those of an account are under Usage & logs." />
+    <${RequestLog} path="/admin/v1/logs" empty=${html`<${Empty} title="No requests yet">Whoever comes without a key that holds, or as the
+      operator, is listed here.<//>`} />`;
 }

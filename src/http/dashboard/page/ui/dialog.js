@@ -1,6 +1,6 @@
 // Dialogs, on the browser's own <dialog>: it keeps the focus within, and Escape closes it.
 
-import { html, useEffect, useId, useRef, useState } from '../lib/html.js';
+import { createContext, html, useContext, useEffect, useId, useRef, useState } from '../lib/html.js';
 import { useAction } from '../lib/load.js';
 import { Problem } from './bits.js';
 import { Icon } from './icons.js';
@@ -33,12 +33,31 @@ export function Dialog({ title, close, children, wide, firm }) {
   </dialog>`;
 }
 
+/**
+ * What a row of a list says to what is in it: `called` is its name, `beside(draw)` draws a dialog beside the list, which stays
+ * where its row does not.
+ */
+export const InRow = createContext({});
+
+/** Tells a button of a row from those of other rows, to who hears it. */
+export function OfRow() {
+  const { called } = useContext(InRow);
+  return called && html`<span class="unseen"> ${called}</span>`;
+}
+
+/** A button that opens what `draw(close)` draws. */
+export function Opener({ name, kind, disabled, draw }) {
+  const { beside } = useContext(InRow);
+  const [open, setOpen] = useState(false);
+  const act = () => (beside ? beside(draw) : setOpen(true));
+  return html`<button type="button" class=${kind} disabled=${disabled} onClick=${act}>${name}<${OfRow} /></button>
+    ${open && draw(() => setOpen(false))}`;
+}
+
 /** A button that opens a dialog: `children(close)` draws what is in it. */
 export function Opens({ name, title = name, kind, disabled, wide, children }) {
-  const [open, setOpen] = useState(false);
-  const close = () => setOpen(false);
-  return html`<button type="button" class=${kind} disabled=${disabled} onClick=${() => setOpen(true)}>${name}</button>
-    ${open && html`<${Dialog} ...${{ title, close, wide }}>${children(close)}<//>`}`;
+  const draw = (close) => html`<${Dialog} ...${{ title, close, wide }}>${children(close)}<//>`;
+  return html`<${Opener} ...${{ name, kind, disabled, draw }} />`;
 }
 
 /** A button for what cannot be undone: it says what will happen, and asks first. `keep` is the way back. */
@@ -58,6 +77,6 @@ function Question({ name, act, done, close, children, keep = 'Cancel' }) {
 export function Does({ name, icon, act, done, kind = 'small', disabled }) {
   const { run, busy, error, forget } = useAction(act, done);
   return html`<button type="button" class=${kind} disabled=${disabled} aria-disabled=${String(busy)}
-    onClick=${() => run()}>${icon && html`<${Icon} name=${icon} />`}${name}</button>
+    onClick=${() => run()}>${icon && html`<${Icon} name=${icon} />`}${name}<${OfRow} /></button>
     ${error && html`<${Dialog} title=${`${name}: refused`} close=${forget}><div class="form"><${Problem} error=${error} /></div><//>`}`;
 }

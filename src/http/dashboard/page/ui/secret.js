@@ -2,29 +2,30 @@
 
 import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { Code } from './bits.js';
-import { Dialog } from './dialog.js';
+import { Dialog, Opener } from './dialog.js';
 
 /**
  * A button that opens a dialog: `form({ close, done })` asks for what is to be made; what it gives to `done` is drawn by
  * `shown(made)`, under the title `madeTitle`, until "Done" is pressed: `left(made)` follows. While something is shown that
  * nobody sees again, nothing else closes the dialog.
  */
-export function Makes({ name, title = name, madeTitle, kind, wide, form, shown, made: told, left, again = false }) {
-  const [open, setOpen] = useState(false);
+export function Makes({ name, title = name, kind, ...rest }) {
+  return html`<${Opener} ...${{ name, kind }} draw=${(end) => html`<${Making} ...${{ title, ...rest, end }} />`} />`;
+}
+
+function Making({ title, madeTitle, wide, form, shown, made: told, left, end, again = false }) {
   const [made, setMade] = useState(null);
   const close = () => {
-    setOpen(false);
-    setMade(null);
+    end();
     if (made) left?.(made);
   };
   const done = (result) => {
     setMade(result);
     told?.(result);
   };
-  return html`<button type="button" class=${kind} onClick=${() => setOpen(true)}>${name}</button>
-    ${open && html`<${Dialog} title=${made ? madeTitle : title} close=${close} wide=${wide && !made} firm=${made && !again}>${made
-      ? html`<${Shown} close=${close}>${shown(made)}<//>`
-      : form({ close, done })}<//>`}`;
+  return html`<${Dialog} title=${made ? madeTitle : title} close=${close} wide=${wide && !made} firm=${made && !again}>${made
+    ? html`<${Shown} close=${close}>${shown(made)}<//>`
+    : form({ close, done })}<//>`;
 }
 
 /** Takes the focus, which was in the form that is gone, and is seen from its beginning. */

@@ -1,6 +1,6 @@
 // One run of an eval: what became of each case, and how that compares with another run.
 
-import { html } from '../../lib/html.js';
+import { html, useEffect, useState } from '../../lib/html.js';
 import { get } from '../../lib/api.js';
 import { useList, useLoad } from '../../lib/load.js';
 import { useQuery } from '../../lib/place.js';
@@ -12,7 +12,9 @@ import { Table, whole } from '../../ui/table.js';
 export function EvalRun({ path, evalId, id, other }) {
   const [, change] = useQuery();
   const own = `${path}/evals/${evalId}/runs`;
-  const run = useLoad((signal) => get(`${own}/${id}`, {}, { signal }), [own, id], ['evals', 'batches', 'jobs']);
+  const [over, setOver] = useState(false);
+  const run = useLoad((signal) => get(`${own}/${id}`, {}, { signal }), [own, id], over ? [] : ['evals', 'batches', 'jobs']);
+  useEffect(() => setOver(run.data?.status === 'completed'), [run.data]);
   return html`<p class="back"><button type="button" class="link" onClick=${() => change({ run: '', with: '' })}>The eval</button></p>
     <${Loaded} ...${run}>${(data) => html`<div class="stack">
       <${Summary} run=${data} />

@@ -54,7 +54,7 @@ function Input({ agent, path, state, set }) {
   return html`<div onKeyDown=${hurry}><${Problem} error=${error} retry=${reload} /><${Form} ...${run}>
     <${JsonEditor} label="Input" name="input" rows=${10} value=${state.input ?? ''} set=${(input) => set({ input })}
       judge=${judgeBy(schema)}
-      needs=${[version]} good=${schema ? 'Satisfies the input schema' : 'Valid JSON'}
+      needs=${[JSON.stringify(schema)]} good=${schema ? 'Satisfies the input schema' : 'Valid JSON'}
       hint="Any JSON value that satisfies the input schema." />
     <div><button type="button" class="small" onClick=${() => set({ input: begin() })}>Start from the schema</button></div>
     <div class="pair">

@@ -6,7 +6,7 @@ import { useList, useLoad } from '../../lib/load.js';
 import { useQuery } from '../../lib/place.js';
 import { useCan } from '../../lib/session.js';
 import { Card, Loaded, Loading, Status, Time } from '../../ui/bits.js';
-import { Confirms } from '../../ui/dialog.js';
+import { Confirms, OfRow } from '../../ui/dialog.js';
 import { Diff } from '../../ui/diff.js';
 import { Select } from '../../ui/form.js';
 import { pretty } from '../../ui/json.js';
@@ -41,7 +41,8 @@ function List({ agent, path, reload, write, list }) {
   ];
   return html`<${Card} title="Versions" flush
     actions=${write && html`<button type="button" class="primary" onClick=${() => change({ new: agent.version })}>New version</button>`}>
-    <${Table} label="All versions" columns=${columns} list=${list} /><//>`;
+    <${Table} label="All versions" columns=${columns} list=${list}
+      called=${({ version }) => `version ${version}`} /><//>`;
 }
 
 function Actions({ agent, path, version, write, change, done }) {
@@ -55,7 +56,7 @@ function Actions({ agent, path, version, write, change, done }) {
       act=${(options) => post(`${path}/activate`, { version: number }, options)}>
       Runs that name no version use version ${number} from then on, instead of version ${agent.version}.
       Jobs that were accepted before keep theirs.<//>`}
-    ${!isActive && html`<button type="button" class="small" onClick=${() => change(both)}>Compare</button>`}
+    ${!isActive && html`<button type="button" class="small" onClick=${() => change(both)}>Compare<${OfRow} /></button>`}
     ${write && html`<button type="button" class="small" onClick=${() => change({ new: number })}>Edit as new<span
       class="unseen"> version, from version ${number}</span></button>`}
   </div>`;

@@ -1,7 +1,8 @@
 // The projects of an account: parts with their own keys and limits.
 
 import { html } from '../../lib/html.js';
-import { get, patch, post } from '../../lib/api.js';
+import { get } from '../../lib/api.js';
+import { choiceOf, isChosen, useSave } from '../../lib/fields.js';
 import { useList, useLoad } from '../../lib/load.js';
 import { address } from '../../lib/place.js';
 import { useCan, useSession } from '../../lib/session.js';
@@ -12,6 +13,7 @@ import { Form, Select, Text, useFields } from '../../ui/form.js';
 import { Table } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
 
+const NEW = { name: '', environment: 'live', monthly_credit_limit: '', record_invocations: '' };
 const RECORDING = [['', 'As the account says'], ['true', 'Yes'], ['false', 'No']];
 
 export function ProjectList() {
@@ -51,14 +53,17 @@ function columns({ write, spent, shown, close }) {
 /** Keys whose spending is added up; of more, a sum is the least that it may be. */
 const KEYS_MAX = 100;
 
+/** Credits are added as whole millionths: their decimals are none that a float has. */
+const MILLION = 1_000_000;
+
 /** What was spent this month by project, as of now: `{ of(project), isWhole }`; of the environment that is shown. */
 function useSpent(may) {
   const { data, error } = useLoad(async (signal) => {
     if (!may) return null;
     const { data: rows, has_more: more } = await get('/v1/usage/spending', { limit: KEYS_MAX }, { signal });
     const sums = new Map();
-    for (const { project_id: id, spent } of rows) sums.set(id, (sums.get(id) ?? 0) + spent);
-    return { of: ({ id }) => sums.get(id) ?? 0, isWhole: !more };
+    for (const { project_id: id, spent } of rows) sums.set(id, (sums.get(id) ?? 0) + Math.round(spent * MILLION));
+    return { of: ({ id }) => (sums.get(id) ?? 0) / MILLION, isWhole: !more };
   }, [may]);
   return { spent: data, error };
 }
@@ -68,9 +73,13 @@ function spentBy(one, spent, shown) {
   return `${spent.isWhole ? '' : 'at least '}${format.credits(spent.of(one))}`;
 }
 
+/** A form as the API wants it. */
+const body = ({ monthly_credit_limit: limit, record_invocations: records, ...rest }) => (
+  { ...rest, monthly_credit_limit: limit.trim() || null, record_invocations: isChosen(records) });
+
 function NewProject({ close, done }) {
-  const [value, set] = useFields({ name: '', environment: 'live', monthly_credit_limit: '', record_invocations: '' });
-  const send = (options, { name, environment, ...rest }) => post('/v1/projects', { name, environment, ...settings(rest) }, options);
+  const [value, set] = useFields(NEW);
+  const send = useSave('/v1/projects', NEW, body);
   return html`<${Form} ...${{ value, send, close, done }} submit="Create project">
     <${Text} label="Name" name="name" required maxlength="200" value=${value.name} set=${set('name')} />
     <${Select} label="Environment" name="environment" value=${value.environment} set=${set('environment')}
@@ -79,10 +88,11 @@ function NewProject({ close, done }) {
 }
 
 function EditProject({ of, close, done }) {
-  const [value, set] = useFields({
-    name: of.name, monthly_credit_limit: of.monthly_credit_limit ?? '', record_invocations: String(of.record_invocations ?? ''),
-  });
-  const send = (_, { name, ...rest }) => patch(`/v1/projects/${of.id}`, { ...(name !== of.name && { name }), ...settings(rest, of) });
+  const first = {
+    name: of.name, monthly_credit_limit: String(of.monthly_credit_limit ?? ''), record_invocations: choiceOf(of.record_invocations),
+  };
+  const [value, set] = useFields(first);
+  const send = useSave('/v1/projects', first, body, of.id);
   return html`<${Form} ...${{ value, send, close, done }} submit="Save">
     <${Text} label="Name" name="name" required maxlength="200" value=${value.name} set=${set('name')} readonly=${of.name === 'default'}
       hint=${of.name === 'default' ? 'The project “default” keeps its name.' : undefined} />
@@ -96,14 +106,4 @@ function Settings({ value, set }) {
     <${Select} label="Record invocations" name="record_invocations" value=${value.record_invocations}
       set=${set('record_invocations')} options=${RECORDING}
       hint="Whether what its jobs were asked and answered is kept, to be looked at." />`;
-}
-
-/** What differs from what a project has. */
-function settings({ monthly_credit_limit, record_invocations }, of = {}) {
-  const limit = String(monthly_credit_limit).trim();
-  const records = record_invocations === '' ? null : record_invocations === 'true';
-  return {
-    ...(limit !== String(of.monthly_credit_limit ?? '') && { monthly_credit_limit: limit || null }),
-    ...(records !== (of.record_invocations ?? null) && { record_invocations: records }),
-  };
 }

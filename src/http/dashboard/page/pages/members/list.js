@@ -20,7 +20,8 @@ export function MemberList() {
   const command = `skai-server --config config.toml user create --account ${account.id} --email you@example.com --role developer`;
   return html`<${Bar} note="Members sign in with e-mail and password. Their role says what they may do.">
       ${write && html`<${Invite} made=${list.reload} />`}<//>
-    <${Table} label="Members" columns=${columns({ write, user, role, reload: list.reload })} list=${list} empty=${html`<${Empty}
+    <${Table} label="Members" called=${({ email }) => email}
+      columns=${columns({ write, user, role, reload: list.reload })} list=${list} empty=${html`<${Empty}
       title="No members yet" command=${command}>${write
         ? 'Invite somebody: they get a link to choose a password with. Or, on the server itself:'
         : 'An owner or admin can invite somebody. Or, on the server itself:'}<//>`} />

@@ -1,7 +1,7 @@
 // A function to make or to replace.
 
-import { html, useId } from '../../lib/html.js';
-import { getAll, put } from '../../lib/api.js';
+import { html, useId, useState } from '../../lib/html.js';
+import { get, getAll, put } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import { Problem } from '../../ui/bits.js';
 import { Check, Form, Select, Text, useFields } from '../../ui/form.js';
@@ -9,7 +9,7 @@ import { JsonEditor, pretty } from '../../ui/json.js';
 import { Makes } from '../../ui/secret.js';
 import { SigningSecret } from '../webhooks/parts.js';
 import { Headers, headersOf, headersSent } from './headers.js';
-import { isBroken, payloadOf, useFunctions } from './parts.js';
+import { isBroken, payloadOf } from './parts.js';
 
 const KINDS = [
   ['http', 'A request to your own server'],
@@ -18,7 +18,7 @@ const KINDS = [
 ];
 const BUILTINS = ['daily-token-reset', 'batch-ai-processor', 'streak-updater', 'cleanup-expired-tokens'];
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
-const NEW = { name: '', kind: 'http', url: '', method: 'POST', headers: [], timeout_ms: 30_000, agent: '', input: '', replaces: false };
+const NEW = { name: '', kind: 'http', url: '', method: 'POST', headers: [], timeout_ms: 30_000, agent: '', input: '' };
 
 function body(value) {
   if (value.kind === 'http') {
@@ -52,19 +52,32 @@ function Saves({ name, title, kind, done: saved, ...rest }) {
   return html`<${Makes} ...${{ name, title, kind, form, shown }} madeTitle="Function saved" />`;
 }
 
-const save = (_, value) => put(`/v1/functions/${encodeURIComponent(value.name.trim())}`, body(value));
+const pathOf = ({ name }) => `/v1/functions/${encodeURIComponent(name.trim())}`;
 
+const isThere = (path) => get(path).then(() => true, (error) => {
+  if (error.status === 404) return false;
+  throw error;
+});
+
+/** A new function replaces one of its name only where somebody who knows of it says so: `taken` is that name. */
 function Fields({ first, isNew, ...rest }) {
   const [value, set, setValue] = useFields(first);
-  const { names, error } = useFunctions();
+  const [taken, setTaken] = useState(null);
+  const [replaced, replace] = useState(null);
+  const name = value.name.trim();
+  const send = async (_, given) => {
+    if (isNew && replaced !== name && await isThere(pathOf(given))) {
+      setTaken(name);
+      throw Object.assign(new Error(`There is a function ${name}. Choose another name, or to replace it.`), { param: 'name' });
+    }
+    return put(pathOf(given), body(given));
+  };
   const choose = (kind) => setValue((last) => ({ ...last, kind, name: nameFor(kind, last) }));
-  const isTaken = isNew && names.includes(value.name.trim());
-  return html`<${Form} ...${{ ...rest, value }} send=${save} disabled=${isLacking(value) || (isTaken && !value.replaces)}>
-    <${Problem} error=${error} />
+  return html`<${Form} ...${{ ...rest, value, send }} disabled=${isLacking(value)}>
     <${Select} label="Kind" name="kind" value=${value.kind} set=${choose} options=${KINDS} />
     ${isNew && html`<${Name} ...${{ value }} set=${set('name')} />`}
-    ${isTaken && html`<${Check} label="Replace the function of this name" value=${value.replaces} set=${set('replaces')}
-      hint="There is one. Schedules and tasks that name it run this one from then on." />`}
+    ${taken === name && html`<${Check} label="Replace the function of this name" value=${replaced === name}
+      set=${(on) => replace(on ? name : null)} hint="Schedules and tasks that name it run this one from then on." />`}
     ${value.kind === 'http' && html`<${Request} ...${{ value, set }} />`}
     ${value.kind === 'agent' && html`<${AgentRun} ...${{ value, set }} />`}
   <//>`;

@@ -1,5 +1,4 @@
-// What the pages of schedules share: times in a zone, a payload as text, the functions to choose from, a time that is
-// chosen.
+// What the pages of schedules share: times in a zone, a payload as text, the functions to choose from.
 
 import { html } from '../../lib/html.js';
 import { getAll } from '../../lib/api.js';
@@ -45,9 +44,6 @@ export function useFunctions() {
 /** A payload as it is sent: nothing written is no payload. */
 export const payloadOf = (text) => parseJson(text).value ?? null;
 export const isBroken = (text) => Boolean(parseJson(text).fault);
-
-/** What a field of a date and a time in this browser's zone holds, as the API wants it. */
-export const momentOf = (local) => (local ? new Date(local).toISOString() : undefined);
 
 export const taskPage = ({ id }) => `/dashboard/schedules/tasks/${id}`;
 export const scheduleAt = ({ id }) => ['/dashboard/schedules', { schedule: id }];

@@ -1,7 +1,7 @@
 // A schedule to make or to change. The server judges when it is due, and says what that means: the next runs.
 
 import { html, useId } from '../../lib/html.js';
-import { patch, post } from '../../lib/api.js';
+import { useSave } from '../../lib/fields.js';
 import { Problem } from '../../ui/bits.js';
 import { Check, Form, Select, Text, useFields } from '../../ui/form.js';
 import { JsonEditor, pretty } from '../../ui/json.js';
@@ -40,16 +40,14 @@ const isLacking = ({ name, cron, function_name: runs, payload }) => !name.trim()
 
 /** "Create schedule". */
 export function CreateSchedule() {
-  const send = (options, value) => post('/v1/schedules', body(value), options);
-  return html`<${Saves} name="Create schedule" kind="primary" first=${NEW} submit="Create schedule" send=${send} />`;
+  return html`<${Saves} name="Create schedule" kind="primary" first=${NEW} submit="Create schedule" />`;
 }
 
 /** "Edit", filled with what the schedule is. */
 export function EditSchedule({ schedule, done }) {
   const first = Object.fromEntries(Object.keys(NEW).map((name) => [name, schedule[name]]));
   first.payload = pretty(schedule.payload);
-  const send = (_, value) => patch(`/v1/schedules/${schedule.id}`, body(value));
-  return html`<${Saves} name="Edit" title="Edit schedule" submit="Save" left=${done} ...${{ first, send }} />`;
+  return html`<${Saves} name="Edit" title="Edit schedule" submit="Save" left=${done} ...${{ first, id: schedule.id }} />`;
 }
 
 /** What was saved is shown as what it means: the next runs. */
@@ -59,8 +57,9 @@ function Saves({ name, title, kind, left, ...rest }) {
     shown=${(saved) => html`<p role="status"><b>${saved.name}</b> is saved. It is due next:</p><${NextRuns} schedule=${saved} />`} />`;
 }
 
-function Fields({ first, submit, send, close, done }) {
+function Fields({ first, id, submit, close, done }) {
   const [value, set] = useFields(first);
+  const send = useSave('/v1/schedules', first, body, id);
   const { names, error } = useFunctions();
   const options = [['', 'Choose a function'], ...new Set([...names, value.function_name].filter(Boolean))];
   return html`<${Form} ...${{ value, submit, send, close, done }} disabled=${isLacking(value)}>
@@ -95,11 +94,11 @@ function Exceptions({ value, set }) {
 }
 
 /** The zones that this browser knows are offered; the server has the last word. */
-function Zone({ value, set }) {
+export function Zone({ value, set, hint = '' }) {
   const list = useId();
   const zones = ['UTC', ...(Intl.supportedValuesOf?.('timeZone') ?? [])];
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return html`<${Text} label="Time zone" name="timezone" value=${value} set=${set} list=${list}
-    hint=${`A zone of the IANA database. This browser's is ${own}.`} />
+    hint=${`A zone of the IANA database; this browser's is ${own}. ${hint}`} />
     <datalist id=${list}>${zones.map((zone) => html`<option key=${zone} value=${zone}></option>`)}</datalist>`;
 }

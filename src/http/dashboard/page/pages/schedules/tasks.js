@@ -2,6 +2,7 @@
 
 import { html } from '../../lib/html.js';
 import { post } from '../../lib/api.js';
+import { momentOf } from '../../lib/fields.js';
 import { useList } from '../../lib/load.js';
 import { address, go } from '../../lib/place.js';
 import { Empty, NoMatch, Problem, curl } from '../../ui/bits.js';
@@ -10,7 +11,7 @@ import { Filters, useFilters } from '../../ui/filters.js';
 import { Filter, Form, Select, Text, useFields } from '../../ui/form.js';
 import { JsonEditor } from '../../ui/json.js';
 import { Table } from '../../ui/table.js';
-import { TASK_STATUSES, isBroken, momentOf, payloadOf, taskColumns, taskPage, useFunctions } from './parts.js';
+import { TASK_STATUSES, isBroken, payloadOf, taskColumns, taskPage, useFunctions } from './parts.js';
 
 const FIRST = curl('/v1/scheduled-tasks', { function_name: 'batch-ai-processor' });
 

@@ -11,6 +11,7 @@ import { Form, Text, useFields } from '../../ui/form.js';
 import { Table } from '../../ui/table.js';
 import { Bar } from '../../ui/tabbed.js';
 import { Grant } from '../credits/operator.js';
+import { EditAccount } from './account-form.js';
 import { switchTo } from './switch.js';
 
 export function Accounts() {
@@ -36,6 +37,7 @@ const columns = ({ account, reload }) => [
   { name: 'Created', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
   { name: 'Actions', unseen: true, of: (one) => html`<span class="actions">
     <${Does} name="Switch" disabled=${one.id === account.id} act=${() => switchTo(one.id)} />
+    <${EditAccount} of=${one} done=${reload} />
     <${Grant} of=${one} />
     <${Suspension} of=${one} done=${reload} /></span>` },
 ];

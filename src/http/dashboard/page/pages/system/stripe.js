@@ -22,7 +22,8 @@ export function StripeEvents() {
   return html`<${Bar} note="Unmatched events name no account that is known here: say whose they are. Ignored and failed ones need you." />
     <${Filters} label="Filter events" of=${filters}><${Filter} label="Status" value=${status} options=${STATUSES}
       set=${set('status')} /><//>
-    <${Table} label="Stripe events" columns=${columns(list.reload)} list=${list} empty=${status ? html`<${NoMatch} what="event" />`
+    <${Table} label="Stripe events" called=${({ id }) => id}
+      columns=${columns(list.reload)} list=${list} empty=${status ? html`<${NoMatch} what="event" />`
       : html`<${Empty} title="No events yet">Stripe has to send its events to <code>${location.origin}/internal/stripe/webhook</code>.
         Its signing secret belongs in the configuration.<//>`} />`;
 }

@@ -35,7 +35,8 @@ export function Executions() {
       <${FilterText} label="Agent or model" value=${asked.skill_name} set=${set('skill_name')} />
       <${FilterText} label="Job id" value=${asked.job_id} set=${set('job_id')} />
       <${FilterDays} of=${filters} /><//>
-    <${Table} label="Executions" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered ? html`<${NoMatch} what="execution" />`
+    <${Table} label="Executions" columns=${COLUMNS} list=${list} open=${setOpen}
+      called=${({ job_id }) => job_id && format.tail(job_id)} empty=${filtered ? html`<${NoMatch} what="execution" />`
       : html`<${Empty} title="No executions yet" command=${firstJob()}>Each job that ends, and each that is refused, is listed here. Send
         one with an API key:<//>`} />
     ${open && html`<${Detail} event=${open} close=${() => setOpen(null)} />`}`;

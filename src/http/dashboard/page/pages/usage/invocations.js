@@ -47,7 +47,8 @@ export function Invocations() {
       <${Filter} label="Status" value=${asked.status} options=${Object.entries(WORDS)} set=${set('status')} />
       <${FilterText} label="Job id" value=${asked.job_id} set=${set('job_id')} />
       <${FilterDays} of=${filters} /><//>
-    <${Table} label="Invocations" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered ? html`<${NoMatch} what="invocation" />`
+    <${Table} label="Invocations" columns=${COLUMNS} list=${list} open=${setOpen}
+      called=${({ job_id }) => format.tail(job_id)} empty=${filtered ? html`<${NoMatch} what="invocation" />`
       : html`<${Empty} title="No invocations yet" command=${firstJob()}>What a job was asked and what it answered is listed here once it
         ended, where recording is on: in the project, else in the account, else under <code>[telemetry.invocations]</code> in config.toml.
         Send a job with an API key:<//>`} />

@@ -1,21 +1,24 @@
 // What projects and keys are called, for rows that hold their ids alone.
 
-import { html } from '../../lib/html.js';
+import { html, useRef } from '../../lib/html.js';
 import { get, getAll } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 import { useCan } from '../../lib/session.js';
 import * as format from '../../lib/format.js';
 
-/** Keys that are in no list, and are asked for one by one. */
-const ONE_BY_ONE_MAX = 20;
+/** Keys that are in no list are asked for one by one, so many at a time. */
+const AT_ONCE_MAX = 20;
 
 /** `{ projects, keys, error }` by id, as far as they are `wanted`, known, and may be read. */
 export function useNames(rows, wanted = true) {
   const can = useCan()('keys:read') && wanted;
   const { data, error } = useLoad((signal) => (can ? lists(signal) : nothing()), [can], ['projects', 'keys']);
-  const missing = data && can ? unknown(rows, data.keys).join(' ') : '';
-  const others = useLoad((signal) => oneByOne(missing.split(' ').filter(Boolean), signal), [missing]);
-  return { projects: data?.projects ?? {}, keys: { ...data?.keys, ...others.data }, error };
+  // What came of each is kept; it is null of those that cannot be read, which stay without a name.
+  const found = useRef({}).current;
+  const keys = { ...found, ...data?.keys };
+  const missing = data && can ? unknown(rows, keys).join(' ') : '';
+  useLoad((signal) => oneByOne(missing.split(' ').filter(Boolean), found, signal), [missing]);
+  return { projects: data?.projects ?? {}, keys, error };
 }
 
 const nothing = async () => ({ projects: {}, keys: {} });
@@ -27,14 +30,13 @@ async function lists(signal) {
 }
 
 function unknown(rows, keys) {
-  const ids = new Set((rows ?? []).map((row) => row.api_key_id).filter((id) => id && !keys[id]));
-  return [...ids].slice(0, ONE_BY_ONE_MAX);
+  const ids = new Set((rows ?? []).map((row) => row.api_key_id).filter((id) => id && !(id in keys)));
+  return [...ids].slice(0, AT_ONCE_MAX);
 }
 
-/** Those that cannot be read stay without a name. */
-async function oneByOne(ids, signal) {
-  const found = await Promise.allSettled(ids.map((id) => get(`/v1/api-keys/${id}`, {}, { signal })));
-  return byId(found.filter(({ value }) => value).map(({ value }) => value));
+async function oneByOne(ids, found, signal) {
+  const answers = await Promise.allSettled(ids.map((id) => get(`/v1/api-keys/${id}`, {}, { signal })));
+  if (!signal.aborted) ids.forEach((id, at) => { found[id] = answers[at].value ?? null; });
 }
 
 /** The name of what an id is of, else the end of the id. */

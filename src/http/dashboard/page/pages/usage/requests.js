@@ -24,11 +24,18 @@ const COLUMNS = [
 /** Requests are short: below ten milliseconds, tenths matter. */
 const took = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : format.duration(ms));
 
+/** Those with a key of the account that is shown. */
 export function Requests() {
+  return html`<${RequestLog} path="/v1/logs" empty=${html`<${Empty} title="No requests yet" command=${curl('/v1/me')}>Each request
+    with a key of this account is listed here:<//>`} />`;
+}
+
+/** The log at `path`; `empty` is drawn where there is nothing in it. */
+export function RequestLog({ path, empty }) {
   const filters = useFilters(['status', 'route', 'request_id', 'from', 'to']);
   const { query: { from, to, ...asked }, set, filtered } = filters;
   const [open, setOpen] = useState(null);
-  const list = useList('/v1/logs', { ...asked, ...moments({ from, to }) });
+  const list = useList(path, { ...asked, ...moments({ from, to }) });
   const text = (label, name, more) => html`<${FilterText} label=${label} value=${asked[name]} set=${set(name)} ...${more} />`;
   return html`<div class="toolbar"><${Filters} label="Filter requests" of=${filters}>
       ${text('Status', 'status', { inputmode: 'numeric', placeholder: '404' })}
@@ -36,8 +43,8 @@ export function Requests() {
       ${text('Request id', 'request_id')}
       <${FilterDays} of=${filters} /><//>
       <button type="button" onClick=${list.reload}>Refresh</button></div>
-    <${Table} label="Requests" columns=${COLUMNS} list=${list} open=${setOpen} empty=${filtered ? html`<${NoMatch} what="request" />`
-      : html`<${Empty} title="No requests yet" command=${curl('/v1/me')}>Each request with a key of this account is listed here:<//>`} />
+    <${Table} label="Requests" called=${({ method, path }) => `${method} ${path}`} columns=${COLUMNS} list=${list} open=${setOpen}
+      empty=${filtered ? html`<${NoMatch} what="request" />` : empty} />
     ${open && html`<${Detail} request=${open} close=${() => setOpen(null)} />`}`;
 }
 

@@ -37,7 +37,9 @@ function columns({ projects, keys }) {
   ];
 }
 
+/** The limit is undefined where the key is not known. */
 function Budget({ spent, limit }) {
-  if (limit === undefined || limit === null) return 'No limit';
+  if (limit === null) return 'No limit';
+  if (limit === undefined) return '–';
   return html`<${Meter} value=${spent} of=${limit} label="Used" /> of ${format.credits(limit)}`;
 }

@@ -29,6 +29,8 @@ function Work({ letter: { id, job_id: job, delivery_id: delivery, task_id: task 
   return html`<code>${format.tail(id)}</code>`;
 }
 
+const called = ({ id, job_id: job, delivery_id: delivery, task_id: task }) => format.tail(job ?? delivery ?? task ?? id);
+
 export function DeadLetters() {
   const filters = useFilters(['queue']);
   const { query: { queue }, set } = filters;
@@ -38,7 +40,7 @@ export function DeadLetters() {
     done=${list.reload} />`;
   return html`<${Filters} label="Filter dead letters" of=${filters}>
       <${Filter} label="Queue" value=${queue} options=${QUEUES} set=${set('queue')} /><//>
-    <${Table} label="Dead letters" columns=${columns(can('jobs:write') && redrive)} list=${list} empty=${html`<${Empty}
+    <${Table} label="Dead letters" called=${called} columns=${columns(can('jobs:write') && redrive)} list=${list} empty=${html`<${Empty}
       title=${queue ? 'No dead letters in this queue' : 'No dead letters'}>Jobs, deliveries and tasks that failed for good appear here, to
       be put back into their queue once the cause is gone.<//>`} />`;
 }

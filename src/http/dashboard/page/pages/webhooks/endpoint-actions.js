@@ -2,6 +2,7 @@
 
 import { html, useState } from '../../lib/html.js';
 import { post } from '../../lib/api.js';
+import { momentOf } from '../../lib/fields.js';
 import * as format from '../../lib/format.js';
 import { Form, Select, Text, useFields } from '../../ui/form.js';
 import { Opens } from '../../ui/dialog.js';
@@ -43,7 +44,7 @@ function Redriving({ id, close, done }) {
   const [value, set] = useFields({ since: '' });
   const [result, setResult] = useState(null);
   const path = `/v1/webhooks/endpoints/${id}/redrive`;
-  const send = (options, { since }) => post(path, since ? { since: new Date(since).toISOString() } : {}, options);
+  const send = (options, { since }) => post(path, { since: momentOf(since) }, options);
   const finished = (answer) => {
     setResult(answer);
     done();

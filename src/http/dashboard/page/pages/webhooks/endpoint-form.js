@@ -1,7 +1,7 @@
 // An endpoint to make or to change.
 
 import { html } from '../../lib/html.js';
-import { patch, post } from '../../lib/api.js';
+import { useSave } from '../../lib/fields.js';
 import { go, address } from '../../lib/place.js';
 import { Check, Checks, Form, Select, Text, useFields } from '../../ui/form.js';
 import { Opens } from '../../ui/dialog.js';
@@ -19,9 +19,8 @@ const body = ({ url, all, events, description, retry_policy: policy }) => ({
 
 /** "Create endpoint": its secret is shown once, then its page. */
 export function CreateEndpoint() {
-  const send = (options, value) => post('/v1/webhooks/endpoints', body(value), options);
   return html`<${Makes} name="Create endpoint" madeTitle="Endpoint created" kind="primary"
-    form=${({ close, done }) => html`<${Fields} ...${{ send, close, done }} first=${NEW} submit="Create endpoint" />`}
+    form=${({ close, done }) => html`<${Fields} ...${{ close, done }} first=${NEW} submit="Create endpoint" />`}
     shown=${(made) => html`<${SigningSecret} of=${made} />`} left=${({ id }) => go(address(endpointPage(id)))} />`;
 }
 
@@ -30,11 +29,12 @@ export function EditEndpoint({ endpoint, done }) {
   const all = endpoint.events.includes('*');
   const first = { ...endpoint, all, events: all ? [] : endpoint.events, description: endpoint.description ?? '' };
   return html`<${Opens} name="Edit" title="Edit endpoint">${(close) => html`<${Fields} ...${{ first, close }} submit="Save"
-    send=${(_, value) => patch(`/v1/webhooks/endpoints/${endpoint.id}`, body(value))} done=${() => { close(); done(); }} />`}<//>`;
+    id=${endpoint.id} done=${() => { close(); done(); }} />`}<//>`;
 }
 
-function Fields({ first, submit, send, done, close }) {
+function Fields({ first, id, submit, done, close }) {
   const [value, set] = useFields(first);
+  const send = useSave('/v1/webhooks/endpoints', first, body, id);
   return html`<${Form} ...${{ value, submit, send, done, close }} disabled=${!value.url.trim() || (!value.all && !value.events.length)}>
     <${Text} label="URL" name="url" type="url" inputmode="url" value=${value.url} set=${set('url')} required maxlength="2048"
       placeholder="https://example.com/webhooks"
