@@ -33,10 +33,11 @@ export function Agent({ name }) {
   const draw = (data) => html`<${chosen.view} agent=${data} ...${{ name, path }} reload=${agent.reload} />`;
   // What is drawn stays where it is when the agent cannot be asked for again: somebody may be writing in it.
   const isEarly = chosen.early && (agent.data || !agent.error);
+  const isGone = !agent.data && agent.error?.status === 404;
   return html`<${Head} title=${name} back=${{ to: '/dashboard/agents', name: 'Agents' }} note=${agent.data?.description}>
       ${agent.data && !agent.data.archived_at && can('agents:write') && html`<${Archive} ...${{ name, path }} done=${agent.reload} />`}<//>
     ${agent.data?.archived_at && html`<p class="notice">This agent is archived: it takes no runs. Its history is kept.</p>`}
-    <${Tabs} label="Agent" ...${{ tabs, chosen, choose }} />
+    ${!isGone && html`<${Tabs} label="Agent" ...${{ tabs, chosen, choose }} />`}
     <${Panel} chosen=${chosen}>${isEarly ? html`<${Problem} error=${agent.error} retry=${agent.reload} />${draw(agent.data)}`
       : html`<${Loaded} ...${agent}>${draw}<//>`}<//>`;
 }

@@ -16,8 +16,8 @@ const FIRST_AGENT = curl('/v1/agents', {
 });
 
 const COLUMNS = [
-  { name: 'Agent', of: ({ name }) => name },
-  { name: 'Description', of: ({ description }) => description ?? '–', wide: true },
+  { name: 'Agent', of: ({ name }) => name, wide: true },
+  { name: 'Description', of: ({ description }) => html`<span class="clamp" title=${description}>${description ?? '–'}</span>`, wide: true },
   { name: 'Model', of: ({ model }) => model },
   { name: 'Version', of: ({ version, latest_version: last }) => (version === last ? version : `${version} of ${last}`), number: true },
   { name: 'Contract', of: ({ input_schema, output_schema }) => contract(input_schema, output_schema) },

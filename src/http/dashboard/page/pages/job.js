@@ -28,10 +28,12 @@ function Actions({ job, reload }) {
   const can = useCan();
   const write = can('jobs:write');
   const path = `/v1/jobs/${job.id}`;
+  // Asked for in the same way, it is refused again.
+  const kind = job.error?.code === 'BAD_REQUEST' ? '' : 'primary';
   const isAgain = ['failed', 'expired', 'canceled'].includes(job.status);
   return html`${job.agent && can('agents:read') && html`<${Link} class="button" to=${`/dashboard/agents/${job.agent.name}`}
     query=${{ tab: 'try' }}>Try the agent<//>`}
-    ${write && isAgain && html`<${Does} name="Retry job" kind="primary" act=${(options) => post(`${path}/retry`, {}, options)}
+    ${write && isAgain && html`<${Does} name="Retry job" kind=${kind} act=${(options) => post(`${path}/retry`, {}, options)}
       done=${reload} />`}
     ${write && !isOver(job) && html`<${Confirms} name="Cancel job" title="Cancel this job?" kind="danger" keep="Let it run"
       act=${(options) => post(`${path}/cancel`, {}, options)} done=${reload}>

@@ -80,9 +80,12 @@ export function Problem({ error, retry }) {
 
 /** Draws what was loaded, or why it was not, or that it is on its way. */
 export function Loaded({ error, data, reload, children }) {
+  if (data === null && error?.status === 404) return html`<${Problem} error=${{ ...error, message: GONE }} />`;
   if (data === null) return error ? html`<${Problem} error=${error} retry=${reload} />` : html`<${Loading} />`;
   return html`${error && html`<${Problem} error=${error} retry=${reload} />`}${children(data)}`;
 }
+
+const GONE = 'There is nothing here: it was removed, or it belongs to another project or account.';
 
 export function Loading() {
   return html`<p class="loading" role="status">Loading…</p>`;

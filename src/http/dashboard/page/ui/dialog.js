@@ -60,17 +60,18 @@ export function Opens({ name, title = name, kind, disabled, wide, children }) {
   return html`<${Opener} ...${{ name, kind, disabled, draw }} />`;
 }
 
-/** A button for what cannot be undone: it says what will happen, and asks first. `keep` is the way back. */
+/** A button that says what will happen, and asks first; of a `danger` kind for what cannot be undone. `keep` is the way back. */
 export function Confirms({ name, title, children, act, done, kind = 'danger small', disabled, keep }) {
-  return html`<${Opens} ...${{ name, title, kind, disabled }}>${(close) => html`<${Question} ...${{ name, act, close, keep }}
+  return html`<${Opens} ...${{ name, title, kind, disabled }}>${(close) => html`<${Question} ...${{ name, kind, act, close, keep }}
     done=${(result) => { close(); return done?.(result); }}>${children}<//>`}<//>`;
 }
 
-function Question({ name, act, done, close, children, keep = 'Cancel' }) {
+function Question({ name, kind, act, done, close, children, keep = 'Cancel' }) {
   const { run, busy, error } = useAction(act, done);
   return html`<div class="form"><p>${children}</p><${Problem} error=${error} />
     <div class="form-end"><button type="button" onClick=${close} autofocus>${keep}</button>
-      <button type="button" class="danger" aria-disabled=${String(busy)} onClick=${() => run()}>${name}</button></div></div>`;
+      <button type="button" class=${kind.includes('danger') ? 'danger' : 'primary'} aria-disabled=${String(busy)}
+        onClick=${() => run()}>${name}</button></div></div>`;
 }
 
 /** A button that does something at once, and says where it failed. */

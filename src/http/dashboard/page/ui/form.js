@@ -8,7 +8,7 @@ import { Problem } from './bits.js';
 /** How long nobody types before a filter holds, in milliseconds. */
 const TYPING_MS = 400;
 
-/** The field that the server refused: its `name`, as its path begins, and the `message`. */
+/** The field that the server refused: its `name`, as its path begins, and the `message`, which need not begin with it. */
 const Fault = createContext({});
 
 /** Why the server refused the field of this name, if it did. */
@@ -35,21 +35,31 @@ export function Form({ value, send, done, submit, close, children, disabled, lon
   });
   useEffect(() => () => holds(false), []);
   const box = useRef(null);
+  const [isMarked, setMarked] = useState(false);
   const fault = error?.param ? error.param.split(/[/.[]/)[0] : null;
   useEffect(() => {
     const field = fault && box.current.querySelector(`[name="${CSS.escape(fault)}"]`);
     (field?.matches('fieldset') ? field.querySelector('input') : field)?.focus();
+    setMarked(Boolean(field));
   }, [error]);
   const act = (event) => {
     event.preventDefault();
     run(value);
   };
   return html`<form class="form" ref=${box} onSubmit=${act} onInput=${() => holds(true)}>
-    <${Fault.Provider} value=${{ name: fault, message: error?.message }}>${children}<//>
-    <${Problem} error=${error} />
+    <${Fault.Provider} value=${{ name: fault, message: fault && sentence(error.message, fault) }}>${children}<//>
+    <${Problem} error=${isMarked && error ? { ...error, message: MARKED } : error} />
     <div class="form-end">${close && html`<button type="button" onClick=${close}>Cancel</button>`}
       <button type="submit" class="primary" disabled=${disabled} aria-disabled=${String(busy)}>${submit}</button></div>
   </form>`;
+}
+
+const MARKED = 'Nothing was changed: see the marked field.';
+
+/** What is wrong with a field, which the label beside it names already. */
+function sentence(message, name) {
+  const rest = message.replace(new RegExp(`^\\W?${name}\\W+`), '');
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
 }
 
 function Labelled({ label, hint, name, children }) {

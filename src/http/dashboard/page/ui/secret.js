@@ -29,7 +29,7 @@ function Making({ title, madeTitle, wide, form, shown, made: told, left, end, ag
 }
 
 /** Takes the focus, which was in the form that is gone, and is seen from its beginning. */
-function Shown({ close, children }) {
+export function Shown({ close, children }) {
   const box = useRef(null);
   useEffect(() => {
     box.current.focus({ preventScroll: true });

@@ -24,7 +24,7 @@ export function Shell({ path, page, children }) {
   return html`
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>Skip to content</a>
     <div class="shell">
-      <aside class=${menu ? 'side open' : 'side'}>
+      <aside class=${menu ? 'side open' : 'side'} onKeyDown=${(event) => event.key === 'Escape' && setMenu(false)}>
         <div class="brand"><${Link} to="/dashboard" class="mark"><span aria-hidden="true">{ }</span> skai<//><${Here} />
           <button type="button" class="quiet burger" aria-expanded=${String(menu)} aria-controls="navigation"
             onClick=${() => setMenu(!menu)}><${Icon} name=${menu ? 'close' : 'menu'} /><span class="unseen">Menu</span></button></div>

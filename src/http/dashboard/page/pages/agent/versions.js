@@ -48,11 +48,10 @@ function List({ agent, path, reload, write, list }) {
 function Actions({ agent, path, version, write, change, done }) {
   const { version: number } = version;
   const isActive = number === agent.version;
-  const back = number < agent.version;
   const both = { from: Math.min(number, agent.version), to: Math.max(number, agent.version) };
   return html`<div class="actions">
     ${write && !isActive && html`<${Confirms} name="Activate" kind="small"
-      title=${`Roll ${back ? 'back' : 'forward'} to version ${number}?`} done=${done}
+      title=${`Activate version ${number}?`} done=${done}
       act=${(options) => post(`${path}/activate`, { version: number }, options)}>
       Runs that name no version use version ${number} from then on, instead of version ${agent.version}.
       Jobs that were accepted before keep theirs.<//>`}

@@ -22,7 +22,7 @@ export function KeyList() {
   const named = new Map(projects?.map((one) => [one.id, one]));
   const create = can('keys:write') && html`<${CreateKey} projects=${projects ?? []} made=${list.reload} />`;
   return html`<${Bar} note="Keys let programs use the API. What people do on this page needs none.">${create}<//>
-    <${Problem} error=${error} />
+    <${Problem} error=${list.error ? null : error} />
     <${Table} label="API keys" columns=${columns({ named, write: can('keys:write'), reload: list.reload })} list=${list}
       empty=${html`<${Empty} title="No keys yet"
         command=${`skai-server --config config.toml key create --account ${account.id} --name ci --json`}>
@@ -31,17 +31,21 @@ export function KeyList() {
 
 function columns({ named, write, reload }) {
   return [
-    { name: 'Name', of: (key) => html`<span class="strong">${key.name}</span>${limits(key) && html`<p
-      class="note">${limits(key)}</p>`}`, wide: true },
-    { name: 'Key', of: ({ prefix }) => html`<code>${prefix}…</code>` },
+    { name: 'Name', of: (key) => html`<span class="strong">${key.name}</span><p class="note"><code>${key.prefix}…</code></p>${limits(key)
+      && html`<p class="note">${limits(key)}</p>`}`, wide: true },
     { name: 'Project', of: ({ project_id }) => html`<${ProjectName} of=${named.get(project_id)} id=${project_id} />` },
     { name: 'Scopes', of: ({ scopes }) => html`<${Scopes} of=${scopes} />` },
     { name: 'Last used', of: ({ last_used_at }) => (last_used_at ? html`<${Time} at=${last_used_at} />` : 'never') },
-    { name: 'Ends', of: ({ expires_at }) => (expires_at ? html`<${Time} at=${expires_at} />` : 'never') },
+    { name: 'Ends', of: ends },
     { name: 'Status', of: (key) => html`<${Status} value=${state(key)} />` },
     ...(write ? [{ name: 'Actions', unseen: true, of: (key) => state(key) === 'active' && html`<${Actions}
       ...${{ of: key, reload }} />` }] : []),
   ];
+}
+
+function ends({ expires_at, revoked_at }) {
+  if (revoked_at) return '–';
+  return expires_at ? html`<${Time} at=${expires_at} />` : 'never';
 }
 
 function state({ revoked_at, expires_at }) {

@@ -16,7 +16,7 @@ export function RotateKey({ of, reload }) {
   return html`<${Makes} name="Rotate" title=${`Rotate “${of.name}”`} madeTitle="Key rotated" kind="small" made=${reload}
     form=${({ close, done }) => html`<${RotateForm} ...${{ of, close, done }} />`}
     shown=${({ key, overlap }) => html`<${NewKey} of=${key}><p>${overlap
-      ? html`The old key works until it ends, <${Time} at=${new Date(Date.now() + overlap * 1_000).toISOString()} />.`
+      ? html`Both keys work until the old one ends: <${Time} at=${new Date(Date.now() + overlap * 1_000).toISOString()} />`
       : 'The old key has ended.'}</p><//>`} />`;
 }
 

@@ -17,9 +17,15 @@ const COLUMNS = [
   { name: 'Status', of: ({ status }) => html`<${Answer} status=${status} />` },
   { name: 'Error', of: ({ error_code }) => (error_code ? html`<code>${error_code}</code>` : '–') },
   { name: 'Duration', of: ({ duration_ms }) => took(duration_ms), number: true },
-  { name: 'Key', of: ({ api_key_prefix }) => (api_key_prefix ? html`<code>${api_key_prefix}</code>` : '–') },
+  { name: 'Key', of: ({ api_key_prefix: prefix }) => keyName(prefix) },
   { name: 'Answered', of: ({ created_at }) => html`<${Time} at=${created_at} />` },
 ];
+
+/** People use the key of the page, whose prefix is an id. */
+function keyName(prefix) {
+  if (!prefix) return '–';
+  return prefix.startsWith('dashboard-') ? html`<span title=${prefix}>the dashboard</span>` : html`<code>${prefix}</code>`;
+}
 
 /** Requests are short: below ten milliseconds, tenths matter. */
 const took = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : format.duration(ms));
@@ -59,7 +65,7 @@ function Detail({ request, close }) {
       ['Duration', took(request.duration_ms)],
       ['Route', request.route && html`<code>${request.route}</code>`],
       ['Request id', html`<${Copy} text=${request.request_id} label="Copy the request id" />`],
-      ['Key', request.api_key_prefix && html`<code>${request.api_key_prefix}</code>`],
+      ['Key', keyName(request.api_key_prefix)],
       ['Client', html`<code>${request.client_address}</code>`],
       ['User agent', request.user_agent],
       ['Body read', format.bytes(request.bytes_in)],

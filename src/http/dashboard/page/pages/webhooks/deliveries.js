@@ -13,7 +13,7 @@ export function Deliveries() {
   const { query: { from, to, ...query }, set, filtered } = filters;
   const { options, urlOf, error } = useEndpoints();
   const list = useList('/v1/webhooks/deliveries', { ...query, ...moments({ from, to }) }, ['deliveries']);
-  return html`<${Problem} error=${error} /><${Filters} label="Filter deliveries" of=${filters}>
+  return html`<${Problem} error=${list.error ? null : error} /><${Filters} label="Filter deliveries" of=${filters}>
       <${Filter} label="Status" value=${query.status} options=${DELIVERY_STATUSES} set=${set('status')} />
       <${Filter} label="Endpoint" value=${query.endpoint_id} options=${options} set=${set('endpoint_id')} />
       <${Filter} label="Event type" value=${query.event_type} options=${EVENTS} set=${set('event_type')} />

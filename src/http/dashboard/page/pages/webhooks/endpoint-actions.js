@@ -6,7 +6,7 @@ import { momentOf } from '../../lib/fields.js';
 import * as format from '../../lib/format.js';
 import { Form, Select, Text, useFields } from '../../ui/form.js';
 import { Opens } from '../../ui/dialog.js';
-import { Makes } from '../../ui/secret.js';
+import { Makes, Shown } from '../../ui/secret.js';
 import { SigningSecret } from './parts.js';
 
 const OVERLAPS = [
@@ -49,6 +49,7 @@ function Redriving({ id, close, done }) {
     setResult(answer);
     done();
   };
+  if (result && !result.has_more) return html`<${Shown} close=${close}><p class="strong" role="status">${said(result)}</p><//>`;
   return html`<${Form} ...${{ value, send, close }} submit=${result?.has_more ? 'Redrive more' : 'Redrive failed'} done=${finished}>
     <p>Deliveries that were given up go back into the queue with all their retries, up to 1,000 at once.</p>
     <${Text} label="Since" name="since" type="datetime-local" value=${value.since} set=${set('since')}
