@@ -12,7 +12,7 @@ fn a_save_undoes_nothing_that_somebody_else_changed_meanwhile() {
     let browser = world.owner();
     browser.open(&format!("/dashboard/webhooks/endpoints/{}", endpoint.id));
     browser.click("Edit");
-    browser.choose("Retry policy", "Extended: nine retries over three days");
+    browser.choose("Retry policy", "Extended: three days");
     world.account.client.patch(&path, &json!({"description": "Of the shop"})).expect(200);
     // The page behind the dialog hears of it.
     browser.see("Of the shop");
