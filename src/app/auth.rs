@@ -56,8 +56,7 @@ pub struct AuthSettings {
     pub rate_limits: RateLimits,
     /// The operator's requests per rate class.
     pub operator_rate_limit: RateLimit,
-    /// Refused keys, cookies, operator tokens and events of Stripe's per client address; wrong passwords per address
-    /// and e-mail.
+    /// Refused keys, operator tokens and events of Stripe's per client address; passwords per address and e-mail.
     pub failed_attempts: RateLimit,
     /// What it costs to hash a new key.
     pub hash_cost: HashCost,

@@ -1,6 +1,7 @@
 //! Guessing at passwords and tokens, what it costs others, and what a password is stored as.
 
 use serde_json::json;
+use skai_server::domain::{ApiKey, Environment};
 
 use super::{OPEN, SESSION, SESSIONS, SIGN_IN};
 use crate::{
@@ -71,17 +72,23 @@ fn an_address_and_an_e_mail_have_a_cap_of_their_own() {
 }
 
 #[test]
-fn tokens_that_are_nobodys_count_as_failures_of_their_address() {
+fn cookies_that_are_nobodys_keep_nobody_out() {
     let server = server();
     let person = Person::owner(&server, &server.account());
     let with = |cookie: &str| page(&server).with_header("Cookie", cookie);
     let guess = |number: usize| with(&format!("skai_session=ss_{number:043}"));
-    for number in 0..3 {
+    for number in 0..4 {
         refused(&guess(number).get("/v1/jobs"), 401, "UNAUTHENTICATED");
     }
-    refused(&guess(3).get("/v1/jobs"), 429, "RATE_LIMIT");
-    refused(&guess(4).get(SESSION), 429, "RATE_LIMIT");
-    // What is no token at all costs nothing, and right ones pass.
+    // A key that is none any more may come from the same office, again and again.
+    let revoked = ApiKey::generate(Environment::Live, &[1; 32]);
+    let script = server.client().with_key(revoked.text().expose());
+    for status in [401, 401, 401, 429] {
+        script.get("/v1/jobs").expect(status);
+    }
+    let stale = guess(5).get(SESSION).expect(200);
+    assert_eq!(stale.json()["signed_in"], false);
+    assert!(stale.header("set-cookie").is_some(), "it is taken away");
     refused(&with("skai_session=x").get("/v1/jobs"), 401, "UNAUTHENTICATED");
     person.client(&server).get("/v1/jobs").expect(200);
 }

@@ -52,7 +52,7 @@ pub(super) async fn identify(
         (Access::Metrics, _) if is_open => Ok(Identity::Anyone),
         (Access::Operator, Some(token)) => {
             csrf::check(parts)?;
-            operator(auth, signed_in(&edge.app, &edge.cookies, token, None, client).await?)
+            operator(auth, signed_in(&edge.app, &edge.cookies, token, None).await?)
         }
         (Access::Metrics | Access::Operator, _) => {
             let token = bearer(headers).ok_or_else(not_the_operator)?;
@@ -87,7 +87,7 @@ async fn caller(
     client: Client,
 ) -> Result<Arc<Session>> {
     match cookie(headers) {
-        Some(token) => signed_in(app, cookies, token, project(headers)?, client).await,
+        Some(token) => signed_in(app, cookies, token, project(headers)?).await,
         None => tenant(&app.auth, bearer(headers).ok_or_else(unauthenticated)?, client).await,
     }
 }
@@ -103,7 +103,6 @@ async fn signed_in(
     cookies: &Turns,
     token: &str,
     project: Option<ProjectId>,
-    client: Client,
 ) -> Result<Arc<Session>> {
     if let Some(known) = app.auth.known_session(token, project) {
         return Ok(known);
@@ -113,7 +112,7 @@ async fn signed_in(
     let look = move || {
         // Held until it is looked up, even where the client leaves before.
         let _place = place;
-        app.auth.open_session(&token, project, client.address)
+        app.auth.open_session(&token, project)
     };
     tokio::task::spawn_blocking(look).await.map_err(Error::internal)?
 }
