@@ -121,6 +121,13 @@ fn what_a_person_may_not_counts_as_their_requests() {
     let refusal = looker.get(SESSION);
     refused(&refusal, 429, "RATE_LIMIT");
     assert!(refusal.header("retry-after").is_some());
+    // One request is one, also where it is answered for another project than they asked for.
+    let elsewhere = Person::owner(&server, &mine).client(&server);
+    let elsewhere = elsewhere.with_header("Skai-Project", foreign.as_str().unwrap());
+    for _ in 0..3 {
+        elsewhere.get(SESSION).expect(200);
+    }
+    refused(&elsewhere.get(SESSION), 429, "RATE_LIMIT");
     // Nobody is nobody's limit.
     for _ in 0..4 {
         page(&server).get(SESSION).expect(200);
