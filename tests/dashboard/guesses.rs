@@ -57,6 +57,26 @@ fn who_guesses_keeps_nobody_else_out() {
 }
 
 #[test]
+fn right_passwords_are_limited_too() {
+    let server = server();
+    let account = server.account();
+    let (viewer, neighbour) =
+        (Person::member(&server, &account, "viewer"), Person::owner(&server, &account));
+    for _ in 0..3 {
+        attempt(&page(&server), &viewer.email, PASSWORD).expect(201);
+    }
+    refused(&attempt(&page(&server), &viewer.email, PASSWORD), 429, "RATE_LIMIT");
+    attempt(&page(&server), &neighbour.email, PASSWORD).expect(201);
+    // Who changes their password is who they were: their session is.
+    let mut client = neighbour.client(&server);
+    for _ in 0..3 {
+        let changed = change(&client, PASSWORD, PASSWORD).expect(204);
+        client = page(&server).with_header("Cookie", &cookie(&changed));
+    }
+    refused(&change(&client, PASSWORD, PASSWORD), 429, "RATE_LIMIT");
+}
+
+#[test]
 fn an_address_and_an_e_mail_have_a_cap_of_their_own() {
     let server = server();
     let person = Person::owner(&server, &server.account());

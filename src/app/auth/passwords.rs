@@ -1,5 +1,5 @@
-//! Passwords: hashed at a cost of their own, and guessed at slowly. Who is unknown is refused as late and in the same words as who
-//! mistypes, so that nobody learns who is known.
+//! Passwords: hashed at a cost of their own, and guessed at slowly. Who is unknown is refused as late and in the same
+//! words as who mistypes, so that nobody learns who is known.
 
 use std::{net::IpAddr, sync::OnceLock, time::Duration};
 
@@ -30,17 +30,21 @@ pub(in crate::app) enum Guesser<'a> {
     Session(DashboardSessionId),
 }
 
-/// Wrong passwords, and what is compared where there is none.
+/// Passwords that were presented, and what is compared where there is none.
 pub(super) struct Guesses {
+    /// Right ones too: each costs as much, and begins a session.
     pairs: FailedAttempts<(IpAddr, Digest)>,
+    /// Wrong ones.
     networks: FailedAttempts<IpAddr>,
+    /// Wrong ones.
     emails: FailedAttempts<Digest>,
+    /// Right ones too.
     sessions: FailedAttempts<DashboardSessionId>,
     /// The hash of a password that nobody has.
     nobodys: OnceLock<Secret<String>>,
 }
 
-/// Whose failures count.
+/// Whose attempts count.
 enum Counted {
     Pair(IpAddr, Digest),
     Session(DashboardSessionId),
@@ -72,14 +76,17 @@ impl Guesses {
         }
     }
 
-    fn record(&self, of: &Counted, now: Duration) {
+    fn tried(&self, of: &Counted, now: Duration) {
         match *of {
             Counted::Session(session) => self.sessions.record(session, now),
-            Counted::Pair(client, email) => {
-                self.pairs.record((client, email), now);
-                self.networks.record(client, now);
-                self.emails.record(email, now);
-            }
+            Counted::Pair(client, email) => self.pairs.record((client, email), now),
+        }
+    }
+
+    fn failed(&self, of: &Counted, now: Duration) {
+        if let Counted::Pair(client, email) = *of {
+            self.networks.record(client, now);
+            self.emails.record(email, now);
         }
     }
 }
@@ -100,7 +107,7 @@ impl Authenticator {
     }
 
     /// Refuses a password that is not the one of which `stored` is the hash; without one, every password, after the
-    /// same time. 429 where too many were wrong before. Takes some 20 ms of a core.
+    /// same time. 429 where too many came or were wrong before. Takes some 20 ms of a core.
     pub(in crate::app) fn check_password(
         &self,
         guesser: Guesser<'_>,
@@ -116,10 +123,10 @@ impl Authenticator {
         };
         let now = shared.ambient.monotonic();
         if let Some(wait) = shared.passwords.blocked(&counted, now) {
-            let message =
-                "too many failed attempts to sign in; wait as many seconds as Retry-After says";
+            let message = "too many attempts to sign in; wait as many seconds as Retry-After says";
             return Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(wait));
         }
+        shared.passwords.tried(&counted, now);
         let can_be_one = presented.expose().chars().nth(PASSWORD_MAX).is_none();
         let hash = match (stored, shared.no_password()) {
             (Some(stored), _) => stored,
@@ -129,7 +136,7 @@ impl Authenticator {
         if is_right && stored.is_some() {
             return Ok(());
         }
-        shared.passwords.record(&counted, now);
+        shared.passwords.failed(&counted, now);
         Err(wrong())
     }
 
