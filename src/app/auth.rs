@@ -41,7 +41,7 @@ use crate::{
 };
 use cache::Digest;
 pub(super) use passwords::Guesser;
-use refusals::{blocked, busy, network};
+use refusals::{blocked, busy, network, site};
 use verify::{Shared, Verification, digest};
 
 /// Verified keys, keys with buckets and failing clients that are remembered, at most.

@@ -92,6 +92,27 @@ fn an_address_and_an_e_mail_have_a_cap_of_their_own() {
 }
 
 #[test]
+fn nobody_keeps_a_person_out_of_where_they_were_in() {
+    let server = server();
+    let person = Person::owner(&server, &server.account());
+    let from = |address: &str| page(&server).with_header(PROXIED, address);
+    let home = from("2001:db8:1:2::1");
+    attempt(&home, &person.email, PASSWORD).expect(201);
+    // One who has a /48 is one.
+    for number in 0..3 {
+        let guesser = from(&format!("2001:db8:2:{number}::1"));
+        refused(&attempt(&guesser, &person.email, "wrong"), 401, "UNAUTHENTICATED");
+    }
+    refused(&attempt(&from("2001:db8:2:9::1"), &person.email, PASSWORD), 429, "RATE_LIMIT");
+    for number in 0..27 {
+        let guesser = from(&format!("203.0.113.{number}"));
+        refused(&attempt(&guesser, &person.email, "wrong"), 401, "UNAUTHENTICATED");
+    }
+    refused(&attempt(&from("2001:db8:3::1"), &person.email, PASSWORD), 429, "RATE_LIMIT");
+    attempt(&home, &person.email, PASSWORD).expect(201);
+}
+
+#[test]
 fn cookies_that_are_nobodys_keep_nobody_out() {
     let server = server();
     let person = Person::owner(&server, &server.account());
