@@ -207,27 +207,32 @@ impl Authenticator {
         (&shared.operator_buckets, shared.settings.operator_rate_limit)
     }
 
+    /// Counts what may have changed who may do what. While it stands, whoever was let in would be again.
+    pub fn changes(&self) -> u64 {
+        self.shared.changes.load(Ordering::Acquire)
+    }
+
     /// Forgets one key, because it was revoked or changed: its next use asks the store.
     pub fn forget(&self, key: ApiKeyId) {
         let mut cache = lock(&self.shared.cache);
         cache.known.forget(|session| session.key == key);
-        cache.forget_signed_in(|session| session.key == key);
         cache.change(Some(key));
+        self.shared.forget_signed_in(&mut cache, |session| session.key == key);
     }
 
     /// Forgets the keys of a project, because it changed.
     fn forget_project(&self, project: ProjectId) {
         let mut cache = lock(&self.shared.cache);
         cache.known.forget(|session| session.project.1 == project);
-        cache.forget_signed_in(|session| session.project.1 == project);
         // Nobody knows the projects of the keys that are being verified.
         cache.change(None);
+        self.shared.forget_signed_in(&mut cache, |session| session.project.1 == project);
     }
 
     /// Forgets the sessions of somebody who signed in.
     fn forget_user(&self, user: UserId) {
         let is_theirs = |session: &Session| session.user.as_ref().is_some_and(|it| it.id == user);
-        lock(&self.shared.cache).forget_signed_in(is_theirs);
+        self.shared.forget_signed_in(&mut lock(&self.shared.cache), is_theirs);
     }
 
     /// Forgets what a commit made doubtful. A listener of the store's.
@@ -247,8 +252,8 @@ impl Authenticator {
     pub fn forget_all(&self) {
         let mut cache = lock(&self.shared.cache);
         cache.known.clear();
-        cache.forget_signed_in(|_| true);
         cache.change(None);
+        self.shared.forget_signed_in(&mut cache, |_| true);
     }
 }
 

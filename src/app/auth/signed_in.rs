@@ -88,7 +88,7 @@ impl Authenticator {
         let shared = &*self.shared;
         let began = shared.ambient.monotonic();
         let hash = TokenKind::Session.hash(token).ok_or_else(not_signed_in)?;
-        let epoch = lock(&shared.cache).signed_in_epoch;
+        let changes = self.changes();
         let found = shared.store.read(SystemScope::new(), |snapshot| {
             let Some(visitor) = dashboard_sessions::visitor(snapshot, &hash)? else {
                 return Ok(None);
@@ -112,7 +112,7 @@ impl Authenticator {
         let expires_at = self.touch(&visitor);
         let session = Arc::new(self.signed_in(visitor, &place, &key, expires_at));
         let mut cache = lock(&shared.cache);
-        if cache.signed_in_epoch == epoch {
+        if self.changes() == changes {
             let key = self.place_of(token, project);
             cache.remember_signed_in(key, &session, began);
         }

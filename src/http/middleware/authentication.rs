@@ -79,6 +79,30 @@ pub(in crate::http) async fn identify_again(request: &Caller) -> Result<Arc<Sess
     Ok(session)
 }
 
+/// Finds the caller once more where something changed since they were let in, and looks whether they may still use the
+/// route. What they sent to prove it was from the own page stays what it was.
+pub(in crate::http) async fn let_in_again(
+    app: &Arc<App>,
+    cookies: &Turns,
+    access: Access,
+    headers: &HeaderMap,
+    client: Client,
+    known: &Identity,
+) -> Result<Identity> {
+    let identity = match known {
+        // A token does not change.
+        Identity::Anyone | Identity::Operator(None) => return Ok(known.clone()),
+        Identity::Operator(Some(_)) => {
+            let token = cookie(headers).ok_or_else(not_signed_in)?;
+            operator(&app.auth, signed_in(app, cookies, token, None).await?)?
+        }
+        Identity::Tenant(_) => Identity::Tenant(caller(app, cookies, headers, client).await?),
+    };
+    admit(&identity, client)?;
+    authorize(access, &identity)?;
+    Ok(identity)
+}
+
 /// Who asks, by a cookie or else by a key.
 async fn caller(
     app: &Arc<App>,
