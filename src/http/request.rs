@@ -106,6 +106,7 @@ pub(crate) struct Request {
     pub(super) origin: Option<Arc<Origin>>,
     pub(super) heavy: Turns,
     pub(super) passwords: Turns,
+    pub(super) keys: Turns,
     pub(super) cookies: Turns,
     pub(super) route: Arc<Route>,
     pub(super) path: Vec<(String, String)>,

@@ -141,6 +141,7 @@ pub(super) async fn pass(
         keep_alive: edge.settings.keep_alive,
         heavy: edge.heavy.clone(),
         passwords: edge.passwords.clone(),
+        keys: edge.keys.clone(),
         cookies: edge.cookies.clone(),
         path,
         query,

@@ -42,6 +42,15 @@ impl Request {
         self.in_turn(&self.passwords, work).await
     }
 
+    /// Hashes a new key, when one of the few places for that is free: each takes a core, and the threads for all other
+    /// work stay free. 503 where none gets free in time.
+    pub(crate) async fn hashing_key<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.in_turn(&self.keys, work).await
+    }
+
     /// Looks something up for who has yet to say who they are, as few at the same time as cookies are looked up.
     pub(crate) async fn looking<T: Send + 'static>(
         &self,

@@ -86,6 +86,20 @@ async fn heavy(request: Request) -> Result<Reply> {
     Ok(Reply::no_content())
 }
 
+static KEY_ENTERED: Notify = Notify::const_new();
+static KEY_HELD: Mutex<()> = Mutex::new(());
+
+/// Makes a key for as long as the lock is held.
+async fn key(request: Request) -> Result<Reply> {
+    let work = |_: &_| {
+        KEY_ENTERED.notify_one();
+        drop(lock(&KEY_HELD));
+        Ok(())
+    };
+    request.hashing_key(work).await?;
+    Ok(Reply::no_content())
+}
+
 async fn forever(_: Request) -> Result<Reply> {
     ENTERED.notify_one();
     std::future::pending().await
@@ -106,6 +120,7 @@ fn table() -> Vec<Route> {
         Route::get("/stream", "stream", handler!(stream)),
         Route::get("/slow", "slow", handler!(slow)),
         Route::get("/heavy", "heavy", handler!(heavy)),
+        Route::get("/key", "key", handler!(key)),
         Route::post("/gated", "gated", handler!(nothing)).takes_raw().gate(|_, _, _| Ok(())),
         Route::get("/forever", "forever", handler!(forever)),
     ]
