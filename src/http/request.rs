@@ -131,7 +131,7 @@ impl Request {
 
     /// The token in the cookie of the dashboard, verified or not.
     pub(crate) fn cookie(&self) -> Option<&str> {
-        cookie::token(&self.headers)
+        cookie::token(&self.headers, self.is_secure())
     }
 
     /// What somebody signs in with.
@@ -143,7 +143,7 @@ impl Request {
 
     /// Whether cookies for the client may go by HTTPS alone: it came by that, or people are told to.
     pub(crate) fn is_secure(&self) -> bool {
-        self.is_https || self.app.settings.dashboard.public_url.starts_with("https://")
+        is_secure(&self.app, self.is_https)
     }
 
     /// How the client reaches this server, such as `https://ai.example.com`.
@@ -280,6 +280,11 @@ impl Request {
     pub(crate) fn path(&self) -> &str {
         self.uri.path()
     }
+}
+
+/// Whether cookies for a client may go by HTTPS alone.
+pub(super) fn is_secure(app: &App, is_https: bool) -> bool {
+    is_https || app.settings.dashboard.public_url.starts_with("https://")
 }
 
 /// A header that stands there exactly once, where it is readable text.

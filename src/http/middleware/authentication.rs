@@ -16,7 +16,7 @@ use crate::{
     domain::{Environment, Error, ErrorKind, ProjectId, Result, Scope},
     http::{
         Edge, cookie,
-        request::{Identity, PROJECT, only_header},
+        request::{Identity, PROJECT, is_secure, only_header},
         routes::Access,
         turns::Turns,
     },
@@ -32,6 +32,8 @@ pub(in crate::http) struct Caller {
     pub(in crate::http) headers: HeaderMap,
     /// Where it came from.
     pub(in crate::http) address: IpAddr,
+    /// Whether it came by HTTPS.
+    pub(in crate::http) is_https: bool,
 }
 
 /// A key that changes again and again while it is verified is asked for so often.
@@ -47,7 +49,7 @@ pub(super) async fn identify(
 ) -> Result<Identity> {
     let (auth, headers) = (&edge.app.auth, &parts.headers);
     let is_open = edge.settings.metrics_open || client.address.is_loopback();
-    match (access, cookie(headers)) {
+    match (access, cookie(&edge.app, headers, client)) {
         (Access::Open, _) => Ok(Identity::Anyone),
         (Access::Metrics, _) if is_open => Ok(Identity::Anyone),
         (Access::Operator, Some(token)) => {
@@ -71,7 +73,7 @@ pub(super) async fn identify(
 
 /// Finds the caller of a request that is answered for long once more. Fails where it would not be let in now.
 pub(in crate::http) async fn identify_again(request: &Caller) -> Result<Arc<Session>> {
-    let client = Client { address: request.address, is_https: false };
+    let client = Client { address: request.address, is_https: request.is_https };
     let session = caller(&request.app, &request.cookies, &request.headers, client).await?;
     let identity = Identity::Tenant(Arc::clone(&session));
     admit(&identity, client)?;
@@ -93,7 +95,7 @@ pub(in crate::http) async fn let_in_again(
         // A token does not change.
         Identity::Anyone | Identity::Operator(None) => return Ok(known.clone()),
         Identity::Operator(Some(_)) => {
-            let token = cookie(headers).ok_or_else(not_signed_in)?;
+            let token = cookie(app, headers, client).ok_or_else(not_signed_in)?;
             operator(&app.auth, signed_in(app, cookies, token, None).await?)?
         }
         Identity::Tenant(_) => Identity::Tenant(caller(app, cookies, headers, client).await?),
@@ -110,15 +112,16 @@ async fn caller(
     headers: &HeaderMap,
     client: Client,
 ) -> Result<Arc<Session>> {
-    match cookie(headers) {
+    match cookie(app, headers, client) {
         Some(token) => signed_in(app, cookies, token, project(headers)?).await,
         None => tenant(&app.auth, bearer(headers).ok_or_else(unauthenticated)?, client).await,
     }
 }
 
 /// The cookie's token, which counts where there is no `Authorization`.
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    cookie::token(headers).filter(|_| !headers.contains_key(AUTHORIZATION))
+fn cookie<'h>(app: &App, headers: &'h HeaderMap, client: Client) -> Option<&'h str> {
+    let token = cookie::token(headers, is_secure(app, client.is_https));
+    token.filter(|_| !headers.contains_key(AUTHORIZATION))
 }
 
 /// Somebody who signed in, by the token of the cookie. What is not known is looked up by few at the same time.
