@@ -195,7 +195,7 @@ pub fn update(
         })?;
         if !role.may_be_managed_with(before.role.scopes()) {
             let person = person(tx, id)?;
-            sign_in_links::void_resets(tx, person.seq)?;
+            void_resets(tx, &person, &before)?;
             sign_in_links::void_invitation(tx, person.seq, before.seq, false)?;
         }
         Ok(after)
@@ -214,9 +214,18 @@ pub fn remove(app: &App, home: AccountScope, manager: Manager, id: UserId) -> Co
         })?;
         let person = person(tx, id)?;
         sign_in_links::void_invitation(tx, person.seq, member.seq, true)?;
-        sign_in_links::void_resets(tx, person.seq)?;
+        void_resets(tx, &person, &member)?;
         leave(tx, &person)
     })
+}
+
+/// Voids links for a new password, where the membership ever counted: whoever was only invited is none of the
+/// account's.
+fn void_resets(tx: &Tx<'_, SystemScope>, person: &Person, member: &Member) -> Result<()> {
+    if member.accepted_at.is_none() {
+        return Ok(());
+    }
+    sign_in_links::void_resets(tx, person.seq)
 }
 
 /// Whoever may act nowhere any more is signed out and their password forgotten, and so are they where no invitation is

@@ -151,6 +151,20 @@ fn a_link_is_void_once_its_person_may_more() {
 }
 
 #[test]
+fn an_account_voids_no_link_of_somebody_it_only_invited() {
+    let server = TestServer::start();
+    let (first, second) = (server.account(), server.account());
+    let person = Person::member(&server, &first, "viewer");
+    let reset = link(&first.client, &of(&person));
+    let (member, _) = invite(&second.client, &person.email, "viewer");
+    second.client.patch(&member, &json!({"role": "owner"})).expect(200);
+    is_good(&server, &reset);
+    second.client.delete(&member).expect(204);
+    is_good(&server, &reset);
+    Person::accept(&server, &reset, &json!({}));
+}
+
+#[test]
 fn a_link_is_void_once_who_made_it_may_less() {
     let server = TestServer::start();
     let account = server.account();
