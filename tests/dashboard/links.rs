@@ -84,6 +84,28 @@ fn an_operator_is_made_by_the_operators_own_link_alone() {
 }
 
 #[test]
+fn one_link_at_most_makes_a_person_an_operator() {
+    let server = TestServer::start();
+    let (first, second) = (server.account(), server.account());
+    let app = server.app();
+    invite(&first.client, "op@x", "viewer");
+    let one = operators_link(&server, &second, "op@x");
+    let again = skai_server::app::sign_in::link_for(&app, "op@x").unwrap();
+    is_void(&server, &one);
+    let leads_to = |link: &str| text(&is_good(&server, link)["account"], "id").to_owned();
+    assert_eq!(leads_to(again.expose()), second.id);
+    let promotion = members::promote(&app, "op@x", "").unwrap();
+    let promotion = token(&json!(promotion.expose()));
+    is_void(&server, again.expose());
+    assert_eq!(leads_to(&promotion), second.id);
+    let third = server.account();
+    let last = operators_link(&server, &third, "op@x");
+    is_void(&server, &promotion);
+    Person::accept(&server, &last, &json!({}));
+    assert_eq!(operators(&server), 1);
+}
+
+#[test]
 fn nothing_of_whoever_was_in_before_stays_with_an_operator() {
     let server = TestServer::start();
     let (theirs, other) = (server.account(), server.account());

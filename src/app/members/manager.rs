@@ -86,7 +86,7 @@ impl Manager {
         if self.is_operator || !sets_password {
             return Ok(());
         }
-        if person.is_operator || sign_in_links::makes_operator(snapshot, person.seq)? {
+        if person.is_operator || sign_in_links::promotion(snapshot, person.seq)?.is_some() {
             let message = "the person is an operator of the server, or is to be one: only an operator makes links for them";
             return Err(Error::new(ErrorKind::InsufficientScope, message));
         }
