@@ -173,6 +173,23 @@ fn a_link_is_void_once_its_person_may_more() {
 }
 
 #[test]
+fn who_never_chose_the_password_of_their_e_mail_is_sent_to_the_operator() {
+    let server = TestServer::start();
+    let (theirs, own) = (server.account(), server.account());
+    let squatter = Person::member(&server, &theirs, "viewer");
+    let (_, invitation) = invite(&own.client, &squatter.email, "owner");
+    let body = json!({"token": invitation, "password": OTHER});
+    let error = refused(&page(&server).post(ACCEPT, &body), 401, "UNAUTHENTICATED");
+    assert!(text(&error, "message").contains("ask the operator"), "{error}");
+    members::forget(&server.app(), &squatter.email).unwrap();
+    refused(&squatter.client(&server).get("/v1/jobs"), 401, "UNAUTHENTICATED");
+    let (_, invitation) = invite(&own.client, &squatter.email, "owner");
+    Person::of(
+        &page(&server).post(ACCEPT, &json!({"token": invitation, "password": OTHER})).expect(201),
+    );
+}
+
+#[test]
 fn an_account_voids_no_link_of_somebody_it_only_invited() {
     let server = TestServer::start();
     let (first, second) = (server.account(), server.account());

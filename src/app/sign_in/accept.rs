@@ -54,7 +54,8 @@ pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<B
     let email = first_email(&looked, given)?;
     let new_hash = if let Some((person, stored)) = looked.proves() {
         let guesser = Guesser::Stranger { email: &person.email, client: browser.address };
-        app.auth.check_password(guesser, Some(stored), &given.password)?;
+        let checked = app.auth.check_password(guesser, Some(stored), &given.password);
+        checked.map_err(not_theirs)?;
         None
     } else {
         check_password("password", &given.password)?;
@@ -80,6 +81,16 @@ pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<B
     let this = Arc::clone(app);
     let write = || app.store.write(SystemScope::new(), move |tx| work.run(&this, tx)).wait();
     origin::within(Some(origin), write)
+}
+
+/// Anybody may have taken an invitation to that address before: only the operator can tell.
+fn not_theirs(error: Error) -> Error {
+    if error.kind() != ErrorKind::Unauthenticated {
+        return error;
+    }
+    let message = "this e-mail address has a password on this server already, and that is not it; give that one, or \
+                   ask the operator of the server to remove the user where you never chose it";
+    Error::new(ErrorKind::Unauthenticated, message)
 }
 
 /// The address of the first person; others have one.
