@@ -86,10 +86,9 @@ impl NewLink {
     }
 }
 
-/// Invites somebody to the account that `home` is the live part of. `origin` is how the caller reaches this server.
+/// Invites somebody to the manager's account. `origin` is how the caller reaches this server.
 pub fn create(
     app: &Arc<App>,
-    home: AccountScope,
     manager: Manager,
     new: MemberRequest,
     origin: &str,
@@ -99,7 +98,7 @@ pub fn create(
     if let Err(error) = check_email(&new.email).and_then(|()| manager.may(new.role)) {
         return Commit::refused(error);
     }
-    let id = UserId::from_uuid(app.ambient.uuid());
+    let (home, id) = (manager.home(), UserId::from_uuid(app.ambient.uuid()));
     let (this, link) = (Arc::clone(app), NewLink::draw_for(app, manager, origin));
     app.store.write(SystemScope::new(), move |tx| {
         once::beside(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
@@ -139,7 +138,6 @@ fn add(
 /// password.
 pub fn invite(
     app: &Arc<App>,
-    home: AccountScope,
     manager: Manager,
     id: UserId,
     origin: &str,
@@ -147,6 +145,7 @@ pub fn invite(
     render: once::Render<Invited>,
 ) -> Commit<Reply> {
     let (this, link) = (Arc::clone(app), NewLink::draw_for(app, manager, origin));
+    let home = manager.home();
     app.store.write(SystemScope::new(), move |tx| {
         // Before an answer is given again: what was allowed then may not be now.
         let member = tx.within(home, |tx| must_find(tx, id))?;
@@ -174,16 +173,10 @@ pub fn get(app: &App, home: AccountScope, id: UserId) -> Result<Member> {
 }
 
 /// Gives a member another role, at once. Links that were made for who may do less are void.
-pub fn update(
-    app: &App,
-    home: AccountScope,
-    manager: Manager,
-    id: UserId,
-    patch: &MemberPatch,
-) -> Commit<Member> {
+pub fn update(app: &App, manager: Manager, id: UserId, patch: &MemberPatch) -> Commit<Member> {
     let role = patch.role;
     app.store.write(SystemScope::new(), move |tx| {
-        let (before, after) = tx.within(home, |tx| {
+        let (before, after) = tx.within(manager.home(), |tx| {
             let member = must_find(tx, id)?;
             manager.may(member.role)?;
             manager.may(role)?;
@@ -203,9 +196,9 @@ pub fn update(
 }
 
 /// Removes a member, at once. Who is a member of nothing any more is forgotten.
-pub fn remove(app: &App, home: AccountScope, manager: Manager, id: UserId) -> Commit<()> {
+pub fn remove(app: &App, manager: Manager, id: UserId) -> Commit<()> {
     app.store.write(SystemScope::new(), move |tx| {
-        let member = tx.within(home, |tx| {
+        let member = tx.within(manager.home(), |tx| {
             let member = must_find(tx, id)?;
             manager.may(member.role)?;
             stays_owned(tx, &member)?;
@@ -231,10 +224,10 @@ fn void_resets(tx: &Tx<'_, SystemScope>, person: &Person, member: &Member) -> Re
 /// Whoever may act nowhere any more is signed out and their password forgotten, and so are they where no invitation is
 /// open.
 fn leave(tx: &Tx<'_, SystemScope>, person: &Person) -> Result<()> {
-    if person.is_operator || members::is_elsewhere(tx, person.id, None, false)? {
+    if person.is_operator || members::is_member(tx, person.id)? {
         return Ok(());
     }
-    if members::is_elsewhere(tx, person.id, None, true)? {
+    if members::is_member_or_invited(tx, person.id)? {
         dashboard_sessions::end_all(tx, person, None)?;
         return persons::forget_password(tx, person);
     }

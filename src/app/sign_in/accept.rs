@@ -108,8 +108,13 @@ fn first_email(looked: &Looked, given: &Acceptance) -> Result<String> {
 
 /// Whoever uses a link does so as themselves, from where the request comes.
 fn as_user(user: UserId, email: &str) -> Origin {
-    let request = origin::current().map_or_else(Origin::operator, |it| (*it).clone());
-    Origin { actor: Actor::User(user), name: Some(email.into()), ..request }
+    let request = origin::current();
+    Origin {
+        actor: Actor::User(user),
+        name: Some(email.into()),
+        address: request.as_ref().and_then(|request| request.address),
+        request_id: request.and_then(|request| request.request_id.clone()),
+    }
 }
 
 /// The acceptance of a link, ready for its transaction.
@@ -167,7 +172,7 @@ impl Work {
         let project = home.map(|home| enter(tx, home, person.id)).transpose()?;
         // Else the session that begins would lead nowhere, and the link be gone.
         let person = persons::of_number(tx, person.seq)?.ok_or_else(gone)?;
-        if !person.is_operator && !members::is_elsewhere(tx, person.id, None, false)? {
+        if !person.is_operator && !members::is_member(tx, person.id)? {
             return Err(gone());
         }
         Ok(Begun { token: self.start.begin(app, tx, &person)?, project })

@@ -23,7 +23,7 @@ pub struct Opened {
     pub email: Option<String>,
     /// The account that it leads to, if that is known.
     pub account: Option<(AccountId, String)>,
-    /// Whether the person proves a password that they have already, instead of choosing one.
+    /// Whether whoever uses it must prove the password that the person has, instead of choosing one.
     pub has_password: bool,
 }
 

@@ -69,7 +69,7 @@ pub fn sign_in(
             let person = persons::by_email(snapshot, email)?;
             // Who is a member nowhere any more has nowhere to go.
             let is_in = |person: &Person| {
-                Ok(person.is_operator || members::is_elsewhere(snapshot, person.id, None, false)?)
+                Ok(person.is_operator || members::is_member(snapshot, person.id)?)
             };
             Ok(match person {
                 Some(person) if is_in(&person)? => Some(person),
