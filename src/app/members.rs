@@ -101,7 +101,7 @@ pub fn create(
     let (home, id) = (manager.home(), UserId::from_uuid(app.ambient.uuid()));
     let (this, link) = (Arc::clone(app), NewLink::draw_for(app, manager, origin));
     app.store.write(SystemScope::new(), move |tx| {
-        once::beside(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
+        once::within(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
             add(&this, tx, home, Some(manager), id, &new, &link)
         })
     })
@@ -152,7 +152,7 @@ pub fn invite(
         let person = person(tx, id)?;
         let invitation = member.accepted_at.is_none().then_some(member.seq);
         manager.may_link(tx, &person, member.role, invitation.is_none())?;
-        once::beside(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
+        once::within(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
             sign_in::put(&this, tx, &link.of(Some(&person), invitation))?;
             Ok(Invited { member, url: link.url.clone() })
         })
