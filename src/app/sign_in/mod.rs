@@ -94,10 +94,12 @@ pub fn sign_in(
     Ok(Begun { token, project: None })
 }
 
-/// The person as it is now; an error where somebody else has changed the password since it was looked at.
+/// The person as it is now; an error where somebody else has changed the password since it was looked at. That it was
+/// hashed anew changes nothing.
 fn same_person(tx: &Tx<'_, SystemScope>, seen: &Person) -> Result<Person> {
+    let password = |of: &Person| (of.password_changed_at, of.password_hash.is_some());
     let now = persons::of_number(tx, seen.seq)?;
-    let now = now.filter(|now| now.id == seen.id && now.password_hash == seen.password_hash);
+    let now = now.filter(|now| now.id == seen.id && password(now) == password(seen));
     now.ok_or_else(|| {
         let message = "the password was changed at this moment; try again";
         Error::new(ErrorKind::Conflict, message)
