@@ -49,6 +49,15 @@ pub struct Acceptance {
 
 /// Uses a link, once: sets or checks the password, and begins a session. Blocks, and takes some 20 ms of a core.
 pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<Begun> {
+    let (work, this) = (prepare(app, given, browser)?, Arc::clone(app));
+    let name = work.seen.as_ref().map_or(&*work.email, |person| &*person.email);
+    let origin = Arc::new(as_user(work.ids.user, name));
+    let write = || app.store.write(SystemScope::new(), move |tx| work.run(&this, tx)).wait();
+    origin::within(Some(origin), write)
+}
+
+/// Looks the link up, and checks or hashes the password.
+pub(super) fn prepare(app: &App, given: &Acceptance, browser: &Browser) -> Result<Work> {
     let token = hash(&given.token)?;
     let looked = app.store.read(SystemScope::new(), |snapshot| look(snapshot, &token))?;
     let email = first_email(&looked, given)?;
@@ -67,9 +76,7 @@ pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<B
     };
     let ids = Ids::draw(app);
     let user = seen.as_ref().map_or(ids.user, |person| person.id);
-    let name = seen.as_ref().map_or(&*email, |person| &*person.email);
-    let origin = Arc::new(as_user(user, name));
-    let work = Work {
+    Ok(Work {
         token,
         seen,
         new_hash,
@@ -77,10 +84,7 @@ pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<B
         account_name: given.account_name.clone().unwrap_or_else(|| FIRST_ACCOUNT.to_owned()),
         start: Start::draw(app, browser),
         ids: Ids { user, ..ids },
-    };
-    let this = Arc::clone(app);
-    let write = || app.store.write(SystemScope::new(), move |tx| work.run(&this, tx)).wait();
-    origin::within(Some(origin), write)
+    })
 }
 
 /// Anybody may have taken an invitation to that address before: only the operator can tell.
@@ -118,7 +122,7 @@ fn as_user(user: UserId, email: &str) -> Origin {
 }
 
 /// The acceptance of a link, ready for its transaction.
-struct Work {
+pub(super) struct Work {
     token: TokenHash,
     /// The person as it was when its password was checked.
     seen: Option<Person>,
@@ -149,7 +153,7 @@ impl Ids {
 
 impl Work {
     /// Of two that use the same link at once, the second finds it gone.
-    fn run(&self, app: &App, tx: &Tx<'_, SystemScope>) -> Result<Begun> {
+    pub(super) fn run(&self, app: &App, tx: &Tx<'_, SystemScope>) -> Result<Begun> {
         let link = sign_in_links::take(tx, &self.token)?.ok_or_else(gone)?;
         let looked = with_parts(tx, link)?;
         let sets_password = looked.proves().is_none();

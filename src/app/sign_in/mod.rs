@@ -7,6 +7,8 @@ mod accept;
 mod links;
 mod password;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -64,6 +66,12 @@ pub fn sign_in(
     password: &Secret<String>,
     browser: &Browser,
 ) -> Result<Begun> {
+    let proven = prove(app, email, password, browser)?;
+    let this = Arc::clone(app);
+    app.store.write(SystemScope::new(), move |tx| proven.enter(&this, tx)).wait()
+}
+
+fn prove(app: &App, email: &str, password: &Secret<String>, browser: &Browser) -> Result<Proven> {
     let found = match check_email(email) {
         Ok(()) => app.store.read(SystemScope::new(), |snapshot| {
             let person = persons::by_email(snapshot, email)?;
@@ -83,15 +91,23 @@ pub fn sign_in(
     app.auth.check_password(guesser, hash, password)?;
     let costlier = hash.map(|hash| app.auth.costlier(hash, password)).transpose()?.flatten();
     let person = found.ok_or_else(|| Error::internal("nobody has this password"))?;
-    let start = Start::draw(app, browser);
-    let this = Arc::clone(app);
-    let begin = app.store.write(SystemScope::new(), move |tx| {
-        let same = same_person(tx, &person)?;
-        costlier.as_ref().map_or(Ok(()), |hash| persons::set_hash(tx, &same, hash))?;
-        start.begin(&this, tx, &same)
-    });
-    let token = begin.wait()?;
-    Ok(Begun { token, project: None })
+    Ok(Proven { person, costlier, start: Start::draw(app, browser) })
+}
+
+/// Somebody who proved their password, before the transaction that lets them in.
+struct Proven {
+    person: Person,
+    /// The hash of the password at the cost of today, where that has risen.
+    costlier: Option<Secret<String>>,
+    start: Start,
+}
+
+impl Proven {
+    fn enter(&self, app: &App, tx: &Tx<'_, SystemScope>) -> Result<Begun> {
+        let same = same_person(tx, &self.person)?;
+        self.costlier.as_ref().map_or(Ok(()), |hash| persons::set_hash(tx, &same, hash))?;
+        Ok(Begun { token: self.start.begin(app, tx, &same)?, project: None })
+    }
 }
 
 /// The person as it is now; an error where somebody else has changed the password since it was looked at. That it was
