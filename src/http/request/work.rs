@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::{Identity, Request};
 use crate::{
     app::App,
@@ -56,7 +58,9 @@ impl Request {
         &self,
         work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.in_turn(&self.cookies, work).await
+        // Nobody was let in yet who could be out by now.
+        let place = self.cookies.enter().await?;
+        self.in_place(place, work).await
     }
 
     /// Fails where the caller would not be let in any more, or may do other things than when they were: what they asked
@@ -84,6 +88,14 @@ impl Request {
     ) -> Result<T> {
         let place = turns.enter().await?;
         self.may_still().await?;
+        self.in_place(place, work).await
+    }
+
+    async fn in_place<T: Send + 'static>(
+        &self,
+        place: OwnedSemaphorePermit,
+        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         self.blocking(move |app| {
             // Held until the work ends, even where its client leaves before.
             let _place = place;

@@ -127,6 +127,7 @@ fn so_many_work_at_a_time(
     held: &Mutex<()>,
     entered: &Notify,
     pause: &str,
+    meanwhile: impl FnOnce(&Server),
 ) {
     let settings = Settings { patience: Duration::from_millis(200), ..Settings::default() };
     let server = Server::start(settings, ConnectionLimits::default());
@@ -143,6 +144,7 @@ fn so_many_work_at_a_time(
     drop(working.pop());
     assert_eq!(server.get(path, "").status, 503);
     assert_eq!(server.json("/v1/echo", r#"{"text":"x"}"#).status, 201);
+    meanwhile(&server);
     drop(held);
     for stream in &mut working {
         assert_eq!(Answer::read(stream).status, 204);
@@ -152,12 +154,27 @@ fn so_many_work_at_a_time(
 
 #[test]
 fn long_work_waits_for_its_turn_and_holds_up_nothing_else() {
-    so_many_work_at_a_time("/heavy", HEAVY_MAX, &HEAVY_HELD, &HEAVY_ENTERED, "5");
+    so_many_work_at_a_time("/heavy", HEAVY_MAX, &HEAVY_HELD, &HEAVY_ENTERED, "5", |_| {});
 }
 
 #[test]
 fn new_keys_wait_for_their_turn_and_hold_up_nothing_else() {
-    so_many_work_at_a_time("/key", KEYS_MAX, &KEY_HELD, &KEY_ENTERED, "1");
+    const ID: &str = "01890000-0000-7000-8000-000000000000";
+    let new = r#""name": "new", "scopes": ["jobs:read"]"#;
+    let is_refused = |server: &Server| {
+        for (path, credentials, body) in [
+            ("/v1/api-keys", &*server.key, format!("{{{new}}}")),
+            (&*format!("/v1/api-keys/{ID}/rotate"), &*server.key, "{}".to_owned()),
+            ("/admin/v1/keys", "the operator", format!(r#"{{{new}, "account_id": "{ID}"}}"#)),
+        ] {
+            let headers = format!(
+                "Authorization: Bearer {credentials}\r\nContent-Type: application/json\r\n"
+            );
+            let refused = server.post(path, &headers, &body);
+            assert_eq!((refused.status, refused.code()), (503, "UNAVAILABLE".to_owned()), "{path}");
+        }
+    };
+    so_many_work_at_a_time("/key", KEYS_MAX, &KEY_HELD, &KEY_ENTERED, "1", is_refused);
 }
 
 /// A body that is announced; what the server says to that.
