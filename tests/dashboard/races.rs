@@ -72,15 +72,15 @@ fn nobody_comes_in_by_the_password_of_before() {
 /// A request whose sender was let in, and whose body is still to come.
 struct Held(TcpStream);
 
-const NEW_KEY: &str = r#"{"name": "kept", "scopes": ["jobs:read"]}"#;
+const PROJECT: &str = r#"{"name": "kept"}"#;
 
 impl Held {
     fn begin(server: &TestServer, header: &str) -> Self {
         let mut stream = TcpStream::connect(server.address()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let length = NEW_KEY.len();
+        let length = PROJECT.len();
         let head = format!(
-            "POST /v1/api-keys HTTP/1.1\r\nHost: h\r\n{header}\r\nSec-Fetch-Site: same-origin\r\n\
+            "POST /v1/projects HTTP/1.1\r\nHost: h\r\n{header}\r\nSec-Fetch-Site: same-origin\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\
              Expect: 100-continue\r\n\r\n"
         );
@@ -93,7 +93,7 @@ impl Held {
 
     /// Sends it; gives the status.
     fn end(mut self) -> u16 {
-        self.0.write_all(NEW_KEY.as_bytes()).unwrap();
+        self.0.write_all(PROJECT.as_bytes()).unwrap();
         let mut answer = String::new();
         self.0.read_to_string(&mut answer).unwrap();
         answer.split(' ').nth(1).unwrap().parse().unwrap()
@@ -135,7 +135,7 @@ fn whoever_is_out_before_their_body_is_there_is_refused() {
         };
         assert_eq!(held.end(), expected, "{what}");
     }
-    let kept = account.list("/v1/api-keys").into_iter().filter(|key| key["name"] == "kept");
+    let kept = account.list("/v1/projects").into_iter().filter(|one| one["name"] == "kept");
     assert_eq!(kept.count(), 1);
 }
 
