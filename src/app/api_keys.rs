@@ -1,7 +1,7 @@
 //! What can be done with API keys.
 //!
 //! Making one takes two steps: [`prepare`] (or [`prepare_rotation`]) draws it and hashes its secret,
-//! which takes some 20 ms of a core and belongs on a thread that may block; [`create`] and
+//! which takes some 20 ms of a core and belongs on one of the few threads for that; [`create`] and
 //! [`rotate`] then store it in a short transaction. The secret is in the answer to that and nowhere else.
 //!
 //! The operator's variants are the same deeds, with a scope from

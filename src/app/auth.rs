@@ -41,7 +41,7 @@ use crate::{
 };
 use cache::Digest;
 pub(super) use passwords::Guesser;
-use refusals::{blocked, busy, network};
+use refusals::{blocked, busy, network, site};
 use verify::{Shared, Verification, digest};
 
 /// Verified keys, keys with buckets and failing clients that are remembered, at most.
@@ -56,8 +56,7 @@ pub struct AuthSettings {
     pub rate_limits: RateLimits,
     /// The operator's requests per rate class.
     pub operator_rate_limit: RateLimit,
-    /// Refused keys, cookies, operator tokens and events of Stripe's per client address; wrong passwords per address
-    /// and e-mail.
+    /// Refused keys, operator tokens and events of Stripe's per client address; passwords per address and e-mail.
     pub failed_attempts: RateLimit,
     /// What it costs to hash a new key.
     pub hash_cost: HashCost,
@@ -208,27 +207,32 @@ impl Authenticator {
         (&shared.operator_buckets, shared.settings.operator_rate_limit)
     }
 
+    /// Counts what may have changed who may do what. While it stands, whoever was let in would be again.
+    pub fn changes(&self) -> u64 {
+        self.shared.changes.load(Ordering::Acquire)
+    }
+
     /// Forgets one key, because it was revoked or changed: its next use asks the store.
     pub fn forget(&self, key: ApiKeyId) {
         let mut cache = lock(&self.shared.cache);
         cache.known.forget(|session| session.key == key);
-        cache.forget_signed_in(|session| session.key == key);
         cache.change(Some(key));
+        self.shared.forget_signed_in(&mut cache, |session| session.key == key);
     }
 
     /// Forgets the keys of a project, because it changed.
     fn forget_project(&self, project: ProjectId) {
         let mut cache = lock(&self.shared.cache);
         cache.known.forget(|session| session.project.1 == project);
-        cache.forget_signed_in(|session| session.project.1 == project);
         // Nobody knows the projects of the keys that are being verified.
         cache.change(None);
+        self.shared.forget_signed_in(&mut cache, |session| session.project.1 == project);
     }
 
     /// Forgets the sessions of somebody who signed in.
     fn forget_user(&self, user: UserId) {
         let is_theirs = |session: &Session| session.user.as_ref().is_some_and(|it| it.id == user);
-        lock(&self.shared.cache).forget_signed_in(is_theirs);
+        self.shared.forget_signed_in(&mut lock(&self.shared.cache), is_theirs);
     }
 
     /// Forgets what a commit made doubtful. A listener of the store's.
@@ -248,8 +252,8 @@ impl Authenticator {
     pub fn forget_all(&self) {
         let mut cache = lock(&self.shared.cache);
         cache.known.clear();
-        cache.forget_signed_in(|_| true);
         cache.change(None);
+        self.shared.forget_signed_in(&mut cache, |_| true);
     }
 }
 

@@ -174,10 +174,9 @@ fn once_within<T: 'static>(
 ) -> Commit<Reply> {
     let this = Arc::clone(app);
     app.store.write(SystemScope::new(), move |tx| {
-        accounts::within(tx, account, environment, |tx| {
-            let deed = |tx: &Tx<'_, AccountScope>| deed(&this, tx);
-            once::within(&this, tx, idempotency.as_ref(), Secrecy::Plain, render, deed)
-        })
+        let scope = accounts::find_scope(tx, account, environment)?;
+        let deed = |tx: &Tx<'_, SystemScope>| tx.within(scope, |tx| deed(&this, tx));
+        once::within(&this, tx, scope, idempotency.as_ref(), Secrecy::Plain, render, deed)
     })
 }
 

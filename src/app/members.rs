@@ -86,10 +86,9 @@ impl NewLink {
     }
 }
 
-/// Invites somebody to the account that `home` is the live part of. `origin` is how the caller reaches this server.
+/// Invites somebody to the manager's account. `origin` is how the caller reaches this server.
 pub fn create(
     app: &Arc<App>,
-    home: AccountScope,
     manager: Manager,
     new: MemberRequest,
     origin: &str,
@@ -99,10 +98,10 @@ pub fn create(
     if let Err(error) = check_email(&new.email).and_then(|()| manager.may(new.role)) {
         return Commit::refused(error);
     }
-    let id = UserId::from_uuid(app.ambient.uuid());
+    let (home, id) = (manager.home(), UserId::from_uuid(app.ambient.uuid()));
     let (this, link) = (Arc::clone(app), NewLink::draw_for(app, manager, origin));
     app.store.write(SystemScope::new(), move |tx| {
-        once::beside(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
+        once::within(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
             add(&this, tx, home, Some(manager), id, &new, &link)
         })
     })
@@ -139,7 +138,6 @@ fn add(
 /// password.
 pub fn invite(
     app: &Arc<App>,
-    home: AccountScope,
     manager: Manager,
     id: UserId,
     origin: &str,
@@ -147,13 +145,14 @@ pub fn invite(
     render: once::Render<Invited>,
 ) -> Commit<Reply> {
     let (this, link) = (Arc::clone(app), NewLink::draw_for(app, manager, origin));
+    let home = manager.home();
     app.store.write(SystemScope::new(), move |tx| {
         // Before an answer is given again: what was allowed then may not be now.
         let member = tx.within(home, |tx| must_find(tx, id))?;
         let person = person(tx, id)?;
         let invitation = member.accepted_at.is_none().then_some(member.seq);
         manager.may_link(tx, &person, member.role, invitation.is_none())?;
-        once::beside(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
+        once::within(&this, tx, home, request.as_ref(), Secrecy::Secret, render, |tx| {
             sign_in::put(&this, tx, &link.of(Some(&person), invitation))?;
             Ok(Invited { member, url: link.url.clone() })
         })
@@ -174,16 +173,10 @@ pub fn get(app: &App, home: AccountScope, id: UserId) -> Result<Member> {
 }
 
 /// Gives a member another role, at once. Links that were made for who may do less are void.
-pub fn update(
-    app: &App,
-    home: AccountScope,
-    manager: Manager,
-    id: UserId,
-    patch: &MemberPatch,
-) -> Commit<Member> {
+pub fn update(app: &App, manager: Manager, id: UserId, patch: &MemberPatch) -> Commit<Member> {
     let role = patch.role;
     app.store.write(SystemScope::new(), move |tx| {
-        let (before, after) = tx.within(home, |tx| {
+        let (before, after) = tx.within(manager.home(), |tx| {
             let member = must_find(tx, id)?;
             manager.may(member.role)?;
             manager.may(role)?;
@@ -195,7 +188,7 @@ pub fn update(
         })?;
         if !role.may_be_managed_with(before.role.scopes()) {
             let person = person(tx, id)?;
-            sign_in_links::void_resets(tx, person.seq)?;
+            void_resets(tx, &person, &before)?;
             sign_in_links::void_invitation(tx, person.seq, before.seq, false)?;
         }
         Ok(after)
@@ -203,9 +196,9 @@ pub fn update(
 }
 
 /// Removes a member, at once. Who is a member of nothing any more is forgotten.
-pub fn remove(app: &App, home: AccountScope, manager: Manager, id: UserId) -> Commit<()> {
+pub fn remove(app: &App, manager: Manager, id: UserId) -> Commit<()> {
     app.store.write(SystemScope::new(), move |tx| {
-        let member = tx.within(home, |tx| {
+        let member = tx.within(manager.home(), |tx| {
             let member = must_find(tx, id)?;
             manager.may(member.role)?;
             stays_owned(tx, &member)?;
@@ -214,18 +207,27 @@ pub fn remove(app: &App, home: AccountScope, manager: Manager, id: UserId) -> Co
         })?;
         let person = person(tx, id)?;
         sign_in_links::void_invitation(tx, person.seq, member.seq, true)?;
-        sign_in_links::void_resets(tx, person.seq)?;
+        void_resets(tx, &person, &member)?;
         leave(tx, &person)
     })
+}
+
+/// Voids links for a new password, where the membership ever counted: whoever was only invited is none of the
+/// account's.
+fn void_resets(tx: &Tx<'_, SystemScope>, person: &Person, member: &Member) -> Result<()> {
+    if member.accepted_at.is_none() {
+        return Ok(());
+    }
+    sign_in_links::void_resets(tx, person.seq)
 }
 
 /// Whoever may act nowhere any more is signed out and their password forgotten, and so are they where no invitation is
 /// open.
 fn leave(tx: &Tx<'_, SystemScope>, person: &Person) -> Result<()> {
-    if person.is_operator || members::is_elsewhere(tx, person.id, None, false)? {
+    if person.is_operator || members::is_member(tx, person.id)? {
         return Ok(());
     }
-    if members::is_elsewhere(tx, person.id, None, true)? {
+    if members::is_member_or_invited(tx, person.id)? {
         dashboard_sessions::end_all(tx, person, None)?;
         return persons::forget_password(tx, person);
     }

@@ -36,6 +36,8 @@ mod once;
 pub mod prices;
 pub mod projects;
 pub mod queues;
+#[cfg(test)]
+pub(crate) mod rig;
 pub mod schedules;
 pub mod schemas;
 pub mod sign_in;

@@ -42,27 +42,16 @@ pub(crate) fn once<T: Send + 'static>(
     mut deed: impl FnMut(&Tx<'_, AccountScope>) -> Result<T> + Send + 'static,
 ) -> Commit<Reply> {
     let this = Arc::clone(app);
-    app.store
-        .write(scope, move |tx| within(&this, tx, request.as_ref(), secrecy, render, |tx| deed(tx)))
+    app.store.write(scope, move |tx| {
+        let find = |request: &Idempotency| saved(tx, request);
+        let keep = |request: &Idempotency, answer| save(&this, tx, request, answer);
+        by(&this, request.as_ref(), secrecy, find, || render(&deed(tx)?), keep)
+    })
 }
 
-/// The same within a transaction that has begun, as those of the operator have: the answer is
-/// saved with the account that the deed is for.
+/// The same within a transaction of the system's that has begun: the answer is saved with the account that the deed is
+/// for.
 pub(super) fn within<T>(
-    app: &App,
-    tx: &Tx<'_, AccountScope>,
-    request: Option<&Idempotency>,
-    secrecy: Secrecy,
-    render: Render<T>,
-    deed: impl FnOnce(&Tx<'_, AccountScope>) -> Result<T>,
-) -> Result<Reply> {
-    let find = |request: &Idempotency| saved(tx, request);
-    let keep = |request: &Idempotency, answer| save(app, tx, request, answer);
-    by(app, request, secrecy, find, || render(&deed(tx)?), keep)
-}
-
-/// The same for a deed of an account that touches rows which are no account's.
-pub(super) fn beside<T>(
     app: &App,
     tx: &Tx<'_, SystemScope>,
     scope: AccountScope,

@@ -83,10 +83,8 @@ pub fn create(
         if environment == Environment::Test {
             ensure_twin(&this, tx, home)?;
         }
-        tx.within(home, |tx| {
-            let deed = |tx: &Tx<'_, AccountScope>| insert(tx, &new);
-            once::within(&this, tx, request.as_ref(), Secrecy::Plain, render, deed)
-        })
+        let deed = |tx: &Tx<'_, SystemScope>| tx.within(home, |tx| insert(tx, &new));
+        once::within(&this, tx, home, request.as_ref(), Secrecy::Plain, render, deed)
     })
 }
 

@@ -34,7 +34,7 @@ use ipnet::IpNet;
 pub use body::Body;
 pub use listen::{ConnectionLimits, Shutdown, serve};
 pub use router::BadTable;
-pub use turns::HEAVY_MAX;
+pub use turns::PLACES_MAX;
 
 pub(crate) use middleware::RequestId;
 
@@ -134,6 +134,7 @@ pub struct Edge {
     gated_bodies: Turns,
     heavy: Turns,
     passwords: Turns,
+    keys: Turns,
     cookies: Turns,
 }
 
@@ -154,6 +155,7 @@ impl Edge {
         let gated_bodies = Turns::of_gated_bodies(settings.patience);
         let heavy = Turns::of_work(settings.patience);
         let passwords = Turns::of_passwords(settings.patience);
+        let keys = Turns::of_keys(settings.patience);
         let cookies = Turns::of_cookies(settings.patience);
         let router = Router::new(table)?;
         Ok(Self {
@@ -165,6 +167,7 @@ impl Edge {
             gated_bodies,
             heavy,
             passwords,
+            keys,
             cookies,
         })
     }

@@ -9,6 +9,7 @@ use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
 use super::{
+    cookie,
     error::ErrorBody,
     routes::{Access, Audience, BodyKind, Param, Route},
 };
@@ -59,8 +60,8 @@ pub(crate) fn document(table: &[Route]) -> Value {
                 "apiKey": bearer("An API key of a tenant: `sk_live_…` or `sk_test_…`."),
                 "operator": bearer("The operator's token."),
                 "session": {
-                    "type": "apiKey", "in": "cookie", "name": "skai_session",
-                    "description": "Somebody who signed in on the dashboard.",
+                    "type": "apiKey", "in": "cookie", "name": cookie::NAME,
+                    "description": "Somebody who signed in on the dashboard; by HTTPS `__Host-skai_session`.",
                 },
             },
             "headers": headers(),

@@ -1,6 +1,7 @@
 //! What handlers are given: a request that passed every check that does not depend on the resource.
 
 mod negotiation;
+mod work;
 
 use std::{
     borrow::{Borrow, Cow},
@@ -32,7 +33,7 @@ use crate::{
         sign_in::Browser,
     },
     domain::{Error, Idempotency, MalformedId, PageRequest, Result, Scope, Secret, TraceContext},
-    observe::origin::{self, Actor, Origin},
+    observe::origin::{Actor, Origin},
 };
 
 /// What an id in the query must be.
@@ -89,6 +90,8 @@ pub(crate) struct Request {
     pub(crate) trace: Option<TraceContext>,
     /// Who sends it.
     pub(crate) identity: Identity,
+    /// [`Authenticator::changes`](crate::app::auth::Authenticator::changes) when they were let in.
+    pub(super) changes: u64,
     /// The client's address.
     pub(crate) client: IpAddr,
     /// Whether the client came by HTTPS.
@@ -103,6 +106,7 @@ pub(crate) struct Request {
     pub(super) origin: Option<Arc<Origin>>,
     pub(super) heavy: Turns,
     pub(super) passwords: Turns,
+    pub(super) keys: Turns,
     pub(super) cookies: Turns,
     pub(super) route: Arc<Route>,
     pub(super) path: Vec<(String, String)>,
@@ -127,7 +131,7 @@ impl Request {
 
     /// The token in the cookie of the dashboard, verified or not.
     pub(crate) fn cookie(&self) -> Option<&str> {
-        cookie::token(&self.headers)
+        cookie::token(&self.headers, self.is_secure())
     }
 
     /// What somebody signs in with.
@@ -139,7 +143,7 @@ impl Request {
 
     /// Whether cookies for the client may go by HTTPS alone: it came by that, or people are told to.
     pub(crate) fn is_secure(&self) -> bool {
-        self.is_https || self.app.settings.dashboard.public_url.starts_with("https://")
+        is_secure(&self.app, self.is_https)
     }
 
     /// How the client reaches this server, such as `https://ai.example.com`.
@@ -176,56 +180,6 @@ impl Request {
     /// Refuses a key without this scope, where what the body asks for needs more than the route does.
     pub(crate) fn must_have(&self, scope: Scope) -> Result<()> {
         self.session()?.must_have(scope)
-    }
-
-    /// Does blocking work, such as reading the database, on a thread that may block.
-    pub(crate) async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (app, origin) = (Arc::clone(&self.app), self.origin.clone());
-        let work = move || origin::within(origin, || work(&app));
-        tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
-    }
-
-    /// Does blocking work that may take seconds, when one of the few places for such work is free, so that most
-    /// threads stay free for reads. 503 where none gets free in time.
-    pub(crate) async fn heavy<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.in_turn(&self.heavy, work).await
-    }
-
-    /// Checks or hashes passwords, when one of the few places for that is free: each takes a core, and anybody may ask.
-    /// 503 where none gets free in time.
-    pub(crate) async fn hashing<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.in_turn(&self.passwords, work).await
-    }
-
-    /// Looks something up for who has yet to say who they are, as few at the same time as cookies are looked up.
-    pub(crate) async fn looking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.in_turn(&self.cookies, work).await
-    }
-
-    async fn in_turn<T: Send + 'static>(
-        &self,
-        turns: &Turns,
-        work: impl FnOnce(&Arc<App>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let place = turns.enter().await?;
-        self.blocking(move |app| {
-            // Held until the work ends, even where its client leaves before.
-            let _place = place;
-            work(app)
-        })
-        .await
     }
 
     /// The id in the path, as in `id::<JobId>("id")`. A malformed one names nothing: 404.
@@ -326,6 +280,11 @@ impl Request {
     pub(crate) fn path(&self) -> &str {
         self.uri.path()
     }
+}
+
+/// Whether cookies for a client may go by HTTPS alone.
+pub(super) fn is_secure(app: &App, is_https: bool) -> bool {
+    is_https || app.settings.dashboard.public_url.starts_with("https://")
 }
 
 /// A header that stands there exactly once, where it is readable text.

@@ -10,16 +10,20 @@ use tokio::{
 use crate::domain::{Error, Result};
 
 /// Long pieces of work that are done at the same time: the threads for all other work stay free.
-pub const HEAVY_MAX: usize = 2;
+pub(super) const HEAVY_MAX: usize = 2;
+/// Passwords that are hashed at the same time: each takes a core and some 20 MiB, and anybody may ask for it.
+const PASSWORDS_MAX: usize = 2;
+/// New keys that are hashed at the same time; each takes as much.
+pub(super) const KEYS_MAX: usize = 2;
+/// Cookies that are looked up at the same time: fewer than there are readers, unless there are very few.
+const COOKIES_MAX: usize = 2;
+/// Threads that what has places takes at most, besides those that only read.
+pub const PLACES_MAX: usize = HEAVY_MAX + PASSWORDS_MAX + KEYS_MAX;
+
 /// Bodies beyond the usual limit that are in memory at the same time.
 const LARGE_MAX: usize = 8;
 /// Bodies of routes with a gate that are in memory at the same time: anybody may send them.
 const GATED_MAX: usize = 32;
-
-/// Passwords that are hashed at the same time: each takes a core and some 20 MiB, and anybody may ask for it.
-const PASSWORDS_MAX: usize = 2;
-/// Cookies that are looked up at the same time.
-const COOKIES_MAX: usize = 16;
 
 /// Places, and how long one waits for one. Clones share them.
 #[derive(Clone)]
@@ -43,6 +47,12 @@ impl Turns {
     pub(super) fn of_passwords(patience: Duration) -> Self {
         let refusal = "too many people are signing in at the moment; retry in a moment";
         Self::new(PASSWORDS_MAX, patience, refusal, Duration::from_secs(1))
+    }
+
+    /// For new keys.
+    pub(super) fn of_keys(patience: Duration) -> Self {
+        let refusal = "too many keys are being made at the moment; retry in a moment";
+        Self::new(KEYS_MAX, patience, refusal, Duration::from_secs(1))
     }
 
     /// For cookies that are not known.

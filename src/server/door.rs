@@ -18,8 +18,6 @@ use crate::{
 
 /// Connections that may wait to be accepted; the system may allow fewer.
 const BACKLOG: u32 = 4096;
-/// Requests that may hash new keys while all readers are busy.
-const HASHING_THREADS: usize = 4;
 
 /// The thread that speaks HTTP.
 pub(super) struct Door {
@@ -30,10 +28,10 @@ pub(super) struct Door {
 
 /// The event loop, and threads for what blocks.
 pub(super) fn runtime(config: &Config) -> io::Result<Runtime> {
-    // What blocks are reads, each of which needs a connection, the hashing of new keys, and long work, of
-    // which there is only so much at the same time.
+    // What blocks are reads, each of which needs a connection, and what has so many places: long work, and the
+    // hashing of passwords and keys.
     let readers = usize::try_from(config.store.readers).unwrap_or(1);
-    let blocking = readers + HASHING_THREADS + http::HEAVY_MAX;
+    let blocking = readers + http::PLACES_MAX;
     runtime::Builder::new_current_thread().enable_all().max_blocking_threads(blocking).build()
 }
 

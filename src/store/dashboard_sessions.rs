@@ -231,17 +231,17 @@ pub fn end(tx: &Tx<'_, SystemScope>, of: &Person, id: DashboardSessionId) -> Res
     Ok(ended > 0)
 }
 
-/// Gives a session another token: whoever knows the one before is out.
+/// Gives a session another token: whoever knows the one before is out. False where there is no such session.
 pub fn set_token(
     tx: &Tx<'_, SystemScope>,
     of: &Person,
     id: DashboardSessionId,
     token: &TokenHash,
-) -> Result<()> {
+) -> Result<bool> {
     let sql = "update main.dashboard_session set token_hash = ?3 where person = ?1 and id = ?2";
-    tx.execute(sql, (of.seq, id, token))?;
+    let set = tx.execute(sql, (of.seq, id, token))?;
     tx.signal(Signal::UserChanged(of.id));
-    Ok(())
+    Ok(set > 0)
 }
 
 /// Ends all of the person's sessions but that one.

@@ -119,17 +119,27 @@ pub fn remove(tx: &Tx<'_, AccountScope>, id: UserId) -> Result<()> {
     Ok(())
 }
 
-/// Whether the person is a member of any account but that one, or of any at all; those that they were only invited
-/// to count where `invited` says so.
-pub fn is_elsewhere(
+/// Whether the person is a member of any account.
+pub fn is_member(snapshot: &Snapshot<'_, SystemScope>, id: UserId) -> Result<bool> {
+    let sql = "select exists (select 1 from main.member where id = ?1 and accepted_at is not null)";
+    Ok(snapshot.one(sql, [id], |row| row.get(0))?.unwrap_or(false))
+}
+
+/// Whether the person is a member of any account, or was invited to one.
+pub fn is_member_or_invited(snapshot: &Snapshot<'_, SystemScope>, id: UserId) -> Result<bool> {
+    let sql = "select exists (select 1 from main.member where id = ?1)";
+    Ok(snapshot.one(sql, [id], |row| row.get(0))?.unwrap_or(false))
+}
+
+/// Whether the person is a member of any account but that one.
+pub fn is_member_elsewhere(
     snapshot: &Snapshot<'_, SystemScope>,
     id: UserId,
-    but: Option<AccountSeq>,
-    invited: bool,
+    than: AccountSeq,
 ) -> Result<bool> {
     let sql = "select exists (select 1 from main.member
-               where id = ?1 and account is not ?2 and (?3 or accepted_at is not null))";
-    Ok(snapshot.one(sql, (id, but, invited), |row| row.get(0))?.unwrap_or(false))
+               where id = ?1 and account <> ?2 and accepted_at is not null)";
+    Ok(snapshot.one(sql, (id, than), |row| row.get(0))?.unwrap_or(false))
 }
 
 /// What the person is in the account, once they took the invitation.

@@ -22,6 +22,8 @@ pub struct Person {
     pub email: String,
     /// Argon2id hash in PHC format; `None` until a password was chosen.
     pub password_hash: Option<Secret<String>>,
+    /// When they last chose one.
+    pub password_changed_at: Option<Timestamp>,
     /// Whether they act in every account, and for the server itself.
     pub is_operator: bool,
     /// When they were first heard of.
@@ -35,6 +37,7 @@ fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
         id: row.get("id")?,
         email: row.get("email")?,
         password_hash: hash.map(Secret::new),
+        password_changed_at: row.get("password_changed_at")?,
         is_operator: row.get("is_operator")?,
         created_at: row.get("created_at")?,
     })

@@ -93,14 +93,17 @@ fn issuer(row: &Row<'_>, system: SystemScope) -> rusqlite::Result<Option<Issuer>
     Ok(Some(Issuer { home: system.account(seq, id, row.get("environment")?), by }))
 }
 
-/// Adds a link in place of those of the same purpose for the same person and membership: there is one at most, and
-/// one that makes an operator stays until another such replaces it.
+/// Adds a link in place of those of the same purpose for the same person and membership: there is one at most. One that
+/// makes an operator stays until another such replaces it, wherever that leads to: a person has one at most.
 pub fn put(tx: &Tx<'_, SystemScope>, token: &TokenHash, new: &Link) -> Result<()> {
     let (user, key) = match new.issuer.map(|issuer| issuer.by) {
         Some(IssuedBy::User(user)) => (Some(user), None),
         Some(IssuedBy::Key(key)) => (None, Some(key)),
         None => (None, None),
     };
+    if let (Some(person), true) = (new.person, new.makes_operator) {
+        void_promotions(tx, person)?;
+    }
     tx.execute(
         "delete from main.sign_in_link
          where person is ?1 and membership is ?2 and purpose = ?3 and makes_operator <= ?4",
@@ -135,11 +138,11 @@ pub fn find(snapshot: &Snapshot<'_, SystemScope>, token: &TokenHash) -> Result<O
     snapshot.one(sql, (token, snapshot.now()), |row| link(row, system))
 }
 
-/// Whether a link is open that will make the person an operator.
-pub fn makes_operator(snapshot: &Snapshot<'_, SystemScope>, person: i64) -> Result<bool> {
-    let sql = "select exists (select 1 from main.sign_in_link
-               where person = ?1 and makes_operator = 1 and expires_at > ?2)";
-    Ok(snapshot.one(sql, (person, snapshot.now()), |row| row.get(0))?.unwrap_or(false))
+/// The open link that will make the person an operator, if there is one: the membership that it leads to, if it does.
+pub fn promotion(snapshot: &Snapshot<'_, SystemScope>, person: i64) -> Result<Option<Option<i64>>> {
+    let sql = "select membership from main.sign_in_link
+               where person = ?1 and makes_operator = 1 and expires_at > ?2";
+    snapshot.one(sql, (person, snapshot.now()), |row| row.get(0))
 }
 
 /// Uses the link with this token up; `None` where there is none, or it has expired.

@@ -6,7 +6,7 @@ use super::{ACCEPT, SESSION, SIGN_IN, SIGN_OUT};
 use crate::{
     api::conventions::refused,
     support::{
-        people::{PASSWORD, Person},
+        people::{PASSWORD, Person, page},
         server::TestServer,
     },
 };
@@ -76,4 +76,28 @@ fn other_origins_get_no_leave_to_send_the_cookie() {
     assert!(reply.header("access-control-allow-credentials").is_none());
     let headers = [("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")];
     client.send_json("POST", "/v1/api-keys", &headers, &json!({})).expect(403);
+}
+
+#[test]
+fn no_sibling_of_the_domain_plants_a_session() {
+    let server = TestServer::builder()
+        .config(|config| config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()])
+        .start();
+    let person = Person::owner(&server, &server.account());
+    let by_https = page(&server).with_header("X-Forwarded-Proto", "https");
+    let body = json!({"email": person.email, "password": PASSWORD});
+    let begun = by_https.post(SIGN_IN, &body).expect(201);
+    let set = begun.header("set-cookie").unwrap();
+    let (name, token) = set.split(';').next().unwrap().split_once('=').unwrap();
+    assert_eq!(name, "__Host-skai_session");
+    assert!(set.contains("; Path=/;") && set.ends_with("; Secure"), "{set}");
+    assert!(!set.to_ascii_lowercase().contains("domain"), "{set}");
+    let with = |cookie: &str| by_https.with_header("Cookie", cookie);
+    let planted = format!("skai_session={token}");
+    with(&planted).get("/v1/jobs").expect(401);
+    assert_eq!(with(&planted).get(SESSION).expect(200).json()["signed_in"], false);
+    with(&format!("{planted}x; {name}={token}")).get("/v1/jobs").expect(200);
+    let left = with(&format!("{name}={token}")).post(SIGN_OUT, &json!({})).expect(204);
+    assert!(left.header("set-cookie").unwrap().starts_with("__Host-skai_session=; Path=/;"));
+    with(&format!("{name}={token}")).get("/v1/jobs").expect(401);
 }

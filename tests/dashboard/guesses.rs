@@ -1,6 +1,7 @@
 //! Guessing at passwords and tokens, what it costs others, and what a password is stored as.
 
 use serde_json::json;
+use skai_server::domain::{ApiKey, Environment};
 
 use super::{OPEN, SESSION, SESSIONS, SIGN_IN};
 use crate::{
@@ -56,6 +57,26 @@ fn who_guesses_keeps_nobody_else_out() {
 }
 
 #[test]
+fn right_passwords_are_limited_too() {
+    let server = server();
+    let account = server.account();
+    let (viewer, neighbour) =
+        (Person::member(&server, &account, "viewer"), Person::owner(&server, &account));
+    for _ in 0..3 {
+        attempt(&page(&server), &viewer.email, PASSWORD).expect(201);
+    }
+    refused(&attempt(&page(&server), &viewer.email, PASSWORD), 429, "RATE_LIMIT");
+    attempt(&page(&server), &neighbour.email, PASSWORD).expect(201);
+    // Who changes their password is who they were: their session is.
+    let mut client = neighbour.client(&server);
+    for _ in 0..3 {
+        let changed = change(&client, PASSWORD, PASSWORD).expect(204);
+        client = page(&server).with_header("Cookie", &cookie(&changed));
+    }
+    refused(&change(&client, PASSWORD, PASSWORD), 429, "RATE_LIMIT");
+}
+
+#[test]
 fn an_address_and_an_e_mail_have_a_cap_of_their_own() {
     let server = server();
     let person = Person::owner(&server, &server.account());
@@ -71,17 +92,44 @@ fn an_address_and_an_e_mail_have_a_cap_of_their_own() {
 }
 
 #[test]
-fn tokens_that_are_nobodys_count_as_failures_of_their_address() {
+fn nobody_keeps_a_person_out_of_where_they_were_in() {
+    let server = server();
+    let person = Person::owner(&server, &server.account());
+    let from = |address: &str| page(&server).with_header(PROXIED, address);
+    let home = from("2001:db8:1:2::1");
+    attempt(&home, &person.email, PASSWORD).expect(201);
+    // One who has a /48 is one.
+    for number in 0..3 {
+        let guesser = from(&format!("2001:db8:2:{number}::1"));
+        refused(&attempt(&guesser, &person.email, "wrong"), 401, "UNAUTHENTICATED");
+    }
+    refused(&attempt(&from("2001:db8:2:9::1"), &person.email, PASSWORD), 429, "RATE_LIMIT");
+    for number in 0..27 {
+        let guesser = from(&format!("203.0.113.{number}"));
+        refused(&attempt(&guesser, &person.email, "wrong"), 401, "UNAUTHENTICATED");
+    }
+    refused(&attempt(&from("2001:db8:3::1"), &person.email, PASSWORD), 429, "RATE_LIMIT");
+    attempt(&home, &person.email, PASSWORD).expect(201);
+}
+
+#[test]
+fn cookies_that_are_nobodys_keep_nobody_out() {
     let server = server();
     let person = Person::owner(&server, &server.account());
     let with = |cookie: &str| page(&server).with_header("Cookie", cookie);
     let guess = |number: usize| with(&format!("skai_session=ss_{number:043}"));
-    for number in 0..3 {
+    for number in 0..4 {
         refused(&guess(number).get("/v1/jobs"), 401, "UNAUTHENTICATED");
     }
-    refused(&guess(3).get("/v1/jobs"), 429, "RATE_LIMIT");
-    refused(&guess(4).get(SESSION), 429, "RATE_LIMIT");
-    // What is no token at all costs nothing, and right ones pass.
+    // A key that is none any more may come from the same office, again and again.
+    let revoked = ApiKey::generate(Environment::Live, &[1; 32]);
+    let script = server.client().with_key(revoked.text().expose());
+    for status in [401, 401, 401, 429] {
+        script.get("/v1/jobs").expect(status);
+    }
+    let stale = guess(5).get(SESSION).expect(200);
+    assert_eq!(stale.json()["signed_in"], false);
+    assert!(stale.header("set-cookie").is_some(), "it is taken away");
     refused(&with("skai_session=x").get("/v1/jobs"), 401, "UNAUTHENTICATED");
     person.client(&server).get("/v1/jobs").expect(200);
 }
@@ -114,6 +162,13 @@ fn what_a_person_may_not_counts_as_their_requests() {
     let refusal = looker.get(SESSION);
     refused(&refusal, 429, "RATE_LIMIT");
     assert!(refusal.header("retry-after").is_some());
+    // One request is one, also where it is answered for another project than they asked for.
+    let elsewhere = Person::owner(&server, &mine).client(&server);
+    let elsewhere = elsewhere.with_header("Skai-Project", foreign.as_str().unwrap());
+    for _ in 0..3 {
+        elsewhere.get(SESSION).expect(200);
+    }
+    refused(&elsewhere.get(SESSION), 429, "RATE_LIMIT");
     // Nobody is nobody's limit.
     for _ in 0..4 {
         page(&server).get(SESSION).expect(200);

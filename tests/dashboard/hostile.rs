@@ -32,20 +32,15 @@ fn plant(world: &World) -> Vec<(&'static str, String)> {
     world.provider.say(EVIL);
     let more = json!({"user": EVIL, "metadata": {"note": EVIL}, "messages": [{"role": "user", "content": EVIL}]});
     let job = world.account.run_job(&more);
-    let agent = json!({"name": "evil", "description": EVIL, "tags": [EVIL], "model": "m", "messages": [{"role": "user", "content": EVIL}]});
-    // A template that is none may be refused; then the description is what carries it.
-    if client.post("/v1/agents", &agent).status != 201 {
-        let agent = json!({"name": "evil", "description": EVIL, "model": "m", "messages": [{"role": "user", "content": "hi"}]});
-        client.post("/v1/agents", &agent).expect(201);
-    }
+    // Its messages are templates, which this is none of.
+    let agent = json!({"name": "evil", "description": EVIL, "model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    client.post("/v1/agents", &agent).expect(201);
     client.post("/v1/api-keys", &json!({"name": EVIL, "scopes": ["jobs:read"]})).expect(201);
     client.post("/v1/projects", &json!({"name": "<img src=x onerror=window.__ran=1>"})).expect(201);
     let schedule = json!({"name": EVIL, "function_name": "greet", "cron": "0 9 * * *"});
-    let planted = client.post("/v1/schedules", &schedule).status;
-    assert!(matches!(planted, 201 | 400 | 422), "{planted}");
+    client.post("/v1/schedules", &schedule).expect(201);
     let mail = json!({"email": "<img/src=x/onerror=window.__ran=1>@example.com", "role": "viewer"});
-    let planted = client.post("/v1/users", &mail).status;
-    assert!(matches!(planted, 201 | 400 | 422), "{planted}");
+    client.post("/v1/users", &mail).expect(201);
     let delivery = evil_answer(world);
     let one = |path: &str, object: &Value| {
         format!("/dashboard/{path}/{}", object["id"].as_str().unwrap())

@@ -84,6 +84,28 @@ fn an_operator_is_made_by_the_operators_own_link_alone() {
 }
 
 #[test]
+fn one_link_at_most_makes_a_person_an_operator() {
+    let server = TestServer::start();
+    let (first, second) = (server.account(), server.account());
+    let app = server.app();
+    invite(&first.client, "op@x", "viewer");
+    let one = operators_link(&server, &second, "op@x");
+    let again = skai_server::app::sign_in::link_for(&app, "op@x").unwrap();
+    is_void(&server, &one);
+    let leads_to = |link: &str| text(&is_good(&server, link)["account"], "id").to_owned();
+    assert_eq!(leads_to(again.expose()), second.id);
+    let promotion = members::promote(&app, "op@x", "").unwrap();
+    let promotion = token(&json!(promotion.expose()));
+    is_void(&server, again.expose());
+    assert_eq!(leads_to(&promotion), second.id);
+    let third = server.account();
+    let last = operators_link(&server, &third, "op@x");
+    is_void(&server, &promotion);
+    Person::accept(&server, &last, &json!({}));
+    assert_eq!(operators(&server), 1);
+}
+
+#[test]
 fn nothing_of_whoever_was_in_before_stays_with_an_operator() {
     let server = TestServer::start();
     let (theirs, other) = (server.account(), server.account());
@@ -148,6 +170,37 @@ fn a_link_is_void_once_its_person_may_more() {
     // They have nothing any more that they could prove, and choose a password where they are still invited.
     assert_eq!(is_good(&server, &here)["has_password"], false);
     Person::accept(&server, &here, &json!({}));
+}
+
+#[test]
+fn who_never_chose_the_password_of_their_e_mail_is_sent_to_the_operator() {
+    let server = TestServer::start();
+    let (theirs, own) = (server.account(), server.account());
+    let squatter = Person::member(&server, &theirs, "viewer");
+    let (_, invitation) = invite(&own.client, &squatter.email, "owner");
+    let body = json!({"token": invitation, "password": OTHER});
+    let error = refused(&page(&server).post(ACCEPT, &body), 401, "UNAUTHENTICATED");
+    assert!(text(&error, "message").contains("ask the operator"), "{error}");
+    members::forget(&server.app(), &squatter.email).unwrap();
+    refused(&squatter.client(&server).get("/v1/jobs"), 401, "UNAUTHENTICATED");
+    let (_, invitation) = invite(&own.client, &squatter.email, "owner");
+    Person::of(
+        &page(&server).post(ACCEPT, &json!({"token": invitation, "password": OTHER})).expect(201),
+    );
+}
+
+#[test]
+fn an_account_voids_no_link_of_somebody_it_only_invited() {
+    let server = TestServer::start();
+    let (first, second) = (server.account(), server.account());
+    let person = Person::member(&server, &first, "viewer");
+    let reset = link(&first.client, &of(&person));
+    let (member, _) = invite(&second.client, &person.email, "viewer");
+    second.client.patch(&member, &json!({"role": "owner"})).expect(200);
+    is_good(&server, &reset);
+    second.client.delete(&member).expect(204);
+    is_good(&server, &reset);
+    Person::accept(&server, &reset, &json!({}));
 }
 
 #[test]

@@ -1,15 +1,23 @@
 //! What happens at once, and what goes on after its maker left.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
-use skai_server::{ambient::Ambient, domain::Timestamp};
+use skai_server::{
+    ambient::Ambient,
+    app::sign_in::{self, PasswordChange},
+    domain::{ErrorKind, Secret, Timestamp},
+};
 
 use super::{SIGN_IN, USERS, text};
 use crate::{
     api::conventions::refused,
     support::{
-        Client, Provider, eventually,
+        Client, LIMIT, Provider, eventually,
         people::{PASSWORD, Person, page},
         server::TestServer,
     },
@@ -59,6 +67,108 @@ fn nobody_comes_in_by_the_password_of_before() {
         }
         refused(&page(&server).post(SIGN_IN, old), 401, "UNAUTHENTICATED");
     }
+}
+
+/// A request whose sender was let in, and whose body is still to come.
+struct Held(TcpStream);
+
+const PROJECT: &str = r#"{"name": "kept"}"#;
+
+impl Held {
+    fn begin(server: &TestServer, header: &str) -> Self {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let length = PROJECT.len();
+        let head = format!(
+            "POST /v1/projects HTTP/1.1\r\nHost: h\r\n{header}\r\nSec-Fetch-Site: same-origin\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\
+             Expect: 100-continue\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut said = [0; 25];
+        stream.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"HTTP/1.1 100 Continue\r\n\r\n");
+        Self(stream)
+    }
+
+    /// Sends it; gives the status.
+    fn end(mut self) -> u16 {
+        self.0.write_all(PROJECT.as_bytes()).unwrap();
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+}
+
+#[test]
+fn whoever_is_out_before_their_body_is_there_is_refused() {
+    let server = TestServer::start();
+    let account = server.account();
+    let people = ["removed", "demoted", "signed out", "stays"].map(|what| {
+        let person = Person::member(&server, &account, "admin");
+        let held = Held::begin(&server, &format!("Cookie: {}", person.cookie));
+        (what, person, held)
+    });
+    let scopes = json!(["keys:write", "jobs:read"]);
+    let made = json!({"name": "made", "scopes": scopes});
+    let made = account.client.post("/v1/api-keys", &made).expect(201).json();
+    let bearer = format!("Authorization: Bearer {}", text(&made, "key"));
+    let by_key = Held::begin(&server, &bearer);
+    account.client.delete(&format!("/v1/api-keys/{}", text(&made, "id"))).expect(204);
+    assert_eq!(by_key.end(), 401);
+    for (what, person, held) in people {
+        let expected = match what {
+            "removed" => {
+                account.client.delete(&of(&person)).expect(204);
+                401
+            }
+            "demoted" => {
+                let body = json!({"role": "developer"});
+                account.client.patch(&of(&person), &body).expect(200);
+                403
+            }
+            "signed out" => {
+                person.client(&server).post("/dashboard/api/sign-out", &json!({})).expect(204);
+                401
+            }
+            _ => 201,
+        };
+        assert_eq!(held.end(), expected, "{what}");
+    }
+    let kept = account.list("/v1/projects").into_iter().filter(|one| one["name"] == "kept");
+    assert_eq!(kept.count(), 1);
+}
+
+#[test]
+fn nobody_is_looked_up_twice_where_nothing_changed() {
+    let server = TestServer::start();
+    let account = server.account();
+    account.client.get("/v1/jobs").expect(200);
+    let app = server.app();
+    let before = app.auth.uses();
+    for _ in 0..10 {
+        account.client.post("/v1/api-keys", &json!({})).expect(400);
+    }
+    let bearer = format!("Authorization: {}", account.client.authorization());
+    assert_eq!(Held::begin(&server, &bearer).end(), 201);
+    let after = app.auth.uses();
+    assert_eq!((after.hits - before.hits, after.misses - before.misses), (11, 0));
+}
+
+#[test]
+fn a_session_that_was_ended_changes_no_password() {
+    let server = TestServer::start();
+    let person = Person::owner(&server, &server.account());
+    let app = server.app();
+    let token = person.cookie.split_once('=').unwrap().1;
+    let user = app.auth.open_session(token, None).unwrap().user.clone().unwrap();
+    sign_in::end_session(&app, &user, user.session).wait().unwrap();
+    let [current_password, new_password] =
+        [PASSWORD, "another horse"].map(|password| Secret::new(password.to_owned()));
+    let change = PasswordChange { current_password, new_password };
+    let refusal = sign_in::change_password(&app, &user, &change).unwrap_err();
+    assert_eq!(refusal.kind(), ErrorKind::Unauthenticated);
+    person.sign_in(&server);
 }
 
 #[test]

@@ -18,8 +18,6 @@ pub(super) struct Cache {
     pub(super) known: Kept<Digest, Arc<Session>>,
     /// People who signed in, by their tokens and the projects that they act in.
     pub(super) signed_in: Kept<Digest, Arc<Session>>,
-    /// Counts what made any of these doubtful: one that was looked up before is not remembered after.
-    pub(super) signed_in_epoch: u64,
     /// Who waits for a verification that is under way.
     pub(super) flights: HashMap<Digest, Vec<oneshot::Sender<Verdict>>>,
     /// Counts changes of keys.
@@ -40,7 +38,6 @@ impl Cache {
         Self {
             known: Kept::new(Bounds { entries: REMEMBERED_MAX, bytes, ttl }),
             signed_in: Kept::new(Bounds { entries: REMEMBERED_MAX, bytes, ttl: ttl.min(BELIEVED) }),
-            signed_in_epoch: 0,
             flights: HashMap::new(),
             epoch: 0,
             changed: HashMap::new(),
@@ -81,11 +78,5 @@ impl Cache {
     /// Remembers somebody who signed in. `now` is the monotonic time from which on it was looked up.
     pub(super) fn remember_signed_in(&mut self, key: Digest, of: &Arc<Session>, now: Duration) {
         self.signed_in.put(key, Arc::clone(of), SESSION_BYTES, now);
-    }
-
-    /// Lets go of people who signed in, and of those who are just being looked up.
-    pub(super) fn forget_signed_in(&mut self, is_doubtful: impl Fn(&Session) -> bool) {
-        self.signed_in.forget(|session| is_doubtful(session));
-        self.signed_in_epoch += 1;
     }
 }

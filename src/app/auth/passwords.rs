@@ -1,17 +1,26 @@
-//! Passwords: hashed at a cost of their own, and guessed at slowly. Who is unknown is refused as late and in the same words as who
-//! mistypes, so that nobody learns who is known.
+//! Passwords: hashed at a cost of their own, and guessed at slowly. Who is unknown is refused as late and in the same
+//! words as who mistypes, so that nobody learns who is known.
 
-use std::{net::IpAddr, sync::OnceLock, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Mutex, OnceLock},
+    time::Duration,
+};
 
 use super::{
     Authenticator, REMEMBERED_MAX,
     cache::Digest,
-    network,
+    site,
     tokens::TokenKind,
     verify::{Shared, digest},
 };
 use crate::{
-    app::{argon, limits::FailedAttempts},
+    ambient::lock,
+    app::{
+        argon,
+        cache::{Bounds, Kept},
+        limits::FailedAttempts,
+    },
     domain::{
         DashboardSessionId, Error, ErrorKind, PASSWORD_MAX, RateLimit, Result, Secret, email_key,
     },
@@ -20,6 +29,10 @@ use crate::{
 /// As many times the failures of one network for one e-mail may all networks have for it, or one network for all: who
 /// wants to keep somebody out needs so many networks.
 const CAP: u32 = 10;
+/// For so long nobody keeps a person out of where they signed in.
+const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
+/// About what one such place takes, in bytes of memory.
+const KNOWN_BYTES: usize = size_of::<Pair>();
 
 /// Who presents a password.
 #[derive(Clone, Copy, Debug)]
@@ -30,17 +43,26 @@ pub(in crate::app) enum Guesser<'a> {
     Session(DashboardSessionId),
 }
 
-/// Wrong passwords, and what is compared where there is none.
+/// Passwords that were presented, and what is compared where there is none.
 pub(super) struct Guesses {
-    pairs: FailedAttempts<(IpAddr, Digest)>,
+    /// Right ones too: each costs as much, and begins a session.
+    pairs: FailedAttempts<Pair>,
+    /// Wrong ones.
     networks: FailedAttempts<IpAddr>,
+    /// Wrong ones.
     emails: FailedAttempts<Digest>,
+    /// Right ones too.
     sessions: FailedAttempts<DashboardSessionId>,
+    /// Where somebody signed in lately: what others fail at for the same e-mail does not keep them out there.
+    known: Mutex<Kept<Pair, ()>>,
     /// The hash of a password that nobody has.
     nobodys: OnceLock<Secret<String>>,
 }
 
-/// Whose failures count.
+/// A network and an e-mail.
+type Pair = (IpAddr, Digest);
+
+/// Whose attempts count.
 enum Counted {
     Pair(IpAddr, Digest),
     Session(DashboardSessionId),
@@ -54,6 +76,11 @@ impl Guesses {
             networks: FailedAttempts::new(cap, REMEMBERED_MAX),
             emails: FailedAttempts::new(cap, REMEMBERED_MAX),
             sessions: FailedAttempts::new(limit, REMEMBERED_MAX),
+            known: Mutex::new(Kept::new(Bounds {
+                entries: REMEMBERED_MAX,
+                bytes: REMEMBERED_MAX * KNOWN_BYTES,
+                ttl: KNOWN_FOR,
+            })),
             nobodys: OnceLock::new(),
         }
     }
@@ -62,24 +89,32 @@ impl Guesses {
         match of {
             Counted::Session(session) => self.sessions.blocked(session, now),
             Counted::Pair(client, email) => {
-                let waits = [
-                    self.pairs.blocked(&(*client, *email), now),
-                    self.networks.blocked(client, now),
-                    self.emails.blocked(email, now),
-                ];
-                waits.into_iter().flatten().max()
+                let pair = (*client, *email);
+                let is_known = lock(&self.known).get(&pair, now).is_some();
+                let by_email = (!is_known).then(|| self.emails.blocked(email, now)).flatten();
+                let waits = [self.pairs.blocked(&pair, now), self.networks.blocked(client, now)];
+                waits.into_iter().flatten().chain(by_email).max()
             }
         }
     }
 
-    fn record(&self, of: &Counted, now: Duration) {
+    fn tried(&self, of: &Counted, now: Duration) {
         match *of {
             Counted::Session(session) => self.sessions.record(session, now),
-            Counted::Pair(client, email) => {
-                self.pairs.record((client, email), now);
-                self.networks.record(client, now);
-                self.emails.record(email, now);
-            }
+            Counted::Pair(client, email) => self.pairs.record((client, email), now),
+        }
+    }
+
+    fn passed(&self, of: &Counted, now: Duration) {
+        if let Counted::Pair(client, email) = *of {
+            lock(&self.known).put((client, email), (), KNOWN_BYTES, now);
+        }
+    }
+
+    fn failed(&self, of: &Counted, now: Duration) {
+        if let Counted::Pair(client, email) = *of {
+            self.networks.record(client, now);
+            self.emails.record(email, now);
         }
     }
 }
@@ -100,7 +135,7 @@ impl Authenticator {
     }
 
     /// Refuses a password that is not the one of which `stored` is the hash; without one, every password, after the
-    /// same time. 429 where too many were wrong before. Takes some 20 ms of a core.
+    /// same time. 429 where too many came or were wrong before. Takes some 20 ms of a core.
     pub(in crate::app) fn check_password(
         &self,
         guesser: Guesser<'_>,
@@ -110,16 +145,16 @@ impl Authenticator {
         let shared = &*self.shared;
         let counted = match guesser {
             Guesser::Stranger { email, client } => {
-                Counted::Pair(network(client), digest(&shared.hasher, &email_key(email)))
+                Counted::Pair(site(client), digest(&shared.hasher, &email_key(email)))
             }
             Guesser::Session(session) => Counted::Session(session),
         };
         let now = shared.ambient.monotonic();
         if let Some(wait) = shared.passwords.blocked(&counted, now) {
-            let message =
-                "too many failed attempts to sign in; wait as many seconds as Retry-After says";
+            let message = "too many attempts to sign in; wait as many seconds as Retry-After says";
             return Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(wait));
         }
+        shared.passwords.tried(&counted, now);
         let can_be_one = presented.expose().chars().nth(PASSWORD_MAX).is_none();
         let hash = match (stored, shared.no_password()) {
             (Some(stored), _) => stored,
@@ -127,9 +162,10 @@ impl Authenticator {
         };
         let is_right = can_be_one && argon::verify_text(presented.expose(), hash.expose());
         if is_right && stored.is_some() {
+            shared.passwords.passed(&counted, now);
             return Ok(());
         }
-        shared.passwords.record(&counted, now);
+        shared.passwords.failed(&counted, now);
         Err(wrong())
     }
 

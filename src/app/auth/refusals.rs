@@ -52,9 +52,19 @@ pub(super) fn busy() -> Error {
 
 /// Whose failures are counted together: an IPv4 address, or the /64 that one IPv6 host can use.
 pub(super) fn network(client: IpAddr) -> IpAddr {
+    network_of(client, 64)
+}
+
+/// The same where many networks may do what one may not: an IPv4 address, or the /48 that one customer of a provider
+/// can have.
+pub(super) fn site(client: IpAddr) -> IpAddr {
+    network_of(client, 48)
+}
+
+fn network_of(client: IpAddr, bits: u32) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - bits))))
         }
         v4 @ IpAddr::V4(_) => v4,
     }

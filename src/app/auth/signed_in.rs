@@ -1,12 +1,9 @@
 //! Callers who signed in on the dashboard. They act as a key of one project would: the one that they name, else the
 //! first that they have. What they may do there is what their role says.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use super::{
-    Authenticator, Pending, Session, cache::Digest, network, refusals::refuse, tokens::TokenKind,
-    verify::digest,
-};
+use super::{Authenticator, Session, cache::Digest, tokens::TokenKind, verify::digest};
 use crate::{
     ambient::lock,
     app::{
@@ -85,18 +82,13 @@ impl Authenticator {
         known.expires_at.is_none_or(|end| end > shared.ambient.now()).then_some(known)
     }
 
-    /// Looks the session of a cookie's token up. 401 where there is none, which counts as a failure of that client's;
-    /// 404 where the project is of no account of theirs, which counts as a request of theirs. Blocks.
-    pub fn open_session(
-        &self,
-        token: &str,
-        project: Option<ProjectId>,
-        client: IpAddr,
-    ) -> Result<Arc<Session>> {
+    /// Looks the session of a cookie's token up. 401 where there is none: nobody guesses one, so that counts for
+    /// nothing. 404 where the project is of no account of theirs, which counts as a request of theirs. Blocks.
+    pub fn open_session(&self, token: &str, project: Option<ProjectId>) -> Result<Arc<Session>> {
         let shared = &*self.shared;
         let began = shared.ambient.monotonic();
         let hash = TokenKind::Session.hash(token).ok_or_else(not_signed_in)?;
-        let epoch = lock(&shared.cache).signed_in_epoch;
+        let changes = self.changes();
         let found = shared.store.read(SystemScope::new(), |snapshot| {
             let Some(visitor) = dashboard_sessions::visitor(snapshot, &hash)? else {
                 return Ok(None);
@@ -110,7 +102,7 @@ impl Authenticator {
             let place = dashboard_sessions::place(snapshot, wanted, visitor.user)?;
             Ok(Some((visitor, place)))
         })?;
-        let Some((visitor, place)) = found else { return Err(self.refuse_token(client)) };
+        let (visitor, place) = found.ok_or_else(not_signed_in)?;
         let is_allowed = |place: &Place| place.role.is_some() || visitor.is_operator;
         let Some(place) = place.filter(is_allowed) else {
             self.count_request(visitor.user)?;
@@ -120,19 +112,11 @@ impl Authenticator {
         let expires_at = self.touch(&visitor);
         let session = Arc::new(self.signed_in(visitor, &place, &key, expires_at));
         let mut cache = lock(&shared.cache);
-        if cache.signed_in_epoch == epoch {
+        if self.changes() == changes {
             let key = self.place_of(token, project);
             cache.remember_signed_in(key, &session, began);
         }
         Ok(session)
-    }
-
-    /// Counts a token that is nobody's.
-    fn refuse_token(&self, client: IpAddr) -> Error {
-        let shared = &*self.shared;
-        let verdict = refuse(&shared.failed, network(client), shared.ambient.monotonic());
-        let refused = Pending::finish(verdict).err().unwrap_or_else(not_signed_in);
-        if refused.kind() == ErrorKind::RateLimit { refused } else { not_signed_in() }
     }
 
     /// Counts a request that somebody who signed in sends where nothing else counts it. 429 above their limit.

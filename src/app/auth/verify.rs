@@ -52,6 +52,9 @@ pub(super) struct Shared {
     /// Wrong passwords.
     pub(super) passwords: Guesses,
     pub(super) cache: Mutex<Cache>,
+    /// Counts what made any caller doubtful, while the cache is locked: somebody who signed in and was looked up before
+    /// is not remembered after.
+    pub(super) changes: AtomicU64,
     /// How often a presented key was in it.
     pub(super) uses: Uses,
     pub(super) hashings: AtomicU64,
@@ -78,6 +81,7 @@ impl Shared {
             forged: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             guesses: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
             cache: Mutex::new(Cache::new(settings.cache_ttl)),
+            changes: AtomicU64::new(0),
             uses: Uses::default(),
             hashings: AtomicU64::new(0),
             ambient,
@@ -89,6 +93,17 @@ impl Shared {
 
     pub(super) fn known(&self, digest: &Digest) -> Option<Arc<Session>> {
         lock(&self.cache).session(digest, self.ambient.monotonic())
+    }
+
+    /// Lets go of people who signed in, and of those who are just being looked up.
+    pub(super) fn forget_signed_in(
+        &self,
+        cache: &mut Cache,
+        is_doubtful: impl Fn(&Session) -> bool,
+    ) {
+        cache.signed_in.forget(|session| is_doubtful(session));
+        // Whoever sees this looks again, and finds them gone.
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn unexpired(&self, session: Arc<Session>) -> Result<Arc<Session>> {

@@ -55,6 +55,11 @@ impl Manager {
         Ok(scopes.map(|scopes| Self { home, by, scopes, is_operator }))
     }
 
+    /// The right to the live rows of the account.
+    pub(super) const fn home(self) -> AccountScope {
+        self.home
+    }
+
     /// What is kept of them with a link.
     pub(in crate::app) const fn issuer(self) -> Issuer {
         Issuer { home: self.home, by: self.by }
@@ -86,11 +91,11 @@ impl Manager {
         if self.is_operator || !sets_password {
             return Ok(());
         }
-        if person.is_operator || sign_in_links::makes_operator(snapshot, person.seq)? {
+        if person.is_operator || sign_in_links::promotion(snapshot, person.seq)?.is_some() {
             let message = "the person is an operator of the server, or is to be one: only an operator makes links for them";
             return Err(Error::new(ErrorKind::InsufficientScope, message));
         }
-        if members::is_elsewhere(snapshot, person.id, Some(self.home.seq()), false)? {
+        if members::is_member_elsewhere(snapshot, person.id, self.home.seq())? {
             let message = "the person is a member of other accounts too; ask the operator of the server for a link";
             return Err(Error::new(ErrorKind::Conflict, message));
         }

@@ -41,7 +41,7 @@ pub fn promote(app: &Arc<App>, email: &str, origin: &str) -> Result<Secret<Strin
     let (this, email) = (Arc::clone(app), email.to_owned());
     let made = app.store.write(SystemScope::new(), move |tx| {
         let person = by_email(tx, &email)?;
-        let invitation = sign_in::invitation(tx, &person)?;
+        let (invitation, _) = sign_in::invitation(tx, &person)?;
         sign_in::put(&this, tx, &link.of(Some(&person), invitation))?;
         Ok(link.url.clone())
     });

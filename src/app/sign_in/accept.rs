@@ -49,12 +49,22 @@ pub struct Acceptance {
 
 /// Uses a link, once: sets or checks the password, and begins a session. Blocks, and takes some 20 ms of a core.
 pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<Begun> {
+    let (work, this) = (prepare(app, given, browser)?, Arc::clone(app));
+    let name = work.seen.as_ref().map_or(&*work.email, |person| &*person.email);
+    let origin = Arc::new(as_user(work.ids.user, name));
+    let write = || app.store.write(SystemScope::new(), move |tx| work.run(&this, tx)).wait();
+    origin::within(Some(origin), write)
+}
+
+/// Looks the link up, and checks or hashes the password.
+pub(super) fn prepare(app: &App, given: &Acceptance, browser: &Browser) -> Result<Work> {
     let token = hash(&given.token)?;
     let looked = app.store.read(SystemScope::new(), |snapshot| look(snapshot, &token))?;
     let email = first_email(&looked, given)?;
     let new_hash = if let Some((person, stored)) = looked.proves() {
         let guesser = Guesser::Stranger { email: &person.email, client: browser.address };
-        app.auth.check_password(guesser, Some(stored), &given.password)?;
+        let checked = app.auth.check_password(guesser, Some(stored), &given.password);
+        checked.map_err(not_theirs)?;
         None
     } else {
         check_password("password", &given.password)?;
@@ -66,9 +76,7 @@ pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<B
     };
     let ids = Ids::draw(app);
     let user = seen.as_ref().map_or(ids.user, |person| person.id);
-    let name = seen.as_ref().map_or(&*email, |person| &*person.email);
-    let origin = Arc::new(as_user(user, name));
-    let work = Work {
+    Ok(Work {
         token,
         seen,
         new_hash,
@@ -76,10 +84,17 @@ pub fn accept(app: &Arc<App>, given: &Acceptance, browser: &Browser) -> Result<B
         account_name: given.account_name.clone().unwrap_or_else(|| FIRST_ACCOUNT.to_owned()),
         start: Start::draw(app, browser),
         ids: Ids { user, ..ids },
-    };
-    let this = Arc::clone(app);
-    let write = || app.store.write(SystemScope::new(), move |tx| work.run(&this, tx)).wait();
-    origin::within(Some(origin), write)
+    })
+}
+
+/// Anybody may have taken an invitation to that address before: only the operator can tell.
+fn not_theirs(error: Error) -> Error {
+    if error.kind() != ErrorKind::Unauthenticated {
+        return error;
+    }
+    let message = "this e-mail address has a password on this server already, and that is not it; give that one, or \
+                   ask the operator of the server to remove the user where you never chose it";
+    Error::new(ErrorKind::Unauthenticated, message)
 }
 
 /// The address of the first person; others have one.
@@ -97,12 +112,17 @@ fn first_email(looked: &Looked, given: &Acceptance) -> Result<String> {
 
 /// Whoever uses a link does so as themselves, from where the request comes.
 fn as_user(user: UserId, email: &str) -> Origin {
-    let request = origin::current().map_or_else(Origin::operator, |it| (*it).clone());
-    Origin { actor: Actor::User(user), name: Some(email.into()), ..request }
+    let request = origin::current();
+    Origin {
+        actor: Actor::User(user),
+        name: Some(email.into()),
+        address: request.as_ref().and_then(|request| request.address),
+        request_id: request.and_then(|request| request.request_id.clone()),
+    }
 }
 
 /// The acceptance of a link, ready for its transaction.
-struct Work {
+pub(super) struct Work {
     token: TokenHash,
     /// The person as it was when its password was checked.
     seen: Option<Person>,
@@ -133,7 +153,7 @@ impl Ids {
 
 impl Work {
     /// Of two that use the same link at once, the second finds it gone.
-    fn run(&self, app: &App, tx: &Tx<'_, SystemScope>) -> Result<Begun> {
+    pub(super) fn run(&self, app: &App, tx: &Tx<'_, SystemScope>) -> Result<Begun> {
         let link = sign_in_links::take(tx, &self.token)?.ok_or_else(gone)?;
         let looked = with_parts(tx, link)?;
         let sets_password = looked.proves().is_none();
@@ -156,7 +176,7 @@ impl Work {
         let project = home.map(|home| enter(tx, home, person.id)).transpose()?;
         // Else the session that begins would lead nowhere, and the link be gone.
         let person = persons::of_number(tx, person.seq)?.ok_or_else(gone)?;
-        if !person.is_operator && !members::is_elsewhere(tx, person.id, None, false)? {
+        if !person.is_operator && !members::is_member(tx, person.id)? {
             return Err(gone());
         }
         Ok(Begun { token: self.start.begin(app, tx, &person)?, project })

@@ -23,7 +23,7 @@ pub struct Opened {
     pub email: Option<String>,
     /// The account that it leads to, if that is known.
     pub account: Option<(AccountId, String)>,
-    /// Whether the person proves a password that they have already, instead of choosing one.
+    /// Whether whoever uses it must prove the password that the person has, instead of choosing one.
     pub has_password: bool,
 }
 
@@ -194,15 +194,18 @@ pub fn new_setup_link(app: &Arc<App>) -> Result<Option<Secret<String>>> {
     made.wait()
 }
 
-/// The invitation to choose a password by, where the person has none yet.
+/// The membership that a new link of the operator's for the person leads to, and whether it makes them an operator, as
+/// the open one does that it replaces: to where that leads, else to an invitation, where they have no password yet.
 pub(in crate::app) fn invitation(
     snapshot: &Snapshot<'_, SystemScope>,
     of: &Person,
-) -> Result<Option<i64>> {
-    match of.password_hash {
-        None => members::invitation_of(snapshot, of.id),
-        Some(_) => Ok(None),
-    }
+) -> Result<(Option<i64>, bool)> {
+    let promotion = sign_in_links::promotion(snapshot, of.seq)?;
+    let invitation = match (promotion.flatten(), &of.password_hash) {
+        (None, None) => members::invitation_of(snapshot, of.id)?,
+        (membership, _) => membership,
+    };
+    Ok((invitation, promotion.is_some()))
 }
 
 /// A new link for somebody, on behalf of the operator at a command line: to an invitation that is open, where they have
@@ -212,8 +215,8 @@ pub fn link_for(app: &Arc<App>, email: &str) -> Result<Secret<String>> {
     let made = app.store.write(SystemScope::new(), move |tx| {
         let person = persons::by_email(tx, &email)?;
         let person = person.ok_or_else(|| Error::none_on_server("user").with_param("email"))?;
-        let draft = LinkDraft::new(&token, Some(&person), invitation(tx, &person)?);
-        let makes_operator = sign_in_links::makes_operator(tx, person.seq)?;
+        let (invitation, makes_operator) = invitation(tx, &person)?;
+        let draft = LinkDraft::new(&token, Some(&person), invitation);
         put(&this, tx, &LinkDraft { makes_operator, ..draft })?;
         Ok(token.clone())
     });

@@ -7,6 +7,8 @@ mod accept;
 mod links;
 mod password;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -64,12 +66,18 @@ pub fn sign_in(
     password: &Secret<String>,
     browser: &Browser,
 ) -> Result<Begun> {
+    let proven = prove(app, email, password, browser)?;
+    let this = Arc::clone(app);
+    app.store.write(SystemScope::new(), move |tx| proven.enter(&this, tx)).wait()
+}
+
+fn prove(app: &App, email: &str, password: &Secret<String>, browser: &Browser) -> Result<Proven> {
     let found = match check_email(email) {
         Ok(()) => app.store.read(SystemScope::new(), |snapshot| {
             let person = persons::by_email(snapshot, email)?;
             // Who is a member nowhere any more has nowhere to go.
             let is_in = |person: &Person| {
-                Ok(person.is_operator || members::is_elsewhere(snapshot, person.id, None, false)?)
+                Ok(person.is_operator || members::is_member(snapshot, person.id)?)
             };
             Ok(match person {
                 Some(person) if is_in(&person)? => Some(person),
@@ -83,21 +91,31 @@ pub fn sign_in(
     app.auth.check_password(guesser, hash, password)?;
     let costlier = hash.map(|hash| app.auth.costlier(hash, password)).transpose()?.flatten();
     let person = found.ok_or_else(|| Error::internal("nobody has this password"))?;
-    let start = Start::draw(app, browser);
-    let this = Arc::clone(app);
-    let begin = app.store.write(SystemScope::new(), move |tx| {
-        let same = same_person(tx, &person)?;
-        costlier.as_ref().map_or(Ok(()), |hash| persons::set_hash(tx, &same, hash))?;
-        start.begin(&this, tx, &same)
-    });
-    let token = begin.wait()?;
-    Ok(Begun { token, project: None })
+    Ok(Proven { person, costlier, start: Start::draw(app, browser) })
 }
 
-/// The person as it is now; an error where somebody else has changed the password since it was looked at.
+/// Somebody who proved their password, before the transaction that lets them in.
+struct Proven {
+    person: Person,
+    /// The hash of the password at the cost of today, where that has risen.
+    costlier: Option<Secret<String>>,
+    start: Start,
+}
+
+impl Proven {
+    fn enter(&self, app: &App, tx: &Tx<'_, SystemScope>) -> Result<Begun> {
+        let same = same_person(tx, &self.person)?;
+        self.costlier.as_ref().map_or(Ok(()), |hash| persons::set_hash(tx, &same, hash))?;
+        Ok(Begun { token: self.start.begin(app, tx, &same)?, project: None })
+    }
+}
+
+/// The person as it is now; an error where somebody else has changed the password since it was looked at. That it was
+/// hashed anew changes nothing.
 fn same_person(tx: &Tx<'_, SystemScope>, seen: &Person) -> Result<Person> {
+    let password = |of: &Person| (of.password_changed_at, of.password_hash.is_some());
     let now = persons::of_number(tx, seen.seq)?;
-    let now = now.filter(|now| now.id == seen.id && now.password_hash == seen.password_hash);
+    let now = now.filter(|now| now.id == seen.id && password(now) == password(seen));
     now.ok_or_else(|| {
         let message = "the password was changed at this moment; try again";
         Error::new(ErrorKind::Conflict, message)

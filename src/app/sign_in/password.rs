@@ -54,7 +54,9 @@ pub fn change_password(
         persons::set_password(tx, &person, &hash)?;
         sign_in_links::void_resets(tx, person.seq)?;
         dashboard_sessions::end_all(tx, &person, Some(session))?;
-        dashboard_sessions::set_token(tx, &person, session, &token_hash)
+        // One that was ended meanwhile changes nothing.
+        let is_in = dashboard_sessions::set_token(tx, &person, session, &token_hash)?;
+        is_in.then_some(()).ok_or_else(not_signed_in)
     });
     set.wait()?;
     Ok(token)

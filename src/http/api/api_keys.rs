@@ -128,7 +128,7 @@ fn with_secret(created: &CreatedKey) -> Result<Vec<u8>> {
 pub(super) async fn create(request: Request) -> Result<Reply> {
     let body: KeyRequest = request.json()?;
     let (scope, granted) = (request.session()?.home, request.session()?.scopes);
-    let prepared = request.blocking(move |app| api_keys::prepare(app, scope, granted, &body));
+    let prepared = request.hashing_key(move |app| api_keys::prepare(app, scope, granted, &body));
     let prepared = prepared.await?;
     let idempotency = request.idempotency;
     let done = api_keys::create(&request.app, prepared, idempotency, with_secret).await?;
@@ -166,7 +166,7 @@ pub(super) async fn rotate(request: Request) -> Result<Reply> {
     let (id, body): (_, RotateRequest) = (request.id("id")?, request.json()?);
     let (scope, granted) = (request.session()?.home, request.session()?.scopes);
     let rotation = request
-        .blocking(move |app| api_keys::prepare_rotation(app, scope, granted, id, &body))
+        .hashing_key(move |app| api_keys::prepare_rotation(app, scope, granted, id, &body))
         .await?;
     let idempotency = request.idempotency;
     let done = api_keys::rotate(&request.app, rotation, idempotency, with_secret).await?;
@@ -229,7 +229,7 @@ impl IssueRequest {
 pub(super) async fn issue(request: Request) -> Result<Reply> {
     let (account_id, body) = request.json::<IssueRequest>()?.split();
     let prepared = request
-        .blocking(move |app| {
+        .hashing_key(move |app| {
             let scope = accounts::scope(app, account_id)?;
             api_keys::prepare(app, scope, ScopeSet::ALL, &body)
         })

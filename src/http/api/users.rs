@@ -109,9 +109,9 @@ fn with_link(invited: &Invited) -> Result<Vec<u8>> {
 /// `POST /v1/users`
 async fn create(request: Request) -> Result<Reply> {
     let (session, body): (_, MemberRequest) = (request.session()?, request.json()?);
-    let (home, manager, origin) = (session.home, Manager::of(session), request.origin());
+    let (manager, origin) = (Manager::of(session), request.origin());
     let once = request.idempotency;
-    let done = members::create(&request.app, home, manager, body, &origin, once, with_link).await?;
+    let done = members::create(&request.app, manager, body, &origin, once, with_link).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }
 
@@ -133,23 +133,23 @@ async fn get(request: Request) -> Result<Reply> {
 /// `PATCH /v1/users/{id}`
 async fn update(request: Request) -> Result<Reply> {
     let (id, body): (_, MemberPatch) = (request.id("id")?, request.json()?);
-    let (home, manager) = (request.session()?.home, Manager::of(request.session()?));
-    let member = members::update(&request.app, home, manager, id, &body).await?;
+    let manager = Manager::of(request.session()?);
+    let member = members::update(&request.app, manager, id, &body).await?;
     Reply::ok(&MemberBody::of(&member))
 }
 
 /// `DELETE /v1/users/{id}`
 async fn remove(request: Request) -> Result<Reply> {
     let (id, session) = (request.id("id")?, request.session()?);
-    members::remove(&request.app, session.home, Manager::of(session), id).await?;
+    members::remove(&request.app, Manager::of(session), id).await?;
     Ok(Reply::no_content())
 }
 
 /// `POST /v1/users/{id}/invite`
 async fn invite(request: Request) -> Result<Reply> {
     let (id, session) = (request.id("id")?, request.session()?);
-    let (home, manager, origin) = (session.home, Manager::of(session), request.origin());
+    let (manager, origin) = (Manager::of(session), request.origin());
     let once = request.idempotency;
-    let done = members::invite(&request.app, home, manager, id, &origin, once, with_link).await?;
+    let done = members::invite(&request.app, manager, id, &origin, once, with_link).await?;
     Ok(Reply::json_bytes(StatusCode::CREATED, done.body).replayed(done.replayed))
 }

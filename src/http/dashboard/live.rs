@@ -43,6 +43,7 @@ async fn live(request: Request) -> Result<Reply> {
             cookies: request.cookies,
             headers: request.headers,
             address: request.client,
+            is_https: request.is_https,
         },
         keep_alive: request.keep_alive,
         rights,

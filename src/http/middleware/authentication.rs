@@ -16,7 +16,7 @@ use crate::{
     domain::{Environment, Error, ErrorKind, ProjectId, Result, Scope},
     http::{
         Edge, cookie,
-        request::{Identity, PROJECT, only_header},
+        request::{Identity, PROJECT, is_secure, only_header},
         routes::Access,
         turns::Turns,
     },
@@ -32,6 +32,8 @@ pub(in crate::http) struct Caller {
     pub(in crate::http) headers: HeaderMap,
     /// Where it came from.
     pub(in crate::http) address: IpAddr,
+    /// Whether it came by HTTPS.
+    pub(in crate::http) is_https: bool,
 }
 
 /// A key that changes again and again while it is verified is asked for so often.
@@ -47,12 +49,12 @@ pub(super) async fn identify(
 ) -> Result<Identity> {
     let (auth, headers) = (&edge.app.auth, &parts.headers);
     let is_open = edge.settings.metrics_open || client.address.is_loopback();
-    match (access, cookie(headers)) {
+    match (access, cookie(&edge.app, headers, client)) {
         (Access::Open, _) => Ok(Identity::Anyone),
         (Access::Metrics, _) if is_open => Ok(Identity::Anyone),
         (Access::Operator, Some(token)) => {
             csrf::check(parts)?;
-            operator(auth, signed_in(&edge.app, &edge.cookies, token, None, client).await?)
+            operator(auth, signed_in(&edge.app, &edge.cookies, token, None).await?)
         }
         (Access::Metrics | Access::Operator, _) => {
             let token = bearer(headers).ok_or_else(not_the_operator)?;
@@ -71,12 +73,36 @@ pub(super) async fn identify(
 
 /// Finds the caller of a request that is answered for long once more. Fails where it would not be let in now.
 pub(in crate::http) async fn identify_again(request: &Caller) -> Result<Arc<Session>> {
-    let client = Client { address: request.address, is_https: false };
+    let client = Client { address: request.address, is_https: request.is_https };
     let session = caller(&request.app, &request.cookies, &request.headers, client).await?;
     let identity = Identity::Tenant(Arc::clone(&session));
     admit(&identity, client)?;
     authorize(Access::AnyKey, &identity)?;
     Ok(session)
+}
+
+/// Finds the caller once more where something changed since they were let in, and looks whether they may still use the
+/// route. What they sent to prove it was from the own page stays what it was.
+pub(in crate::http) async fn let_in_again(
+    app: &Arc<App>,
+    cookies: &Turns,
+    access: Access,
+    headers: &HeaderMap,
+    client: Client,
+    known: &Identity,
+) -> Result<Identity> {
+    let identity = match known {
+        // A token does not change.
+        Identity::Anyone | Identity::Operator(None) => return Ok(known.clone()),
+        Identity::Operator(Some(_)) => {
+            let token = cookie(app, headers, client).ok_or_else(not_signed_in)?;
+            operator(&app.auth, signed_in(app, cookies, token, None).await?)?
+        }
+        Identity::Tenant(_) => Identity::Tenant(caller(app, cookies, headers, client).await?),
+    };
+    admit(&identity, client)?;
+    authorize(access, &identity)?;
+    Ok(identity)
 }
 
 /// Who asks, by a cookie or else by a key.
@@ -86,15 +112,16 @@ async fn caller(
     headers: &HeaderMap,
     client: Client,
 ) -> Result<Arc<Session>> {
-    match cookie(headers) {
-        Some(token) => signed_in(app, cookies, token, project(headers)?, client).await,
+    match cookie(app, headers, client) {
+        Some(token) => signed_in(app, cookies, token, project(headers)?).await,
         None => tenant(&app.auth, bearer(headers).ok_or_else(unauthenticated)?, client).await,
     }
 }
 
 /// The cookie's token, which counts where there is no `Authorization`.
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    cookie::token(headers).filter(|_| !headers.contains_key(AUTHORIZATION))
+fn cookie<'h>(app: &App, headers: &'h HeaderMap, client: Client) -> Option<&'h str> {
+    let token = cookie::token(headers, is_secure(app, client.is_https));
+    token.filter(|_| !headers.contains_key(AUTHORIZATION))
 }
 
 /// Somebody who signed in, by the token of the cookie. What is not known is looked up by few at the same time.
@@ -103,7 +130,6 @@ async fn signed_in(
     cookies: &Turns,
     token: &str,
     project: Option<ProjectId>,
-    client: Client,
 ) -> Result<Arc<Session>> {
     if let Some(known) = app.auth.known_session(token, project) {
         return Ok(known);
@@ -113,7 +139,7 @@ async fn signed_in(
     let look = move || {
         // Held until it is looked up, even where the client leaves before.
         let _place = place;
-        app.auth.open_session(&token, project, client.address)
+        app.auth.open_session(&token, project)
     };
     tokio::task::spawn_blocking(look).await.map_err(Error::internal)?
 }

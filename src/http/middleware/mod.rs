@@ -28,7 +28,8 @@ use hyper::{
     http::request::Parts,
 };
 
-pub(super) use authentication::{Caller, identify_again};
+pub(super) use authentication::{Caller, identify_again, let_in_again};
+pub(super) use client::Client;
 pub(crate) use request_id::RequestId;
 
 use super::{
@@ -48,7 +49,6 @@ use crate::{
         traces::Span,
     },
 };
-use client::Client;
 use record::{Asked, Head};
 
 /// What is known about a request so far, and the headers of its answer.
@@ -93,6 +93,7 @@ pub(super) async fn pass(
     if route.asker == Asker::OwnPage {
         csrf::check(&parts)?;
     }
+    let mut changes = auth.changes();
     let identify = authentication::identify(edge, route.access, &parts, exchange.client);
     exchange.identity = identify.await?;
     trace::distrust(&mut exchange.span, &exchange.identity);
@@ -120,6 +121,11 @@ pub(super) async fn pass(
     })?;
     let idempotency = strict::body(&route, &parts, &bytes).await?;
     exchange.keep_body(&bytes);
+    if auth.changes() != changes {
+        // Whoever was let in may be out by now: their body may have taken its time.
+        changes = auth.changes();
+        exchange.identity = exchange.let_in_again(edge, route.access, &parts.headers).await?;
+    }
     let origin = exchange.origin(&parts.method);
     let request = Request {
         app: Arc::clone(&edge.app),
@@ -127,6 +133,7 @@ pub(super) async fn pass(
         id: exchange.id.clone(),
         trace: exchange.span.context(),
         identity: exchange.identity.clone(),
+        changes,
         client: exchange.client.address,
         is_https: exchange.client.is_https,
         body: bytes,
@@ -134,6 +141,7 @@ pub(super) async fn pass(
         keep_alive: edge.settings.keep_alive,
         heavy: edge.heavy.clone(),
         passwords: edge.passwords.clone(),
+        keys: edge.keys.clone(),
         cookies: edge.cookies.clone(),
         path,
         query,
@@ -220,6 +228,17 @@ impl Exchange {
                 request_id: Some(self.id.as_str().into()),
             })
         })
+    }
+
+    async fn let_in_again(
+        &self,
+        edge: &Edge,
+        access: Access,
+        headers: &HeaderMap,
+    ) -> Result<Identity> {
+        let (app, cookies) = (&edge.app, &edge.cookies);
+        let again = let_in_again(app, cookies, access, headers, self.client, &self.identity);
+        again.await
     }
 
     /// Reads and forgets what a refused request still sends.

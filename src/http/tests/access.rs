@@ -30,6 +30,13 @@ fn keys_scopes_and_rates_are_enforced() {
 }
 
 #[test]
+fn whoever_is_out_before_their_turn_gets_none() {
+    let server = Server::usual();
+    let late = server.get("/too-late", &format!("Authorization: Bearer {}\r\n", server.key));
+    assert_eq!((late.status, late.code()), (401, "UNAUTHENTICATED".to_owned()));
+}
+
+#[test]
 fn the_operators_door_is_another() {
     let server = Server::usual();
     let key = format!("Authorization: Bearer {}\r\n", server.key);

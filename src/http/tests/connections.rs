@@ -3,17 +3,22 @@
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     time::Duration,
 };
 
+use tokio::sync::Notify;
+
 use super::{
-    ENTERED, HEAVY_ENTERED, HEAVY_HELD, LEAVE,
+    ENTERED, HEAVY_ENTERED, HEAVY_HELD, KEY_ENTERED, KEY_HELD, LEAVE,
     rig::{Answer, PATIENCE, Server, closed, wait_for},
 };
 use crate::{
     ambient::lock,
-    http::{ConnectionLimits, HEAVY_MAX, Settings},
+    http::{
+        ConnectionLimits, Settings,
+        turns::{HEAVY_MAX, KEYS_MAX},
+    },
 };
 
 /// A request that is answered at once: with 404.
@@ -115,28 +120,61 @@ fn connections_beyond_the_limit_wait() {
     assert_eq!(Answer::read(&mut waiting).status, 404);
 }
 
-#[test]
-fn long_work_waits_for_its_turn_and_holds_up_nothing_else() {
+/// Of requests that work while `held` is, only so many do at the same time.
+fn so_many_work_at_a_time(
+    path: &str,
+    most: usize,
+    held: &Mutex<()>,
+    entered: &Notify,
+    pause: &str,
+    meanwhile: impl FnOnce(&Server),
+) {
     let settings = Settings { patience: Duration::from_millis(200), ..Settings::default() };
     let server = Server::start(settings, ConnectionLimits::default());
-    let held = lock(&HEAVY_HELD);
-    let mut working: Vec<_> = (0..HEAVY_MAX).map(|_| server.connect()).collect();
+    let held = lock(held);
+    let mut working: Vec<_> = (0..most).map(|_| server.connect()).collect();
     for stream in &mut working {
-        stream.write_all(b"GET /heavy HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-        wait_for(&HEAVY_ENTERED);
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        wait_for(entered);
     }
-    let refused = server.get("/heavy", "");
+    let refused = server.get(path, "");
     assert_eq!((refused.status, refused.code()), (503, "UNAVAILABLE".to_owned()));
-    assert_eq!(refused.header("retry-after"), Some("5"));
+    assert_eq!(refused.header("retry-after"), Some(pause));
     // A client that leaves gives no place back while the work goes on.
     drop(working.pop());
-    assert_eq!(server.get("/heavy", "").status, 503);
+    assert_eq!(server.get(path, "").status, 503);
     assert_eq!(server.json("/v1/echo", r#"{"text":"x"}"#).status, 201);
+    meanwhile(&server);
     drop(held);
     for stream in &mut working {
         assert_eq!(Answer::read(stream).status, 204);
     }
-    assert_eq!(server.get("/heavy", "").status, 204);
+    assert_eq!(server.get(path, "").status, 204);
+}
+
+#[test]
+fn long_work_waits_for_its_turn_and_holds_up_nothing_else() {
+    so_many_work_at_a_time("/heavy", HEAVY_MAX, &HEAVY_HELD, &HEAVY_ENTERED, "5", |_| {});
+}
+
+#[test]
+fn new_keys_wait_for_their_turn_and_hold_up_nothing_else() {
+    const ID: &str = "01890000-0000-7000-8000-000000000000";
+    let new = r#""name": "new", "scopes": ["jobs:read"]"#;
+    let is_refused = |server: &Server| {
+        for (path, credentials, body) in [
+            ("/v1/api-keys", &*server.key, format!("{{{new}}}")),
+            (&*format!("/v1/api-keys/{ID}/rotate"), &*server.key, "{}".to_owned()),
+            ("/admin/v1/keys", "the operator", format!(r#"{{{new}, "account_id": "{ID}"}}"#)),
+        ] {
+            let headers = format!(
+                "Authorization: Bearer {credentials}\r\nContent-Type: application/json\r\n"
+            );
+            let refused = server.post(path, &headers, &body);
+            assert_eq!((refused.status, refused.code()), (503, "UNAVAILABLE".to_owned()), "{path}");
+        }
+    };
+    so_many_work_at_a_time("/key", KEYS_MAX, &KEY_HELD, &KEY_ENTERED, "1", is_refused);
 }
 
 /// A body that is announced; what the server says to that.

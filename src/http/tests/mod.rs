@@ -13,12 +13,14 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::{
+    api,
     reply::Reply,
     request::Request,
     routes::{Access, BodyLimit, Route, handler},
 };
 use crate::{
     ambient::lock,
+    app::api_keys,
     domain::{Error, JobId, Result, Scope},
 };
 
@@ -86,13 +88,46 @@ async fn heavy(request: Request) -> Result<Reply> {
     Ok(Reply::no_content())
 }
 
+static KEY_ENTERED: Notify = Notify::const_new();
+static KEY_HELD: Mutex<()> = Mutex::new(());
+
+/// Makes a key for as long as the lock is held.
+async fn key(request: Request) -> Result<Reply> {
+    let work = |_: &_| {
+        KEY_ENTERED.notify_one();
+        drop(lock(&KEY_HELD));
+        Ok(())
+    };
+    request.hashing_key(work).await?;
+    Ok(Reply::no_content())
+}
+
+/// Its own key ends before its turn.
+async fn too_late(request: Request) -> Result<Reply> {
+    let session = request.session()?;
+    api_keys::revoke(&request.app, session.home, session.key).await?;
+    request.app.auth.forget(session.key);
+    request.hashing_key(|_| Ok(())).await?;
+    Ok(Reply::no_content())
+}
+
 async fn forever(_: Request) -> Result<Reply> {
     ENTERED.notify_one();
     std::future::pending().await
 }
 
+/// The real routes that make keys, for whoever has one.
+fn keys() -> impl Iterator<Item = Route> {
+    let made = ["createApiKey", "rotateApiKey", "issueApiKey"];
+    let keys = api::table().into_iter().filter(move |route| made.contains(&route.operation));
+    keys.map(|route| match route.access {
+        Access::Operator => route,
+        _ => route.access(Access::AnyKey),
+    })
+}
+
 fn table() -> Vec<Route> {
-    vec![
+    let own = [
         Route::post("/v1/echo", "echo", handler!(echo)).takes::<Echo>(),
         Route::post("/v1/do", "do", handler!(nothing)).body_limit(BodyLimit::Bytes(1_000)),
         Route::post("/v1/maybe", "maybe", handler!(nothing)).may_take::<Echo>(),
@@ -106,7 +141,10 @@ fn table() -> Vec<Route> {
         Route::get("/stream", "stream", handler!(stream)),
         Route::get("/slow", "slow", handler!(slow)),
         Route::get("/heavy", "heavy", handler!(heavy)),
+        Route::get("/key", "key", handler!(key)),
         Route::post("/gated", "gated", handler!(nothing)).takes_raw().gate(|_, _, _| Ok(())),
+        Route::get("/too-late", "tooLate", handler!(too_late)).access(Access::AnyKey),
         Route::get("/forever", "forever", handler!(forever)),
-    ]
+    ];
+    own.into_iter().chain(keys()).collect()
 }

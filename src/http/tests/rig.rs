@@ -3,7 +3,6 @@
 use std::{
     io::{ErrorKind as IoErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
-    path::Path,
     sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -16,13 +15,11 @@ use super::table;
 use crate::{
     ambient::Ambient,
     app::{
-        self, App, Contracts, HashCost, RateLimits, Vault, Watches,
-        auth::{AuthSettings, Authenticator},
+        self, App,
+        rig::{CHEAP, app},
     },
-    domain::{AccountId, ApiKey, ApiKeyId, Backoff, Environment, ProjectId, RateLimit, Secret},
+    domain::{AccountId, ApiKey, ApiKeyId, Environment, ProjectId},
     http::{ConnectionLimits, Edge, Served, Settings, Shutdown, serve},
-    observe::{Metrics, traces::Traces},
-    providers::Providers,
     store::{
         EngineSettings, Store, SystemScope, accounts,
         api_keys::{self, NewApiKey},
@@ -50,13 +47,12 @@ impl Server {
         let path = folder.path().join("skai.db");
         let (store, _) = Store::open(&path, &EngineSettings::default(), &ambient).unwrap();
         let key = make_key(&store, &ambient);
-        let auth = authenticator(&store, &ambient);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
         let observer = Box::new(move |served: &Served<'_>| {
             log.lock().unwrap().push((served.id.to_owned(), served.status));
         });
-        let app = Arc::new(app(store, auth, ambient, folder.path()));
+        let app = Arc::new(app(store, ambient, folder.path()));
         let edge = Edge::with(Arc::clone(&app), table(), settings, observer).unwrap();
         let ((drain, drained), (stop, stopped)) = (oneshot::channel(), oneshot::channel());
         let shutdown = Shutdown { drain: drained, close: stopped };
@@ -162,105 +158,6 @@ fn make_key(store: &Store, ambient: &Ambient) -> String {
     };
     store.write(scope, move |tx| api_keys::insert(tx, &new)).wait().unwrap();
     key.text().expose().clone()
-}
-
-const CHEAP: HashCost = HashCost { memory_kib: 8, passes: 1 };
-
-fn authenticator(store: &Store, ambient: &Ambient) -> Authenticator {
-    let limit = RateLimit { limit: 60, window: Duration::from_mins(1) };
-    let settings = AuthSettings {
-        rate_limits: RateLimits::all(limit),
-        operator_rate_limit: limit,
-        failed_attempts: limit,
-        hash_cost: CHEAP,
-        threads: 2,
-        cache_ttl: Duration::from_mins(1),
-        operator_token: Secret::new("the operator".to_owned()),
-        sessions: crate::app::auth::SessionSettings::default(),
-    };
-    Authenticator::start(ambient.clone(), settings, store.clone()).unwrap()
-}
-
-fn policy() -> app::Settings {
-    let minute = Duration::from_mins(1);
-    app::Settings {
-        idempotency_ttl: minute,
-        job_ttl: minute,
-        job_runtime: Duration::from_mins(15),
-        batch_ttl: Duration::from_hours(24),
-        max_batch_requests: 10_000,
-        max_batch_bytes: 1 << 20,
-        max_waiting_jobs: 1_000_000,
-        max_open_jobs: 1_000_000,
-        job_backoff: Backoff::default(),
-        max_repairs: 1,
-        max_timeout: minute,
-        delivery_ttl: minute,
-        delivery_backoff: Backoff::default(),
-        extended_backoff: Backoff::default(),
-        rotation_overlap: minute,
-        disable_after: minute,
-        low_mark: crate::domain::Credits::ZERO,
-        end_users: crate::domain::CapPolicy {
-            timezone: crate::domain::TimeZone::UTC,
-            daily_token_caps: false,
-            daily_token_cap: 25_000,
-        },
-        streaks: crate::domain::StreakPolicy::default(),
-        cleanup: app::CleanupSettings {
-            api_keys: minute,
-            canceled_jobs: minute,
-            usage: minute,
-            telemetry: minute,
-        },
-        stripe: app::StripeSettings::default(),
-        tasks: app::TaskSettings {
-            ttl: minute,
-            backoff: Backoff::default(),
-            runtime: minute,
-            max_functions: 100,
-            max_schedules: 100,
-            max_open: 100,
-            batch_size: 1,
-        },
-        duties: app::DutySettings::default(),
-        drift: crate::domain::DriftLimits {
-            window_hours: 24,
-            min_jobs: 50,
-            schema_failures: 10,
-            latency: 50,
-            tokens: 50,
-            credits: 50,
-        },
-        dashboard: crate::app::DashboardSettings::default(),
-        test_credits: crate::domain::Credits::ZERO,
-    }
-}
-
-fn app(store: Store, auth: Authenticator, ambient: Ambient, folder: &Path) -> App {
-    let vault = Vault::open(&folder.join("secret.key"), &ambient).unwrap();
-    App {
-        recording: app::telemetry::Recording::off(&store, &ambient),
-        started_at: ambient.now(),
-        boot: 1,
-        backlog: app::Backlog::default(),
-        calls: app::Calls::new(app::CallLimits { all: 100, account: 100 }),
-        providers: Arc::new(Providers::new(&ambient, [])),
-        ambient,
-        store,
-        auth,
-        catalog: app::prices::LiveCatalog::default(),
-        vault,
-        contracts: Contracts::default(),
-        agents: app::agents::Opened::default(),
-        watches: Watches::default(),
-        guard: crate::webhooks::guard::Guard::new(Vec::new()),
-        settings: policy(),
-        last_audit: crate::app::LastAudit::default(),
-        metrics: Arc::new(Metrics::new()),
-        traces: Traces::default(),
-        facts: app::Facts::default(),
-    }
 }
 
 #[derive(Debug)]

@@ -68,7 +68,7 @@ struct LinkBody<'a> {
     email: Option<&'a str>,
     /// The account that it leads to, where that is known.
     account: Option<LinkAccount<'a>>,
-    /// Whether the person has a password already.
+    /// Whether whoever uses it must prove the password that the person has, instead of choosing one.
     has_password: bool,
 }
 

@@ -1,6 +1,6 @@
 //! `/dashboard/api/session`, `sign-in` and `sign-out`: who somebody is, and where they act.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use hyper::{StatusCode, header::HeaderValue};
 use schemars::JsonSchema;
@@ -175,12 +175,10 @@ async fn get(request: Request) -> Result<Reply> {
         return nobody(&request, StatusCode::OK).await;
     };
     let project = request.only_header(PROJECT).and_then(|text| text.parse().ok());
-    let client = request.client;
     let look = move |app: &Arc<App>| {
-        let found = find(app, &token, project, client)?;
-        let user = found.0.user.as_ref().ok_or_else(not_signed_in)?;
-        app.auth.count_request(user.id)?;
-        Ok(found)
+        let session = find(app, &token, project)?;
+        let here = sign_in::here(app, &session)?;
+        Ok((session, here))
     };
     let found = request.looking(look).await;
     match found {
@@ -193,23 +191,21 @@ async fn get(request: Request) -> Result<Reply> {
     }
 }
 
-/// Where they may not act in the project, they act where they usually do.
-fn find(
-    app: &App,
-    token: &str,
-    project: Option<ProjectId>,
-    client: IpAddr,
-) -> Result<(Arc<Session>, Here)> {
-    let open = |project| match app.auth.known_session(token, project) {
-        Some(known) => Ok(known),
-        None => app.auth.open_session(token, project, client),
-    };
-    let session = match open(project) {
-        Err(error) if error.kind() == ErrorKind::NotFound => open(None)?,
+/// Where they may not act in the project, they act where they usually do. Counts as one request of theirs.
+fn find(app: &App, token: &str, project: Option<ProjectId>) -> Result<Arc<Session>> {
+    let session = match open(app, token, project) {
+        // It was counted there.
+        Err(error) if error.kind() == ErrorKind::NotFound => return open(app, token, None),
         found => found?,
     };
-    let here = sign_in::here(app, &session)?;
-    Ok((session, here))
+    let user = session.user.as_ref().ok_or_else(not_signed_in)?;
+    app.auth.count_request(user.id)?;
+    Ok(session)
+}
+
+fn open(app: &App, token: &str, project: Option<ProjectId>) -> Result<Arc<Session>> {
+    let known = app.auth.known_session(token, project);
+    known.map_or_else(|| app.auth.open_session(token, project), Ok)
 }
 
 async fn nobody(request: &Request, status: StatusCode) -> Result<Reply> {
@@ -227,8 +223,11 @@ fn somebody(session: &Session, here: &Here, status: StatusCode) -> Result<Reply>
 /// Answers a session that was just begun, with its cookie.
 pub(super) async fn begun(request: &Request, begun: Begun) -> Result<Reply> {
     let set = cookie_of(request, &begun.token)?;
-    let client = request.client;
-    let look = move |app: &Arc<App>| find(app, begun.token.expose(), begun.project, client);
+    let look = move |app: &Arc<App>| {
+        let session = open(app, begun.token.expose(), begun.project)?;
+        let here = sign_in::here(app, &session)?;
+        Ok((session, here))
+    };
     let found = request.blocking(look).await;
     let reply = found.and_then(|(session, here)| somebody(&session, &here, StatusCode::CREATED));
     // The session has begun: whoever cannot be told where they are is in all the same.
