@@ -188,6 +188,29 @@ fn entries_of_the_log_are_heard_by_the_account_and_the_operator() {
     assert!(!["projects", "audit", "server"].iter().any(|it| heard.contains(*it)), "{heard:?}");
 }
 
+/// That they exist, and where else they are, is nobody's who only invited them.
+#[test]
+fn who_was_only_invited_is_not_heard_of() {
+    let server = TestServer::start();
+    let (theirs, inviter) = (server.account(), server.account());
+    let person = Person::owner(&server, &theirs);
+    let body = json!({"email": person.email, "role": "viewer"});
+    inviter.client.post("/v1/users", &body).expect(201);
+    let (mut live, mut inviters) = (listen(&theirs.client), listen(&inviter.client));
+    let ways: [&dyn Fn(); 2] = [&|| drop(person.sign_in(&server)), &|| {
+        let path = format!("/v1/users/{}/invite", person.session["user"]["id"].as_str().unwrap());
+        theirs.client.post(&path, &json!({})).expect(201);
+    }];
+    for (n, way) in ways.into_iter().enumerate() {
+        way();
+        hear(&mut live, &["audit"]);
+        // The first that the other hears of is its own.
+        inviter.client.patch(&format!("/v1/end-users/user-{n}"), &json!({})).expect(200);
+        let heard = hear(&mut inviters, &["end_users"]);
+        assert!(!heard.contains("audit") && !heard.contains("members"), "{heard:?}");
+    }
+}
+
 /// The first person, who is the operator and the owner of the oldest account.
 fn setup_operator(server: &TestServer) -> Person {
     let token = skai_server::app::sign_in::new_setup_link(&server.app()).unwrap().unwrap();
