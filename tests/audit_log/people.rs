@@ -258,3 +258,52 @@ fn a_member_of_two_accounts_is_told_of_to_both() {
     let nobodys = all.iter().filter(|entry| entry["account_id"].is_null()).count();
     assert_eq!((all.len(), nobodys), (3, 1));
 }
+
+/// A person whom this account and another have, and the link that lets them in was made by who may act here alone.
+#[test]
+fn an_account_is_not_told_of_a_stranger_who_made_a_link() {
+    let world = World::new();
+    let other = world.server.account();
+    let link = skai_server::app::sign_in::new_setup_link(&world.server.app()).unwrap().unwrap();
+    let body = json!({"email": "op@example.com"});
+    let operator = Person::accept(&world.server, link.expose(), &body);
+    let ann = in_both(&world, &other);
+    let id = &ann.session["user"]["id"];
+    let path = format!("{}/invite", one(id));
+    operator.client(&world.server).post(&path, &json!({})).expect(201);
+    let told = |entry: &Value| (entry["actor"].clone(), entry["address"].clone());
+    let made = |account: &Account| told(&account.list(&format!("{LOG}?action=user.link_made"))[0]);
+    let operator_id = &operator.session["user"]["id"];
+    assert_eq!(made(&world.account), (by(operator_id, "op@example.com"), json!("127.0.0.1")));
+    let (actor, address) = made(&other);
+    assert_eq!((&actor["kind"], &actor["name"]), (&json!("operator"), &Value::Null));
+    assert_eq!(address, Value::Null);
+    // The operators' own log has who it was.
+    let all = world.all(&format!("&action=user.link_made&account_id={}", other.id));
+    let who = json!({"kind": "operator", "id": operator_id, "name": "op@example.com"});
+    assert_eq!(told(&all[0]), (who, json!("127.0.0.1")));
+}
+
+/// Whoever takes a link in a browser where somebody else was in ends their session.
+#[test]
+fn an_account_is_not_told_of_a_stranger_who_took_a_members_browser() {
+    let world = World::new();
+    let other = world.server.account();
+    let before = Person::member(&world.server, &other, "viewer");
+    let body = json!({"email": ANN, "role": "viewer"});
+    let invited = world.account.client.post(USERS, &body).expect(201).json();
+    let body = json!({"token": token(&invited["invite_url"]), "password": password(1)});
+    before.client(&world.server).post(ACCEPT.1, &body).expect(201);
+    let ended = other.list(&format!("{LOG}?action=user.session_ended"));
+    let nobody = json!({"kind": "system", "id": null, "name": null});
+    assert_eq!((&ended[0]["actor"], &ended[0]["address"]), (&nobody, &Value::Null));
+    assert_eq!((ended.len(), &ended[0]["target"]["name"]), (1, &json!(before.email)));
+}
+
+/// A member of the world's account and of another.
+fn in_both(world: &World, other: &Account) -> Person {
+    let person = Person::member(&world.server, &world.account, "viewer");
+    let body = json!({"email": person.email, "role": "viewer"});
+    let invited = other.client.post(USERS, &body).expect(201).json();
+    Person::accept(&world.server, &token(&invited["invite_url"]), &json!({}))
+}
