@@ -57,6 +57,7 @@ fn name_keys(app: &App, session: &Session, entries: &mut [AuditEntry]) -> Result
 /// Who operates the server, and from where, is no account's to know.
 fn hide_operator(entry: &mut AuditEntry) {
     if matches!(entry.actor, Actor::Operator(_)) {
+        entry.actor = Actor::Operator(None);
         (entry.actor_name, entry.address) = (None, None);
     }
 }
