@@ -159,6 +159,22 @@ fn an_operator_is_a_user_at_home_and_the_operator_elsewhere() {
     assert_eq!(told(all, "away"), (operator, json!("127.0.0.1")));
 }
 
+/// Keys that ended are removed some time later.
+#[test]
+fn a_key_that_is_removed_stays_named() {
+    let world = World::new();
+    let gone = world.server.key(&world.account.id, &json!(["*"]), &json!({"name": "gone"}));
+    let client = world.server.client().with_key(&gone);
+    client.patch("/v1/end-users/ann", &json!({"daily_token_cap": 5})).expect(200);
+    world.server.outside().execute_batch("delete from api_key where name = 'gone'").unwrap();
+    for list in [
+        world.account.list(&format!("{LOG}?action=end_user.updated")),
+        world.all("&action=end_user.updated"),
+    ] {
+        assert_eq!(list[0]["actor"]["name"], "gone", "{list:?}");
+    }
+}
+
 #[test]
 fn who_is_forgotten_stays_named() {
     let world = World::new();

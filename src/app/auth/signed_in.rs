@@ -211,6 +211,7 @@ impl Authenticator {
         };
         Session {
             key: key.id,
+            name: key.name.clone(),
             prefix: key.prefix.clone(),
             key_seq: key.seq,
             home: place.home,

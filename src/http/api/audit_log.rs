@@ -63,7 +63,7 @@ struct ActorBody<'a> {
     kind: &'static str,
     /// The key or user; null where it is not known.
     id: Option<Uuid>,
-    /// What people call the key, or the user's e-mail at that time; null where it is not known. An account is not told
+    /// The key's name or the user's e-mail at that time; null where it is not known. An account is not told
     /// which operator it was, by neither of them.
     name: Option<&'a str>,
 }

@@ -164,6 +164,14 @@ begin
   );
 end;
 
+-- Keys that ended are taken away some time later; nobody saw that of a project's dashboard.
+create temp trigger audit_api_key_removed after delete on main.api_key when old.is_dashboard = 0
+begin
+  insert into audit_entry (account, action, object, target, name, before)
+  values (old.account, 'api_key.removed', 'api_key', shown_id(old.id), old.name,
+    json_object('name', old.name, 'prefix', old.prefix));
+end;
+
 create temp trigger audit_end_user_cap after update of daily_token_cap on main.end_user
 when old.daily_token_cap is not new.daily_token_cap
 begin

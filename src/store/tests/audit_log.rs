@@ -9,7 +9,7 @@ use crate::{
 
 /// What people configure: table, and what of a row is watched. Whatever jobs, deliveries and tickers write must not be
 /// here: a trigger costs each of their writes its time.
-const WATCHED: [(&str, &str); 41] = [
+const WATCHED: [(&str, &str); 42] = [
     ("account", "insert"),
     ("account", "update of name, suspended_at"),
     ("account_setting", "insert"),
@@ -19,6 +19,7 @@ const WATCHED: [(&str, &str); 41] = [
     ),
     ("agent", "update of description, tags, active_version, archived_at"),
     ("agent_version", "insert"),
+    ("api_key", "delete"),
     ("api_key", "insert"),
     (
         "api_key",
