@@ -390,6 +390,18 @@ begin
   );
 end;
 
+-- Whose a payment is, where the operator said so.
+create temp trigger audit_stripe_event_processed after update of by_operator on main.stripe_event
+when new.by_operator = 1
+begin
+  insert into audit_entry (action, object, target, before, after)
+  values (
+    'stripe_event.processed', 'stripe_event', new.id,
+    json_object('account_id', (select shown_id(id) from main.account where seq = old.owner)),
+    json_object('account_id', (select shown_id(id) from main.account where seq = new.owner))
+  );
+end;
+
 -- People act by links before anybody knows them: what they do by one, they did themselves.
 create temp trigger audit_member_created after insert on main.member
 begin

@@ -9,7 +9,7 @@ use crate::{
 
 /// What people configure: table, and what of a row is watched. Whatever jobs, deliveries and tickers write must not be
 /// here: a trigger costs each of their writes its time.
-const WATCHED: [(&str, &str); 42] = [
+const WATCHED: [(&str, &str); 43] = [
     ("account", "insert"),
     ("account", "update of name, suspended_at"),
     ("account_setting", "insert"),
@@ -57,6 +57,7 @@ const WATCHED: [(&str, &str); 42] = [
     ("sign_in_link", "insert"),
     ("stripe_customer", "delete"),
     ("stripe_customer", "insert"),
+    ("stripe_event", "update of by_operator"),
     ("webhook_endpoint", "insert"),
     ("webhook_endpoint", "update of deleted_at"),
     ("webhook_endpoint", "update of secret"),
