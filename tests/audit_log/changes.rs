@@ -8,7 +8,7 @@ use super::{By, World, change, operator, people, text, work};
 use crate::support::server::TestServer;
 
 /// What of it is told is found elsewhere: events of jobs, runs, deliveries and duties, the log of requests. Looking at
-/// a link changes nothing; and that somebody leaves a browser gives nobody anything: that they came is told.
+/// a link changes nothing.
 const NOT_TOLD: [&str; 21] = [
     "cancelBatch",
     "cancelJob",
