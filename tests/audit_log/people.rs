@@ -1,6 +1,13 @@
 //! What is told of people: who lets them in, what they may do, how they come; and that they are named by their address.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use skai_server::{
+    app::members::{self, MemberRequest},
+    domain::MemberRole,
+    observe::origin::{self, Origin},
+};
 
 use super::{ALL, By, LOG, World, change, changes::CANARY, text};
 use crate::support::{
@@ -224,6 +231,28 @@ fn the_first_person_is_told_of_and_then_named_as_the_operator() {
     // As whom she looks makes no difference.
     let all = client.get(&format!("{ALL}?limit=1")).expect(200).json();
     assert_eq!(all["data"][0]["actor"], operator);
+}
+
+/// Whoever runs the command is known by nothing but that; no account is told.
+#[test]
+fn a_link_that_makes_an_operator_is_told_of() {
+    let world = World::new();
+    let (app, account) = (world.server.app(), world.account.id.parse().unwrap());
+    let new = MemberRequest { email: ANN.to_owned(), role: MemberRole::Viewer };
+    let commands: [&dyn Fn(); 2] = [
+        &|| drop(members::create_by_operator(&app, account, new.clone(), true, "").unwrap()),
+        &|| drop(members::promote(&app, ANN, "").unwrap()),
+    ];
+    let path = format!("{LOG}?action=user.operator_link_made");
+    for (n, command) in commands.into_iter().enumerate() {
+        origin::within(Some(Arc::new(Origin::operator())), command);
+        let told = world.all("&action=user.operator_link_made");
+        assert_eq!(told.len(), n + 1);
+        assert_eq!(told[0]["actor"]["kind"], "operator");
+        assert_eq!(told[0]["target"]["name"], ANN);
+        assert_eq!(change(&told[0]), (&Value::Null, &json!({"purpose": "invite"})));
+        assert!(world.account.list(&path).is_empty());
+    }
 }
 
 /// Each account sees what concerns its member, once.

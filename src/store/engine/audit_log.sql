@@ -499,3 +499,11 @@ begin
     where p.seq = new.person
   ) m;
 end;
+-- That somebody is to be an operator is no account's to know.
+create temp trigger audit_sign_in_link_operator after insert on main.sign_in_link
+when new.person is not null and new.makes_operator = 1
+begin
+  insert into audit_entry (action, object, target, name, after)
+  select 'user.operator_link_made', 'user', shown_id(p.id), p.email, json_object('purpose', new.purpose)
+  from main.person p where p.seq = new.person;
+end;

@@ -9,7 +9,7 @@ use crate::{
 
 /// What people configure: table, and what of a row is watched. Whatever jobs, deliveries and tickers write must not be
 /// here: a trigger costs each of their writes its time.
-const WATCHED: [(&str, &str); 43] = [
+const WATCHED: [(&str, &str); 44] = [
     ("account", "insert"),
     ("account", "update of name, suspended_at"),
     ("account_setting", "insert"),
@@ -54,6 +54,7 @@ const WATCHED: [(&str, &str); 43] = [
         "update of name, cron, timezone, function, payload, catch_up, overlap, jitter_ms, paused_at",
     ),
     ("schedule", "update of deleted_at"),
+    ("sign_in_link", "insert"),
     ("sign_in_link", "insert"),
     ("stripe_customer", "delete"),
     ("stripe_customer", "insert"),
