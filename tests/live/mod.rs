@@ -24,6 +24,8 @@ fn listen(client: &Client) -> Stream {
         (live.head.status, live.head.header("content-type")),
         (200, Some("text/event-stream"))
     );
+    // Else nginx would keep it until there is much of it.
+    assert_eq!(live.head.header("x-accel-buffering"), Some("no"));
     live.read_until(": listening\n\n");
     live
 }
