@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use skai_server::config::Config;
+use skai_server::{ambient::Ambient, config::Config, domain::Timestamp};
 
 use super::{hear, key, listen};
 use crate::support::{
@@ -135,6 +135,26 @@ fn a_key_that_expires_hears_no_more_however_much_changes() {
         ended.store(true, Ordering::Relaxed);
         assert!(writer.join().unwrap(), "it ended only when nothing changed any more");
     });
+}
+
+/// A page that is left open asks for nothing: its stream is no use of the session.
+#[test]
+fn a_stream_keeps_nobody_signed_in() {
+    let ambient = Ambient::manual(Timestamp::from_millis(1_700_000_000_000), 7);
+    let often = |config: &mut Config| {
+        config.http.keep_alive = Duration::from_millis(50);
+        config.dashboard.session_ttl = Duration::from_hours(2);
+    };
+    let server = TestServer::builder().clock(&ambient).config(often).start();
+    let person = Person::owner(&server, &server.account());
+    let mut live = listen(&person.client(&server));
+    ambient.advance(Duration::from_mins(90));
+    // The second begins after the clock moved.
+    for _ in 0..2 {
+        live.read_until(": keep-alive\n\n");
+    }
+    ambient.advance(Duration::from_mins(30));
+    ends(live);
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub(in crate::http) struct Caller {
     pub(in crate::http) address: IpAddr,
 }
 
+/// Looks up who signed in, by a token, where they want to act and where they come from.
+type Open = fn(&Authenticator, &str, Option<ProjectId>, IpAddr) -> Result<Arc<Session>>;
+
 /// A key that changes again and again while it is verified is asked for so often.
 const ATTEMPTS: usize = 3;
 
@@ -52,7 +55,8 @@ pub(super) async fn identify(
         (Access::Metrics, _) if is_open => Ok(Identity::Anyone),
         (Access::Operator, Some(token)) => {
             csrf::check(parts)?;
-            operator(auth, signed_in(&edge.app, &edge.cookies, token, None, client).await?)
+            let open = Authenticator::open_session;
+            operator(auth, signed_in(&edge.app, &edge.cookies, (token, None), client, open).await?)
         }
         (Access::Metrics | Access::Operator, _) => {
             let token = bearer(headers).ok_or_else(not_the_operator)?;
@@ -64,15 +68,18 @@ pub(super) async fn identify(
             if cookie.is_some() {
                 csrf::check(parts)?;
             }
-            caller(&edge.app, &edge.cookies, headers, client).await.map(Identity::Tenant)
+            let open = Authenticator::open_session;
+            caller(&edge.app, &edge.cookies, headers, client, open).await.map(Identity::Tenant)
         }
     }
 }
 
-/// Finds the caller of a request that is answered for long once more. Fails where it would not be let in now.
+/// Finds the caller of a request that is answered for long once more. Fails where it would not be let in now. That
+/// keeps nobody signed in.
 pub(in crate::http) async fn identify_again(request: &Caller) -> Result<Arc<Session>> {
     let client = Client { address: request.address, is_https: false };
-    let session = caller(&request.app, &request.cookies, &request.headers, client).await?;
+    let (app, cookies, open) = (&request.app, &request.cookies, Authenticator::open_again);
+    let session = caller(app, cookies, &request.headers, client, open).await?;
     let identity = Identity::Tenant(Arc::clone(&session));
     admit(&identity, client)?;
     authorize(Access::AnyKey, &identity)?;
@@ -85,9 +92,10 @@ async fn caller(
     cookies: &Turns,
     headers: &HeaderMap,
     client: Client,
+    open: Open,
 ) -> Result<Arc<Session>> {
     match cookie(headers) {
-        Some(token) => signed_in(app, cookies, token, project(headers)?, client).await,
+        Some(token) => signed_in(app, cookies, (token, project(headers)?), client, open).await,
         None => tenant(&app.auth, bearer(headers).ok_or_else(unauthenticated)?, client).await,
     }
 }
@@ -97,13 +105,13 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
     cookie::token(headers).filter(|_| !headers.contains_key(AUTHORIZATION))
 }
 
-/// Somebody who signed in, by the token of the cookie. What is not known is looked up by few at the same time.
+/// Somebody who signed in, by the token of the cookie, and where they want to act. What is not known is looked up by few at the same time.
 async fn signed_in(
     app: &Arc<App>,
     cookies: &Turns,
-    token: &str,
-    project: Option<ProjectId>,
+    (token, project): (&str, Option<ProjectId>),
     client: Client,
+    open: Open,
 ) -> Result<Arc<Session>> {
     if let Some(known) = app.auth.known_session(token, project) {
         return Ok(known);
@@ -113,7 +121,7 @@ async fn signed_in(
     let look = move || {
         // Held until it is looked up, even where the client leaves before.
         let _place = place;
-        app.auth.open_session(&token, project, client.address)
+        open(&app.auth, &token, project, client.address)
     };
     tokio::task::spawn_blocking(look).await.map_err(Error::internal)?
 }
