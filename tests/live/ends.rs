@@ -2,12 +2,15 @@
 //! alive, which is when they would look too.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use serde_json::{Value, json};
-use skai_server::{ambient::Ambient, config::Config, domain::Timestamp};
+use skai_server::{ambient::Ambient, config::Config, domain::Timestamp, store::Signal};
 
 use super::{hear, key, listen};
 use crate::support::{
@@ -171,6 +174,29 @@ fn what_the_operator_or_another_process_ends_is_over() {
     server.operator().patch(&path, &json!({"suspended": true})).expect(200);
     ends(of_key);
     ends(of_person);
+}
+
+/// Each time all keys and sessions are looked up anew, and all streams look whether they may go on.
+#[test]
+fn settings_of_an_account_put_nobody_in_doubt() {
+    let server = start();
+    let account = server.account();
+    let doubts = Arc::new(AtomicU32::new(0));
+    let heard = Arc::clone(&doubts);
+    server.app().store.listen(move |signals| {
+        if signals.contains(&Signal::AccountChanged) {
+            heard.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let path = format!("/admin/v1/accounts/{}", account.id);
+    let mut live = listen(&account.client);
+    for (body, doubted) in
+        [(json!({"timezone": "Europe/Berlin"}), 0), (json!({"name": "another"}), 1)]
+    {
+        server.operator().patch(&path, &body).expect(200);
+        assert_eq!(doubts.load(Ordering::Relaxed), doubted, "{body}");
+        hear(&mut live, &["projects", "audit"]);
+    }
 }
 
 #[test]
