@@ -97,13 +97,13 @@ impl Topics {
 
     /// What either has.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// What both have.
     #[must_use]
-    pub const fn within(self, other: Self) -> Self {
+    pub const fn common(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
@@ -132,9 +132,9 @@ mod tests {
 
     #[test]
     fn a_set_has_what_was_put_in() {
-        let set = Topics::NONE.with(Topic::Jobs).and(Topics::NONE.with(Topic::Server));
+        let set = Topics::NONE.with(Topic::Jobs).or(Topics::NONE.with(Topic::Server));
         assert_eq!(set.names().collect::<Vec<_>>(), ["jobs", "server"]);
-        assert!(set.within(Topics::SHARED).is_empty() && Topics::NONE.is_empty());
+        assert!(set.common(Topics::SHARED).is_empty() && Topics::NONE.is_empty());
         assert_eq!(Topics::ALL.names().count(), Topic::ALL.len());
     }
 

@@ -148,7 +148,7 @@ impl Told {
         topics: Topics,
     ) {
         match self.changes[self.done..].last_mut() {
-            Some(last) if last.account == account => last.topics = last.topics.and(topics),
+            Some(last) if last.account == account => last.topics = last.topics.or(topics),
             _ => self.changes.push(Change { account, topics }),
         }
     }
@@ -170,8 +170,8 @@ fn merged(changes: Vec<Change>) -> impl Iterator<Item = Change> {
     let mut all: HashMap<Option<(AccountId, Environment)>, Topics> = HashMap::new();
     for Change { account, topics } in changes {
         let known = all.entry(account).or_default();
-        *known = known.and(topics);
-        if !topics.within(AUDIT).is_empty() {
+        *known = known.or(topics);
+        if !topics.common(AUDIT).is_empty() {
             let server = all.entry(None).or_default();
             *server = server.with(Topic::Server);
         }

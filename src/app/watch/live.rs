@@ -75,12 +75,12 @@ impl Heard {
 
 impl Ear {
     fn hear(&self, topics: Topics) {
-        let topics = topics.within(self.who.hears);
+        let topics = topics.common(self.who.hears);
         if topics.is_empty() {
             return;
         }
         self.heard.send_if_modified(|heard| {
-            let all = heard.topics.and(topics);
+            let all = heard.topics.or(topics);
             std::mem::replace(&mut heard.topics, all) != all
         });
     }
@@ -125,7 +125,7 @@ impl Watched {
                 for ear in self.ears.known.get(&account).into_iter().flatten() {
                     let is_same = ear.who.scope.environment() == environment;
                     let topics = change.topics;
-                    ear.hear(if is_same { topics } else { topics.within(Topics::SHARED) });
+                    ear.hear(if is_same { topics } else { topics.common(Topics::SHARED) });
                 }
             }
             None => self.tell_all(Topics::NONE.with(Topic::Server)),
