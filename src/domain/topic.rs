@@ -107,6 +107,11 @@ impl Topics {
         Self(self.0 & other.0)
     }
 
+    /// Whether the topic is among them.
+    pub const fn has(self, topic: Topic) -> bool {
+        self.0 & topic.bit() != 0
+    }
+
     /// True where it has no topic.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -121,8 +126,7 @@ impl Topics {
 
     /// The names of its topics.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let has = move |topic: &&Topic| self.0 & topic.bit() != 0;
-        Topic::ALL.iter().filter(has).map(|topic| topic.as_str())
+        Topic::ALL.iter().filter(move |topic| self.has(**topic)).map(|topic| topic.as_str())
     }
 }
 

@@ -14,8 +14,12 @@ use crate::{
 
 /// Streams of all accounts at the same time.
 const EARS_MAX: usize = 200;
-/// Streams of one account.
+/// Of these, so many are for operators alone: they are to see what goes on however many others look.
+const EARS_OF_OPERATORS: usize = 20;
+/// Streams of one account, besides those of operators.
 const EARS_OF_ACCOUNT_MAX: usize = 20;
+/// Streams of one person, or of one key.
+const EARS_OF_ONE_MAX: usize = 6;
 /// When one who was refused may ask again.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -73,6 +77,17 @@ impl Heard {
     }
 }
 
+impl Listener {
+    fn is_operator(&self) -> bool {
+        self.hears.has(Topic::Server)
+    }
+
+    /// Whether it is the same person, or the same key where nobody signed in.
+    fn is_same(&self, other: &Self) -> bool {
+        self.user == other.user && (self.user.is_some() || self.key == other.key)
+    }
+}
+
 impl Ear {
     fn hear(&self, topics: Topics) {
         let topics = topics.common(self.who.hears);
@@ -90,27 +105,54 @@ impl Ear {
     }
 }
 
+impl Ears {
+    fn has_place(&self, who: &Listener) -> Result<()> {
+        let (all, own) = if who.is_operator() {
+            (EARS_MAX, usize::MAX)
+        } else {
+            (EARS_MAX - EARS_OF_OPERATORS, EARS_OF_ACCOUNT_MAX)
+        };
+        if self.all >= all {
+            let message = "too many pages listen for changes; close some, or look again by hand";
+            return Err(Error::unavailable(message, PAUSE));
+        }
+        let refused = |message: String| {
+            Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(PAUSE))
+        };
+        if self.count(|ear| ear.who.is_same(who)) >= EARS_OF_ONE_MAX {
+            return refused(format!(
+                "{EARS_OF_ONE_MAX} of your pages listen for changes already; close one"
+            ));
+        }
+        let account = who.scope.account_id();
+        let is_of_account =
+            |ear: &Ear| ear.who.scope.account_id() == account && !ear.who.is_operator();
+        if self.count(is_of_account) >= own {
+            return refused(format!(
+                "{EARS_OF_ACCOUNT_MAX} pages of this account listen for changes already; close one"
+            ));
+        }
+        Ok(())
+    }
+
+    /// How many there are such. There are few in all.
+    fn count(&self, is: impl Fn(&Ear) -> bool) -> usize {
+        self.known.values().flatten().filter(|ear| is(ear)).count()
+    }
+}
+
 impl Watches {
-    /// Hears of changes of an account. 429 where the account has too many who listen, 503 where the server has.
+    /// Hears of changes of an account. 429 where the account, the person or the key has too many who listen, 503 where
+    /// the server has.
     pub fn listen(&self, store: &Store, who: Listener) -> Result<Listening> {
         let mut watched = lock(&self.0);
         let closed = watched.closed;
         let ears = &mut watched.ears;
-        if ears.all >= EARS_MAX {
-            let message = "too many pages listen for changes; close some, or look again by hand";
-            return Err(Error::unavailable(message, PAUSE));
-        }
+        ears.has_place(&who)?;
         let account = who.scope.account_id();
-        let of_account = ears.known.entry(account).or_default();
-        if of_account.len() >= EARS_OF_ACCOUNT_MAX {
-            let message = format!(
-                "{EARS_OF_ACCOUNT_MAX} pages of this account listen for changes already; close one"
-            );
-            return Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(PAUSE));
-        }
         let (tell, told) = watch::channel(Heard { closed, ..Heard::default() });
         let ear = Arc::new(Ear { who, heard: tell });
-        of_account.push(Arc::clone(&ear));
+        ears.known.entry(account).or_default().push(Arc::clone(&ear));
         ears.all += 1;
         drop(watched);
         let clone = self.clone();
