@@ -64,9 +64,11 @@ topics! {
     EndUsers = "end_users", Some(Scope::UsageRead);
     /// What was used, by day, key and project.
     Usage = "usage", Some(Scope::UsageRead);
+    /// The log of requests.
+    Logs = "logs", Some(Scope::LogsRead);
     /// Who changed what.
     Audit = "audit", Some(Scope::LogsRead);
-    /// The server itself: queues, duties, accounts.
+    /// The server itself: queues, providers, duties, accounts.
     Server = "server", None;
 }
 

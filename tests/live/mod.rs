@@ -1,6 +1,7 @@
 //! Pages hear of changes as they happen: which kinds of objects changed, of their own account alone.
 
 mod ends;
+mod work;
 
 use std::{collections::BTreeSet, time::Duration};
 

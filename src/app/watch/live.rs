@@ -1,7 +1,11 @@
 //! Hearing of what changes in an account as it happens: for pages that show it. What is heard is which kinds of
 //! objects changed, never how; who hears it looks.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
@@ -9,7 +13,7 @@ use super::{Watched, Watches};
 use crate::{
     ambient::lock,
     domain::{AccountId, ApiKeyId, Error, ErrorKind, Result, Topic, Topics, UserId},
-    store::{AccountScope, Change, Signal, Store, Telling},
+    store::{AccountScope, AccountSeq, Change, Signal, Store, Telling},
 };
 
 /// Streams of all accounts at the same time.
@@ -157,6 +161,28 @@ impl Watches {
         drop(watched);
         let clone = self.clone();
         Ok(Listening { account, watches: clone, ear, heard: told, _telling: store.tell_changes() })
+    }
+}
+
+impl Watches {
+    /// Tells who listens in these accounts that requests were recorded.
+    pub fn hear_requests(&self, accounts: &BTreeSet<AccountSeq>) {
+        let watched = lock(&self.0);
+        for ear in watched.ears.known.values().flatten() {
+            if accounts.contains(&ear.who.scope.seq()) {
+                ear.hear(Topics::NONE.with(Topic::Logs));
+            }
+        }
+    }
+
+    /// Tells operators that the server changed.
+    pub fn hear_server(&self) {
+        lock(&self.0).tell_all(Topics::NONE.with(Topic::Server));
+    }
+
+    /// Whether an operator listens.
+    pub fn has_operator(&self) -> bool {
+        lock(&self.0).ears.count(|ear| ear.who.is_operator()) > 0
     }
 }
 
