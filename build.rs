@@ -162,9 +162,7 @@ fn media_type(path: &str) -> io::Result<&'static str> {
         ("LICENSE", "text/plain; charset=utf-8"),
     ];
     let found = known.iter().find(|(ending, _)| has_ending(path, ending));
-    let is_licence = path.rsplit('/').next().is_some_and(|name| name.contains("LICENSE"));
-    let plain = is_licence.then_some("text/plain; charset=utf-8");
-    let media_type = found.map(|(_, media_type)| *media_type).or(plain);
+    let media_type = found.map(|(_, media_type)| *media_type);
     media_type.ok_or_else(|| io::Error::other(format!("what is {path}? name it in build.rs")))
 }
 

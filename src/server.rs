@@ -27,7 +27,7 @@ pub use signals::Hangup;
 
 use crate::{
     ambient::{self, Ambient},
-    app::{App, Vault, prices},
+    app::{App, Vault, prices, telemetry::requests},
     config::Config,
     domain,
     http::BadTable,
@@ -132,6 +132,7 @@ impl Server {
         let app = Arc::new(app(&config, ambient, store, vault, token, boot, traces)?);
         prices::put_in_force(&app, models(&config))?;
         app.facts.set_settings(config.shown());
+        requests::tell_of_records(&app);
         let recorder = app.recording.telemetry.start()?;
         let (tell, events) = mpsc::channel();
         listen_to_store(&app, &tell);

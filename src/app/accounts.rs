@@ -144,7 +144,10 @@ pub fn update(app: &Arc<App>, id: AccountId, change: AccountChange) -> Commit<Ac
     let this = Arc::clone(app);
     app.store.write(SystemScope::new(), move |tx| {
         let account = must_find(tx, id, Environment::Live)?;
-        accounts::update(tx, id, change.name.as_deref(), change.suspended)?;
+        // What its keys and people may do is in doubt after that.
+        if change.name.is_some() || change.suspended.is_some() {
+            accounts::update(tx, id, change.name.as_deref(), change.suspended)?;
+        }
         settings::change(&this, tx, &account, &change)?;
         must_find(tx, id, Environment::Live)
     })

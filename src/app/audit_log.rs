@@ -1,15 +1,13 @@
 //! Looking at the audit log. Triggers of the writer write it; see `store/engine/audit_log.sql`.
 
-use std::collections::{HashMap, hash_map::Entry};
-
 use serde_json::{Map, Value};
 
 use super::{App, accounts, auth::Session};
 use crate::{
-    domain::{AccountId, ApiKeyId, Cursor, Environment, Error, Page, PageRequest, Result},
+    domain::{AccountId, Cursor, Environment, Error, Page, PageRequest, Result},
     observe::origin::Actor,
     store::{
-        SystemScope, api_keys,
+        SystemScope,
         audit_log::{self, AuditEntry, AuditFilter},
     },
 };
@@ -34,29 +32,14 @@ pub fn list(
     let filter = from(filter, page)?;
     let mut found =
         app.store.read(session.scope, |snapshot| audit_log::list(snapshot, &filter, page.limit))?;
-    name_keys(app, session, &mut found.rows)?;
     found.rows.iter_mut().for_each(hide_operator);
     Ok(super::page_of(found, |seq| Cursor::from_number(*seq)))
-}
-
-/// Says what people call the keys that did it.
-fn name_keys(app: &App, session: &Session, entries: &mut [AuditEntry]) -> Result<()> {
-    let mut names: HashMap<ApiKeyId, Option<String>> = HashMap::new();
-    app.store.read(session.home, |snapshot| {
-        for entry in entries {
-            let Actor::Key(id) = entry.actor else { continue };
-            if let Entry::Vacant(new) = names.entry(id) {
-                new.insert(api_keys::find(snapshot, id)?.map(|key| key.name));
-            }
-            entry.actor_name = names.get(&id).cloned().flatten();
-        }
-        Ok(())
-    })
 }
 
 /// Who operates the server, and from where, is no account's to know.
 fn hide_operator(entry: &mut AuditEntry) {
     if matches!(entry.actor, Actor::Operator(_)) {
+        entry.actor = Actor::Operator(None);
         (entry.actor_name, entry.address) = (None, None);
     }
 }

@@ -31,6 +31,8 @@ pub struct DeliveryLog {
     pub delivery: Delivery,
     /// Its tries.
     pub attempts: Vec<Attempt>,
+    /// When the next one is due; `None` where it is over.
+    pub due_at: Option<Timestamp>,
 }
 
 /// The account's deliveries, newest first: up to `limit`, fewer where they are large or hard to find. Blocks
@@ -51,7 +53,8 @@ pub fn get(app: &App, caller: &Caller, id: DeliveryId) -> Result<DeliveryLog> {
     app.store.read(caller.scope, |snapshot| {
         let delivery = must_find(snapshot, id)?;
         let attempts = deliveries::attempts(snapshot, delivery.seq)?;
-        Ok(DeliveryLog { delivery, attempts })
+        let due_at = deliveries::due_at(snapshot, delivery.seq)?;
+        Ok(DeliveryLog { delivery, attempts, due_at })
     })
 }
 

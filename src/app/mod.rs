@@ -65,7 +65,7 @@ pub use once::{Render, Reply, forget_answers};
 pub use stripe::StripeSettings;
 pub use tasks::TaskSettings;
 pub use vault::{Vault, create_private};
-pub use watch::{Bell, Listener, Listening, Steps, Told, Watch, Watches};
+pub use watch::{Bell, Listener, Listening, Pulse, Steps, Told, Watch, Watches};
 
 pub(crate) use once::Secrecy;
 

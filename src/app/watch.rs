@@ -2,6 +2,7 @@
 //! it.
 
 mod live;
+mod pulse;
 mod steps;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 };
 
 pub use live::{Listener, Listening};
+pub use pulse::Pulse;
 pub use steps::{Bell, Steps, Told};
 
 use live::Ears;

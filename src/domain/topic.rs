@@ -64,9 +64,11 @@ topics! {
     EndUsers = "end_users", Some(Scope::UsageRead);
     /// What was used, by day, key and project.
     Usage = "usage", Some(Scope::UsageRead);
+    /// The log of requests.
+    Logs = "logs", Some(Scope::LogsRead);
     /// Who changed what.
     Audit = "audit", Some(Scope::LogsRead);
-    /// The server itself: queues, duties, accounts.
+    /// The server itself: queues, providers, duties, accounts.
     Server = "server", None;
 }
 
@@ -97,14 +99,19 @@ impl Topics {
 
     /// What either has.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// What both have.
     #[must_use]
-    pub const fn within(self, other: Self) -> Self {
+    pub const fn common(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// Whether the topic is among them.
+    pub const fn has(self, topic: Topic) -> bool {
+        self.0 & topic.bit() != 0
     }
 
     /// True where it has no topic.
@@ -121,8 +128,7 @@ impl Topics {
 
     /// The names of its topics.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let has = move |topic: &&Topic| self.0 & topic.bit() != 0;
-        Topic::ALL.iter().filter(has).map(|topic| topic.as_str())
+        Topic::ALL.iter().filter(move |topic| self.has(**topic)).map(|topic| topic.as_str())
     }
 }
 
@@ -132,9 +138,9 @@ mod tests {
 
     #[test]
     fn a_set_has_what_was_put_in() {
-        let set = Topics::NONE.with(Topic::Jobs).and(Topics::NONE.with(Topic::Server));
+        let set = Topics::NONE.with(Topic::Jobs).or(Topics::NONE.with(Topic::Server));
         assert_eq!(set.names().collect::<Vec<_>>(), ["jobs", "server"]);
-        assert!(set.within(Topics::SHARED).is_empty() && Topics::NONE.is_empty());
+        assert!(set.common(Topics::SHARED).is_empty() && Topics::NONE.is_empty());
         assert_eq!(Topics::ALL.names().count(), Topic::ALL.len());
     }
 

@@ -63,9 +63,10 @@ impl Reply {
         Self::of(StatusCode::OK, Some(content_type), Body::whole(text))
     }
 
-    /// 200 with a body that flows as it is made, such as `text/event-stream`.
+    /// 200 with a body that flows as it is made, such as `text/event-stream`: a proxy is not to gather it.
     pub(crate) fn stream(content_type: &'static str) -> (BodySender, Self) {
-        Self::flowing(content_type, false)
+        let (sender, reply) = Self::flowing(content_type, false);
+        (sender, reply.header("x-accel-buffering", HeaderValue::from_static("no")))
     }
 
     /// The same of a body that is of no use in part: unless its sender says that it is finished, it breaks

@@ -70,6 +70,15 @@ impl Identity {
         }
     }
 
+    /// What people call them, where that is known.
+    pub(super) fn name(&self) -> Option<&str> {
+        match (self, self.user()) {
+            (_, Some(user)) => Some(&user.email),
+            (Self::Tenant(session), None) => Some(&session.name),
+            (Self::Anyone | Self::Operator(_), None) => None,
+        }
+    }
+
     /// Who signed in, where it is somebody who did.
     pub(super) fn user(&self) -> Option<&SignedIn> {
         match self {

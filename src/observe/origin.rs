@@ -60,7 +60,8 @@ impl Actor {
 pub struct Origin {
     /// Who.
     pub actor: Actor,
-    /// The e-mail address of somebody who signed in. It stays in the log when they are forgotten; keys never are.
+    /// What people call them: the e-mail address of somebody who signed in, the name of a key. It stays in the log when
+    /// they are forgotten.
     pub name: Option<Arc<str>>,
     /// The client's address.
     pub address: Option<IpAddr>,

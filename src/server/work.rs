@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     ambient::{self, Ambient},
-    app::{App, Load, backup, jobs},
+    app::{App, Load, Pulse, backup, jobs},
     config::Config,
     domain::QueueName,
     queue::{Kind, Runner, Ticker},
@@ -137,8 +137,8 @@ fn load_of<K: Kind, F: Fn() -> usize + Send + Sync>(
     }
 }
 
-/// Starts what goes on without being asked, each on a thread of its own: due work with looks at a disk in trouble,
-/// maintenance, the judging of evals, and the server's own duties. So none of them waits for what another does. The
+/// Starts what goes on without being asked, each on a thread of its own: due work with looks at a disk in trouble
+/// and for operators, maintenance, the judging of evals, and the server's own duties. So none of them waits for what another does. The
 /// duties come first: they are the last to be waited for.
 pub(super) fn tick(
     app: &Arc<App>,
@@ -149,7 +149,7 @@ pub(super) fn tick(
 ) -> Result<[Ticker; 5], StartError> {
     let (generations, deliveries) = (Arc::clone(generations), Arc::clone(deliveries));
     let (grants, tasks) = (Arc::clone(grants), Arc::clone(tasks));
-    let probed = Arc::clone(app);
+    let (probed, pulse) = (Arc::clone(app), Pulse::default());
     let queues = move || {
         generations.tick();
         deliveries.tick();
@@ -159,6 +159,7 @@ pub(super) fn tick(
             // Its failure is already known, its success ends the trouble.
             drop(probed.store.probe().wait());
         }
+        pulse.tick(&probed);
     };
     let (maintenance, judging) = (Maintenance::new(Arc::clone(app)), Judging::new(Arc::clone(app)));
     let (events, counted) = (StripeEvents::pull(app), Arc::clone(app));

@@ -10,7 +10,7 @@ use super::{
     tx::{Snapshot, Tx},
 };
 use crate::domain::{
-    AccountId, ApiKeyId, Credits, Environment, Payer, ProjectId, Result, Timestamp,
+    AccountId, ApiKeyId, Credits, Environment, Payer, ProjectId, Result, Timestamp, Topic, Topics,
 };
 
 /// A key as it is stored; without its secret.
@@ -378,6 +378,7 @@ pub fn delete(
     id: ApiKeyId,
     ended: Timestamp,
 ) -> Result<bool> {
+    let whose = (account.account_id(), account.environment());
     let gone = tx.execute(
         "delete from main.api_key where account = ?1 and id = ?2
            and min(coalesce(revoked_at, 9223372036854775807), coalesce(expires_at, 9223372036854775807),
@@ -388,6 +389,7 @@ pub fn delete(
     )?;
     if gone == 1 {
         tx.signal(Signal::KeyChanged(id));
+        tx.tell(whose, Topics::NONE.with(Topic::Keys).with(Topic::Audit));
     }
     Ok(gone == 1)
 }

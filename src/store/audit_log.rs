@@ -28,7 +28,7 @@ pub struct AuditEntry {
     pub account: Option<(AccountId, Environment)>,
     /// Who did it.
     pub actor: Actor,
-    /// What people call who did it, where that is known: of somebody who signed in, the address at that time.
+    /// What people called who did it at that time, where that is known: their address, or the key's name.
     pub actor_name: Option<String>,
     /// The client's address.
     pub address: Option<String>,
@@ -119,17 +119,18 @@ macro_rules! filtered {
     };
 }
 
-const LIST: &str = concat!("select e.* from audit_entry e where", filtered!());
+/// Which operator did something is no account's to know, so it cannot ask for one either.
+const LIST: &str = concat!(
+    "select e.* from audit_entry e where (?5 is null or e.actor <> 'operator') and",
+    filtered!()
+);
 const LAST: &str =
     "select seq from audit_entry where seq < ?1 order by seq desc limit 1 offset ?2 - 1";
 
-/// Keys belong to the live row of an account, whatever they work on.
 macro_rules! select_any {
     ($found:literal) => {
         concat!(
-            "select e.*, a.id as account_id, a.environment, (select k.name from main.account l \
-               join main.api_key k on k.account = l.seq and k.id = e.actor_id \
-               where l.id = a.id and l.environment = 'live' and e.actor = 'key') as key_name \
+            "select e.*, a.id as account_id, a.environment \
              from main.audit_entry e left join main.account a on a.seq = e.account where ",
             $found,
             filtered!()
@@ -146,8 +147,7 @@ const LAST_OF: &str = "select seq from main.audit_entry where account = ?3 and s
 #[cfg(test)]
 pub(in crate::store) const LISTS: [&str; 6] = [LIST, LAST, LIST_ALL, LIST_OF, LAST_OF_ALL, LAST_OF];
 
-/// The account's entries, newest first: up to `limit`, fewer where they are hard to find. Keys are not
-/// named.
+/// The account's entries, newest first: up to `limit`, fewer where they are hard to find.
 pub fn list(
     snapshot: &Snapshot<'_, AccountScope>,
     filter: &AuditFilter,
@@ -176,9 +176,7 @@ pub fn list_all(
 fn with_account(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let id: Option<AccountId> = row.get("account_id")?;
     let environment: Option<Environment> = row.get("environment")?;
-    let found = entry(row)?;
-    let actor_name = row.get::<_, Option<String>>("key_name")?.or(found.actor_name);
-    Ok(AuditEntry { account: id.zip(environment), actor_name, ..found })
+    Ok(AuditEntry { account: id.zip(environment), ..entry(row)? })
 }
 
 fn read<S: Scope>(

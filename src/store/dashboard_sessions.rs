@@ -204,7 +204,7 @@ pub fn insert(tx: &Tx<'_, SystemScope>, of: &Person, new: &NewSession, most: u32
     if ended > 0 {
         tx.signal(Signal::UserChanged(of.id));
     }
-    members::tell_log(tx, of.seq)
+    members::tell_log(tx, of.seq, None)
 }
 
 /// Notes that the session is used, and until when it holds now. One that ended meanwhile stays so.
@@ -226,7 +226,7 @@ pub fn end(tx: &Tx<'_, SystemScope>, of: &Person, id: DashboardSessionId) -> Res
         "delete from main.dashboard_session where person = ?1 and id = ?2",
         (of.seq, id),
     )?;
-    members::tell_log(tx, of.seq)?;
+    members::tell_log(tx, of.seq, None)?;
     tx.signal(Signal::UserChanged(of.id));
     Ok(ended > 0)
 }
@@ -255,7 +255,7 @@ pub fn end_all(
         (of.seq, but),
     )?;
     tx.signal(Signal::UserChanged(of.id));
-    members::tell_log(tx, of.seq)
+    members::tell_log(tx, of.seq, None)
 }
 
 /// Removes sessions that are over, at most `limit`; gives how many.

@@ -285,6 +285,14 @@ pub fn set_status(
     }
 }
 
+/// When the next try of a delivery is due; `None` where it is over.
+pub fn due_at(snapshot: &Snapshot<'_, AccountScope>, delivery: i64) -> Result<Option<Timestamp>> {
+    snapshot.one(DUE_AT, [delivery], |row| row.get(0))
+}
+
+pub(in crate::store) const DUE_AT: &str =
+    "select run_at from queue where queue = 3 and subject = ?1";
+
 /// All tries of a delivery, oldest first.
 pub fn attempts(snapshot: &Snapshot<'_, AccountScope>, delivery: i64) -> Result<Vec<Attempt>> {
     snapshot.all(

@@ -175,9 +175,14 @@ pub fn signed_in(tx: &Tx<'_, SystemScope>, id: UserId) -> Result<()> {
     Ok(())
 }
 
-/// Notes for who listens that the logs of all accounts of the person tell of them.
-pub(in crate::store) fn tell_log(tx: &Tx<'_, SystemScope>, person: i64) -> Result<()> {
-    let accounts = tx.all(ACCOUNTS_TOLD, [person], |row| row.get(0))?;
+/// Notes for who listens that logs tell of the person: those of all accounts that they are a member of, or of the
+/// membership of that number alone.
+pub(in crate::store) fn tell_log(
+    tx: &Tx<'_, SystemScope>,
+    person: i64,
+    membership: Option<i64>,
+) -> Result<()> {
+    let accounts = tx.all(ACCOUNTS_TOLD, (person, membership), |row| row.get(0))?;
     for account in accounts {
         tx.tell((account, Environment::Live), Topics::NONE.with(Topic::Audit));
     }
@@ -185,7 +190,8 @@ pub(in crate::store) fn tell_log(tx: &Tx<'_, SystemScope>, person: i64) -> Resul
 }
 
 const ACCOUNTS_TOLD: &str = "select a.id from main.person p join main.member m on m.id = p.id
-     join main.account a on a.seq = m.account where p.seq = ?1";
+     join main.account a on a.seq = m.account
+     where p.seq = ?1 and iif(?2 is null, m.accepted_at is not null, m.seq = ?2)";
 
 /// The number of the oldest of the person's memberships whose invitation is open.
 pub fn invitation_of(snapshot: &Snapshot<'_, SystemScope>, id: UserId) -> Result<Option<i64>> {

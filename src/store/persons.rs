@@ -103,7 +103,7 @@ pub fn set_password(tx: &Tx<'_, SystemScope>, of: &Person, hash: &Secret<String>
         "update main.person set password_hash = ?2, password_changed_at = ?3 where seq = ?1",
         (of.seq, hash.expose(), tx.now()),
     )?;
-    members::tell_log(tx, of.seq)?;
+    members::tell_log(tx, of.seq, None)?;
     tx.signal(Signal::UserChanged(of.id));
     Ok(())
 }

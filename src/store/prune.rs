@@ -1,13 +1,15 @@
 //! Taking away what was kept long enough. What is to go is looked for by readers, a stretch of a table at a time, and
 //! taken away by the writer some hundred rows at a time, if it is still to go by then.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Row;
 
 use super::{
-    scope::SystemScope,
+    scope::{AccountSeq, SystemScope},
     tx::{Snapshot, Tx},
 };
-use crate::domain::{Result, Timestamp};
+use crate::domain::{Result, Timestamp, Topic, Topics};
 
 /// Rows that are looked at, and taken away, at a time.
 const ROWS: u32 = 500;
@@ -127,26 +129,56 @@ impl Kept {
         }
     }
 
-    /// Takes away row `?1` if it is still to go.
+    /// What an account hears of.
+    const fn topics(self) -> Topics {
+        match self {
+            Self::Deliveries => Topics::NONE.with(Topic::Deliveries),
+            Self::Tasks => Topics::NONE.with(Topic::Tasks),
+            Self::DeadLetters | Self::OpenLetters => Topics::NONE.with(Topic::DeadLetters),
+            Self::StripePayloads => Topics::NONE,
+            Self::AuditLog => Topics::NONE.with(Topic::Audit),
+        }
+    }
+
+    /// Takes away row `?1` if it is still to go; gives its account.
     const fn take(self) -> &'static str {
         match self {
             Self::Deliveries => {
-                concat!("delete from main.webhook_delivery where seq = ?1 and ", is_over!(delivery))
+                concat!(
+                    "delete from main.webhook_delivery where seq = ?1 and ",
+                    is_over!(delivery),
+                    " returning account"
+                )
             }
             Self::Tasks => {
-                concat!("delete from main.scheduled_task where seq = ?1 and ", is_over!(task))
+                concat!(
+                    "delete from main.scheduled_task where seq = ?1 and ",
+                    is_over!(task),
+                    " returning account"
+                )
             }
             Self::DeadLetters => {
-                concat!("delete from main.dead_letter where seq = ?1 and ", is_over!(letter))
+                concat!(
+                    "delete from main.dead_letter where seq = ?1 and ",
+                    is_over!(letter),
+                    " returning account"
+                )
             }
             Self::OpenLetters => {
-                concat!("delete from main.dead_letter where seq = ?1 and ", is_over!(open_letter))
+                concat!(
+                    "delete from main.dead_letter where seq = ?1 and ",
+                    is_over!(open_letter),
+                    " returning account"
+                )
             }
             Self::StripePayloads => concat!(
                 "update main.stripe_event set payload = '' where seq = ?1 and ",
-                is_over!(event)
+                is_over!(event),
+                " returning null"
             ),
-            Self::AuditLog => "delete from main.audit_entry where seq = ?1 and created_at < ?2",
+            Self::AuditLog => {
+                "delete from main.audit_entry where seq = ?1 and created_at < ?2 returning account"
+            }
         }
     }
 }
@@ -205,13 +237,20 @@ pub fn take(
     rows: &[i64],
     before: Timestamp,
 ) -> Result<usize> {
-    let mut taken = 0;
+    let (mut taken, mut accounts) = (0, BTreeSet::new());
     for seq in rows {
-        let took = tx.execute(kept.take(), (seq, before))?;
-        if took > 0 && kept == Kept::Deliveries {
+        let Some(account) = tx.one(kept.take(), (seq, before), |row| row.get(0))? else { continue };
+        if kept == Kept::Deliveries {
             tx.execute("delete from main.webhook_attempt where delivery = ?1", [seq])?;
         }
-        taken += took;
+        taken += 1;
+        accounts.extend::<Option<AccountSeq>>(account);
+    }
+    let sql = "select id, environment from main.account where seq = ?1";
+    for account in accounts {
+        if let Some(whose) = tx.one(sql, [account], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            tx.tell(whose, kept.topics());
+        }
     }
     Ok(taken)
 }

@@ -126,7 +126,7 @@ pub fn put(tx: &Tx<'_, SystemScope>, token: &TokenHash, new: &Link) -> Result<()
             key,
         ],
     )?;
-    new.person.map_or(Ok(()), |person| members::tell_log(tx, person))
+    new.person.map_or(Ok(()), |person| members::tell_log(tx, person, new.membership))
 }
 
 /// The link with this token, if it has not expired.

@@ -148,7 +148,7 @@ impl Told {
         topics: Topics,
     ) {
         match self.changes[self.done..].last_mut() {
-            Some(last) if last.account == account => last.topics = last.topics.and(topics),
+            Some(last) if last.account == account => last.topics = last.topics.or(topics),
             _ => self.changes.push(Change { account, topics }),
         }
     }
@@ -164,14 +164,14 @@ impl Told {
 }
 
 /// One change for each account and one for the server, however many deeds shared the commit. The operator is shown the
-/// audit logs of all.
+/// audit logs of all, and how many dead letters there are.
 fn merged(changes: Vec<Change>) -> impl Iterator<Item = Change> {
-    const AUDIT: Topics = Topics::NONE.with(Topic::Audit);
+    const OF_SERVER: Topics = Topics::NONE.with(Topic::Audit).with(Topic::DeadLetters);
     let mut all: HashMap<Option<(AccountId, Environment)>, Topics> = HashMap::new();
     for Change { account, topics } in changes {
         let known = all.entry(account).or_default();
-        *known = known.and(topics);
-        if !topics.within(AUDIT).is_empty() {
+        *known = known.or(topics);
+        if !topics.common(OF_SERVER).is_empty() {
             let server = all.entry(None).or_default();
             *server = server.with(Topic::Server);
         }
@@ -204,6 +204,19 @@ mod tests {
         ];
         assert_eq!(changes.len(), expected.len());
         assert!(expected.iter().all(|one| changes.contains(one)), "{changes:?}");
+    }
+
+    #[test]
+    fn the_operator_is_told_of_logs_and_dead_letters_of_all() {
+        let askers = Askers::default();
+        let _asks = askers.ask();
+        for topic in Topic::ALL {
+            let mut told = Told::default();
+            told.touch(Some((AccountId::MAX, Environment::Live)), Topics::NONE.with(*topic));
+            let of_server = Change { account: None, topics: Topics::NONE.with(Topic::Server) };
+            let is_told = told.signals(&askers).contains(&Signal::Changed(of_server));
+            assert_eq!(is_told, [Topic::Audit, Topic::DeadLetters].contains(topic), "{topic:?}");
+        }
     }
 
     #[test]

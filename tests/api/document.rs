@@ -66,8 +66,9 @@ impl Document {
         let headers = answer["headers"].as_object().unwrap();
         let documented: BTreeSet<_> =
             headers.keys().map(|name| name.to_ascii_lowercase()).collect();
-        // OpenAPI has places of its own for what a body is; the rest is HTTP's.
-        let of_http = ["content-type", "content-length", "transfer-encoding", "date"];
+        // OpenAPI has places of its own for what a body is; the rest is HTTP's, or for proxies.
+        let of_http =
+            ["content-type", "content-length", "transfer-encoding", "date", "x-accel-buffering"];
         let given = reply.headers.iter().map(|(name, _)| name);
         for name in given.filter(|name| !of_http.contains(&name.as_str())) {
             let id = &operation.id;

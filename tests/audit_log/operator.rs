@@ -114,6 +114,18 @@ pub(super) fn the_server(world: &mut World) {
         None,
         &["stripe_customer.deleted"],
     );
+    crate::stripe::tell(&world.server.client(), &crate::stripe::unmatched("evt_9"));
+    let body = json!({"account_id": world.account.id});
+    let (_, told) = world.step(
+        By::Operator,
+        "processStripeEvent",
+        ("POST", "/admin/v1/stripe/events/evt_9/process"),
+        Some(body.clone()),
+        &["stripe_event.processed"],
+    );
+    assert_eq!(change(&told[0]), (&json!({"account_id": null}), &body));
+    assert_eq!(told[0]["target"], json!({"object": "stripe_event", "id": "evt_9", "name": null}));
     let own = world.account.list(&format!("{LOG}?limit=100"));
-    assert!(own.iter().all(|entry| entry["target"]["object"] != "stripe_customer"));
+    let is_stripes = |entry: &Value| text(&entry["target"]["object"]).starts_with("stripe");
+    assert!(!own.iter().any(is_stripes));
 }

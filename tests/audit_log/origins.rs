@@ -150,10 +150,29 @@ fn an_operator_is_a_user_at_home_and_the_operator_elsewhere() {
     assert_eq!(told(at_home, "home"), (user, json!("127.0.0.1")));
     // Who it is, and from where, is not the account's to know.
     let in_theirs = theirs.list(&format!("{LOG}?action=project.created"));
-    let operator = |name: Value| json!({"kind": "operator", "id": id, "name": name});
-    assert_eq!(told(in_theirs, "away"), (operator(Value::Null), Value::Null));
-    let all = || world.all("&action=project.created");
-    assert_eq!(told(all(), "away"), (operator(json!(email)), json!("127.0.0.1")));
+    let hidden = json!({"kind": "operator", "id": null, "name": null});
+    assert_eq!(told(in_theirs, "away"), (hidden, Value::Null));
+    let by_id = format!("actor={}", id.as_str().unwrap());
+    assert!(theirs.list(&format!("{LOG}?{by_id}")).is_empty());
+    let operator = json!({"kind": "operator", "id": id, "name": email});
+    let all = world.all(&format!("&action=project.created&{by_id}"));
+    assert_eq!(told(all, "away"), (operator, json!("127.0.0.1")));
+}
+
+/// Keys that ended are removed some time later.
+#[test]
+fn a_key_that_is_removed_stays_named() {
+    let world = World::new();
+    let gone = world.server.key(&world.account.id, &json!(["*"]), &json!({"name": "gone"}));
+    let client = world.server.client().with_key(&gone);
+    client.patch("/v1/end-users/ann", &json!({"daily_token_cap": 5})).expect(200);
+    world.server.outside().execute_batch("delete from api_key where name = 'gone'").unwrap();
+    for list in [
+        world.account.list(&format!("{LOG}?action=end_user.updated")),
+        world.all("&action=end_user.updated"),
+    ] {
+        assert_eq!(list[0]["actor"]["name"], "gone", "{list:?}");
+    }
 }
 
 #[test]

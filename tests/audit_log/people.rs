@@ -1,6 +1,13 @@
 //! What is told of people: who lets them in, what they may do, how they come; and that they are named by their address.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use skai_server::{
+    app::members::{self, MemberRequest},
+    domain::MemberRole,
+    observe::origin::{self, Origin},
+};
 
 use super::{ALL, By, LOG, World, change, changes::CANARY, text};
 use crate::support::{
@@ -216,13 +223,36 @@ fn the_first_person_is_told_of_and_then_named_as_the_operator() {
     let (client, body) = (ann.client(&world.server), json!({"name": "renamed"}));
     let of = ("PATCH", &*path);
     let (_, told) = world.ask(&client, "updateAccount", of, Some(&body), &["account.updated"]);
-    let operator = |name: Value| json!({"kind": "operator", "id": id, "name": name});
-    assert_eq!(told[0]["actor"], operator(json!(ANN)));
+    let operator = json!({"kind": "operator", "id": id, "name": ANN});
+    assert_eq!(told[0]["actor"], operator);
     let own = world.account.list(&format!("{LOG}?action=account.updated"));
-    assert_eq!((&own[0]["actor"], &own[0]["address"]), (&operator(Value::Null), &Value::Null));
+    let hidden = json!({"kind": "operator", "id": null, "name": null});
+    assert_eq!((&own[0]["actor"], &own[0]["address"]), (&hidden, &Value::Null));
     // As whom she looks makes no difference.
     let all = client.get(&format!("{ALL}?limit=1")).expect(200).json();
-    assert_eq!(all["data"][0]["actor"], operator(json!(ANN)));
+    assert_eq!(all["data"][0]["actor"], operator);
+}
+
+/// Whoever runs the command is known by nothing but that; no account is told.
+#[test]
+fn a_link_that_makes_an_operator_is_told_of() {
+    let world = World::new();
+    let (app, account) = (world.server.app(), world.account.id.parse().unwrap());
+    let new = MemberRequest { email: ANN.to_owned(), role: MemberRole::Viewer };
+    let commands: [&dyn Fn(); 2] = [
+        &|| drop(members::create_by_operator(&app, account, new.clone(), true, "").unwrap()),
+        &|| drop(members::promote(&app, ANN, "").unwrap()),
+    ];
+    let path = format!("{LOG}?action=user.operator_link_made");
+    for (n, command) in commands.into_iter().enumerate() {
+        origin::within(Some(Arc::new(Origin::operator())), command);
+        let told = world.all("&action=user.operator_link_made");
+        assert_eq!(told.len(), n + 1);
+        assert_eq!(told[0]["actor"]["kind"], "operator");
+        assert_eq!(told[0]["target"]["name"], ANN);
+        assert_eq!(change(&told[0]), (&Value::Null, &json!({"purpose": "invite"})));
+        assert!(world.account.list(&path).is_empty());
+    }
 }
 
 /// Each account sees what concerns its member, once.
@@ -257,4 +287,52 @@ fn a_member_of_two_accounts_is_told_of_to_both() {
     let all = world.all("&action=user.password_changed");
     let nobodys = all.iter().filter(|entry| entry["account_id"].is_null()).count();
     assert_eq!((all.len(), nobodys), (3, 1));
+}
+
+/// A person whom this account and another have, and the link that lets them in was made by who may act here alone.
+#[test]
+fn an_account_is_not_told_of_a_stranger_who_made_a_link() {
+    let world = World::new();
+    let other = world.server.account();
+    let link = skai_server::app::sign_in::new_setup_link(&world.server.app()).unwrap().unwrap();
+    let body = json!({"email": "op@example.com"});
+    let operator = Person::accept(&world.server, link.expose(), &body);
+    let ann = in_both(&world, &other);
+    let id = &ann.session["user"]["id"];
+    let path = format!("{}/invite", one(id));
+    operator.client(&world.server).post(&path, &json!({})).expect(201);
+    let told = |entry: &Value| (entry["actor"].clone(), entry["address"].clone());
+    let made = |account: &Account| told(&account.list(&format!("{LOG}?action=user.link_made"))[0]);
+    let operator_id = &operator.session["user"]["id"];
+    assert_eq!(made(&world.account), (by(operator_id, "op@example.com"), json!("127.0.0.1")));
+    let hidden = json!({"kind": "operator", "id": null, "name": null});
+    assert_eq!(made(&other), (hidden, Value::Null));
+    // The operators' own log has who it was.
+    let all = world.all(&format!("&action=user.link_made&account_id={}", other.id));
+    let who = json!({"kind": "operator", "id": operator_id, "name": "op@example.com"});
+    assert_eq!(told(&all[0]), (who, json!("127.0.0.1")));
+}
+
+/// Whoever takes a link in a browser where somebody else was in ends their session.
+#[test]
+fn an_account_is_not_told_of_a_stranger_who_took_a_members_browser() {
+    let world = World::new();
+    let other = world.server.account();
+    let before = Person::member(&world.server, &other, "viewer");
+    let body = json!({"email": ANN, "role": "viewer"});
+    let invited = world.account.client.post(USERS, &body).expect(201).json();
+    let body = json!({"token": token(&invited["invite_url"]), "password": password(1)});
+    before.client(&world.server).post(ACCEPT.1, &body).expect(201);
+    let ended = other.list(&format!("{LOG}?action=user.session_ended"));
+    let nobody = json!({"kind": "system", "id": null, "name": null});
+    assert_eq!((&ended[0]["actor"], &ended[0]["address"]), (&nobody, &Value::Null));
+    assert_eq!((ended.len(), &ended[0]["target"]["name"]), (1, &json!(before.email)));
+}
+
+/// A member of the world's account and of another.
+fn in_both(world: &World, other: &Account) -> Person {
+    let person = Person::member(&world.server, &world.account, "viewer");
+    let body = json!({"email": person.email, "role": "viewer"});
+    let invited = other.client.post(USERS, &body).expect(201).json();
+    Person::accept(&world.server, &token(&invited["invite_url"]), &json!({}))
 }

@@ -56,6 +56,9 @@ fn a_failure_is_tried_again_with_the_same_body() {
     rig.receiver.queue(Answer::close());
     rig.receiver.queue(Answer::new(429, "").header("retry-after", "100"));
     let delivery = rig.ping(id);
+    assert_eq!(rig.log(delivery).due_at, Some(rig.app.ambient.now()));
+    rig.work();
+    assert_eq!(rig.log(delivery).due_at, rig.next_due());
     let pauses = rig.work_off();
     for (pause, seconds) in pauses.iter().zip([5, 15]) {
         let planned = SECOND * seconds;
@@ -68,6 +71,7 @@ fn a_failure_is_tried_again_with_the_same_body() {
     assert!(ids.iter().all(|id| *id == ids[0]));
     let log = rig.log(delivery);
     assert_eq!((log.delivery.status, log.attempts.len()), (DeliveryStatus::Delivered, 4));
+    assert_eq!(log.due_at, None);
     let codes: Vec<_> = log.attempts.iter().map(|attempt| attempt.status_code).collect();
     assert_eq!(codes, [Some(500), None, Some(429), Some(200)]);
     assert_eq!(log.attempts[0].response.as_deref(), Some("oops"));

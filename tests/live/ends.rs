@@ -2,12 +2,15 @@
 //! alive, which is when they would look too.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use serde_json::{Value, json};
-use skai_server::config::Config;
+use skai_server::{ambient::Ambient, config::Config, domain::Timestamp, store::Signal};
 
 use super::{hear, key, listen};
 use crate::support::{
@@ -137,6 +140,26 @@ fn a_key_that_expires_hears_no_more_however_much_changes() {
     });
 }
 
+/// A page that is left open asks for nothing: its stream is no use of the session.
+#[test]
+fn a_stream_keeps_nobody_signed_in() {
+    let ambient = Ambient::manual(Timestamp::from_millis(1_700_000_000_000), 7);
+    let often = |config: &mut Config| {
+        config.http.keep_alive = Duration::from_millis(50);
+        config.dashboard.session_ttl = Duration::from_hours(2);
+    };
+    let server = TestServer::builder().clock(&ambient).config(often).start();
+    let person = Person::owner(&server, &server.account());
+    let mut live = listen(&person.client(&server));
+    ambient.advance(Duration::from_mins(90));
+    // The second begins after the clock moved.
+    for _ in 0..2 {
+        live.read_until(": keep-alive\n\n");
+    }
+    ambient.advance(Duration::from_mins(30));
+    ends(live);
+}
+
 #[test]
 fn what_the_operator_or_another_process_ends_is_over() {
     let server = start();
@@ -151,6 +174,29 @@ fn what_the_operator_or_another_process_ends_is_over() {
     server.operator().patch(&path, &json!({"suspended": true})).expect(200);
     ends(of_key);
     ends(of_person);
+}
+
+/// Each time all keys and sessions are looked up anew, and all streams look whether they may go on.
+#[test]
+fn settings_of_an_account_put_nobody_in_doubt() {
+    let server = start();
+    let account = server.account();
+    let doubts = Arc::new(AtomicU32::new(0));
+    let heard = Arc::clone(&doubts);
+    server.app().store.listen(move |signals| {
+        if signals.contains(&Signal::AccountChanged) {
+            heard.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let path = format!("/admin/v1/accounts/{}", account.id);
+    let mut live = listen(&account.client);
+    for (body, doubted) in
+        [(json!({"timezone": "Europe/Berlin"}), 0), (json!({"name": "another"}), 1)]
+    {
+        server.operator().patch(&path, &body).expect(200);
+        assert_eq!(doubts.load(Ordering::Relaxed), doubted, "{body}");
+        hear(&mut live, &["projects", "audit"]);
+    }
 }
 
 #[test]

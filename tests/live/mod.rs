@@ -1,6 +1,7 @@
 //! Pages hear of changes as they happen: which kinds of objects changed, of their own account alone.
 
 mod ends;
+mod work;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,6 +25,8 @@ fn listen(client: &Client) -> Stream {
         (live.head.status, live.head.header("content-type")),
         (200, Some("text/event-stream"))
     );
+    // Else nginx would keep it until there is much of it.
+    assert_eq!(live.head.header("x-accel-buffering"), Some("no"));
     live.read_until(": listening\n\n");
     live
 }
@@ -142,10 +145,10 @@ fn a_server_that_stops_ends_the_streams() {
 }
 
 #[test]
-fn an_account_has_so_many_streams_and_places_come_back() {
+fn a_key_has_so_many_streams_and_places_come_back() {
     let server = TestServer::start();
     let account = server.account();
-    let mut all: Vec<_> = (0..20).map(|_| listen(&account.client)).collect();
+    let mut all: Vec<_> = (0..6).map(|_| listen(&account.client)).collect();
     let refused = account.client.get(LIVE).expect(429);
     assert_eq!(refused.json()["error"]["code"], "RATE_LIMIT");
     assert!(refused.header("retry-after").is_some());
@@ -186,6 +189,29 @@ fn entries_of_the_log_are_heard_by_the_account_and_the_operator() {
     other.client.patch("/v1/end-users/ann", &json!({})).expect(200);
     let heard = hear(&mut others, &["end_users"]);
     assert!(!["projects", "audit", "server"].iter().any(|it| heard.contains(*it)), "{heard:?}");
+}
+
+/// That they exist, and where else they are, is nobody's who only invited them.
+#[test]
+fn who_was_only_invited_is_not_heard_of() {
+    let server = TestServer::start();
+    let (theirs, inviter) = (server.account(), server.account());
+    let person = Person::owner(&server, &theirs);
+    let body = json!({"email": person.email, "role": "viewer"});
+    inviter.client.post("/v1/users", &body).expect(201);
+    let (mut live, mut inviters) = (listen(&theirs.client), listen(&inviter.client));
+    let ways: [&dyn Fn(); 2] = [&|| drop(person.sign_in(&server)), &|| {
+        let path = format!("/v1/users/{}/invite", person.session["user"]["id"].as_str().unwrap());
+        theirs.client.post(&path, &json!({})).expect(201);
+    }];
+    for (n, way) in ways.into_iter().enumerate() {
+        way();
+        hear(&mut live, &["audit"]);
+        // The first that the other hears of is its own.
+        inviter.client.patch(&format!("/v1/end-users/user-{n}"), &json!({})).expect(200);
+        let heard = hear(&mut inviters, &["end_users"]);
+        assert!(!heard.contains("audit") && !heard.contains("members"), "{heard:?}");
+    }
 }
 
 /// The first person, who is the operator and the owner of the oldest account.

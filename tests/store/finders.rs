@@ -21,7 +21,7 @@ use skai_server::{
         ledger::{self, Charge, JobRound},
         ledger_entries, members, open_jobs,
         projects::{self, ProjectChange},
-        queue::{self, Lease, WorkId},
+        queue::{self, Lease, Waiting, WorkId},
         scheduled_tasks::{self, NewTask, Task, TaskStep},
         schedules::{self, Schedule, ScheduleRules},
         spending::{self, SetAside, Spent},
@@ -307,6 +307,8 @@ fn fill_webhooks(
     let delivery = deliveries::insert(tx, &new)?;
     deliveries::attempted(tx, delivery, &attempt())?;
     deliveries::set_status(tx, delivery, DeliveryStatus::Failed, 1)?;
+    let id = WorkId { queue: QueueName::WebhookDelivery, subject: delivery };
+    queue::push(tx, Waiting { id, lane: endpoint, priority: 0, run_at: tx.now() }, tx.now())?;
     Ok((endpoint, delivery))
 }
 
@@ -458,6 +460,7 @@ fn find(calls: &mut Calls<'_>, has: &Theirs) {
         |it| deliveries::failed_since(it, endpoint.0, since, 9),
         Vec::is_empty,
     );
+    calls.find("deliveries::due_at", |it| deliveries::due_at(it, delivery.0), Option::is_none);
     calls.find("deliveries::attempts", |it| deliveries::attempts(it, delivery.0), Vec::is_empty);
     calls.find("evals::find", |it| evals::find(it, "theirs", has.eval), Option::is_none);
     calls.find("evals::by_seq", |it| evals::by_seq(it, 1), Option::is_none);

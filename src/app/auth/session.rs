@@ -18,6 +18,8 @@ use crate::{
 pub struct Session {
     /// The key's id.
     pub key: ApiKeyId,
+    /// What people call the key.
+    pub name: String,
     /// What the key begins with: enough to know it by, too little to use it.
     pub prefix: String,
     /// The key's internal number.

@@ -87,8 +87,30 @@ impl Authenticator {
     pub fn open_session(&self, token: &str, project: Option<ProjectId>) -> Result<Arc<Session>> {
         let shared = &*self.shared;
         let began = shared.ambient.monotonic();
-        let hash = TokenKind::Session.hash(token).ok_or_else(not_signed_in)?;
         let changes = self.changes();
+        let session = self.look_up(token, project, Self::touch)?;
+        let mut cache = lock(&shared.cache);
+        if self.changes() == changes {
+            let key = self.place_of(token, project);
+            cache.remember_signed_in(key, &session, began);
+        }
+        Ok(session)
+    }
+
+    /// The same for an answer that goes on. That is no use of the session: nothing is noted, nor is it known after, as
+    /// then no request would be noted either.
+    pub fn open_again(&self, token: &str, project: Option<ProjectId>) -> Result<Arc<Session>> {
+        self.look_up(token, project, |_, visitor| visitor.session.expires_at)
+    }
+
+    fn look_up(
+        &self,
+        token: &str,
+        project: Option<ProjectId>,
+        end: impl FnOnce(&Self, &Visitor) -> Timestamp,
+    ) -> Result<Arc<Session>> {
+        let shared = &*self.shared;
+        let hash = TokenKind::Session.hash(token).ok_or_else(not_signed_in)?;
         let found = shared.store.read(SystemScope::new(), |snapshot| {
             let Some(visitor) = dashboard_sessions::visitor(snapshot, &hash)? else {
                 return Ok(None);
@@ -109,14 +131,8 @@ impl Authenticator {
             return Err(Error::not_found("project"));
         };
         let key = self.dashboard_key(&place)?;
-        let expires_at = self.touch(&visitor);
-        let session = Arc::new(self.signed_in(visitor, &place, &key, expires_at));
-        let mut cache = lock(&shared.cache);
-        if self.changes() == changes {
-            let key = self.place_of(token, project);
-            cache.remember_signed_in(key, &session, began);
-        }
-        Ok(session)
+        let expires_at = end(self, &visitor);
+        Ok(Arc::new(self.signed_in(visitor, &place, &key, expires_at)))
     }
 
     /// Counts a request that somebody who signed in sends where nothing else counts it. 429 above their limit.
@@ -195,6 +211,7 @@ impl Authenticator {
         };
         Session {
             key: key.id,
+            name: key.name.clone(),
             prefix: key.prefix.clone(),
             key_seq: key.seq,
             home: place.home,

@@ -168,6 +168,7 @@ impl Shared {
             scopes: key.scopes.parse().map_err(Error::internal)?,
             allowed: allowed.map_err(Error::internal)?,
             expires_at: key.ends_at(),
+            name: key.name,
             prefix: key.prefix,
             rate_limits: own_limit.unwrap_or(self.settings.rate_limits),
             account_suspended: suspended_at.is_some(),

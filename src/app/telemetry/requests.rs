@@ -25,6 +25,9 @@ const REQUEST_ID_MAX: usize = 128;
 /// Bytes that are kept of a method.
 const METHOD_MAX: usize = 32;
 
+/// Where an account looks at the log. That is recorded too, and yet no reason to look again.
+const LOG: &str = "/v1/logs";
+
 /// A request that was answered, as the client sent it.
 #[derive(Debug)]
 pub struct Answered {
@@ -48,6 +51,18 @@ pub struct Answered {
     pub client: IpAddr,
     /// What the client calls itself.
     pub user_agent: Option<String>,
+}
+
+/// Lets who listens in an account hear when requests of its were recorded.
+pub fn tell_of_records(app: &App) {
+    let watches = app.watches.clone();
+    app.recording.telemetry.listen(move |rows| {
+        let accounts = rows.iter().filter_map(|row| match row {
+            Row::Request(Some(account), row) if row.route.as_deref() != Some(LOG) => Some(*account),
+            _ => None,
+        });
+        watches.hear_requests(&accounts.collect());
+    });
 }
 
 /// Records a request whose answer took so long and had a body of so many bytes. Never waits: what is to be done, but for

@@ -1,7 +1,11 @@
 //! Hearing of what changes in an account as it happens: for pages that show it. What is heard is which kinds of
 //! objects changed, never how; who hears it looks.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
@@ -9,13 +13,17 @@ use super::{Watched, Watches};
 use crate::{
     ambient::lock,
     domain::{AccountId, ApiKeyId, Error, ErrorKind, Result, Topic, Topics, UserId},
-    store::{AccountScope, Change, Signal, Store, Telling},
+    store::{AccountScope, AccountSeq, Change, Signal, Store, Telling},
 };
 
 /// Streams of all accounts at the same time.
 const EARS_MAX: usize = 200;
-/// Streams of one account.
+/// Of these, so many are for operators alone: they are to see what goes on however many others look.
+const EARS_OF_OPERATORS: usize = 20;
+/// Streams of one account, besides those of operators.
 const EARS_OF_ACCOUNT_MAX: usize = 20;
+/// Streams of one person, or of one key.
+const EARS_OF_ONE_MAX: usize = 6;
 /// When one who was refused may ask again.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -73,14 +81,25 @@ impl Heard {
     }
 }
 
+impl Listener {
+    fn is_operator(&self) -> bool {
+        self.hears.has(Topic::Server)
+    }
+
+    /// Whether it is the same person, or the same key where nobody signed in.
+    fn is_same(&self, other: &Self) -> bool {
+        self.user == other.user && (self.user.is_some() || self.key == other.key)
+    }
+}
+
 impl Ear {
     fn hear(&self, topics: Topics) {
-        let topics = topics.within(self.who.hears);
+        let topics = topics.common(self.who.hears);
         if topics.is_empty() {
             return;
         }
         self.heard.send_if_modified(|heard| {
-            let all = heard.topics.and(topics);
+            let all = heard.topics.or(topics);
             std::mem::replace(&mut heard.topics, all) != all
         });
     }
@@ -90,31 +109,80 @@ impl Ear {
     }
 }
 
+impl Ears {
+    fn has_place(&self, who: &Listener) -> Result<()> {
+        let (all, own) = if who.is_operator() {
+            (EARS_MAX, usize::MAX)
+        } else {
+            (EARS_MAX - EARS_OF_OPERATORS, EARS_OF_ACCOUNT_MAX)
+        };
+        if self.all >= all {
+            let message = "too many pages listen for changes; close some, or look again by hand";
+            return Err(Error::unavailable(message, PAUSE));
+        }
+        let refused = |message: String| {
+            Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(PAUSE))
+        };
+        if self.count(|ear| ear.who.is_same(who)) >= EARS_OF_ONE_MAX {
+            return refused(format!(
+                "{EARS_OF_ONE_MAX} of your pages listen for changes already; close one"
+            ));
+        }
+        let account = who.scope.account_id();
+        let is_of_account =
+            |ear: &Ear| ear.who.scope.account_id() == account && !ear.who.is_operator();
+        if self.count(is_of_account) >= own {
+            return refused(format!(
+                "{EARS_OF_ACCOUNT_MAX} pages of this account listen for changes already; close one"
+            ));
+        }
+        Ok(())
+    }
+
+    /// How many there are such. There are few in all.
+    fn count(&self, is: impl Fn(&Ear) -> bool) -> usize {
+        self.known.values().flatten().filter(|ear| is(ear)).count()
+    }
+}
+
 impl Watches {
-    /// Hears of changes of an account. 429 where the account has too many who listen, 503 where the server has.
+    /// Hears of changes of an account. 429 where the account, the person or the key has too many who listen, 503 where
+    /// the server has.
     pub fn listen(&self, store: &Store, who: Listener) -> Result<Listening> {
         let mut watched = lock(&self.0);
         let closed = watched.closed;
         let ears = &mut watched.ears;
-        if ears.all >= EARS_MAX {
-            let message = "too many pages listen for changes; close some, or look again by hand";
-            return Err(Error::unavailable(message, PAUSE));
-        }
+        ears.has_place(&who)?;
         let account = who.scope.account_id();
-        let of_account = ears.known.entry(account).or_default();
-        if of_account.len() >= EARS_OF_ACCOUNT_MAX {
-            let message = format!(
-                "{EARS_OF_ACCOUNT_MAX} pages of this account listen for changes already; close one"
-            );
-            return Err(Error::new(ErrorKind::RateLimit, message).with_retry_after(PAUSE));
-        }
         let (tell, told) = watch::channel(Heard { closed, ..Heard::default() });
         let ear = Arc::new(Ear { who, heard: tell });
-        of_account.push(Arc::clone(&ear));
+        ears.known.entry(account).or_default().push(Arc::clone(&ear));
         ears.all += 1;
         drop(watched);
         let clone = self.clone();
         Ok(Listening { account, watches: clone, ear, heard: told, _telling: store.tell_changes() })
+    }
+}
+
+impl Watches {
+    /// Tells who listens in these accounts that requests were recorded.
+    pub fn hear_requests(&self, accounts: &BTreeSet<AccountSeq>) {
+        let watched = lock(&self.0);
+        for ear in watched.ears.known.values().flatten() {
+            if accounts.contains(&ear.who.scope.seq()) {
+                ear.hear(Topics::NONE.with(Topic::Logs));
+            }
+        }
+    }
+
+    /// Tells operators that the server changed.
+    pub fn hear_server(&self) {
+        lock(&self.0).tell_all(Topics::NONE.with(Topic::Server));
+    }
+
+    /// Whether an operator listens.
+    pub fn has_operator(&self) -> bool {
+        lock(&self.0).ears.count(|ear| ear.who.is_operator()) > 0
     }
 }
 
@@ -125,7 +193,7 @@ impl Watched {
                 for ear in self.ears.known.get(&account).into_iter().flatten() {
                     let is_same = ear.who.scope.environment() == environment;
                     let topics = change.topics;
-                    ear.hear(if is_same { topics } else { topics.within(Topics::SHARED) });
+                    ear.hear(if is_same { topics } else { topics.common(Topics::SHARED) });
                 }
             }
             None => self.tell_all(Topics::NONE.with(Topic::Server)),

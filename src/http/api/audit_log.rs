@@ -61,10 +61,10 @@ fn filtered(route: Route) -> Route {
 struct ActorBody<'a> {
     /// `user`, `key`, `operator`, or `system`: the server by itself.
     kind: &'static str,
-    /// The key or user.
+    /// The key or user; null where it is not known.
     id: Option<Uuid>,
-    /// What people call the key, or the user's e-mail at that time; null where it is not known. An account is not told
-    /// which operator it was.
+    /// The key's name or the user's e-mail at that time; null where it is not known. An account is not told
+    /// which operator it was, by neither of them.
     name: Option<&'a str>,
 }
 

@@ -135,6 +135,8 @@ pub(super) struct LogBody<'a> {
     delivery: DeliveryBody<'a>,
     /// Oldest first.
     attempts: Vec<AttemptBody<'a>>,
+    /// When the next try is due; null where none is to come.
+    next_attempt_at: Option<Timestamp>,
 }
 
 /// `GET /v1/webhooks/deliveries`
@@ -160,7 +162,8 @@ pub(super) async fn get(request: Request) -> Result<Reply> {
     let (id, caller) = (request.id("id")?, request.caller()?);
     let log = request.blocking(move |app| deliveries::get(app, &caller, id)).await?;
     let attempts = log.attempts.iter().map(AttemptBody::of).collect();
-    Reply::ok(&LogBody { delivery: DeliveryBody::of(&log.delivery)?, attempts })
+    let delivery = DeliveryBody::of(&log.delivery)?;
+    Reply::ok(&LogBody { delivery, attempts, next_attempt_at: log.due_at })
 }
 
 /// `POST /v1/webhooks/deliveries/{id}/redrive`

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
     app::{Listener, Listening, auth::Session},
-    domain::{AccountId, Environment, MemberRole, Result, ScopeSet, Topics},
+    domain::{AccountId, Environment, ErrorKind, MemberRole, Result, ScopeSet, Topics},
     http::{
         body::{BodySender, ReaderGone},
         middleware::{Caller, identify_again},
@@ -19,6 +19,8 @@ use crate::{
 
 /// Between two events of a stream: what happens meanwhile is told by the second.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How often it is asked whether somebody may still listen, while nobody can tell.
+const ASKED_MAX: u32 = 4;
 
 /// The stream.
 pub(in crate::http) fn routes() -> [Route; 1] {
@@ -160,11 +162,52 @@ impl Follower {
     /// `None` where the caller was let go meanwhile, acts elsewhere, or may do more or less: it then asks anew.
     async fn still_hears(&self) -> Option<()> {
         self.listening.settle();
-        let session = identify_again(&self.caller).await.ok()?;
+        let session = tokio::select! {
+            known = known(|| identify_again(&self.caller)) => known.ok()?,
+            () = self.sender.closed() => return None,
+        };
         (Rights::of(&session) == self.rights).then_some(())
     }
 
     async fn send(&self, text: impl Into<hyper::body::Bytes>) -> Option<()> {
         self.sender.send(text).await.map_err(|ReaderGone| ()).ok()
+    }
+}
+
+/// Asks until it is known, a few times at most: that nobody can tell at the moment says nothing.
+async fn known<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+    for _ in 1..ASKED_MAX {
+        match ask().await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => sleep(PAUSE).await,
+            known => return known,
+        }
+    }
+    ask().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::domain::Error;
+
+    #[tokio::test]
+    async fn who_cannot_be_asked_about_just_now_is_asked_about_again() {
+        let asked = Cell::new(0);
+        let ask = |fails: u32, error: fn() -> Error| {
+            asked.set(0);
+            let asked = &asked;
+            known(move || async move {
+                asked.set(asked.get() + 1);
+                if asked.get() > fails { Ok(()) } else { Err(error()) }
+            })
+        };
+        let busy = || Error::unavailable("as asked", PAUSE);
+        assert!(ask(1, busy).await.is_ok());
+        assert!(ask(ASKED_MAX, busy).await.is_err());
+        assert_eq!(asked.get(), ASKED_MAX);
+        assert!(ask(1, || Error::new(ErrorKind::Unauthenticated, "gone")).await.is_err());
+        assert_eq!(asked.get(), 1);
     }
 }

@@ -36,6 +36,16 @@ pub(in crate::http) struct Caller {
     pub(in crate::http) is_https: bool,
 }
 
+/// Finds callers.
+#[derive(Clone, Copy)]
+struct Finder<'a> {
+    app: &'a Arc<App>,
+    /// The places of those who look cookies up.
+    cookies: &'a Turns,
+    /// Looks up who signed in, by a token and where they want to act.
+    open: fn(&Authenticator, &str, Option<ProjectId>) -> Result<Arc<Session>>,
+}
+
 /// A key that changes again and again while it is verified is asked for so often.
 const ATTEMPTS: usize = 3;
 
@@ -48,13 +58,14 @@ pub(super) async fn identify(
     client: Client,
 ) -> Result<Identity> {
     let (auth, headers) = (&edge.app.auth, &parts.headers);
+    let finder = Finder::new(&edge.app, &edge.cookies);
     let is_open = edge.settings.metrics_open || client.address.is_loopback();
     match (access, cookie(&edge.app, headers, client)) {
         (Access::Open, _) => Ok(Identity::Anyone),
         (Access::Metrics, _) if is_open => Ok(Identity::Anyone),
         (Access::Operator, Some(token)) => {
             csrf::check(parts)?;
-            operator(auth, signed_in(&edge.app, &edge.cookies, token, None).await?)
+            operator(auth, finder.signed_in(token, None).await?)
         }
         (Access::Metrics | Access::Operator, _) => {
             let token = bearer(headers).ok_or_else(not_the_operator)?;
@@ -66,15 +77,18 @@ pub(super) async fn identify(
             if cookie.is_some() {
                 csrf::check(parts)?;
             }
-            caller(&edge.app, &edge.cookies, headers, client).await.map(Identity::Tenant)
+            finder.caller(headers, client).await.map(Identity::Tenant)
         }
     }
 }
 
-/// Finds the caller of a request that is answered for long once more. Fails where it would not be let in now.
+/// Finds the caller of a request that is answered for long once more. Fails where it would not be let in now. That
+/// keeps nobody signed in.
 pub(in crate::http) async fn identify_again(request: &Caller) -> Result<Arc<Session>> {
     let client = Client { address: request.address, is_https: request.is_https };
-    let session = caller(&request.app, &request.cookies, &request.headers, client).await?;
+    let open = Authenticator::open_again;
+    let finder = Finder { app: &request.app, cookies: &request.cookies, open };
+    let session = finder.caller(&request.headers, client).await?;
     let identity = Identity::Tenant(Arc::clone(&session));
     admit(&identity, client)?;
     authorize(Access::AnyKey, &identity)?;
@@ -91,31 +105,19 @@ pub(in crate::http) async fn let_in_again(
     client: Client,
     known: &Identity,
 ) -> Result<Identity> {
+    let finder = Finder::new(app, cookies);
     let identity = match known {
         // A token does not change.
         Identity::Anyone | Identity::Operator(None) => return Ok(known.clone()),
         Identity::Operator(Some(_)) => {
             let token = cookie(app, headers, client).ok_or_else(not_signed_in)?;
-            operator(&app.auth, signed_in(app, cookies, token, None).await?)?
+            operator(&app.auth, finder.signed_in(token, None).await?)?
         }
-        Identity::Tenant(_) => Identity::Tenant(caller(app, cookies, headers, client).await?),
+        Identity::Tenant(_) => Identity::Tenant(finder.caller(headers, client).await?),
     };
     admit(&identity, client)?;
     authorize(access, &identity)?;
     Ok(identity)
-}
-
-/// Who asks, by a cookie or else by a key.
-async fn caller(
-    app: &Arc<App>,
-    cookies: &Turns,
-    headers: &HeaderMap,
-    client: Client,
-) -> Result<Arc<Session>> {
-    match cookie(app, headers, client) {
-        Some(token) => signed_in(app, cookies, token, project(headers)?).await,
-        None => tenant(&app.auth, bearer(headers).ok_or_else(unauthenticated)?, client).await,
-    }
 }
 
 /// The cookie's token, which counts where there is no `Authorization`.
@@ -124,24 +126,37 @@ fn cookie<'h>(app: &App, headers: &'h HeaderMap, client: Client) -> Option<&'h s
     token.filter(|_| !headers.contains_key(AUTHORIZATION))
 }
 
-/// Somebody who signed in, by the token of the cookie. What is not known is looked up by few at the same time.
-async fn signed_in(
-    app: &Arc<App>,
-    cookies: &Turns,
-    token: &str,
-    project: Option<ProjectId>,
-) -> Result<Arc<Session>> {
-    if let Some(known) = app.auth.known_session(token, project) {
-        return Ok(known);
+impl<'a> Finder<'a> {
+    fn new(app: &'a Arc<App>, cookies: &'a Turns) -> Self {
+        Self { app, cookies, open: Authenticator::open_session }
     }
-    let place = cookies.enter().await?;
-    let (app, token) = (Arc::clone(app), token.to_owned());
-    let look = move || {
-        // Held until it is looked up, even where the client leaves before.
-        let _place = place;
-        app.auth.open_session(&token, project)
-    };
-    tokio::task::spawn_blocking(look).await.map_err(Error::internal)?
+
+    /// Who asks, by a cookie or else by a key.
+    async fn caller(self, headers: &HeaderMap, client: Client) -> Result<Arc<Session>> {
+        match cookie(self.app, headers, client) {
+            Some(token) => self.signed_in(token, project(headers)?).await,
+            None => {
+                let key = bearer(headers).ok_or_else(unauthenticated)?;
+                tenant(&self.app.auth, key, client).await
+            }
+        }
+    }
+
+    /// Somebody who signed in, by the token of the cookie, and where they want to act. What is not known is looked up
+    /// by few at the same time.
+    async fn signed_in(self, token: &str, project: Option<ProjectId>) -> Result<Arc<Session>> {
+        if let Some(known) = self.app.auth.known_session(token, project) {
+            return Ok(known);
+        }
+        let place = self.cookies.enter().await?;
+        let (app, open, token) = (Arc::clone(self.app), self.open, token.to_owned());
+        let look = move || {
+            // Held until it is looked up, even where the client leaves before.
+            let _place = place;
+            open(&app.auth, &token, project)
+        };
+        tokio::task::spawn_blocking(look).await.map_err(Error::internal)?
+    }
 }
 
 /// An operator who signed in. Whoever else did is refused, and it counts as a request of theirs.

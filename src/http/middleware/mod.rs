@@ -223,7 +223,7 @@ impl Exchange {
         (*method != Method::GET && *method != Method::HEAD).then(|| {
             Arc::new(Origin {
                 actor: self.identity.actor(),
-                name: self.identity.user().map(|user| user.email.as_str().into()),
+                name: self.identity.name().map(Into::into),
                 address: Some(self.client.address),
                 request_id: Some(self.id.as_str().into()),
             })

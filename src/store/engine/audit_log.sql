@@ -164,6 +164,14 @@ begin
   );
 end;
 
+-- Keys that ended are taken away some time later; nobody saw that of a project's dashboard.
+create temp trigger audit_api_key_removed after delete on main.api_key when old.is_dashboard = 0
+begin
+  insert into audit_entry (account, action, object, target, name, before)
+  values (old.account, 'api_key.removed', 'api_key', shown_id(old.id), old.name,
+    json_object('name', old.name, 'prefix', old.prefix));
+end;
+
 create temp trigger audit_end_user_cap after update of daily_token_cap on main.end_user
 when old.daily_token_cap is not new.daily_token_cap
 begin
@@ -382,6 +390,18 @@ begin
   );
 end;
 
+-- Whose a payment is, where the operator said so.
+create temp trigger audit_stripe_event_processed after update of by_operator on main.stripe_event
+when new.by_operator = 1
+begin
+  insert into audit_entry (action, object, target, before, after)
+  values (
+    'stripe_event.processed', 'stripe_event', new.id,
+    json_object('account_id', (select shown_id(id) from main.account where seq = old.owner)),
+    json_object('account_id', (select shown_id(id) from main.account where seq = new.owner))
+  );
+end;
+
 -- People act by links before anybody knows them: what they do by one, they did themselves.
 create temp trigger audit_member_created after insert on main.member
 begin
@@ -436,24 +456,54 @@ begin
     json_object('user_agent', new.user_agent)
   from main.person p left join main.member m on m.id = p.id and m.accepted_at is not null where p.seq = new.person;
 end;
+-- An account is told whom it knows: a person who is a member, or a key of its own. Of a stranger it is told that it was
+-- the operator, where it was one, and else nothing (`actor` is null).
+--
 -- Whoever ends one without a name has its cookie, or its person's password or link. Those that are over only go.
 create temp trigger audit_dashboard_session_deleted after delete on main.dashboard_session
 when old.expires_at > origin_now()
 begin
-  insert into audit_entry (account, actor, actor_id, actor_name, action, object, target, name, before)
-  select m.account, iif(origin_kind() = 'system', 'user', origin_kind()),
-    iif(origin_kind() = 'system', p.id, origin_id()), iif(origin_kind() = 'system', p.email, origin_name()),
-    'user.session_ended', 'user', shown_id(p.id), p.email, json_object('user_agent', old.user_agent)
-  from main.person p left join main.member m on m.id = p.id and m.accepted_at is not null where p.seq = old.person;
+  insert into audit_entry (account, actor, actor_id, actor_name, address, action, object, target, name, before)
+  select m.account, iif(origin_kind() = 'system', 'user', coalesce(m.actor, 'system')),
+    iif(origin_kind() = 'system', m.id, iif(m.actor is null, null, origin_id())),
+    iif(origin_kind() = 'system', m.email, iif(m.actor is null, null, origin_name())),
+    iif(m.actor is null, null, origin_address()),
+    'user.session_ended', 'user', shown_id(m.id), m.email, json_object('user_agent', old.user_agent)
+  from (
+    select m.account, p.id, p.email,
+      case when coalesce(o.seq, k.seq, m.account is null or origin_id() is null) then origin_kind()
+           when (select is_operator from main.person where id = origin_id()) then 'operator' end as actor
+    from main.person p left join main.member m on m.id = p.id and m.accepted_at is not null
+      left join main.member o on o.account = m.account and o.id = origin_id() and o.accepted_at is not null
+      left join main.api_key k on k.account = m.account and k.id = origin_id()
+    where p.seq = old.person
+  ) m;
 end;
 -- The link that an invitation is made with is told by that.
 create temp trigger audit_sign_in_link_created after insert on main.sign_in_link
 when new.person is not null
   and not exists (select 1 from main.member where seq = new.membership and created_at = new.created_at)
 begin
-  insert into audit_entry (account, action, object, target, name, after)
-  select m.account, 'user.link_made', 'user', shown_id(p.id), p.email, json_object('purpose', new.purpose)
-  from main.person p left join main.member m
-    on m.id = p.id and iif(new.membership is null, m.accepted_at is not null, m.seq = new.membership)
-  where p.seq = new.person;
+  insert into audit_entry (account, actor, actor_id, actor_name, address, action, object, target, name, after)
+  select m.account, coalesce(m.actor, 'system'), iif(m.actor is null, null, origin_id()),
+    iif(m.actor is null, null, origin_name()), iif(m.actor is null, null, origin_address()),
+    'user.link_made', 'user', shown_id(m.id), m.email, json_object('purpose', new.purpose)
+  from (
+    select m.account, p.id, p.email,
+      case when coalesce(o.seq, k.seq, m.account is null or origin_id() is null) then origin_kind()
+           when (select is_operator from main.person where id = origin_id()) then 'operator' end as actor
+    from main.person p left join main.member m
+        on m.id = p.id and iif(new.membership is null, m.accepted_at is not null, m.seq = new.membership)
+      left join main.member o on o.account = m.account and o.id = origin_id() and o.accepted_at is not null
+      left join main.api_key k on k.account = m.account and k.id = origin_id()
+    where p.seq = new.person
+  ) m;
+end;
+-- That somebody is to be an operator is no account's to know.
+create temp trigger audit_sign_in_link_operator after insert on main.sign_in_link
+when new.person is not null and new.makes_operator = 1
+begin
+  insert into audit_entry (action, object, target, name, after)
+  select 'user.operator_link_made', 'user', shown_id(p.id), p.email, json_object('purpose', new.purpose)
+  from main.person p where p.seq = new.person;
 end;

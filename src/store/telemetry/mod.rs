@@ -19,7 +19,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -83,6 +83,9 @@ impl TelemetrySettings {
 #[derive(Clone)]
 pub struct Telemetry(Arc<Inner>);
 
+/// Hears of rows that were written.
+type Listener = Box<dyn Fn(&[Row]) + Send + Sync>;
+
 pub(super) struct Inner {
     path: PathBuf,
     settings: TelemetrySettings,
@@ -94,6 +97,8 @@ pub(super) struct Inner {
     /// Why the last batch could not be written.
     trouble: Mutex<Option<String>>,
     written: Mutex<PerKind>,
+    /// Who hears of what was written.
+    listener: OnceLock<Listener>,
 }
 
 /// Numbers since the start, for metrics.
@@ -125,6 +130,7 @@ impl Telemetry {
             damaged: Damaged::default(),
             trouble: Mutex::default(),
             written: Mutex::default(),
+            listener: OnceLock::new(),
         }))
     }
 
@@ -137,6 +143,11 @@ impl Telemetry {
         let thread = ambient::thread_in_background("telemetry", move || recorder.run())?;
         self.0.is_running.store(true, Ordering::Release);
         Ok(Some(thread))
+    }
+
+    /// Lets `listener` hear of every batch that is written from now on; only the first that is given.
+    pub fn listen(&self, listener: impl Fn(&[Row]) + Send + Sync + 'static) {
+        let _first = self.0.listener.set(Box::new(listener)).is_ok();
     }
 
     /// Whether anything is recorded.

@@ -81,6 +81,10 @@ impl Recorder {
                 for row in rows {
                     written[row.kind() as usize] += 1;
                 }
+                drop(written);
+                if let Some(tell) = self.inner.listener.get() {
+                    tell(rows);
+                }
             }
             Err(fault) => {
                 self.writing = None;

@@ -9,7 +9,7 @@ use crate::{
 
 /// What people configure: table, and what of a row is watched. Whatever jobs, deliveries and tickers write must not be
 /// here: a trigger costs each of their writes its time.
-const WATCHED: [(&str, &str); 41] = [
+const WATCHED: [(&str, &str); 44] = [
     ("account", "insert"),
     ("account", "update of name, suspended_at"),
     ("account_setting", "insert"),
@@ -19,6 +19,7 @@ const WATCHED: [(&str, &str); 41] = [
     ),
     ("agent", "update of description, tags, active_version, archived_at"),
     ("agent_version", "insert"),
+    ("api_key", "delete"),
     ("api_key", "insert"),
     (
         "api_key",
@@ -54,8 +55,10 @@ const WATCHED: [(&str, &str); 41] = [
     ),
     ("schedule", "update of deleted_at"),
     ("sign_in_link", "insert"),
+    ("sign_in_link", "insert"),
     ("stripe_customer", "delete"),
     ("stripe_customer", "insert"),
+    ("stripe_event", "update of by_operator"),
     ("webhook_endpoint", "insert"),
     ("webhook_endpoint", "update of deleted_at"),
     ("webhook_endpoint", "update of secret"),

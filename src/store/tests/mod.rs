@@ -6,6 +6,7 @@ mod left;
 mod plans;
 mod stopping;
 mod tenancy;
+mod told;
 
 use std::path::PathBuf;
 

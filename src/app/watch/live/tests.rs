@@ -181,27 +181,62 @@ fn the_server_is_heard_of_by_who_may() {
     assert_eq!(taken(&listening), ["server"]);
 }
 
+/// Somebody whom nobody else is, who may hear of the server or not.
+fn stranger(rig: &Rig, scope: AccountScope, is_operator: bool) -> Listener {
+    let (user, hears) = if is_operator {
+        (Some(UserId::from_uuid(rig.ambient.uuid())), Topics::ALL)
+    } else {
+        (None, Topics::NONE.with(Topic::Jobs))
+    };
+    Listener { key: ApiKeyId::from_uuid(rig.ambient.uuid()), user, ..listener(scope, hears) }
+}
+
 #[test]
 fn there_are_so_many_and_no_more() {
     let rig = Rig::new();
-    let scopes: Vec<_> = (0..=EARS_MAX / EARS_OF_ACCOUNT_MAX).map(|_| rig.account()).collect();
-    let (last, full) = scopes.split_last().unwrap();
+    let full = EARS_MAX - EARS_OF_OPERATORS;
+    let scopes: Vec<_> = (0..=full / EARS_OF_ACCOUNT_MAX).map(|_| rig.account()).collect();
+    let listen = |who| rig.watches.listen(&rig.store, who);
+    let refused = |who| listen(who).err().unwrap().kind();
     let mut all = Vec::new();
-    for scope in full {
-        all.extend((0..EARS_OF_ACCOUNT_MAX).map(|_| rig.listen(*scope)));
-        if all.len() < EARS_MAX {
-            let refused =
-                rig.watches.listen(&rig.store, listener(*scope, Topics::ALL)).err().unwrap();
-            assert_eq!(refused.kind(), ErrorKind::RateLimit);
+    for scope in &scopes[1..] {
+        for _ in 0..EARS_OF_ACCOUNT_MAX {
+            all.push(listen(stranger(&rig, *scope, false)).unwrap());
+        }
+        if all.len() < full {
+            assert_eq!(refused(stranger(&rig, *scope, false)), ErrorKind::RateLimit);
         }
     }
-    let refused = rig.watches.listen(&rig.store, listener(*last, Topics::ALL)).err().unwrap();
-    assert_eq!(refused.kind(), ErrorKind::Unavailable);
-    all.pop();
-    drop(rig.listen(*last));
+    assert_eq!(refused(stranger(&rig, scopes[0], false)), ErrorKind::Unavailable);
+    // Operators come in all the same, also where the account has no place.
+    for _ in 0..EARS_OF_OPERATORS {
+        all.push(listen(stranger(&rig, scopes[1], true)).unwrap());
+    }
+    assert_eq!(refused(stranger(&rig, scopes[0], true)), ErrorKind::Unavailable);
+    all.drain(..=EARS_OF_OPERATORS);
+    drop(listen(stranger(&rig, scopes[0], false)).unwrap());
     drop(all);
     let ears = &lock(&rig.watches.0).ears;
     assert!(ears.known.is_empty() && ears.all == 0);
+}
+
+#[test]
+fn nobody_takes_the_places_of_all() {
+    let rig = Rig::new();
+    let (one, other) = (rig.account(), rig.account());
+    for is_person in [false, true] {
+        let who = stranger(&rig, one, is_person);
+        // The key that pays for a person is another in each project.
+        let elsewhere = if is_person { stranger(&rig, other, false).key } else { who.key };
+        let elsewhere = Listener { scope: other, key: elsewhere, ..who };
+        let all: Vec<_> =
+            (0..EARS_OF_ONE_MAX).map(|_| rig.watches.listen(&rig.store, who).unwrap()).collect();
+        let refused = rig.watches.listen(&rig.store, elsewhere).err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::RateLimit);
+        drop(rig.watches.listen(&rig.store, stranger(&rig, one, is_person)).unwrap());
+        drop(all);
+        drop(rig.watches.listen(&rig.store, elsewhere).unwrap());
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ export function RequestLog({ path, empty }) {
   const filters = useFilters(['status', 'route', 'request_id', 'from', 'to']);
   const { query: { from, to, ...asked }, set, filtered } = filters;
   const [open, setOpen] = useState(null);
-  const list = useList(path, { ...asked, ...moments({ from, to }) });
+  const list = useList(path, { ...asked, ...moments({ from, to }) }, ['logs']);
   const text = (label, name, more) => html`<${FilterText} label=${label} value=${asked[name]} set=${set(name)} ...${more} />`;
   return html`<div class="toolbar"><${Filters} label="Filter requests" of=${filters}>
       ${text('Status', 'status', { inputmode: 'numeric', placeholder: '404' })}
