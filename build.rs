@@ -82,10 +82,10 @@ fn leave_out_comments(file: &mut File) {
     let mut rest = String::with_capacity(text.len());
     for line in text.lines() {
         let begins = line.starts_with("/*");
-        let is_comment = in_comment || begins || (in_head && line.starts_with("//"));
+        let is_left_out = in_comment || begins || (in_head && line.starts_with("//"));
         in_comment = (in_comment || begins) && !line.ends_with("*/");
-        in_head &= is_comment || line.is_empty();
-        if !is_comment {
+        in_head &= is_left_out || line.is_empty();
+        if !is_left_out {
             rest.push_str(line);
             rest.push('\n');
         }

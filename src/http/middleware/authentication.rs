@@ -133,13 +133,11 @@ impl<'a> Finder<'a> {
 
     /// Who asks, by a cookie or else by a key.
     async fn caller(self, headers: &HeaderMap, client: Client) -> Result<Arc<Session>> {
-        match cookie(self.app, headers, client) {
-            Some(token) => self.signed_in(token, project(headers)?).await,
-            None => {
-                let key = bearer(headers).ok_or_else(unauthenticated)?;
-                tenant(&self.app.auth, key, client).await
-            }
+        if let Some(token) = cookie(self.app, headers, client) {
+            return self.signed_in(token, project(headers)?).await;
         }
+        let key = bearer(headers).ok_or_else(unauthenticated)?;
+        tenant(&self.app.auth, key, client).await
     }
 
     /// Somebody who signed in, by the token of the cookie, and where they want to act. What is not known is looked up
