@@ -59,11 +59,14 @@ fn the_life_of_a_job_is_heard_by_its_account_alone() {
     let (account, other) = (server.account(), server.account());
     let (mut live, mut others) = (listen(&account.client), listen(&other.client));
     provider.queue(completion("held").held());
+    // Else it may begin before anybody is told that it is there.
+    server.set_paused("generation.create", true);
     let job = account.post_job(&json!({}));
     hear(&mut live, &["jobs", "ledger"]);
-    provider.wait_for_in_flight(1);
+    server.set_paused("generation.create", false);
     // It began: a write of the queue's, for this account.
     hear(&mut live, &["jobs"]);
+    provider.wait_for_in_flight(1);
     provider.release();
     account.wait_job(&job);
     let end = hear(&mut live, &["jobs", "ledger", "usage"]);
