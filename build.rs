@@ -34,7 +34,7 @@ fn main() -> io::Result<()> {
     collect(&root, "", &mut files)?;
     files.sort_by(|one, other| one.path.cmp(&other.path));
     for file in &mut files {
-        leave_out_comments(file);
+        leave_out_comments(file)?;
     }
     let version = version(&files);
     fill_index(&mut files, &version)?;
@@ -71,17 +71,20 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<File>) -> io::Result<()>
 
 /// Comments at the beginning of lines are for who reads the sources, and are some 7 % of all bytes: those that head a
 /// file, and those in `/*` and `*/`. What others wrote keeps its own.
-fn leave_out_comments(file: &mut File) {
+fn leave_out_comments(file: &mut File) -> io::Result<()> {
     let is_ours = !file.path.starts_with("vendor/");
     let is_code = has_ending(&file.path, "js") || has_ending(&file.path, "css");
-    let Ok(text) = std::str::from_utf8(&file.bytes) else { return };
     if !(is_ours && is_code) {
-        return;
+        return Ok(());
     }
+    let text = std::str::from_utf8(&file.bytes).map_err(io::Error::other)?;
     let (mut in_head, mut in_comment) = (true, false);
     let mut rest = String::with_capacity(text.len());
     for line in text.lines() {
         let begins = line.starts_with("/*");
+        if line.find("*/").is_some_and(|end| (begins || in_comment) && end + 2 < line.len()) {
+            return Err(io::Error::other(format!("{}: code after a comment: {line}", file.path)));
+        }
         let is_left_out = in_comment || begins || (in_head && line.starts_with("//"));
         in_comment = (in_comment || begins) && !line.ends_with("*/");
         in_head &= is_left_out || line.is_empty();
@@ -90,7 +93,11 @@ fn leave_out_comments(file: &mut File) {
             rest.push('\n');
         }
     }
+    if in_comment {
+        return Err(io::Error::other(format!("{}: a comment without end", file.path)));
+    }
     file.bytes = rest.into_bytes();
+    Ok(())
 }
 
 /// Changes with every byte and name, and with how they are packed: what has this version in its path never changes.

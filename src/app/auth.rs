@@ -26,7 +26,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::oneshot;
 
 pub use refusals::{not_the_operator, unauthenticated};
-pub use session::Session;
+pub use session::{Rights, Session};
 pub use signed_in::{SessionSettings, SignedIn, not_signed_in};
 
 use super::{

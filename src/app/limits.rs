@@ -124,25 +124,25 @@ impl<K: Hash + Eq> Limits<K> {
 
 /// Failed attempts per client address; it slows down guessing and bounds what guessing costs.
 #[derive(Debug)]
-pub(super) struct FailedAttempts<K> {
+pub(super) struct AttemptLimits<K> {
     clients: Mutex<HashMap<K, TokenBucket>>,
     limit: RateLimit,
     capacity: usize,
 }
 
-impl<K: Hash + Eq> FailedAttempts<K> {
+impl<K: Hash + Eq> AttemptLimits<K> {
     pub(super) fn new(limit: RateLimit, capacity: usize) -> Self {
         Self { clients: Mutex::default(), limit, capacity }
     }
 
-    /// How long the client must wait, if it failed too often.
+    /// How long the client must wait, if it tried too often.
     pub(super) fn blocked(&self, client: &K, now: Duration) -> Option<Duration> {
         let clients = lock(&self.clients);
         let quota = clients.get(client)?.quota(self.limit, now);
         (!quota.allowed).then_some(quota.retry_after)
     }
 
-    /// Counts a failure.
+    /// Counts an attempt.
     pub(super) fn record(&self, client: K, now: Duration) {
         let mut clients = lock(&self.clients);
         if clients.len() >= self.capacity {
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn failures_block_for_a_while() {
-        let attempts = FailedAttempts::new(ONE, 2);
+        let attempts = AttemptLimits::new(ONE, 2);
         assert_eq!(attempts.blocked(&1, Duration::ZERO), None);
         attempts.record(1, Duration::ZERO);
         assert_eq!(attempts.blocked(&1, Duration::ZERO), Some(ONE.window));

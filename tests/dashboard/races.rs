@@ -18,7 +18,7 @@ use crate::{
     api::conventions::refused,
     support::{
         Client, LIMIT, Provider, eventually,
-        people::{PASSWORD, Person, page},
+        people::{PASSWORD, Person, page, token},
         server::TestServer,
     },
 };
@@ -103,9 +103,15 @@ impl Held {
 #[test]
 fn whoever_is_out_before_their_body_is_there_is_refused() {
     let server = TestServer::start();
-    let account = server.account();
-    let people = ["removed", "demoted", "signed out", "stays"].map(|what| {
+    let (account, other) = (server.account(), server.account());
+    let cases = ["removed", "elsewhere", "demoted", "raised", "signed out", "stays"];
+    let people = cases.map(|what| {
         let person = Person::member(&server, &account, "admin");
+        if what == "elsewhere" {
+            let body = json!({"email": person.email, "role": "admin"});
+            let invited = other.client.post(USERS, &body).expect(201).json();
+            Person::accept(&server, &token(&invited["invite_url"]), &json!({}));
+        }
         let held = Held::begin(&server, &format!("Cookie: {}", person.cookie));
         (what, person, held)
     });
@@ -127,6 +133,16 @@ fn whoever_is_out_before_their_body_is_there_is_refused() {
                 account.client.patch(&of(&person), &body).expect(200);
                 403
             }
+            // They may still, in an account that they did not mean.
+            "elsewhere" => {
+                account.client.delete(&of(&person)).expect(204);
+                503
+            }
+            "raised" => {
+                let body = json!({"role": "owner"});
+                account.client.patch(&of(&person), &body).expect(200);
+                503
+            }
             "signed out" => {
                 person.client(&server).post("/dashboard/api/sign-out", &json!({})).expect(204);
                 401
@@ -137,6 +153,7 @@ fn whoever_is_out_before_their_body_is_there_is_refused() {
     }
     let kept = account.list("/v1/projects").into_iter().filter(|one| one["name"] == "kept");
     assert_eq!(kept.count(), 1);
+    assert_eq!(other.list("/v1/projects").len(), 1);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
     app::{
         argon,
         cache::{Bounds, Kept},
-        limits::FailedAttempts,
+        limits::AttemptLimits,
     },
     domain::{
         DashboardSessionId, Error, ErrorKind, PASSWORD_MAX, RateLimit, Result, Secret, email_key,
@@ -31,8 +31,6 @@ use crate::{
 const CAP: u32 = 10;
 /// For so long nobody keeps a person out of where they signed in.
 const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
-/// About what one such place takes, in bytes of memory.
-const KNOWN_BYTES: usize = size_of::<Pair>();
 
 /// Who presents a password.
 #[derive(Clone, Copy, Debug)]
@@ -46,13 +44,13 @@ pub(in crate::app) enum Guesser<'a> {
 /// Passwords that were presented, and what is compared where there is none.
 pub(super) struct Guesses {
     /// Right ones too: each costs as much, and begins a session.
-    pairs: FailedAttempts<Pair>,
+    pairs: AttemptLimits<Pair>,
     /// Wrong ones.
-    networks: FailedAttempts<IpAddr>,
+    networks: AttemptLimits<IpAddr>,
     /// Wrong ones.
-    emails: FailedAttempts<Digest>,
+    emails: AttemptLimits<Digest>,
     /// Right ones too.
-    sessions: FailedAttempts<DashboardSessionId>,
+    sessions: AttemptLimits<DashboardSessionId>,
     /// Where somebody signed in lately: what others fail at for the same e-mail does not keep them out there.
     known: Mutex<Kept<Pair, ()>>,
     /// The hash of a password that nobody has.
@@ -72,13 +70,13 @@ impl Guesses {
     pub(super) fn new(limit: RateLimit) -> Self {
         let cap = RateLimit { limit: limit.limit.saturating_mul(CAP), ..limit };
         Self {
-            pairs: FailedAttempts::new(limit, REMEMBERED_MAX),
-            networks: FailedAttempts::new(cap, REMEMBERED_MAX),
-            emails: FailedAttempts::new(cap, REMEMBERED_MAX),
-            sessions: FailedAttempts::new(limit, REMEMBERED_MAX),
+            pairs: AttemptLimits::new(limit, REMEMBERED_MAX),
+            networks: AttemptLimits::new(cap, REMEMBERED_MAX),
+            emails: AttemptLimits::new(cap, REMEMBERED_MAX),
+            sessions: AttemptLimits::new(limit, REMEMBERED_MAX),
             known: Mutex::new(Kept::new(Bounds {
                 entries: REMEMBERED_MAX,
-                bytes: REMEMBERED_MAX * KNOWN_BYTES,
+                bytes: usize::MAX,
                 ttl: KNOWN_FOR,
             })),
             nobodys: OnceLock::new(),
@@ -107,7 +105,7 @@ impl Guesses {
 
     fn passed(&self, of: &Counted, now: Duration) {
         if let Counted::Pair(client, email) = *of {
-            lock(&self.known).put((client, email), (), KNOWN_BYTES, now);
+            lock(&self.known).put((client, email), (), size_of::<Pair>(), now);
         }
     }
 

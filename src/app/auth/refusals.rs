@@ -8,7 +8,7 @@ use std::{
 
 use super::Verdict;
 use crate::{
-    app::limits::FailedAttempts,
+    app::limits::AttemptLimits,
     domain::{Error, ErrorKind},
 };
 
@@ -30,7 +30,7 @@ pub fn not_the_operator() -> Error {
 }
 
 /// Counts a failure, or says how long to wait where too many came before.
-pub(super) fn refuse<K: Hash + Eq>(failures: &FailedAttempts<K>, of: K, now: Duration) -> Verdict {
+pub(super) fn refuse<K: Hash + Eq>(failures: &AttemptLimits<K>, of: K, now: Duration) -> Verdict {
     if let Some(wait) = failures.blocked(&of, now) {
         return Verdict::Blocked(wait);
     }

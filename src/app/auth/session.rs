@@ -6,8 +6,8 @@ use super::SignedIn;
 use crate::{
     app::limits::{KeyBuckets, RateLimits},
     domain::{
-        ApiKeyId, Environment, Error, ErrorKind, Networks, Payer, ProjectId, Result, Scope,
-        ScopeSet, Timestamp,
+        AccountId, ApiKeyId, Environment, Error, ErrorKind, MemberRole, Networks, Payer, ProjectId,
+        Result, Scope, ScopeSet, Timestamp,
     },
     store::AccountScope,
 };
@@ -48,6 +48,15 @@ pub struct Session {
     pub user: Option<SignedIn>,
 }
 
+/// Where a caller acts, and what they may do there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rights {
+    place: (AccountId, Environment),
+    scopes: ScopeSet,
+    /// Of who signed in: their role, and whether they are an operator.
+    role: Option<(MemberRole, bool)>,
+}
+
 impl Session {
     /// Refuses a key without this scope.
     pub fn must_have(&self, scope: Scope) -> Result<()> {
@@ -65,6 +74,15 @@ impl Session {
             ),
         };
         Err(Error::new(ErrorKind::InsufficientScope, message))
+    }
+
+    /// Where it acts, and what it may do there: what is let in by one session may go on by another with the same.
+    pub fn rights(&self) -> Rights {
+        Rights {
+            place: (self.scope.account_id(), self.scope.environment()),
+            scopes: self.scopes,
+            role: self.user.as_ref().map(|user| (user.role, user.is_operator)),
+        }
     }
 
     /// Whether it works on what is live or on what is for tests.

@@ -23,7 +23,7 @@ use crate::{
     app::{
         argon,
         cache::Uses,
-        limits::{FailedAttempts, KeyBuckets, Limits, RateLimits},
+        limits::{AttemptLimits, KeyBuckets, Limits, RateLimits},
     },
     domain::{ApiKey, ApiKeyId, Error, Result, Timestamp, UserId},
     store::{
@@ -43,13 +43,13 @@ pub(super) struct Shared {
     pub(super) operator_buckets: KeyBuckets,
     pub(super) limits: Limits<ApiKeyId>,
     pub(super) user_limits: Limits<UserId>,
-    pub(super) failed: FailedAttempts<IpAddr>,
+    pub(super) failed: AttemptLimits<IpAddr>,
     /// Events with signatures that are not Stripe's. They are counted apart, so that nobody keeps Stripe out by
     /// trying keys through the same proxy.
-    pub(super) forged: FailedAttempts<IpAddr>,
+    pub(super) forged: AttemptLimits<IpAddr>,
     /// Wrong secrets for a key that exists: only these cost a hashing.
-    pub(super) guesses: FailedAttempts<(IpAddr, ApiKeyId)>,
-    /// Wrong passwords.
+    pub(super) guesses: AttemptLimits<(IpAddr, ApiKeyId)>,
+    /// Passwords that were presented.
     pub(super) passwords: Guesses,
     pub(super) cache: Mutex<Cache>,
     /// Counts what made any caller doubtful, while the cache is locked: somebody who signed in and was looked up before
@@ -77,9 +77,9 @@ impl Shared {
             limits: Limits::new(REMEMBERED_MAX),
             user_limits: Limits::new(REMEMBERED_MAX),
             passwords: Guesses::new(settings.failed_attempts),
-            failed: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
-            forged: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
-            guesses: FailedAttempts::new(settings.failed_attempts, REMEMBERED_MAX),
+            failed: AttemptLimits::new(settings.failed_attempts, REMEMBERED_MAX),
+            forged: AttemptLimits::new(settings.failed_attempts, REMEMBERED_MAX),
+            guesses: AttemptLimits::new(settings.failed_attempts, REMEMBERED_MAX),
             cache: Mutex::new(Cache::new(settings.cache_ttl)),
             changes: AtomicU64::new(0),
             uses: Uses::default(),

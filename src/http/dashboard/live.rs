@@ -6,8 +6,11 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
-    app::{Listener, Listening, auth::Session},
-    domain::{AccountId, Environment, ErrorKind, MemberRole, Result, ScopeSet, Topics},
+    app::{
+        Listener, Listening,
+        auth::{Rights, Session},
+    },
+    domain::{ErrorKind, Result, Topics},
     http::{
         body::{BodySender, ReaderGone},
         middleware::{Caller, identify_again},
@@ -36,7 +39,7 @@ pub(in crate::http) fn routes() -> [Route; 1] {
 /// `GET /dashboard/api/live`
 async fn live(request: Request) -> Result<Reply> {
     let session = request.session()?;
-    let (who, rights) = (listener(session), Rights::of(session));
+    let (who, rights) = (listener(session), session.rights());
     let listening = request.app.watches.listen(&request.app.store, who)?;
     let (sender, reply) = Reply::stream("text/event-stream");
     let follower = Follower {
@@ -64,25 +67,6 @@ fn listener(session: &Session) -> Listener {
         key: session.key,
         user: user.map(|user| user.id),
         hears: Topics::heard_with(session.scopes, is_operator),
-    }
-}
-
-/// Where a caller acts, and what they may do there.
-#[derive(PartialEq, Eq)]
-struct Rights {
-    place: (AccountId, Environment),
-    scopes: ScopeSet,
-    /// Of who signed in: their role, and whether they are an operator.
-    role: Option<(MemberRole, bool)>,
-}
-
-impl Rights {
-    fn of(session: &Session) -> Self {
-        Self {
-            place: (session.scope.account_id(), session.scope.environment()),
-            scopes: session.scopes,
-            role: session.user.as_ref().map(|user| (user.role, user.is_operator)),
-        }
     }
 }
 
@@ -166,7 +150,7 @@ impl Follower {
             known = known(|| identify_again(&self.caller)) => known.ok()?,
             () = self.sender.closed() => return None,
         };
-        (Rights::of(&session) == self.rights).then_some(())
+        (session.rights() == self.rights).then_some(())
     }
 
     async fn send(&self, text: impl Into<hyper::body::Bytes>) -> Option<()> {

@@ -95,20 +95,21 @@ pub(in crate::http) async fn identify_again(request: &Caller) -> Result<Arc<Sess
     Ok(session)
 }
 
-/// Finds the caller once more where something changed since they were let in, and looks whether they may still use the
-/// route. What they sent to prove it was from the own page stays what it was.
-pub(in crate::http) async fn let_in_again(
+/// Finds the caller once more where something changed since they were let in. Fails where they may not use the route any
+/// more, or act elsewhere or may do other things than before: whoever names no project acts in the first that they have.
+/// What they sent to prove that it was from the own page stays what it was.
+pub(in crate::http) async fn still_in(
     app: &Arc<App>,
     cookies: &Turns,
     access: Access,
     headers: &HeaderMap,
     client: Client,
     known: &Identity,
-) -> Result<Identity> {
+) -> Result<()> {
     let finder = Finder::new(app, cookies);
     let identity = match known {
         // A token does not change.
-        Identity::Anyone | Identity::Operator(None) => return Ok(known.clone()),
+        Identity::Anyone | Identity::Operator(None) => return Ok(()),
         Identity::Operator(Some(_)) => {
             let token = cookie(app, headers, client).ok_or_else(not_signed_in)?;
             operator(&app.auth, finder.signed_in(token, None).await?)?
@@ -117,7 +118,14 @@ pub(in crate::http) async fn let_in_again(
     };
     admit(&identity, client)?;
     authorize(access, &identity)?;
-    Ok(identity)
+    match (&identity, known) {
+        (Identity::Tenant(now), Identity::Tenant(then)) if now.rights() != then.rights() => {
+            let message =
+                "where you act, or what you may do there, changed at this moment; try again";
+            Err(Error::unavailable(message, Duration::from_secs(1)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The cookie's token, which counts where there is no `Authorization`.

@@ -28,7 +28,7 @@ use hyper::{
     http::request::Parts,
 };
 
-pub(super) use authentication::{Caller, identify_again, let_in_again};
+pub(super) use authentication::{Caller, identify_again, still_in};
 pub(super) use client::Client;
 pub(crate) use request_id::RequestId;
 
@@ -124,7 +124,7 @@ pub(super) async fn pass(
     if auth.changes() != changes {
         // Whoever was let in may be out by now: their body may have taken its time.
         changes = auth.changes();
-        exchange.identity = exchange.let_in_again(edge, route.access, &parts.headers).await?;
+        exchange.still_in(edge, route.access, &parts.headers).await?;
     }
     let origin = exchange.origin(&parts.method);
     let request = Request {
@@ -230,15 +230,9 @@ impl Exchange {
         })
     }
 
-    async fn let_in_again(
-        &self,
-        edge: &Edge,
-        access: Access,
-        headers: &HeaderMap,
-    ) -> Result<Identity> {
+    async fn still_in(&self, edge: &Edge, access: Access, headers: &HeaderMap) -> Result<()> {
         let (app, cookies) = (&edge.app, &edge.cookies);
-        let again = let_in_again(app, cookies, access, headers, self.client, &self.identity);
-        again.await
+        still_in(app, cookies, access, headers, self.client, &self.identity).await
     }
 
     /// Reads and forgets what a refused request still sends.

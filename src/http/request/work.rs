@@ -1,15 +1,15 @@
 //! Work that blocks, and that waits for its turn.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Identity, Request};
+use super::Request;
 use crate::{
     app::App,
     domain::{Error, Result},
     http::{
-        middleware::{Client, let_in_again},
+        middleware::{Client, still_in},
         turns::Turns,
     },
     observe::origin,
@@ -63,22 +63,15 @@ impl Request {
         self.in_place(place, work).await
     }
 
-    /// Fails where the caller would not be let in any more, or may do other things than when they were: what they asked
-    /// for may have waited for its turn.
+    /// Fails where the caller would not be let in any more, or not as before: what they asked for may have waited for its
+    /// turn.
     async fn may_still(&self) -> Result<()> {
         if self.app.auth.changes() == self.changes {
             return Ok(());
         }
         let client = Client { address: self.client, is_https: self.is_https };
         let (access, known) = (self.route.access, &self.identity);
-        let again = let_in_again(&self.app, &self.cookies, access, &self.headers, client, known);
-        match (again.await?, known) {
-            (Identity::Tenant(now), Identity::Tenant(then)) if now.scopes != then.scopes => {
-                let message = "what you may do changed at this moment; try again";
-                Err(Error::unavailable(message, Duration::from_secs(1)))
-            }
-            _ => Ok(()),
-        }
+        still_in(&self.app, &self.cookies, access, &self.headers, client, known).await
     }
 
     async fn in_turn<T: Send + 'static>(
