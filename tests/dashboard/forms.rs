@@ -38,7 +38,7 @@ fn an_operator_decides_for_one_account_on_the_page() {
     browser.fill("Credits are low below", "12.5");
     browser.choose("Record invocations", "No");
     browser.click("Save");
-    browser.see("timezone");
+    browser.see("is no time zone");
     browser.fill("Time zone", "Europe/Berlin");
     assert_eq!(look(&browser, "system-account"), [""; 0]);
     browser.confirm("Save");
@@ -68,7 +68,8 @@ fn an_operator_decides_for_one_account_on_the_page() {
 fn a_batch_is_sent_as_json_lines() {
     let world = World::with_owner();
     let browser = world.owner();
-    let request = |name: &str| json!({"custom_id": name, "model": "m", "messages": [{"role": "user", "content": "Hello"}]});
+    let messages = json!([{"role": "user", "content": "Hello"}]);
+    let request = |name: &str| json!({"custom_id": name, "model": "m", "messages": messages});
     browser.open("/dashboard/batches");
     browser.click("Create batch");
     browser.fill("JSON lines", &format!("{}\n\n{{\"custom_id\": }}", request("one")));

@@ -6,7 +6,11 @@ use super::{browser::Browser, world::World};
 use crate::support::{Answer, eventually};
 
 /// Each would set `window.__ran`, were it taken for more than text.
-const EVIL: &str = r#"<img src=x onerror="window.__ran=1"><script>window.__ran=1</script><a href="javascript:window.__ran=1">x</a>{{constructor.constructor('window.__ran=1')()}}${window.__ran=1}"#;
+const EVIL: &str = concat!(
+    r#"<img src=x onerror="window.__ran=1"><script>window.__ran=1</script>"#,
+    r#"<a href="javascript:window.__ran=1">x</a>"#,
+    "{{constructor.constructor('window.__ran=1')()}}${window.__ran=1}"
+);
 
 #[test]
 fn markup_from_others_is_text_on_every_page() {
@@ -30,10 +34,12 @@ fn markup_from_others_is_text_on_every_page() {
 fn plant(world: &World) -> Vec<(&'static str, String)> {
     let client = &world.account.client;
     world.provider.say(EVIL);
-    let more = json!({"user": EVIL, "metadata": {"note": EVIL}, "messages": [{"role": "user", "content": EVIL}]});
+    let messages = json!([{"role": "user", "content": EVIL}]);
+    let more = json!({"user": EVIL, "metadata": {"note": EVIL}, "messages": messages});
     let job = world.account.run_job(&more);
     // Its messages are templates, which this is none of.
-    let agent = json!({"name": "evil", "description": EVIL, "model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    let messages = json!([{"role": "user", "content": "hi"}]);
+    let agent = json!({"name": "evil", "description": EVIL, "model": "m", "messages": messages});
     client.post("/v1/agents", &agent).expect(201);
     client.post("/v1/api-keys", &json!({"name": EVIL, "scopes": ["jobs:read"]})).expect(201);
     client.post("/v1/projects", &json!({"name": "<img src=x onerror=window.__ran=1>"})).expect(201);
@@ -69,7 +75,8 @@ fn evil_answer(world: &World) -> Value {
 #[track_caller]
 fn harmless(browser: &Browser, name: &str) {
     let traces = browser.js(
-        "return [window.__ran ?? null, document.querySelectorAll('img[src=x], script:not([src]), [href^=\"javascript:\" i], [onerror]').length]",
+        "const kinds = 'img[src=x], script:not([src]), [href^=\"javascript:\" i], [onerror]';
+        return [window.__ran ?? null, document.querySelectorAll(kinds).length]",
         &[],
     );
     assert_eq!(traces, json!([null, 0]), "{name}");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    browser::Browser,
+    browser::{Browser, WIDE},
     words,
     world::{OWNER, SECRET, World, sign_in_as},
 };
@@ -185,12 +185,14 @@ fn rotate_at_once(browser: &Browser, name: &str) -> String {
     browser.choose("The old key works", "No longer: it ends at once");
     browser.click(words::ROTATE);
     browser.see("The old key has ended.");
-    let ended = "[...document.querySelectorAll('tr')].some((row) => row.textContent.includes(given[0]) && row.textContent.includes('ended'))";
+    let ended = "[...document.querySelectorAll('tr')].some(({ textContent: text }) =>
+        text.includes(given[0]) && text.includes('ended'))";
     browser.settle(ended, &[json!(name)]);
     let shown = browser.dialog();
     let key = shown.split(' ').find(|word| word.starts_with("sk_live_"));
     let key = key.unwrap_or_else(|| panic!("no key: {shown}")).to_owned();
     browser.confirm(words::DONE);
+    at_the_page(browser);
     key
 }
 
@@ -216,6 +218,22 @@ fn a_viewer_sees_everything_and_changes_nothing() {
     assert_eq!(browser.fetch("GET", "/admin/v1/accounts", &Value::Null).0, 403);
     // Refusals by the operator's routes are written to the console too.
     browser.console_errors();
+}
+
+/// Keys as drivers write them.
+const TAB: &str = "\u{e004}";
+const ESCAPE: &str = "\u{e00c}";
+
+/// Where there is little room: Escape closes it, and leads back to its button.
+fn leave_the_menu(browser: &Browser) {
+    browser.width(390);
+    browser.click("Menu");
+    browser.keys(TAB);
+    browser.settle("nameOf(document.activeElement) !== 'Menu'", &[]);
+    browser.keys(ESCAPE);
+    browser.settle("nameOf(document.activeElement) === 'Menu'", &[]);
+    browser.settle("!named('link', 'Agents').length", &[]);
+    browser.width(WIDE);
 }
 
 fn refuse_writes(browser: &Browser) {
@@ -255,6 +273,7 @@ fn who_signs_out_is_out_and_the_page_lives_on_events() {
     browser.see_row(&["someone else"]);
     assert_ne!(job["id"], other["id"]);
     browser.console_errors();
+    leave_the_menu(&browser);
     browser.click(words::SIGN_OUT);
     browser.see(words::SIGN_IN);
     eventually("the session is over", || {

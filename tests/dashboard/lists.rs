@@ -49,7 +49,8 @@ fn a_list_that_was_not_reached_is_tried_again_with_all_its_filters() {
         field.dispatchEvent(new Event('input', { bubbles: true }));
     }";
     browser.js(type_both, &[]);
-    let both = "['route', 'status'].map((name) => new URLSearchParams(location.search).get(name)).join(' ') === '/v1/me 200'";
+    let both = "['route', 'status'].map((name) => new URLSearchParams(location.search).get(name))
+        .join(' ') === '/v1/me 200'";
     browser.settle(both, &[]);
     assert_eq!(browser.value("Route"), "/v1/me ", "nothing is taken away under the cursor");
 }

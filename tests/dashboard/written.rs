@@ -61,6 +61,7 @@ fn a_version_that_is_written_is_a_page_that_keeps_it() {
     let world = World::with_owner();
     clerk(&world);
     let browser = world.owner();
+    let form = format!("{AGENT}?tab=versions&new=1");
     browser.open(&format!("{AGENT}?tab=versions"));
     browser.click("New version");
     browser.see("New version, from version 1");
@@ -68,8 +69,9 @@ fn a_version_that_is_written_is_a_page_that_keeps_it() {
     browser.fill("Message 1", "Half written");
     // Another agent is made, and this one cannot be asked for.
     let refuse = "const ask = window.fetch;
-        window.fetch = (path, ...more) => (path === given[0] ? Promise.reject(new TypeError('lost')) : ask(path, ...more));
-        window.confirm = () => { window.asked = true; return false; };";
+        const lost = () => Promise.reject(new TypeError('lost'));
+        window.fetch = (path, ...more) => (path === given[0] ? lost() : ask(path, ...more));
+        window.confirm = () => { window.asked = (window.asked ?? 0) + 1; return false; };";
     browser.js(refuse, &[json!("/v1/agents/clerk")]);
     let other =
         json!({"name": "other", "model": "m", "messages": [{"role": "user", "content": "x"}]});
@@ -77,9 +79,43 @@ fn a_version_that_is_written_is_a_page_that_keeps_it() {
     browser.see(LOST);
     assert_eq!(browser.value("Message 1"), "Half written");
     browser.follow("Jobs");
-    browser.settle("window.asked", &[]);
-    assert_eq!(browser.place(), format!("{AGENT}?tab=versions&new=1"), "it asked before it left");
+    browser.settle("window.asked === 1", &[]);
+    assert_eq!(browser.place(), form, "it asked before it left");
+    browser.back();
+    browser.settle("window.asked === 2", &[]);
+    assert_eq!(browser.place(), form, "and before the browser's own button led away");
+    assert_eq!(browser.value("Message 1"), "Half written");
+    browser.js("window.confirm = () => true", &[]);
     browser.back();
     browser.see("Edit as new");
     assert_eq!(browser.place(), format!("{AGENT}?tab=versions"));
+    makes_a_version(&world, &browser);
+}
+
+/// What is wrong is said beside the message that has it, and what is right goes out with every digit.
+fn makes_a_version(world: &World, browser: &Browser) {
+    browser.open(&format!("{AGENT}?tab=versions&new=1"));
+    browser.click("More");
+    browser.fill("Seed", "9007199254740993");
+    browser.click("Add a message");
+    browser.fill("Message 2", "{{ input.");
+    browser.click("Create version");
+    let marked = "(() => {
+        const [first, second] = ['Message 1', 'Message 2'].map((name) => usable('field', name));
+        const problem = shown(document.querySelector('.problem'));
+        return second === document.activeElement && second.ariaInvalid && !first.ariaInvalid
+            && problem.startsWith('messages/1/content, line 1: ');
+    })()";
+    browser.settle(marked, &[]);
+    browser.fill("Message 2", "Thanks");
+    browser.fill("Top p", "7");
+    browser.click("More");
+    browser.click("Create version");
+    browser.see("Not saved: see the marked field.");
+    assert_eq!(browser.focused(), "Top p", "it is folded away no more");
+    browser.fill("Top p", "");
+    browser.click("Create version");
+    browser.see(words::RUN);
+    let made = world.account.client.get("/v1/agents/clerk/versions/2").expect(200).json();
+    assert_eq!(made["seed"], 9_007_199_254_740_993_u64);
 }

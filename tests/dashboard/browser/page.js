@@ -14,7 +14,8 @@ const clean = (text) => (text ?? '').replace(/\s+/g, ' ').trim();
 const visible = (element) => element.checkVisibility({ visibilityProperty: true });
 
 /** Where a user can act: the dialog that is open, or all of it. */
-const reach = () => [...document.querySelectorAll('dialog[open], [role=dialog], [role=alertdialog]')].at(-1) ?? document.body;
+const DIALOGS = 'dialog[open], [role=dialog], [role=alertdialog]';
+const reach = () => [...document.querySelectorAll(DIALOGS)].at(-1) ?? document.body;
 
 /** The text of an element without that of controls in it and of what is hidden from readers. */
 function wording(element) {
@@ -33,9 +34,13 @@ function nameOf(element) {
   return wording(element) || clean(element.title);
 }
 
-/** All of this kind and name, within the row that holds `row`, where it is given: there more may follow, which says of what row. */
+/**
+ * All of this kind and name, within the row that holds `row`, where it is given: there more may follow, which says of
+ * what row.
+ */
 function named(kind, name, row) {
-  const rows = row ? [...reach().querySelectorAll('tr, li, [role=row]')].filter((one) => clean(one.textContent).includes(row)) : [reach()];
+  const holds = (one) => clean(one.textContent).includes(row);
+  const rows = row ? [...reach().querySelectorAll('tr, li, [role=row]')].filter(holds) : [reach()];
   const found = rows.flatMap((one) => [...one.querySelectorAll(KINDS[kind])]);
   const isNamed = (own) => own === name || (row && own.startsWith(`${name} `));
   return found.filter((element) => visible(element) && isNamed(nameOf(element)));
@@ -56,24 +61,32 @@ const rowsOf = () => [...reach().querySelectorAll('table tbody tr')].filter(visi
 
 /** For who reads the failure. */
 function described() {
-  const names = (kind) => [...reach().querySelectorAll(KINDS[kind])].filter(visible).map((one) => `${nameOf(one)}${one.disabled ? ' (disabled)' : ''}`);
+  const said = (one) => `${nameOf(one)}${one.disabled ? ' (disabled)' : ''}`;
+  const names = (kind) => [...reach().querySelectorAll(KINDS[kind])].filter(visible).map(said);
   const { ready } = document.documentElement.dataset;
-  return { at: location.pathname + location.search, ready, buttons: names('button'), fields: names('field'), text: shown(reach()).slice(0, 1500) };
+  const at = location.pathname + location.search;
+  return { at, ready, buttons: names('button'), fields: names('field'), text: shown(reach()).slice(0, 1500) };
 }
 
-/** Answers with the first thing that `look` finds, now or after a change of the page; with what is there when time is up. */
+/**
+ * Answers with the first thing that `look` finds, now or after a change of the page or of the focus; with what is there
+ * when time is up.
+ */
 function until(look, done) {
   const found = look();
   if (found) return done({ found });
   const end = (answer) => {
     observer.disconnect();
+    document.removeEventListener('focusin', again);
     clearTimeout(timer);
     done(answer);
   };
-  const observer = new MutationObserver(() => {
+  const again = () => {
     const late = look();
     if (late) end({ found: late });
-  });
+  };
+  const observer = new MutationObserver(again);
+  document.addEventListener('focusin', again);
   const timer = setTimeout(() => end({ missing: described() }), LIMIT_MS);
   observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
 }

@@ -35,8 +35,9 @@ function useEntered(shown) {
     // The server answers for the user's own project where they may not act in another.
     const isElsewhere = session?.signed_in && shown && session.project.id !== shown;
     const next = { shown, ...(isElsewhere ? { session: null, error: NOT_YOURS } : result) };
-    // What was known holds where it cannot be asked for again, or another project is shown meanwhile.
-    setState((known) => (isAgain && (result.error || known.shown !== shown) ? known : next));
+    // What was known holds where it cannot be asked for again, or somebody left or shows another project meanwhile.
+    const holds = (known) => isAgain && (result.error || known.shown !== shown || !known.session?.signed_in);
+    setState((known) => (holds(known) ? known : next));
   };
   useEffect(() => {
     const entering = new AbortController();

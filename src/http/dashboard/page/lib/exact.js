@@ -5,17 +5,19 @@ const LONG = /[\d.]{16}|\de[+-]?\d{3}/i;
 
 /** A number that shows, and is written to JSON, as it was read. */
 class Exact extends Number {
+  #source;
+
   constructor(source) {
     super(source);
-    this.source = source;
+    this.#source = source;
   }
 
   toString() {
-    return this.source;
+    return this.#source;
   }
 
   toJSON() {
-    return JSON.rawJSON(this.source);
+    return JSON.rawJSON(this.#source);
   }
 }
 

@@ -29,26 +29,36 @@ export function watchConnection(seen) {
 }
 
 /**
- * Listens while the page is looked at, for the project that is shown; calls `answered` whenever the server let it listen, or
- * refused. Gives back how to stop.
+ * Listens while the page is looked at, for the project that is shown; calls `answered` whenever the server let it listen
+ * again, or refused. Gives back how to stop.
  */
-export const connect = (answered) => whileShown((signal) => keep(signal, answered));
+export function connect(answered) {
+  let hasAsked = false;
+  const open = async (signal) => {
+    // What was known when the page first asked to listen was asked for just before.
+    const wasAsked = hasAsked;
+    hasAsked = true;
+    const answer = await stream('/dashboard/api/live', signal);
+    if (wasAsked) answered();
+    return answer;
+  };
+  return whileShown((signal) => keep(signal, open, answered));
+}
 
-async function keep(signal, answered) {
+async function keep(signal, open, refused) {
   let failures = 0;
   while (!signal.aborted) {
     let openedAt = Infinity;
     try {
-      const answer = await stream('/dashboard/api/live', signal);
+      const answer = await open(signal);
       openedAt = performance.now();
       become('live');
-      answered();
       // What happened since the page asked, or while nobody listened, is not known.
       tell(null);
       await readEvents(answer, ({ topics }) => tell(new Set(topics)));
     } catch (error) {
       if (REFUSALS.has(error.status)) {
-        answered();
+        refused();
         return become('off');
       }
       // Told by the mark beside the navigation; the loop tries again.

@@ -159,8 +159,9 @@ export function useAction(act, done) {
     try {
       const result = await act({ headers: { 'Idempotency-Key': sent.current.key } }, ...given);
       sent.current = null;
-      become(false);
+      // Busy until then: a second click during it would do the same again.
       await done?.(result);
+      become(false);
       keepFocus();
     } catch (error) {
       if (isRefused(error)) sent.current = null;
@@ -174,6 +175,6 @@ export function useAction(act, done) {
 const isRefused = ({ status, code }) => status >= 400 && status < 500 && code !== 'IDEMPOTENCY_IN_PROGRESS';
 
 /** What had the focus may be gone with what was done: keyboard and screen reader then go on where the page begins. */
-function keepFocus() {
+export function keepFocus() {
   if (document.activeElement === document.body) document.getElementById('main')?.focus({ preventScroll: true });
 }

@@ -24,27 +24,35 @@ export function withQuery(path, query = {}) {
 }
 
 /** The address of a page, in the project that is shown or in another. */
-export const address = (path, query, shown = project()) => withQuery(path, { ...query, project: shown === home ? null : shown });
+export const address = (path, query, of = project()) => withQuery(path, { ...query, project: of === home ? null : of });
 
 /** Names in a query that lead to a page of its own; all others say how a page is shown. */
 const PARTS = ['schedule', 'eval', 'run', 'new'];
 
 const pageOf = ({ pathname, searchParams }) => [pathname, ...PARTS.map((name) => searchParams.get(name))].join(' ');
 
-/** Whether an address is of another page than the one that is shown. */
-const leads = (to) => pageOf(new URL(to, location.href)) !== pageOf(new URL(location.href));
+const here = () => location.pathname + location.search;
 
-/** Goes to an address of the page. */
+/** The address that is drawn. */
+let shown = here();
+
+/** Whether an address is of another page than the one that is shown. */
+const leads = (to) => pageOf(new URL(to, location.href)) !== pageOf(new URL(shown, location.href));
+
+/** Goes to an address of the page; gives whether it did, for who wrote something may rather stay. */
 export function go(to, { replace = false } = {}) {
-  if (to === location.pathname + location.search) return;
+  if (to === here()) return true;
   const moves = leads(to);
-  if (moves && isUnsaved && !confirm('What you wrote is not saved. Leave it?')) return;
+  if (moves && stays()) return false;
   history[replace ? 'replaceState' : 'pushState'](null, '', to);
   if (moves) window.scrollTo(0, 0);
   tell();
+  return true;
 }
 
 let isUnsaved = false;
+
+const stays = () => isUnsaved && !confirm('What you wrote is not saved. Leave it?');
 
 /** Says whether something was written that is lost with the page: then whoever leaves it is asked first. */
 export function setUnsaved(is) {
@@ -55,22 +63,23 @@ window.addEventListener('beforeunload', (event) => {
   if (isUnsaved) event.preventDefault();
 });
 
-let told = location.pathname;
-
 function tell() {
-  if (told !== location.pathname) leave();
-  told = location.pathname;
+  if (new URL(shown, location.href).pathname !== location.pathname) leave();
+  shown = here();
   listeners.forEach((listener) => listener());
 }
 
-window.addEventListener('popstate', tell);
+window.addEventListener('popstate', () => {
+  // The browser has gone already: whoever stays is brought back.
+  if (leads(here()) && stays()) history.pushState(null, '', shown);
+  else tell();
+});
 
 /** The path and query as they are now, and a text that stands for the `page`; draws again when they change. */
 export function usePlace() {
-  const now = () => location.pathname + location.search;
-  const [place, setPlace] = useState(now);
+  const [place, setPlace] = useState(here);
   useEffect(() => {
-    const heard = () => setPlace(now());
+    const heard = () => setPlace(here());
     listeners.add(heard);
     return () => listeners.delete(heard);
   }, []);
@@ -80,18 +89,19 @@ export function usePlace() {
 
 /**
  * The query, and how to change some of it: filters live in the address, so that it can be shared. What leads to another page
- * is remembered, so that the browser's "back" leads out of it, unless it shall `replace` a page that is done with.
+ * is remembered, so that the browser's "back" leads out of it, unless it shall `replace` a page that is done with. A change
+ * gives whether it was made.
  */
 export function useQuery() {
   const { path, query } = usePlace();
   const { project: _, ...own } = query;
   const change = (some, { replace = false } = {}) => {
     // Whoever left the page meanwhile stays where they went.
-    if (location.pathname !== path) return;
+    if (location.pathname !== path) return false;
     // What is changed late, as a text is, leaves what was changed meanwhile.
-    const { project: shown, ...now } = Object.fromEntries(new URLSearchParams(location.search));
-    const to = address(path, { ...now, ...some }, shown ?? project());
-    go(to, { replace: replace || !leads(to) });
+    const { project: of, ...now } = Object.fromEntries(new URLSearchParams(location.search));
+    const to = address(path, { ...now, ...some }, of ?? project());
+    return go(to, { replace: replace || !leads(to) });
   };
   return [own, change];
 }

@@ -37,9 +37,9 @@ export function Agent({ name }) {
   return html`<${Head} title=${name} back=${{ to: '/dashboard/agents', name: 'Agents' }} note=${agent.data?.description}>
       ${agent.data && !agent.data.archived_at && can('agents:write') && html`<${Archive} ...${{ name, path }} done=${agent.reload} />`}<//>
     ${agent.data?.archived_at && html`<p class="notice">This agent is archived: it takes no runs. Its history is kept.</p>`}
-    ${!isGone && html`<${Tabs} label="Agent" ...${{ tabs, chosen, choose }} />`}
-    <${Panel} chosen=${chosen}>${isEarly ? html`<${Problem} error=${agent.error} retry=${agent.reload} />${draw(agent.data)}`
-      : html`<${Loaded} ...${agent}>${draw}<//>`}<//>`;
+    ${isGone ? html`<${Loaded} ...${agent} />` : html`<${Tabs} label="Agent" ...${{ tabs, chosen, choose }} />
+      <${Panel} chosen=${chosen}>${isEarly ? html`<${Problem} error=${agent.error} retry=${agent.reload} />${draw(agent.data)}`
+        : html`<${Loaded} ...${agent}>${draw}<//>`}<//>`}`;
 }
 
 function Archive({ name, path, done }) {

@@ -41,6 +41,6 @@ function Audit() {
 
 function Requests() {
   return html`<${Bar} note="Requests that no API key was verified for, and the operator’s. Those of an account are under Usage & logs." />
-    <${RequestLog} path="/admin/v1/logs" empty=${html`<${Empty} title="No requests yet">Whoever comes without a key that holds, or as the
-      operator, is listed here.<//>`} />`;
+    <${RequestLog} path="/admin/v1/logs" empty=${html`<${Empty} title="No requests yet">Requests without a valid key, and the
+      operator’s, are listed here.<//>`} />`;
 }

@@ -1,7 +1,7 @@
 // Dialogs, on the browser's own <dialog>: it keeps the focus within, and Escape closes it.
 
 import { createContext, html, useContext, useEffect, useId, useRef, useState } from '../lib/html.js';
-import { useAction } from '../lib/load.js';
+import { keepFocus, useAction } from '../lib/load.js';
 import { Problem } from './bits.js';
 import { Icon } from './icons.js';
 
@@ -13,7 +13,11 @@ export function Dialog({ title, close, children, wide, firm }) {
     const dialog = box.current;
     dialog.showModal();
     dialog.querySelector('[autofocus], input, select, textarea')?.focus();
-    return () => dialog.close();
+    return () => {
+      dialog.close();
+      // Once it is gone from the page: what opened it may be gone too.
+      queueMicrotask(keepFocus);
+    };
   }, []);
   const cancel = (event) => {
     event.preventDefault();

@@ -8,13 +8,13 @@ import { Problem } from './bits.js';
 /** How long nobody types before a filter holds, in milliseconds. */
 const TYPING_MS = 400;
 
-/** The field that the server refused: its `name`, as its path begins, and the `message`, which need not begin with it. */
-const Fault = createContext({});
+/** What the server refused: the `names` that its field may have, and the `message`, which need not begin with one of them. */
+const Fault = createContext({ names: [] });
 
 /** Why the server refused the field of this name, if it did. */
 export function useFault(name) {
-  const fault = useContext(Fault);
-  return name !== undefined && fault.name === name ? fault.message : undefined;
+  const { names, message } = useContext(Fault);
+  return names.includes(name) ? sentence(message, name) : undefined;
 }
 
 /** The fields of a form: `[value, set, setValue]`, where `set(name)` gives the setter of one. */
@@ -25,7 +25,8 @@ export function useFields(first) {
 
 /**
  * A form over an object: `value` is its state, `send(options, value)` sends it, `done(result)` follows. Its fields are
- * `children`; the one whose `name` begins `error.param` is marked, and takes the focus. A `long` one asks before it is left.
+ * `children`; the one whose `name` begins `error.param` is marked, and takes the focus, and what it does not show itself is
+ * said below. A `long` one asks before it is left.
  */
 export function Form({ value, send, done, submit, close, children, disabled, long }) {
   const holds = (is) => long && setUnsaved(is);
@@ -35,40 +36,56 @@ export function Form({ value, send, done, submit, close, children, disabled, lon
   });
   useEffect(() => () => holds(false), []);
   const box = useRef(null);
-  const [isMarked, setMarked] = useState(false);
-  const fault = error?.param ? error.param.split(/[/.[]/)[0] : null;
+  const [isSaid, setSaid] = useState(false);
+  const names = namesOf(error?.param);
   useEffect(() => {
-    const field = fault && box.current.querySelector(`[name="${CSS.escape(fault)}"]`);
-    (field?.matches('fieldset') ? field.querySelector('input') : field)?.focus();
-    setMarked(Boolean(field));
+    const field = names.map((name) => box.current.querySelector(`[name="${CSS.escape(name)}"]`)).find(Boolean);
+    if (field) show(field);
+    setSaid(field?.getAttribute('name') === error?.param && /-fault\b/.test(field?.getAttribute('aria-describedby')));
   }, [error]);
   const act = (event) => {
     event.preventDefault();
     run(value);
   };
   return html`<form class="form" ref=${box} onSubmit=${act} onInput=${() => holds(true)}>
-    <${Fault.Provider} value=${{ name: fault, message: fault && sentence(error.message, fault) }}>${children}<//>
-    <${Problem} error=${isMarked && error ? { ...error, message: MARKED } : error} />
+    <${Fault.Provider} value=${{ names, message: error?.message }}>${children}<//>
+    <${Problem} error=${isSaid && error ? { ...error, message: MARKED } : error} />
     <div class="form-end">${close && html`<button type="button" onClick=${close}>Cancel</button>`}
       <button type="submit" class="primary" disabled=${disabled} aria-disabled=${String(busy)}>${submit}</button></div>
   </form>`;
 }
 
-const MARKED = 'Nothing was changed: see the marked field.';
+const MARKED = 'Not saved: see the marked field.';
 
-/** What is wrong with a field, which the label beside it names already. */
+/** The path to what was refused, and each that it begins with, the longest first: "stop/1", "stop". */
+const namesOf = (path) => (path ? [...path.matchAll(/[/.[]|$/g)].map(({ index }) => path.slice(0, index)).reverse() : []);
+
+/** Leads who writes to a field, wherever it is folded away. */
+function show(field) {
+  for (let fold = field.closest('details'); fold; fold = fold.parentElement.closest('details')) fold.open = true;
+  (field.matches('fieldset') ? field.querySelector('input') : field).focus();
+}
+
+/** What is wrong with a field, which the label beside it names already; whole, where it is of a part of the field. */
 function sentence(message, name) {
-  const rest = message.replace(new RegExp(`^\\W?${name}\\W+`), '');
+  const rest = message.replace(new RegExp(`^\\W?${name}\\W?\\s+`), '');
   return rest.charAt(0).toUpperCase() + rest.slice(1);
+}
+
+/** What describes a field to readers: why it was refused, what it is for. */
+const describes = (id, fault, hint) => [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(' ') || undefined;
+
+/** Why the server refused a field that the element `of` describes. */
+function Refused({ of, why }) {
+  return why && html`<p class="said bad" id=${of}>${why}</p>`;
 }
 
 function Labelled({ label, hint, name, children }) {
   const id = useId();
   const fault = useFault(name);
-  const told = [fault && `${id}-fault`, hint && `${id}-hint`].filter(Boolean).join(' ');
-  const given = { id, name, 'aria-describedby': told || undefined, 'aria-invalid': fault && 'true' };
+  const given = { id, name, 'aria-describedby': describes(id, fault, hint), 'aria-invalid': fault && 'true' };
   return html`<div class="field"><label for=${id}>${label}</label>${children(given)}
-    ${fault && html`<p class="said bad" id=${`${id}-fault`}>${fault}</p>`}
+    <${Refused} of=${`${id}-fault`} why=${fault} />
     ${hint && html`<p class="note" id=${`${id}-hint`}>${hint}</p>`}</div>`;
 }
 
@@ -94,18 +111,22 @@ export function Select({ label, hint, name, value, set, options, ...rest }) {
 
 export function Check({ label, hint, name, value, set, ...rest }) {
   const id = useId();
-  const hinted = hint ? `${id}-hint` : undefined;
-  return html`<div class="check"><input type="checkbox" ...${{ id, name, ...rest }} checked=${value} aria-describedby=${hinted}
-      aria-invalid=${useFault(name) && 'true'} onChange=${(event) => set(event.target.checked)} />
-    <label for=${id}>${label}</label>${hint && html`<p class="note" id=${hinted}>${hint}</p>`}</div>`;
+  const fault = useFault(name);
+  return html`<div class="check"><input type="checkbox" ...${{ id, name, ...rest }} checked=${value}
+      aria-describedby=${describes(id, fault, hint)} aria-invalid=${fault && 'true'}
+      onChange=${(event) => set(event.target.checked)} />
+    <label for=${id}>${label}</label><${Refused} of=${`${id}-fault`} why=${fault} />
+    ${hint && html`<p class="note" id=${`${id}-hint`}>${hint}</p>`}</div>`;
 }
 
 /** Any number of `options`, as a list of those that are chosen; `children` come before them. */
 export function Checks({ label, name, value, set, options, kind = '', children }) {
+  const id = useId();
+  const fault = useFault(name);
   const toggle = (option) => (on) => set(on ? [...value, option] : value.filter((one) => one !== option));
-  return html`<fieldset class=${`checks ${kind}`} name=${name}><legend>${label}</legend>${children}
+  return html`<fieldset class=${`checks ${kind}`} name=${name} aria-describedby=${describes(id, fault)}><legend>${label}</legend>${children}
     ${options.map((option) => html`<${Check} key=${option} label=${option} value=${value.includes(option)}
-      set=${toggle(option)} />`)}</fieldset>`;
+      set=${toggle(option)} />`)}<${Refused} of=${`${id}-fault`} why=${fault} /></fieldset>`;
 }
 
 /** One of some short choices in a row of filters: `options` are texts, or `[value, text]`. */

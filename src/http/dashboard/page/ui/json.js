@@ -112,7 +112,7 @@ export function JsonEditor({ label, hint, name, value, set, rows = 10, judge, ne
   const field = useRef(null);
   const refused = useFault(name);
   const judged = useJudged(value, judge, needs);
-  const faults = refused && !judged.list.length ? { list: [{ message: refused }], judged: false } : judged;
+  const faults = refused ? { list: [{ message: refused }, ...judged.list], judged: false } : judged;
   const format = () => {
     const parsed = parseJson(value);
     if (parsed.value !== undefined) set(pretty(parsed.value));
@@ -122,12 +122,13 @@ export function JsonEditor({ label, hint, name, value, set, rows = 10, judge, ne
     field.current.setSelectionRange(at, at + 1);
   };
   const bad = faults.list.length > 0;
+  const saidId = `${id}-${refused ? 'fault' : 'said'}`;
   return html`<div class="field"><div class="field-head"><label for=${id}>${label}</label><button type="button" class="quiet small"
     aria-label=${`Format ${label}`} onClick=${format}>Format</button></div>
     <textarea ...${{ id, name, value }} ref=${field} class="mono" rows=${rowsOf(value, rows)} spellcheck="false" autocapitalize="off"
-      aria-invalid=${String(bad)} aria-describedby=${`${id}-said`} onInput=${(event) => set(event.target.value)}
+      aria-invalid=${String(bad)} aria-describedby=${saidId} onInput=${(event) => set(event.target.value)}
       onKeyDown=${indent}></textarea>
-    <div id=${`${id}-said`} class=${said(bad, faults.judged)} aria-live="polite">${bad
+    <div id=${saidId} class=${said(bad, faults.judged)} aria-live="polite">${bad
       ? html`<ul>${faults.list.map((one) => html`<${Found} of=${one} show=${show} />`)}</ul>`
       : html`<span class="note">${faults.judged ? good : hint}</span>`}</div>
   </div>`;

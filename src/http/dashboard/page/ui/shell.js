@@ -15,18 +15,24 @@ export function Shell({ path, page, children }) {
   const [menu, setMenu] = useState(false);
   const main = useRef(null);
   const first = useRef(true);
+  const burger = useRef(null);
   useEffect(() => {
     setMenu(false);
     // Keyboard and screen reader go on where the new page begins, unless they are in it already.
     if (!first.current && !main.current.contains(document.activeElement)) main.current.focus();
     first.current = false;
   }, [page]);
+  const escape = (event) => {
+    if (event.key !== 'Escape' || !menu || event.target.closest('dialog')) return;
+    setMenu(false);
+    burger.current.focus();
+  };
   return html`
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.focus(); }}>Skip to content</a>
     <div class="shell">
-      <aside class=${menu ? 'side open' : 'side'} onKeyDown=${(event) => event.key === 'Escape' && setMenu(false)}>
+      <aside class=${menu ? 'side open' : 'side'} onKeyDown=${escape}>
         <div class="brand"><${Link} to="/dashboard" class="mark"><span aria-hidden="true">{ }</span> skai<//><${Here} />
-          <button type="button" class="quiet burger" aria-expanded=${String(menu)} aria-controls="navigation"
+          <button type="button" class="quiet burger" ref=${burger} aria-expanded=${String(menu)} aria-controls="navigation"
             onClick=${() => setMenu(!menu)}><${Icon} name=${menu ? 'close' : 'menu'} /><span class="unseen">Menu</span></button></div>
         <nav id="navigation" aria-label="Pages"><${Navigation} path=${path} /><${Foot} /></nav>
       </aside>

@@ -6,7 +6,10 @@ import { useQuery } from '../lib/place.js';
 const PANEL = 'tab-panel';
 const idOf = (tab) => `tab-${tab}`;
 
-/** The tab that the address names, else the first, and how to choose another: `tabs` are `{ id, title, … }`. */
+/**
+ * The tab that the address names, else the first, and how to choose another, which gives whether it was chosen: `tabs` are
+ * `{ id, title, … }`.
+ */
 export function useTab(tabs) {
   const [query, change] = useQuery();
   const chosen = tabs.find(({ id }) => id === query.tab) ?? tabs[0];
@@ -26,8 +29,7 @@ export function Tabs({ label, tabs, chosen, choose }) {
     const to = { ArrowRight: at === last ? 0 : at + 1, ArrowLeft: at ? at - 1 : last, Home: 0, End: last }[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    choose(tabs[to].id);
-    list.current.querySelector(`#${idOf(tabs[to].id)}`).focus();
+    if (choose(tabs[to].id)) list.current.querySelector(`#${idOf(tabs[to].id)}`).focus();
   };
   return html`<div class="tabs" ref=${list} role="tablist" aria-label=${label} onKeyDown=${move}>
     ${tabs.map(({ id, title }) => html`<button key=${id} type="button" role="tab" id=${idOf(id)} aria-controls=${PANEL}

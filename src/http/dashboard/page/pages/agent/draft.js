@@ -69,9 +69,8 @@ const words = (text) => text.split(',').map((word) => word.trim()).filter(Boolea
 
 function numberOf(label, text) {
   if (!text.trim()) return undefined;
-  const value = Number(text);
-  if (Number.isNaN(value)) throw new Error(`${label}: "${text}" is no number.`);
-  return value;
+  if (Number.isNaN(Number(text))) throw new Error(`${label}: "${text}" is no number.`);
+  return valueOf(label, text);
 }
 
 /** What templates may show, by the input schema: "input.vendor", "input.order.id", … */

@@ -1,6 +1,7 @@
 // The form for the cases of an eval.
 
 import { html } from '../../lib/html.js';
+import { isPlain } from '../../lib/exact.js';
 import { Card } from '../../ui/bits.js';
 import { Form, Text, useFields } from '../../ui/form.js';
 import { JsonEditor, judgeBy, pretty, valueOf } from '../../ui/json.js';
@@ -46,12 +47,11 @@ const judgeCases = (schema) => async (cases) => {
 };
 
 function shape(one, path) {
-  const isObject = one !== null && typeof one === 'object' && !Array.isArray(one);
-  if (!isObject) return [{ path, message: 'A case is an object with input and expect.' }];
+  if (isPlain(one) || Array.isArray(one)) return [{ path, message: 'A case is an object with input and expect.' }];
   const faults = unknown(one, ['name', 'input', 'expect'], path, 'A case has name, input and expect, nothing else.');
   if (!('input' in one)) faults.push({ path, message: 'The input is missing.' });
-  const expect = typeof one.expect === 'object' && one.expect;
-  if (!expect || !Object.keys(expect).length) return [...faults, { path: `${path}/expect`, message: 'Say what is expected.' }];
+  const { expect } = one;
+  if (isPlain(expect) || !Object.keys(expect).length) return [...faults, { path: `${path}/expect`, message: 'Say what is expected.' }];
   return [...faults, ...unknown(expect, EXPECTS.map(([key]) => key), `${path}/expect`, 'There is no such expectation.')];
 }
 

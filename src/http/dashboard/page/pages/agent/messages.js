@@ -23,7 +23,7 @@ export function MessagesEditor({ messages, set, inputSchema }) {
         set=${(role) => change(at, { role })} />
         ${messages.length > 1 && html`<button type="button" class="quiet small" aria-label=${`Remove message ${at + 1}`}
           onClick=${() => set(messages.filter((_, own) => own !== at))}>Remove</button>`}</div>
-      <${Text} label=${`Message ${at + 1}`} name=${at ? undefined : 'messages'} rows=${rowsOf(message.content)} required
+      <${Text} label=${`Message ${at + 1}`} name=${`messages/${at}`} rows=${rowsOf(message.content)} required
         class="mono" value=${message.content}
         set=${(content) => change(at, { content })} />
     </div>`)}

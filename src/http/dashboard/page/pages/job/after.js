@@ -24,8 +24,8 @@ export function JobDeliveries({ job }) {
     if (loaded.data) setOpen(loaded.data.some(({ status }) => status === 'pending'));
   }, [loaded.data]);
   const draw = (rows) => html`<${Table} label="Webhook deliveries of this job" columns=${deliveryColumns(urlOf)} list=${whole(rows)}
-    to=${deliveryPage} empty=${html`<p class="empty">No endpoint was told of this job.</p>`} />`;
-  return html`<${Card} title="Webhook deliveries" flush><${Loaded} ...${loaded}>${draw}<//><//>`;
+    to=${deliveryPage} empty=${html`<p class="empty">No endpoint was told of its end.</p>`} />`;
+  return html`<${Card} title="Webhook deliveries of its end" flush><${Loaded} ...${loaded}>${draw}<//><//>`;
 }
 
 /** The event happens at the very moment at which the job ends, and few others do. */

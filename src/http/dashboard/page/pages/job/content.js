@@ -1,6 +1,7 @@
 // What a job was asked, and what it answered.
 
 import { html } from '../../lib/html.js';
+import { isPlain } from '../../lib/exact.js';
 import { isOver } from '../../lib/follow.js';
 import { Code } from '../../ui/bits.js';
 import { JsonTree } from '../../ui/json.js';
@@ -13,7 +14,7 @@ const WAITING = {
 export function Output({ job }) {
   if (!isOver(job)) return html`<p class="note" role="status">${WAITING[job.status]}</p>`;
   const { output, output_text: text, output_schema } = job;
-  if (output !== null && (output_schema || typeof output === 'object')) {
+  if (output !== null && (output_schema || !isPlain(output))) {
     return html`<${JsonTree} value=${output} label="Output" />
       ${text !== null && text !== undefined && html`<details><summary>What the model said, word for word</summary><${Code} text=${text}
         label="Copy the text" /></details>`}`;

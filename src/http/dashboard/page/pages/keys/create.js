@@ -35,8 +35,14 @@ function KeyForm({ projects, close, done }) {
     ends: '', day: '', rate_limit: '', monthly_credit_limit: '', networks: '',
   });
   const known = projects.length ? projects : [project];
-  const nothing = !value.everything && !value.scopes.length;
-  return html`<${Form} ...${{ value, close, done }} submit="Create key" disabled=${nothing}
+  // What somebody may do can become less while the form is open.
+  const kept = {
+    ...value,
+    everything: value.everything && role === 'owner',
+    scopes: value.scopes.filter((scope) => own.includes(scope)),
+  };
+  const nothing = !kept.everything && !kept.scopes.length;
+  return html`<${Form} ...${{ value: kept, close, done }} submit="Create key" disabled=${nothing}
     send=${(options, given) => post('/v1/api-keys', asked(given), options)}>
     <div class="pair"><${Text} label="Name" name="name" required maxlength="200" placeholder="Production"
       hint="Where it will be used, to know it later." value=${value.name} set=${set('name')} />

@@ -68,7 +68,8 @@ function Fields({ first, isNew, ...rest }) {
   const send = async (_, given) => {
     if (isNew && replaced !== name && await isThere(pathOf(given))) {
       setTaken(name);
-      throw Object.assign(new Error(`There is a function ${name}. Choose another name, or to replace it.`), { param: 'name' });
+      const message = `There is a function ${name}. Choose another name, or tick that it is to be replaced.`;
+      throw Object.assign(new Error(message), { param: 'name' });
     }
     return put(pathOf(given), body(given));
   };

@@ -25,7 +25,7 @@ function Numbers({ of, ready }) {
       <${Stat} name="State" value=${ready ? ready.status.replaceAll('_', ' ') : '–'} tone=${trouble ? 'bad' : 'good'} />
       <${Stat} name="Version" value=${of.version} />
       <${Stat} name="Uptime" value=${uptime(of.uptime_seconds)} note=${format.time(of.started_at)} />
-      <${Stat} name="Database" value=${format.bytes(of.database_bytes)} note=${`of it write-ahead log ${format.bytes(of.wal_bytes)}`} />
+      <${Stat} name="Database" value=${format.bytes(of.database_bytes)} note=${`${format.bytes(of.wal_bytes)} of it write-ahead log`} />
       <${Stat} name="Free disk" value=${format.bytes(of.free_disk_bytes)} />
       <${Stat} name="Memory" value=${format.bytes(of.memory_bytes)} note=${`${format.count(of.connections)} open connections`} />
     </dl>`;

@@ -2,6 +2,7 @@
 
 import { html } from '../../lib/html.js';
 import { get } from '../../lib/api.js';
+import { isPlain } from '../../lib/exact.js';
 import { useLoad } from '../../lib/load.js';
 import { useQuery } from '../../lib/place.js';
 import { Empty, Loaded, Status } from '../../ui/bits.js';
@@ -41,7 +42,7 @@ function* flat(of, within = { id: '', path: '' }) {
   for (const [key, value] of Object.entries(of)) {
     const id = within.id + (/^[\w-]+$/.test(key) ? key : JSON.stringify(key));
     const path = within.path + key;
-    const isTable = value !== null && typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length > 0;
+    const isTable = !isPlain(value) && !Array.isArray(value) && Object.keys(value).length > 0;
     if (isTable) yield* flat(value, { id: `${id}.`, path: `${path}.` });
     else yield { id, path, value };
   }

@@ -32,16 +32,16 @@ const took = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : format.duration(ms));
 
 /** Those with a key of the account that is shown. */
 export function Requests() {
-  return html`<${RequestLog} path="/v1/logs" empty=${html`<${Empty} title="No requests yet" command=${curl('/v1/me')}>Each request
+  return html`<${RequestLog} path="/v1/logs" topics=${['logs']} empty=${html`<${Empty} title="No requests yet" command=${curl('/v1/me')}>Each request
     with a key of this account is listed here:<//>`} />`;
 }
 
-/** The log at `path`; `empty` is drawn where there is nothing in it. */
-export function RequestLog({ path, empty }) {
+/** The log at `path`, loaded again when `topics` change; `empty` is drawn where there is nothing in it. */
+export function RequestLog({ path, topics, empty }) {
   const filters = useFilters(['status', 'route', 'request_id', 'from', 'to']);
   const { query: { from, to, ...asked }, set, filtered } = filters;
   const [open, setOpen] = useState(null);
-  const list = useList(path, { ...asked, ...moments({ from, to }) }, ['logs']);
+  const list = useList(path, { ...asked, ...moments({ from, to }) }, topics);
   const text = (label, name, more) => html`<${FilterText} label=${label} value=${asked[name]} set=${set(name)} ...${more} />`;
   return html`<div class="toolbar"><${Filters} label="Filter requests" of=${filters}>
       ${text('Status', 'status', { inputmode: 'numeric', placeholder: '404' })}
