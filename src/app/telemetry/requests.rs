@@ -61,7 +61,7 @@ pub fn tell_of_records(app: &App) {
             Row::Request(Some(account), row) if row.route.as_deref() != Some(LOG) => Some(*account),
             _ => None,
         });
-        watches.hear_requests(&accounts.collect());
+        watches.hear_requests(accounts);
     });
 }
 

@@ -166,7 +166,11 @@ impl Watches {
 
 impl Watches {
     /// Tells who listens in these accounts that requests were recorded.
-    pub fn hear_requests(&self, accounts: &BTreeSet<AccountSeq>) {
+    pub fn hear_requests(&self, accounts: impl Iterator<Item = AccountSeq>) {
+        if lock(&self.0).ears.all == 0 {
+            return;
+        }
+        let accounts: BTreeSet<_> = accounts.collect();
         let watched = lock(&self.0);
         for ear in watched.ears.known.values().flatten() {
             if accounts.contains(&ear.who.scope.seq()) {

@@ -291,3 +291,13 @@ fn what_the_system_changes_of_one_account_is_heard_there_alone() {
     assert_eq!(taken(&hears_one), ["members"]);
     assert!(taken(&hears_other).is_empty());
 }
+
+#[test]
+fn nobody_looks_at_what_was_recorded_while_nobody_listens() {
+    let rig = Rig::new();
+    let scope = rig.account();
+    rig.watches.hear_requests(std::iter::from_fn(|| panic!("nobody listens")));
+    let listening = rig.listen(scope);
+    rig.watches.hear_requests([scope.seq()].into_iter());
+    assert_eq!(taken(&listening), ["logs"]);
+}
