@@ -55,18 +55,18 @@ pub struct Answered {
 
 /// Lets who listens in an account hear when requests of its were recorded.
 pub fn tell_of_records(app: &App) {
-    let watches = app.watches.clone();
+    let (watches, ambient) = (app.watches.clone(), app.ambient.clone());
     app.recording.telemetry.listen(move |rows| {
         let accounts = rows.iter().filter_map(|row| match row {
             Row::Request(Some(account), row) if row.route.as_deref() != Some(LOG) => Some(*account),
             _ => None,
         });
-        watches.hear_requests(accounts);
+        watches.hear_requests(accounts, ambient.monotonic());
     });
 }
 
-/// Records a request whose answer took so long and had a body of so many bytes. Never waits: what is to be done, but for
-/// the id and the time, is done on telemetry's thread.
+/// Records a request whose answer took so long and had a body of so many bytes. Never waits: what is to be done, but
+/// for the id and the time, is done on telemetry's thread.
 pub fn record(app: &App, answered: Answered, took: Duration, bytes_out: u64) {
     let recording = &app.recording;
     let texts = [Some(&answered.request_id), Some(&answered.path), answered.user_agent.as_ref()];
