@@ -53,7 +53,8 @@ pub struct Answered {
     pub user_agent: Option<String>,
 }
 
-/// Lets who listens in an account hear when requests of its were recorded.
+/// Lets who listens in an account hear when requests of its were recorded. Of those that are nobody's nobody is told,
+/// operators neither: anybody can make as many as they like, and each would be a reason to look.
 pub fn tell_of_records(app: &App) {
     let (watches, ambient) = (app.watches.clone(), app.ambient.clone());
     app.recording.telemetry.listen(move |rows| {
