@@ -199,9 +199,9 @@ impl Watches {
         }
     }
 
-    /// Tells operators that the server changed.
-    pub fn hear_server(&self) {
-        lock(&self.0).tell_all(Topics::NONE.with(Topic::Server));
+    /// Tells operators that the server has more or less to do.
+    pub fn hear_load(&self) {
+        lock(&self.0).tell_all(Topics::NONE.with(Topic::Load));
     }
 
     /// Whether an operator listens.

@@ -45,7 +45,7 @@ impl Pulse {
         let breakers = app.providers.breakers().map(|(_, state)| state).collect();
         let seen = Some(Seen { loads: app.backlog.loads(), breakers });
         if last.seen != seen {
-            app.watches.hear_server();
+            app.watches.hear_load();
         }
         *last = Last { at: Some(now), seen };
     }

@@ -331,15 +331,16 @@ fn the_pulse_tells_what_no_commit_does() {
     let scope = rig.account();
     let reader = listener(scope, Topics::NONE.with(Topic::Logs));
     let reader = rig.watches.listen(&rig.store, reader).unwrap();
+    let operator = rig.listen(scope);
     for _ in 0..2 {
         rig.watches.hear_requests([scope.seq()].into_iter(), ambient.monotonic());
     }
-    assert_eq!(taken(&reader), ["logs"]);
+    assert_eq!((taken(&reader), taken(&operator)), (vec!["logs"], vec!["logs"]));
     let heard_after = |pause| {
         ambient.advance(pause);
         pulse.tick(&app);
-        taken(&reader)
+        (taken(&reader), taken(&operator))
     };
-    assert!(heard_after(LOG_PERIOD / 2).is_empty());
-    assert_eq!(heard_after(LOG_PERIOD / 2), ["logs"]);
+    assert_eq!(heard_after(LOG_PERIOD / 2), (vec![], vec!["load"]));
+    assert_eq!(heard_after(LOG_PERIOD / 2), (vec!["logs"], vec!["logs"]));
 }
