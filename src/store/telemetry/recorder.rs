@@ -43,10 +43,9 @@ impl Recorder {
         while let Some(reports) = self.inner.buffer.take(self.nap()) {
             let taken = reports.len();
             let rows: Vec<Row> = reports.into_iter().flat_map(|report| self.rows(report)).collect();
-            if !rows.is_empty() || lock(&self.inner.trouble).is_some() {
-                if self.write(&rows) {
-                    self.tell(&rows);
-                }
+            let is_due = !rows.is_empty() || lock(&self.inner.trouble).is_some();
+            if is_due && self.write(&rows) {
+                self.tell(&rows);
             }
             self.inner.buffer.done(taken);
             self.prune();
