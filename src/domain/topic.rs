@@ -68,8 +68,10 @@ topics! {
     Logs = "logs", Some(Scope::LogsRead);
     /// Who changed what.
     Audit = "audit", Some(Scope::LogsRead);
-    /// The server itself: queues, providers, duties, accounts.
+    /// The server itself: accounts, duties, queues that stand still, what operators see in logs.
     Server = "server", None;
+    /// How much the server has to do: what queues hold, which providers are called.
+    Load = "load", None;
 }
 
 impl Topic {
@@ -150,8 +152,9 @@ mod tests {
         let heard: Vec<_> = Topics::heard_with(scopes, false).names().collect();
         assert_eq!(heard, ["jobs", "batches", "dead_letters"]);
         let all = Topics::heard_with(ScopeSet::ALL, false);
-        assert_eq!(all.with(Topic::Server), Topics::ALL);
-        assert!(!all.names().any(|name| name == "server"));
-        assert_eq!(Topics::heard_with(ScopeSet::default(), true).names().next(), Some("server"));
+        assert_eq!(all.with(Topic::Server).with(Topic::Load), Topics::ALL);
+        assert!(!all.names().any(|name| ["server", "load"].contains(&name)));
+        let heard: Vec<_> = Topics::heard_with(ScopeSet::default(), true).names().collect();
+        assert_eq!(heard, ["server", "load"]);
     }
 }

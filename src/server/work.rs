@@ -137,9 +137,9 @@ fn load_of<K: Kind, F: Fn() -> usize + Send + Sync>(
     }
 }
 
-/// Starts what goes on without being asked, each on a thread of its own: due work with looks at a disk in trouble
-/// and for operators, maintenance, the judging of evals, and the server's own duties. So none of them waits for what another does. The
-/// duties come first: they are the last to be waited for.
+/// Starts what goes on without being asked, each on a thread of its own: due work with looks at a disk in trouble and
+/// for operators, maintenance, the judging of evals, and the server's own duties. So none of them waits for what
+/// another does. The duties come first: they are the last to be waited for.
 pub(super) fn tick(
     app: &Arc<App>,
     generations: &Arc<Runner<RunGeneration>>,

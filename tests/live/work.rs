@@ -12,11 +12,11 @@ fn an_operator_hears_of_what_queues_hold() {
     let account = server.account();
     let mut live = listen(&setup_operator(&server).client(&server));
     // At first always: nobody knows what the page saw before.
-    hear(&mut live, &["server"]);
+    hear(&mut live, &["load"]);
     provider.queue(completion("held").held());
     account.post_job(&json!({}));
     provider.wait_for_in_flight(1);
-    hear(&mut live, &["server"]);
+    hear(&mut live, &["load"]);
     provider.release();
 }
 

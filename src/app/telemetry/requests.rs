@@ -53,20 +53,21 @@ pub struct Answered {
     pub user_agent: Option<String>,
 }
 
-/// Lets who listens in an account hear when requests of its were recorded.
+/// Lets who listens in an account hear when requests of its were recorded. Of those that are nobody's nobody is told,
+/// operators neither: anybody can make as many as they like, and each would be a reason to look.
 pub fn tell_of_records(app: &App) {
-    let watches = app.watches.clone();
+    let (watches, ambient) = (app.watches.clone(), app.ambient.clone());
     app.recording.telemetry.listen(move |rows| {
         let accounts = rows.iter().filter_map(|row| match row {
             Row::Request(Some(account), row) if row.route.as_deref() != Some(LOG) => Some(*account),
             _ => None,
         });
-        watches.hear_requests(&accounts.collect());
+        watches.hear_requests(accounts, ambient.monotonic());
     });
 }
 
-/// Records a request whose answer took so long and had a body of so many bytes. Never waits: what is to be done, but for
-/// the id and the time, is done on telemetry's thread.
+/// Records a request whose answer took so long and had a body of so many bytes. Never waits: what is to be done, but
+/// for the id and the time, is done on telemetry's thread.
 pub fn record(app: &App, answered: Answered, took: Duration, bytes_out: u64) {
     let recording = &app.recording;
     let texts = [Some(&answered.request_id), Some(&answered.path), answered.user_agent.as_ref()];

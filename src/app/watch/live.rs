@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -26,6 +26,8 @@ const EARS_OF_ACCOUNT_MAX: usize = 20;
 const EARS_OF_ONE_MAX: usize = 6;
 /// When one who was refused may ask again.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Between two times that one who listens is told of requests: looks at their log wait for one of few places.
+const LOG_PERIOD: Duration = Duration::from_secs(5);
 
 /// Who listens, by account.
 #[derive(Default)]
@@ -62,6 +64,15 @@ pub struct Listener {
 struct Ear {
     who: Listener,
     heard: watch::Sender<Heard>,
+    requests: Mutex<Requests>,
+}
+
+/// What one who listens was told of requests.
+#[derive(Default)]
+struct Requests {
+    told_at: Option<Duration>,
+    /// Whether more were recorded since.
+    has_more: bool,
 }
 
 /// Hears of changes from now on. Listen first and look then: so no change is missed.
@@ -102,6 +113,17 @@ impl Ear {
             let all = heard.topics.or(topics);
             std::mem::replace(&mut heard.topics, all) != all
         });
+    }
+
+    /// Hears of requests, where there are `more` or were, and it was not told just now.
+    fn hear_requests(&self, more: bool, now: Duration) {
+        let mut requests = lock(&self.requests);
+        requests.has_more |= more;
+        let is_early = requests.told_at.is_some_and(|at| now.saturating_sub(at) < LOG_PERIOD);
+        if requests.has_more && !is_early {
+            *requests = Requests { told_at: Some(now), has_more: false };
+            self.hear(Topics::NONE.with(Topic::Logs));
+        }
     }
 
     fn doubt(&self) {
@@ -155,7 +177,7 @@ impl Watches {
         ears.has_place(&who)?;
         let account = who.scope.account_id();
         let (tell, told) = watch::channel(Heard { closed, ..Heard::default() });
-        let ear = Arc::new(Ear { who, heard: tell });
+        let ear = Arc::new(Ear { who, heard: tell, requests: Mutex::default() });
         ears.known.entry(account).or_default().push(Arc::clone(&ear));
         ears.all += 1;
         drop(watched);
@@ -165,19 +187,21 @@ impl Watches {
 }
 
 impl Watches {
-    /// Tells who listens in these accounts that requests were recorded.
-    pub fn hear_requests(&self, accounts: &BTreeSet<AccountSeq>) {
+    /// Tells who listens in these accounts that requests were recorded, and who was told too lately when others were.
+    pub fn hear_requests(&self, accounts: impl Iterator<Item = AccountSeq>, now: Duration) {
+        if lock(&self.0).ears.all == 0 {
+            return;
+        }
+        let accounts: BTreeSet<_> = accounts.collect();
         let watched = lock(&self.0);
         for ear in watched.ears.known.values().flatten() {
-            if accounts.contains(&ear.who.scope.seq()) {
-                ear.hear(Topics::NONE.with(Topic::Logs));
-            }
+            ear.hear_requests(accounts.contains(&ear.who.scope.seq()), now);
         }
     }
 
-    /// Tells operators that the server changed.
-    pub fn hear_server(&self) {
-        lock(&self.0).tell_all(Topics::NONE.with(Topic::Server));
+    /// Tells operators that the server has more or less to do.
+    pub fn hear_load(&self) {
+        lock(&self.0).tell_all(Topics::NONE.with(Topic::Load));
     }
 
     /// Whether an operator listens.

@@ -43,8 +43,9 @@ impl Recorder {
         while let Some(reports) = self.inner.buffer.take(self.nap()) {
             let taken = reports.len();
             let rows: Vec<Row> = reports.into_iter().flat_map(|report| self.rows(report)).collect();
-            if !rows.is_empty() || lock(&self.inner.trouble).is_some() {
-                self.write(&rows);
+            let is_due = !rows.is_empty() || lock(&self.inner.trouble).is_some();
+            if is_due && self.write(&rows) {
+                self.tell(&rows);
             }
             self.inner.buffer.done(taken);
             self.prune();
@@ -67,10 +68,19 @@ impl Recorder {
         })
     }
 
-    /// Writes the rows, or loses them.
-    fn write(&mut self, rows: &[Row]) {
+    /// Tells who listens of rows that were written. Where that panics, nothing else is lost.
+    fn tell(&self, rows: &[Row]) {
+        let Some(tell) = self.inner.listener.get() else { return };
+        if catch_unwind(AssertUnwindSafe(|| tell(rows))).is_err() {
+            tracing::error!("telling of telemetry panicked");
+        }
+    }
+
+    /// Writes the rows, or loses them; gives whether they were written.
+    fn write(&mut self, rows: &[Row]) -> bool {
         let caught = catch_unwind(AssertUnwindSafe(|| self.try_write(rows)));
         let written = caught.unwrap_or_else(|_| Err(Fault::Panicked));
+        let is_written = written.is_ok();
         let mut trouble = lock(&self.inner.trouble);
         match written {
             Ok(()) => {
@@ -80,10 +90,6 @@ impl Recorder {
                 let mut written = lock(&self.inner.written);
                 for row in rows {
                     written[row.kind() as usize] += 1;
-                }
-                drop(written);
-                if let Some(tell) = self.inner.listener.get() {
-                    tell(rows);
                 }
             }
             Err(fault) => {
@@ -99,6 +105,7 @@ impl Recorder {
                 }
             }
         }
+        is_written
     }
 
     fn try_write(&mut self, rows: &[Row]) -> Result<(), Fault> {

@@ -7,7 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use super::{
-    Telemetry, TelemetrySettings, Window, file,
+    Report, Row, Telemetry, TelemetrySettings, Window, file,
     file::{TABLES, Writing, open_to_read},
     invocations::{self, Invocation, InvocationFilter},
     list::first_of,
@@ -62,12 +62,10 @@ fn text(bytes: usize) -> Box<RawValue> {
     to_raw_value(&"x".repeat(bytes)).unwrap()
 }
 
-/// One row of each kind.
-fn insert(sql: &Connection, account: i64, at: Timestamp, n: u32, payload: usize) {
-    let (account, id) = (AccountSeq(account), id(at, n));
-    let request = RequestRecord {
-        id: RequestRecordId::from_uuid(id),
-        request_id: format!("of {}", account.number()),
+fn request(account: i64, at: Timestamp, n: u32) -> RequestRecord {
+    RequestRecord {
+        id: RequestRecordId::from_uuid(id(at, n)),
+        request_id: format!("of {account}"),
         api_key: None,
         method: "GET".to_owned(),
         route: None,
@@ -83,8 +81,13 @@ fn insert(sql: &Connection, account: i64, at: Timestamp, n: u32, payload: usize)
         cpu_permille: 0,
         memory_bytes: 0,
         created_at: at,
-    };
-    requests::insert(sql, Some(account), &request).unwrap();
+    }
+}
+
+/// One row of each kind.
+fn insert(sql: &Connection, account: i64, at: Timestamp, n: u32, payload: usize) {
+    requests::insert(sql, Some(AccountSeq(account)), &request(account, at, n)).unwrap();
+    let (account, id) = (AccountSeq(account), id(at, n));
     let (job, uid) = (JobId::from_uuid(id), Uuid::nil());
     let event = UsageEvent {
         id: UsageEventId::from_uuid(id),
@@ -278,4 +281,27 @@ fn a_file_of_another_version_is_left_alone() {
     for error in [Writing::open(&rig.path).err().unwrap(), open_to_read(&rig.path).err().unwrap()] {
         assert!(file::is_of_another_version(&error), "{error}");
     }
+}
+
+#[test]
+fn who_listens_holds_nothing_up_and_may_panic() {
+    let rig = rig();
+    let settings =
+        TelemetrySettings { enabled: true, waiting: 8, waiting_bytes: 1 << 20, ..settings() };
+    let telemetry = Telemetry::new(&rig.path, settings, &Ambient::system());
+    let (tell, told) = std::sync::mpsc::channel();
+    let asks = telemetry.clone();
+    telemetry.listen(move |rows| {
+        tell.send((rows.len(), asks.0.trouble.try_lock().is_ok())).unwrap();
+        panic!("as asked");
+    });
+    let thread = telemetry.start().unwrap().unwrap();
+    for n in 0..2 {
+        let row = Row::Request(Some(AccountSeq(1)), request(1, now(), n));
+        telemetry.report(Report::new(&[RecordKind::Request], 0, move || vec![row]));
+        assert_eq!(told.recv(), Ok((1, true)));
+    }
+    telemetry.close();
+    thread.join().unwrap();
+    assert_eq!((counts(&rig.writing.sql)[0], telemetry.totals().written[0]), (2, 2));
 }

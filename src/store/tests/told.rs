@@ -19,7 +19,8 @@ const ROWS: [&str; 6] = [
     "insert into main.webhook_delivery (account, id, endpoint, event_id, event_type, payload, status, attempts,
        created_at, finished_at)
      values (1, x'01', 1, x'01', 'ping', '', 3, 1, 1, 1), (1, x'02', 1, x'02', 'ping', '', 3, 1, 1, 1)",
-    "insert into main.scheduled_task (account, id, function, scheduled_time, request_id, status, finished_at, created_at)
+    "insert into main.scheduled_task (account, id, function, scheduled_time, request_id, status, finished_at,
+       created_at)
      values (1, x'01', 'f', 1, 'r', 4, 1, 1), (1, x'02', 'f', 1, 'r', 4, 1, 1)",
     "insert into main.dead_letter (account, id, queue, subject, reason, message, attempts, created_at, redriven_at)
      values (1, x'01', 2, 1, 'r', 'm', 1, 1, 1)",

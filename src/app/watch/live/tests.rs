@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     ambient::Ambient,
+    app::{self, App, Pulse},
     domain::{
         AccountSettings, DashboardSessionId, EndUserId, Environment, MemberRole, ProjectId, UserId,
     },
@@ -16,7 +17,7 @@ struct Rig {
     store: Store,
     watches: Watches,
     ambient: Ambient,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -28,7 +29,7 @@ impl Rig {
         let watches = Watches::default();
         let heard = watches.clone();
         store.listen(move |signals| heard.hear(signals));
-        Self { store, watches, ambient, _folder: folder }
+        Self { store, watches, ambient, folder }
     }
 
     fn account(&self) -> AccountScope {
@@ -290,4 +291,56 @@ fn what_the_system_changes_of_one_account_is_heard_there_alone() {
     come.wait().unwrap();
     assert_eq!(taken(&hears_one), ["members"]);
     assert!(taken(&hears_other).is_empty());
+}
+
+#[test]
+fn nobody_looks_at_what_was_recorded_while_nobody_listens() {
+    let rig = Rig::new();
+    let scope = rig.account();
+    rig.watches.hear_requests(std::iter::from_fn(|| panic!("nobody listens")), LOG_PERIOD);
+    let listening = rig.listen(scope);
+    rig.watches.hear_requests([scope.seq()].into_iter(), LOG_PERIOD);
+    assert_eq!(taken(&listening), ["logs"]);
+}
+
+#[test]
+fn requests_are_heard_at_once_and_then_seldom() {
+    let rig = Rig::new();
+    let (one, other) = (rig.account(), rig.account());
+    let (hears_one, hears_other) = (rig.listen(one), rig.listen(other));
+    let heard_at = |second, accounts: &[AccountScope]| {
+        let accounts = accounts.iter().map(AccountScope::seq);
+        rig.watches.hear_requests(accounts, Duration::from_secs(second));
+        [&hears_one, &hears_other].map(|listening| !listening.take().is_empty())
+    };
+    assert_eq!(heard_at(10, &[one]), [true, false]);
+    assert_eq!(heard_at(11, &[one]), [false, false]);
+    assert_eq!(heard_at(14, &[one, other]), [false, true]);
+    // What came too early is told when it is time, though nothing more came, and once.
+    assert_eq!(heard_at(15, &[]), [true, false]);
+    assert_eq!(heard_at(30, &[]), [false, false]);
+    assert_eq!(heard_at(31, &[one]), [true, false]);
+}
+
+#[test]
+fn the_pulse_tells_what_no_commit_does() {
+    let rig = Rig::new();
+    let ambient = Ambient::manual(rig.ambient.now(), 1);
+    let app = app::rig::app(rig.store.clone(), ambient.clone(), rig.folder.path());
+    let (app, pulse) = (App { watches: rig.watches.clone(), ..app }, Pulse::default());
+    let scope = rig.account();
+    let reader = listener(scope, Topics::NONE.with(Topic::Logs));
+    let reader = rig.watches.listen(&rig.store, reader).unwrap();
+    let operator = rig.listen(scope);
+    for _ in 0..2 {
+        rig.watches.hear_requests([scope.seq()].into_iter(), ambient.monotonic());
+    }
+    assert_eq!((taken(&reader), taken(&operator)), (vec!["logs"], vec!["logs"]));
+    let heard_after = |pause| {
+        ambient.advance(pause);
+        pulse.tick(&app);
+        (taken(&reader), taken(&operator))
+    };
+    assert_eq!(heard_after(LOG_PERIOD / 2), (vec![], vec!["load"]));
+    assert_eq!(heard_after(LOG_PERIOD / 2), (vec!["logs"], vec!["logs"]));
 }

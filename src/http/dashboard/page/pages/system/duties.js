@@ -19,7 +19,7 @@ const WHAT = {
 
 export function Duties() {
   const list = useWhole('/admin/v1/duties', ['server']);
-  const { data, error, reload } = useStats();
+  const { data, error, reload } = useStats(['server']);
   return html`<${Card} title="Duties" flush><${Table} label="List of duties" columns=${columns(list.reload)} list=${list}
     empty=${html`<${Empty} title="No duties" />`} /><//>
     <${Card} title="Backups" flush><${Loaded} ...${{ data, error, reload }}>${({ backups }) => html`<${Backups} of=${backups} />`}<//><//>`;

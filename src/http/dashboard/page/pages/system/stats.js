@@ -4,8 +4,8 @@ import { html } from '../../lib/html.js';
 import { ApiError, get } from '../../lib/api.js';
 import { useLoad } from '../../lib/load.js';
 
-/** `GET /admin/v1/stats`, again whenever the server tells of a change. */
-export const useStats = () => useLoad((signal) => get('/admin/v1/stats', {}, { signal }), [], ['server']);
+/** `GET /admin/v1/stats`, again whenever the server tells of a change of these topics. */
+export const useStats = (topics = ['server', 'load']) => useLoad((signal) => get('/admin/v1/stats', {}, { signal }), [], topics);
 
 /** `GET /readyz`; a server that is not ready answers too, with why. */
 export const useReadiness = () => useLoad(async (signal) => {
