@@ -122,7 +122,7 @@ impl<K: Hash + Eq> Limits<K> {
     }
 }
 
-/// Failed attempts per client address; it slows down guessing and bounds what guessing costs.
+/// Attempts by who or what makes them, such as a network: it slows down guessing and bounds what guessing costs.
 #[derive(Debug)]
 pub(super) struct AttemptLimits<K> {
     clients: Mutex<HashMap<K, TokenBucket>>,
