@@ -247,6 +247,8 @@ async fn start(url: &str, profile: &TempDir) -> WebDriverResult<WebDriver> {
 fn is_of_a_page_that_was_left(fault: &Fault) -> bool {
     let text = match fault {
         Fault::JavascriptError(info) | Fault::UnknownError(info) => &info.value.message,
+        // On its page a script answers before, whatever it finds.
+        Fault::ScriptTimeout(_) => return true,
         _ => return false,
     };
     ["unloaded", "navigation", "context"].iter().any(|word| text.contains(word))
